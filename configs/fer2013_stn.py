@@ -1,0 +1,74 @@
+"""minaee2019: the spatial-transformer network on FER2013 (sec. IV-B, Table I, Figure 8).
+
+Command:
+    python -m fer_jax.main --config=configs/fer2013_stn.py              # labels of FER2013
+    python -m fer_jax.main --config=configs/fer2013_stn.py:ferplus7     # labels of FER+, 7 classes
+    python -m fer_jax.main --config=configs/fer2013_stn.py:simulated    # a laptop, no download
+
+Hardware and time, results: README.md.
+
+Paper: 70.02 %, which its Figure 8 shows to be on FER+ labels (BUILD_NOTES.md). Ours: README.md.
+
+Deviations: see BUILD_NOTES.md (the stated N(0, 0.05) initialisation and learning rate of 0.005 are the variant
+`stated`; the default is the reading under which the recipe trains).
+"""
+
+from ml_collections import ConfigDict
+
+from fer_jax.config import parse_variant
+
+
+def get_config(variant: str = '') -> ConfigDict:
+    """The config; variants: simulated, ferplus7, ferplus8, stated."""
+    options = parse_variant(variant, simulated=False, ferplus7=False, ferplus8=False, stated=False)
+    config = ConfigDict()
+    config.name = 'fer2013_stn'
+    config.paper = 'minaee2019'
+    config.seed = 0
+    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
+    labels = 'ferplus7' if options.ferplus7 else 'ferplus8' if options.ferplus8 else 'fer2013'
+    config.data = ConfigDict(
+        {
+            'name': 'fer2013',
+            'faces': 'release',
+            'labels': labels,
+            'frames': 1,
+            'sampling': 'last',
+            'size': 48,
+            'channels': 1,
+            'registration': 'none',
+            'margin': 1.0,
+        }
+    )
+    config.protocol = ConfigDict({'name': 'official', 'fold': -1})
+    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'unit', 'channels': 1})
+    config.augment = ConfigDict(
+        {
+            'kind': 'random',
+            'options': {'flip': 0.5, 'rotation': 10.0, 'shift': 0.05, 'scale': 0.05, 'contrast': 0.0},
+        }
+    )
+    config.model = ConfigDict({'name': 'stn', 'dropout': 0.5, 'init': 'default'})
+    config.loss = ConfigDict({'class_weights': False, 'l2': 1e-3, 'l2_layers': ('fc1', 'fc2')})
+    config.optimizer = ConfigDict(
+        {'name': 'adam', 'learning_rate': 1e-3, 'schedule': 'cosine', 'epsilon': 1e-8, 'lookahead': False}
+    )
+    if options.stated:
+        config.model.init = 'normal'
+        config.optimizer.learning_rate, config.optimizer.schedule = 5e-3, 'constant'
+    config.train = ConfigDict(
+        {
+            'batch_size': 128,
+            'epochs': 500,
+            'seeds': 3,
+            'patience': 0,
+            'checkpoint_every': 5,
+            'evaluate_batch': 512,
+            'wave': 0,
+            'chunk': 0,
+        }
+    )
+    if options.simulated:
+        config.simulated.subjects = 400
+        config.train.update({'epochs': 20, 'seeds': 1})
+    return config

@@ -1,0 +1,18 @@
+"""One TFDS builder for each dataset, imported when asked for (TFDS takes a second)."""
+
+import importlib
+
+from fer_jax.errors import UserError
+
+# Dataset -> the module whose `Builder` (a `clip_builder.ClipBuilder`) reads its release.
+DATASETS = {
+    'ckplus': 'fer_jax.data.datasets.ckplus.builder',
+    'fer2013': 'fer_jax.data.datasets.fer2013.builder',
+}
+
+
+def builder_class(name: str):
+    """The `ClipBuilder` class of a dataset; UserError where the name is unknown."""
+    if name not in DATASETS:
+        raise UserError(f"unknown dataset '{name}': one of {', '.join(DATASETS)}")
+    return importlib.import_module(DATASETS[name]).Builder

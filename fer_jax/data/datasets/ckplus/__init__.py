@@ -1,0 +1,1 @@
+"""The extended Cohn-Kanade dataset (CK+)."""

@@ -1,0 +1,1 @@
+"""FER2013 with its own labels and those of FER+."""

@@ -1,0 +1,108 @@
+"""What a builder reads from a release, and how it becomes the record that is stored.
+
+A builder first scans (which clips there are, their labels; fast, whole release) and then reads clip
+by clip. Whoever finds the faces, the release itself or a detector, hands over `Faces` in the pixels
+of the release; `cropped` turns frames and faces into a record in one way for all datasets.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fer_jax.data import registration
+
+# Stored crops reach to 1.6 times the face box, so that registration may rotate and margins may vary
+# when clips are loaded, and measure at most 160 pixels a side.
+STORED_MARGIN = 1.6
+STORED_SIZE = 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Faces:
+    """The face of each frame of a clip, in pixels with centres at integers.
+
+    Attributes:
+      box: float32 [T, 4], left, top, right, bottom edges; NaN where the frame has no face.
+      landmarks: float32 [T, 68, 2], x and y in the iBUG 300-W order; NaN where there are none.
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+
+    @classmethod
+    def from_landmarks(cls, landmarks: np.ndarray) -> 'Faces':
+        """Boxes are the tight ones around the 68 points (brows to chin); float [T, 68, 2] in."""
+        landmarks = np.asarray(landmarks, np.float32)
+        box = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)  # NaN stays NaN
+        return cls(box, landmarks)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSource:
+    """A clip that a scan found, not yet read.
+
+    Attributes:
+      clip_id: unique and stable over preparations.
+      label: class name in the dataset's first label set.
+      subject: '' where the release names none.
+      split: the owners' part, 'train', 'validation' or 'test'; '' where there is none.
+      path: where it lies, relative to the release.
+      other_labels: label set -> class name, '' where that set drops the clip.
+      payload: what the builder's `read` needs.
+    """
+
+    clip_id: str
+    label: str
+    subject: str
+    split: str
+    path: str
+    other_labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    payload: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a scan of a release found.
+
+    Attributes:
+      clips: the clips to prepare.
+      label_sets: names of the label sets that the release has.
+      dropped: clips or rows left out, each {'clip_id', 'path', 'reason'}.
+      fingerprint: changes when the release's files do (`release.fingerprint`).
+      simulated: content of SIMULATED.json, None for the owners' release.
+    """
+
+    clips: list[ClipSource]
+    label_sets: tuple[str, ...]
+    dropped: list[dict[str, str]]
+    fingerprint: str
+    simulated: dict | None
+
+
+def cropped(frames: list[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
+    """Cuts a clip to its face: one square window, 1.6 times the median box, at most 160 pixels.
+
+    A clip without any face keeps its central square: it stays, marked, for whoever needs no face.
+
+    Args:
+      frames: T images uint8 [H, W, C] of one shape.
+      faces: in pixels of the frames.
+    Returns:
+      frames uint8 [T, S, S, C], box float32 [T, 4] and landmarks float32 [T, 68, 2] in pixels of
+      the crop (NaN where there is none), has_face bool [T].
+    """
+    window = registration.face_window(faces.box, STORED_MARGIN)
+    if window is None:
+        height, width = frames[0].shape[:2]
+        side = min(height, width)
+        window = ((width - side) // 2, (height - side) // 2, side)
+    size = min(STORED_SIZE, window[2])
+    cut = [registration.crop(frame, window, size) for frame in frames]
+    corners = registration.to_crop(faces.box.reshape(-1, 2, 2), window, size)
+    return {
+        'frames': np.stack(cut).reshape(len(cut), size, size, -1),
+        'box': corners.reshape(-1, 4).astype(np.float32),
+        'landmarks': registration.to_crop(faces.landmarks, window, size).astype(np.float32),
+        'has_face': np.isfinite(faces.box).all(1),
+    }

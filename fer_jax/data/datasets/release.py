@@ -1,0 +1,180 @@
+"""Reading a release as its owners ship it, with errors for the person who named the folder."""
+
+import concurrent.futures
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_jax.errors import UserError
+
+# Written by `fer_jax.simulate` into the root of a simulated release.
+SIMULATED_FILE = 'SIMULATED.json'
+_AGAIN = 'copy the file again from the release'
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+
+
+def root(release: str | Path, dataset: str, wanted: dict[str, str]) -> Path:
+    """Checks that `release` is the folder that holds the dataset's parts, neither above nor below.
+
+    Args:
+      wanted: file or folder that must lie in the root -> where its owners ship it, for the message.
+    Raises:
+      UserError: no such folder, a folder one to three levels off (named), or a part missing.
+    """
+    release = Path(release).expanduser()
+    if not release.exists():
+        raise UserError(
+            f'{release}: no such folder; --release names the folder that holds {_listed(wanted)}'
+        )
+
+    def complete(folder: Path) -> bool:
+        return all((folder / part).exists() for part in wanted)
+
+    if release.is_dir() and complete(release):
+        return release
+    for folder in release.resolve().parents[:3]:
+        if complete(folder):
+            raise UserError(f'{release} lies inside the {dataset} release: pass --release={folder}')
+    if not release.is_dir():
+        raise UserError(f'{release} is a file; --release names the folder with {_listed(wanted)}')
+    first = next(iter(wanted))
+    inner = [*release.glob(f'*/{first}'), *release.glob(f'*/*/{first}')]
+    for folder in sorted({path.parent for path in inner}):
+        if complete(folder):
+            raise UserError(f'{release} is above the {dataset} release: pass --release={folder}')
+    missing = [part for part in wanted if not (release / part).exists()]
+    raise UserError(
+        f'{release} is no {dataset} release: it has no {missing[0]} ({wanted[missing[0]]}); '
+        f'--release names the folder that holds {_listed(wanted)}'
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    *rest, last = names
+    return f'{", ".join(rest)} and {last}' if rest else last
+
+
+def simulated(folder: Path) -> dict | None:
+    """What the simulator wrote about the release in `folder`; None for an owners' release."""
+    path = folder / SIMULATED_FILE
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f'{path}: not JSON ({error}); simulate the release again') from error
+
+
+def fingerprint(folder: Path, *, listed: Sequence[Path], read: Sequence[Path]) -> str:
+    """SHA-256 over names and sizes of the `listed` files and names and contents of the `read` ones.
+
+    Pictures are listed, labels are read: telling two releases apart must not take as long as
+    preparing one. The simulator's note counts as read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(listed):
+        digest.update(f'{_inside(path, folder)}\0{path.stat().st_size}\n'.encode())
+    note = folder / SIMULATED_FILE
+    for path in sorted([*read, note] if note.exists() else read):
+        digest.update(f'{_inside(path, folder)}\n'.encode())
+        with open(path, 'rb') as file:
+            digest.update(hashlib.file_digest(file, 'sha256').digest())
+    return digest.hexdigest()
+
+
+def _inside(path: Path, folder: Path) -> str:
+    """A path that does not change when the release is moved."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def read_png(path: Path) -> np.ndarray:
+    """Reads an 8-bit PNG as uint8 [H, W, 1] (grey) or [H, W, 3] (RGB).
+
+    libpng fills what a truncated file lacks with grey and reports success, so the file's chunks are
+    walked and their checksums compared first.
+
+    Raises:
+      UserError: the file is missing, truncated, damaged, no PNG or not 8 bits deep.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f'{path}: {error.strerror}; {_AGAIN}') from error
+    fault = _png_fault(data)
+    image = None if fault else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UserError(f'{path}: unreadable image ({fault or "cannot be decoded"}); {_AGAIN}')
+    if image.dtype != np.uint8:
+        raise UserError(f'{path}: {image.dtype} pixels; convert the image to 8 bits a channel')
+    if image.ndim == 2:
+        return image[:, :, None]
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def _png_fault(data: bytes) -> str:
+    """What is wrong with a PNG's chunks, '' where they are whole."""
+    if not data:
+        return 'empty file'
+    if not data.startswith(_PNG_SIGNATURE):
+        return 'not a PNG'
+    at = len(_PNG_SIGNATURE)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from('>I', data, at)
+        end = at + 12 + length
+        if end > len(data):
+            break
+        (checksum,) = struct.unpack_from('>I', data, end - 4)
+        if zlib.crc32(data[at + 4 : end - 4]) != checksum:
+            return 'damaged, wrong checksum'
+        if data[at + 4 : at + 8] == b'IEND':
+            return ''
+        at = end
+    return 'truncated'
+
+
+def read_frames(paths: Sequence[Path], pool: concurrent.futures.Executor) -> list[np.ndarray]:
+    """Reads a clip's PNG frames, on the pool's threads (decoding leaves the interpreter's lock).
+
+    Frames of a clip share their channels: one colour frame makes the clip colour.
+
+    Raises:
+      UserError: an unreadable frame, or frames of different sizes.
+    """
+    frames = list(pool.map(read_png, paths))
+    for path, frame in zip(paths, frames, strict=True):
+        if frame.shape[:2] != frames[0].shape[:2]:
+            raise UserError(
+                f'{path}: {frame.shape[1]}x{frame.shape[0]} pixels, but {paths[0].name} of this '
+                f'clip has {frames[0].shape[1]}x{frames[0].shape[0]}; {_AGAIN}'
+            )
+    channels = max(frame.shape[2] for frame in frames)
+    return [
+        frame if frame.shape[2] == channels else np.repeat(frame, channels, axis=2)
+        for frame in frames
+    ]
+
+
+def read_numbers(path: Path, shape: tuple[int, ...], what: str) -> np.ndarray:
+    """Reads a text file of numbers apart by white space as float64 of exactly `shape`.
+
+    Raises:
+      UserError: the file cannot be read, holds something else, or another count of numbers.
+    """
+    try:
+        words = path.read_text().split()
+        numbers = np.array([float(word) for word in words])
+    except OSError as error:
+        raise UserError(f'{path}: {error.strerror}; {_AGAIN}') from error
+    except ValueError as error:
+        raise UserError(f'{path}: {what} expected, but {error}; {_AGAIN}') from error
+    if numbers.size != np.prod(shape, dtype=int) or not np.isfinite(numbers).all():
+        raise UserError(
+            f'{path}: {what} expected, found {np.isfinite(numbers).sum()} number(s); {_AGAIN}'
+        )
+    return numbers.reshape(shape)

@@ -1,0 +1,150 @@
+"""From a release on disk to a prepared dataset: whole or not at all, never two in one place."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fer_jax.data import datasets, prepared
+from fer_jax.errors import UserError
+
+_NAMED = 3  # how many dropped clips the summary names; all are stored
+
+
+def prepare(
+    name: str,
+    release: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    report: Callable[[str], None] = print,
+    **options,
+) -> dict:
+    """Prepares a release; done already, it only says so.
+
+    Records are written into a folder beside the final one, which takes their place in one rename:
+    a preparation that is killed leaves nothing that passes for whole, and what it left is removed
+    by the next one.
+
+    Args:
+      name: 'ckplus' or 'fer2013'.
+      release: folder with the owners' files, or with those of `fer_jax.simulate`.
+      data_dir: where prepared datasets lie (`prepared.data_root`).
+      overwrite: replaces what was prepared from another release, or the same one again.
+      report: takes each line of the summary.
+      options: what the dataset's builder takes besides, e.g. `ferplus` (path) for fer2013.
+    Returns:
+      The description stored beside the records (`prepared.describe`).
+    Raises:
+      UserError: anything wrong with the release, or another release is prepared at that place.
+    """
+    builder_class = datasets.builder_class(name)
+    unknown = sorted(set(options) - set(builder_class.OPTIONS))
+    if unknown:
+        raise UserError(f'{name} takes no --{unknown[0]}; leave it out')
+    target = prepared.location(name, data_dir)
+    with _alone(target.parent, name) as staging:
+        builder = builder_class(data_dir=staging, config=target.parent.name)
+        manifest = builder.open(release, **options)
+        if target.exists() and not overwrite:
+            found = prepared.describe(name, data_dir)
+            if found['fingerprint'] != manifest.fingerprint:
+                raise UserError(
+                    f'{target} was prepared from another release ({_origin(found)}) than {release} '
+                    f'({_kind(manifest.simulated)}): choose another --data_dir or replace it with --overwrite'
+                )
+            report(f'{name}: already prepared from this release at {target}')
+            return found
+        _write(builder, Path(release).expanduser())
+        if target.exists():
+            target.rename(staging / 'replaced')
+        Path(builder.data_dir).rename(target)
+    found = prepared.describe(name, data_dir)
+    for line in summary(found):
+        report(line)
+    report(f'{name}: prepared at {target}')
+    return found
+
+
+@contextlib.contextmanager
+def _alone(parent: Path, name: str) -> Iterator[Path]:
+    """An empty staging folder beside the target, removed afterwards; one preparation at a time."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        (parent / '.lock').touch()
+    except OSError as error:
+        raise UserError(
+            f'{parent}: cannot write there ({error.strerror}); choose another --data_dir'
+        ) from error
+    with open(parent / '.lock') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f'{parent}: another preparation of {name} is running there; wait for its end'
+            ) from error
+        staging = parent / '.preparing'
+        shutil.rmtree(staging, ignore_errors=True)  # of a preparation that was killed
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write(builder, release: Path) -> None:
+    """Has TFDS write the records, with the builder's own progress bar in place of TFDS's."""
+    import tensorflow_datasets as tfds
+
+    builder.info.metadata['release'] = os.fspath(release.resolve())
+    tfds.disable_progress_bar()
+    # TFDS announces every download on stdout; there is none.
+    with contextlib.redirect_stdout(None):
+        builder.download_and_prepare(
+            file_format='array_record',
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=os.fspath(release), try_download_gcs=False
+            ),
+        )
+
+
+def _kind(simulated: dict | None) -> str:
+    return 'simulated' if simulated else "the owners' files"
+
+
+def _origin(found: dict) -> str:
+    return f'{_kind(found["simulated"])}, {found["release"]}'
+
+
+def summary(found: dict) -> list[str]:
+    """What a preparation found, in lines for people: counts, what was dropped, differences."""
+    name = found['dataset']
+    people = f' of {found["subjects"]} subjects' if found['subjects'] else ''
+    stamp = ', SIMULATED faces' if found['simulated'] else ''
+    lines = [f'{name}: {found["clips"]:,} clips{people}, {found["frames"]:,} frames{stamp}']
+    for label_set, counts in found['class_counts'].items():
+        listed = ', '.join(f'{label} {count:,}' for label, count in counts.items())
+        lines.append(f'  {label_set} ({sum(counts.values()):,}): {listed}')
+    if found['splits']:
+        lines.append(
+            '  parts: ' + ', '.join(f'{part} {n:,}' for part, n in found['splits'].items())
+        )
+    reasons = sorted({clip['reason'] for clip in found['dropped']})
+    for reason in reasons:
+        ids = [clip['clip_id'] for clip in found['dropped'] if clip['reason'] == reason]
+        lines.append(f'  dropped, {reason}: {_some(ids)}')
+    if found['faceless']:
+        lines.append(f'  kept, without a face in any frame: {_some(found["faceless"])}')
+    if found['differences']:
+        sign = 'note (simulated release)' if found['simulated'] else 'warning'
+        lines += [f'{sign}: {difference}' for difference in found['differences']]
+    return lines
+
+
+def _some(ids: list[str]) -> str:
+    more = (
+        f' and {len(ids) - _NAMED:,} more (metadata.json lists them)' if len(ids) > _NAMED else ''
+    )
+    return f'{len(ids):,}: {", ".join(ids[:_NAMED])}{more}'

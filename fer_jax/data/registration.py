@@ -1,0 +1,152 @@
+"""Where the face goes in the picture: square crops and similarity registration from landmarks.
+
+A matrix here is float64 [2, 3] and maps an OUTPUT pixel (x, y, 1) to an INPUT pixel (x, y), with
+pixel centres at integers, as `cv2.warpAffine` with WARP_INVERSE_MAP reads it. Points are (x, y) in
+pixels. A window is (x, y, side) in whole pixels: the square whose top left pixel is (x, y).
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+# Where the two eye centres lie in a square face box of side 1 around the 68 landmarks: level, 0.44
+# of the side apart (a 63 mm pupil distance over a 143 mm jaw), 0.28 of the side above the centre.
+EYES_IN_BOX = np.array([[0.28, 0.22], [0.72, 0.22]])
+# The eyes of the 68 landmark scheme (iBUG 300-W), the one on the left of the picture first.
+_LEFT_EYE, _RIGHT_EYE = slice(36, 42), slice(42, 48)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The rotation, scale and shift that carry `source` to `target` with least squared error.
+
+    Umeyama 1991, eq. 40 to 43: from the singular value decomposition of the covariance, never a
+    reflection. For a matrix in this module's sense `source` holds output and `target` input points.
+
+    Args:
+      source, target: float [P, 2], P >= 2 corresponding points.
+    Returns:
+      float64 [2, 3].
+    Raises:
+      ValueError: fewer than two points, not finite, or all of `source` in one place.
+    """
+    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
+        raise ValueError(f'need two lists of P >= 2 points, not {source.shape} and {target.shape}')
+    if not (np.isfinite(source).all() and np.isfinite(target).all()):
+        raise ValueError('points must be finite')
+    source_mean, target_mean = source.mean(0), target.mean(0)
+    centred, wanted = source - source_mean, target - target_mean
+    variance = (centred**2).sum()
+    if variance < 1e-12:
+        raise ValueError('the source points lie in one place: no similarity is defined')
+    u, singular, vt = np.linalg.svd(wanted.T @ centred)
+    signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    linear = (u * signs) @ vt * ((singular * signs).sum() / variance)
+    return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Maps float [..., 2] points through a [2, 3] matrix."""
+    return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]
+
+
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """The [2, 3] matrix that undoes `matrix`."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def eye_centres(landmarks: np.ndarray) -> np.ndarray:
+    """The centres of the eyes' six points, [..., 68, 2] -> [..., 2, 2], the left in the picture first."""
+    return np.stack(
+        [landmarks[..., _LEFT_EYE, :].mean(-2), landmarks[..., _RIGHT_EYE, :].mean(-2)], axis=-2
+    )
+
+
+def eye_line(landmarks: np.ndarray, size: int, margin: float) -> np.ndarray:
+    """The similarity that puts a frame's eyes at fixed places of the output (saurav2020, sec. 3.1).
+
+    The eyes come to lie level and as far apart as in a face whose box fills 1 / margin of the
+    output.
+
+    Args:
+      landmarks: float [68, 2], pixels of the input.
+      size: side of the square output in pixels.
+      margin: side of the output as a multiple of the face box (1: the box).
+    Returns:
+      float64 [2, 3], output pixel -> input pixel.
+    """
+    canonical = (0.5 + (EYES_IN_BOX - 0.5) / margin) * size - 0.5
+    return similarity(canonical, eye_centres(landmarks))
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Draws `image` [H, W] or [H, W, C] through `matrix` into a square of `size` pixels; 0 outside.
+
+    Bilinear. Where the output is coarser than the input, it is drawn on a grid that is a whole
+    number of times finer and averaged over areas, so that shrinking does not alias.
+    """
+    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))  # input pixels per output pixel
+    finer = max(1, math.ceil(scale - 1e-6))
+    shift = 0.5 / finer - 0.5
+    fine = np.column_stack([matrix[:, :2] / finer, matrix[:, :2] @ [shift, shift] + matrix[:, 2]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(image, fine, (size * finer, size * finer), flags=flags)
+    return drawn if finer == 1 else cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def face_window(boxes: np.ndarray, margin: float) -> tuple[int, int, int] | None:
+    """The one square window of a clip: `margin` times its median face box, at its median centre.
+
+    One window for the whole clip keeps the head's motion, and the median keeps a dropping jaw
+    (which stretches the landmarks' box) from zooming the picture.
+
+    Args:
+      boxes: float [T, 4], left, top, right, bottom edges of the face in pixels, NaN where there is
+        none.
+    Returns:
+      (x, y, side) in whole pixels, or None where no frame has a face.
+    """
+    left, top, right, bottom = boxes[np.isfinite(boxes).all(1)].T.astype(np.float64)
+    if not len(left):
+        return None
+    whole = max(1, round(_median(np.maximum(right - left, bottom - top)) * margin))
+    # Edges lie half a pixel outside the outermost pixel centres.
+    shift = 0.5 - whole / 2
+    x, y = _median((left + right) / 2) + shift, _median((top + bottom) / 2) + shift
+    return round(x), round(y), whole
+
+
+def _median(values: np.ndarray) -> float:
+    """The median of float [T]; np.median spends 50 us on the one frame of a still."""
+    values, middle = np.sort(values), len(values) // 2
+    return float(values[middle] + values[-1 - middle]) / 2
+
+
+def crop(image: np.ndarray, window: tuple[int, int, int], size: int) -> np.ndarray:
+    """Cuts a window out of `image` [H, W] or [H, W, C] and resizes it to `size` pixels a side.
+
+    Outside the image is 0. Shrinking averages over areas (cv2.INTER_AREA), growing is bilinear.
+    """
+    x, y, side = window
+    height, width = image.shape[:2]
+    left, top = max(0, -x), max(0, -y)
+    right, bottom = max(0, x + side - width), max(0, y + side - height)
+    cut = image[max(0, y) : max(0, y + side), max(0, x) : max(0, x + side)]
+    if left or top or right or bottom:
+        if not cut.size:
+            return np.zeros((size, size, *image.shape[2:]), image.dtype)
+        cut = cv2.copyMakeBorder(
+            cut, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)
+        )
+    if side == size:
+        return np.ascontiguousarray(cut)
+    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return cv2.resize(cut, (size, size), interpolation=method)
+
+
+def to_crop(points: np.ndarray, window: tuple[int, int, int], size: int) -> np.ndarray:
+    """Carries float [..., 2] points of an image into the crop that `crop` cuts from it."""
+    x, y, side = window
+    return (np.asarray(points) - (x, y) + 0.5) * (size / side) - 0.5

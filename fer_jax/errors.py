@@ -1,0 +1,13 @@
+"""The one exception that is shown to a user as a sentence instead of a traceback."""
+
+
+class UserError(Exception):
+    """A mistake in what the user gave: a path, a file's content, a key or a value.
+
+    The message is one line that says what was wrong, in which file (and row), and what to do.
+    Commands print it and exit with status 1; everything else that escapes is a defect.
+    """
+
+
+class Interrupted(Exception):
+    """The run was asked to stop (SIGTERM, Ctrl-C) and has saved everything needed to resume."""

@@ -1,0 +1,133 @@
+"""Percentile intervals by bootstrap over subjects, or over clips where subjects are unknown."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_jax.evaluation import metrics
+from fer_jax.evaluation.predictions import Predictions, Rows
+
+DRAWS = 2000
+LEVEL = 0.95
+SEED = 0
+
+METRICS = (
+    'pooled_accuracy', 'subject_accuracy', 'fold_accuracy', 'mean_class_accuracy', 'macro_f1'
+)  # fmt: skip
+
+# Weights of one block of draws, in numbers: 64 MB of float64.
+BLOCK = 8_000_000
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What each unit of resampling (a subject, or a clip) contributes to every metric.
+
+    confusion float64 [C,S,K,K] for unit and seed; correct, total float64 [C,M] for unit and member;
+    seeds int [S]; member_seed int [M], an index into seeds; by_subject: units are subjects.
+    """
+
+    confusion: np.ndarray
+    correct: np.ndarray
+    total: np.ndarray
+    seeds: np.ndarray
+    member_seed: np.ndarray
+    by_subject: bool
+
+    def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Each metric for each draw and seed, [D,S], and 'recall' [D,S,K], from weights [D,C].
+
+        subject_accuracy is there only where the units are subjects.
+        """
+        units, seeds, classes, _ = self.confusion.shape
+        confusion = (weights @ self.confusion.reshape(units, -1)).reshape(
+            len(weights), seeds, classes, classes
+        )
+        correct, total = weights @ self.correct, weights @ self.total
+        values = {
+            'pooled_accuracy': metrics.accuracy(confusion),
+            'fold_accuracy': np.stack(
+                [
+                    metrics.mean_group_accuracy(correct[:, mine], total[:, mine])
+                    for mine in (self.member_seed == seed for seed in range(seeds))
+                ],
+                axis=-1,
+            ),
+            'mean_class_accuracy': metrics.mean_class_accuracy(confusion),
+            'macro_f1': metrics.macro_f1(confusion),
+            'recall': metrics.recall(confusion),
+        }
+        if self.by_subject:
+            own = metrics.accuracy(self.confusion)  # [C,S], NaN where a seed has none of a subject
+            present = (~np.isnan(own)).astype(np.float64)
+            # A subject drawn twice counts twice.
+            summed = weights @ np.nan_to_num(own)
+            values['subject_accuracy'] = metrics.share(summed, weights @ present)
+        return values
+
+    def estimates(self) -> dict[str, np.ndarray]:
+        """Each metric of the sample itself, [S], and 'recall' [S,K]."""
+        values = self.metrics(np.ones((1, len(self.confusion))))
+        return {name: value[0] for name, value in values.items()}
+
+    def intervals(
+        self, draws: int = DRAWS, level: float = LEVEL, seed: int = SEED
+    ) -> dict[str, np.ndarray]:
+        """Percentile intervals of each metric's mean over seeds: [2], and 'recall' [2,K].
+
+        A draw resamples the units once and keeps all that belongs to each: its clips under every
+        seed and repeat. Empty where there are fewer than two units.
+        """
+        units = len(self.confusion)
+        if units < 2:
+            return {}
+        rng = np.random.default_rng(seed)
+        block = max(1, min(draws, BLOCK // units))
+        parts = []
+        for start in range(0, draws, block):
+            size = min(block, draws - start)
+            picked = rng.integers(units, size=(size, units))
+            picked += np.arange(size)[:, None] * units
+            weights = np.bincount(picked.ravel(), minlength=size * units).reshape(size, units)
+            parts.append(self.metrics(weights.astype(np.float64)))
+        tail = 50.0 * (1.0 - level)
+        result = {}
+        for name in parts[0]:
+            over_seeds = np.moveaxis(np.concatenate([part[name] for part in parts]), 1, -1)
+            result[name] = _percentiles(metrics.mean_of_present(over_seeds), [tail, 100.0 - tail])
+        return result
+
+
+def _percentiles(values: np.ndarray, percent: list[float]) -> np.ndarray:
+    """[D,...] -> [2,...]. A draw can miss a rare class, whose recall in it is not a number."""
+    flat = values.reshape(len(values), -1)
+    result = np.full((len(percent), flat.shape[1]), np.nan)
+    for column, drawn in enumerate(flat.T):
+        drawn = drawn[~np.isnan(drawn)]
+        if len(drawn):
+            result[:, column] = np.percentile(drawn, percent)
+    return result.reshape((len(percent), *values.shape[1:]))
+
+
+def count(rows: Rows, predictions: Predictions) -> Counts:
+    """Counts of test rows, by subject where every row's subject is known, else by clip."""
+    subject = predictions.subject[rows.clip]
+    by_subject = bool((subject != '').all())
+    unit = np.unique(subject if by_subject else rows.clip, return_inverse=True)[1]
+    seeds, member_seed = np.unique(predictions.seed, return_inverse=True)
+    units, classes, members = unit.max() + 1, len(predictions.classes), predictions.members
+
+    seed = member_seed[rows.member]
+    cell = ((unit * len(seeds) + seed) * classes + rows.label) * classes + rows.predicted
+    shape = (units, len(seeds), classes, classes)
+    confusion = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
+    at = unit * members + rows.member
+    right = rows.predicted == rows.label
+    return Counts(
+        confusion=confusion.astype(np.float64),
+        correct=np.bincount(at, right, units * members).reshape(units, members),
+        total=np.bincount(at, minlength=units * members).reshape(units, members).astype(float),
+        seeds=seeds,
+        member_seed=member_seed,
+        by_subject=by_subject,
+    )

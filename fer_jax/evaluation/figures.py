@@ -1,0 +1,125 @@
+"""How figures look and how they reach a page: one style, SVG, colours that follow the page's theme.
+
+Figures are drawn in the light theme. A file keeps those colours on a white card; on a page each is
+replaced by the CSS variable of the same role, so that one drawing is legible in light and dark.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Roles and their light colours; page.css gives the dark ones. The named hues are Okabe and Ito's,
+# which people of every colour vision tell apart.
+COLOURS = {
+    'ink': '#20242a',
+    'muted': '#666e79',
+    'grid': '#e1e4e8',
+    'card': '#fffffe',
+    'on-fill': '#fefefe',
+    'blue': '#0072b2',
+    'vermillion': '#d55e00',
+    'green': '#009e73',
+    'orange': '#e69f00',
+    'purple': '#cc79a7',
+    'sky': '#56b4e9',
+    'black': '#000001',
+    'stone': '#999999',
+}
+SERIES = ('blue', 'vermillion', 'green', 'purple', 'orange', 'sky', 'black', 'stone')
+
+STYLE = {
+    'svg.fonttype': 'none',  # text stays text: selectable, and set in the page's own face
+    'svg.hashsalt': 'fer_jax',  # the same run gives the same bytes
+    'font.size': 9,
+    'axes.titlesize': 10,
+    'axes.titleweight': 'bold',
+    'axes.titlelocation': 'left',
+    'axes.titlepad': 8,
+    'axes.labelsize': 9,
+    'axes.labelcolor': COLOURS['muted'],
+    'axes.edgecolor': COLOURS['muted'],
+    'axes.linewidth': 0.7,
+    'axes.facecolor': 'none',
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'axes.axisbelow': True,
+    'grid.color': COLOURS['grid'],
+    'grid.linewidth': 0.7,
+    'text.color': COLOURS['ink'],
+    'xtick.color': COLOURS['muted'],
+    'ytick.color': COLOURS['muted'],
+    'xtick.major.size': 0,
+    'ytick.major.size': 0,
+    'legend.frameon': False,
+    'legend.fontsize': 8.5,
+    'legend.handlelength': 1.6,
+    'lines.linewidth': 1.6,
+    'lines.solid_capstyle': 'round',
+    'figure.facecolor': COLOURS['card'],
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure: its name (of its files), alternative text, caption, SVG, and its data as CSV."""
+
+    name: str
+    alt: str
+    caption: str
+    svg: str
+    csv: str
+
+
+def draw(
+    paint: Callable[['Figure'], None], *, size: tuple[float, float], stamps: Sequence[str] = ()
+) -> str:
+    """Calls `paint` with an empty figure of `size` inches and returns its SVG, stamped.
+
+    Sizes are chosen so that text stays legible when a figure fills a phone's width.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a user's matplotlibrc must not change a report
+        matplotlib.rcParams.update(STYLE)
+        figure = Figure(figsize=size, layout='constrained')
+        FigureCanvasSVG(figure)
+        paint(figure)
+        if stamps:
+            room = 0.22 / size[1]
+            figure.get_layout_engine().set(rect=(0, 0, 1, 1 - room))
+            figure.text(
+                0.995, 0.99, ' · '.join(stamps), ha='right', va='top', fontsize=7.5, weight='bold',
+                color=COLOURS['vermillion'],
+            )  # fmt: skip
+        text = io.StringIO()
+        figure.savefig(text, format='svg', metadata={'Date': None, 'Creator': None})
+    return text.getvalue()
+
+
+def inline(drawing: Drawing) -> str:
+    """The drawing's SVG as an element of a page: scalable, named, its ids its own, themed."""
+    svg = drawing.svg[drawing.svg.index('<svg') :]
+    svg = re.sub(r'<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
+    svg = re.sub(r'<defs>\s*<style.*?</style>\s*</defs>', '', svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{drawing.name}-', svg)
+    svg = re.sub(r'href="#', f'href="#{drawing.name}-', svg)
+    svg = re.sub(r'url\(#', f'url(#{drawing.name}-', svg)
+    for role, colour in COLOURS.items():
+        svg = svg.replace(colour, f'var(--{role})')
+    # Widths in points become the natural size in CSS; height follows the box.
+    svg = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
+        lambda match: f'<svg viewBox="{match[1]}" role="img" aria-label="{drawing.alt}">',
+        svg,
+        count=1,
+    )
+    return svg.replace('xlink:href', 'href')

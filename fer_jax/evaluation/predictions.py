@@ -1,0 +1,182 @@
+"""The predictions table of a run: every number in a report is computed from it."""
+
+import csv
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation import whole
+
+NONE, VALIDATION, TEST = 0, 1, 2
+PART_NAMES = ('none', 'validation', 'test')
+
+CSV_COLUMNS = (
+    'member', 'fold', 'seed', 'rule', 'part', 'clip_id', 'subject', 'label', 'predicted'
+)  # fmt: skip
+
+NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Predictions of one part at one epoch of each member, one row for each (member, clip).
+
+    member, clip int64 [R] index the predictions' axes; seed, fold, label, predicted int32 [R];
+    probabilities float32 [R,K] in 0..1; duplicate int8 [R].
+    """
+
+    member: np.ndarray
+    clip: np.ndarray
+    seed: np.ndarray
+    fold: np.ndarray
+    label: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+    duplicate: np.ndarray
+
+    def where(self, keep: np.ndarray) -> 'Rows':
+        """The rows where `keep` (bool [R]) holds."""
+        return Rows(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What every member said about every clip that it was asked about, after every epoch.
+
+    probabilities float16 [M,E,N,K] in 0..1 (member, epoch, clip, class), NaN where that member did
+      not evaluate that clip or epoch;
+    part int8 [M,N]: 0 none, 1 validation, 2 test;
+    label int32 [N], an index into classes; subject str [N], '' unknown; clip_id str [N];
+    fold, seed int32 [M]; epochs int32 [M], the epochs really run;
+    train_counts int64 [M,K]: class counts of each member's training clips;
+    duplicate int8 [M,N]: 2 pixel-identical to a training clip of that member, 1 to one of its
+      validation clips only, else 0.
+
+    Raises ValueError where shapes disagree.
+    """
+
+    probabilities: np.ndarray
+    part: np.ndarray
+    label: np.ndarray
+    subject: np.ndarray
+    clip_id: np.ndarray
+    classes: tuple[str, ...]
+    fold: np.ndarray
+    seed: np.ndarray
+    epochs: np.ndarray
+    train_counts: np.ndarray
+    duplicate: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.probabilities.ndim != 4:
+            raise ValueError(f'probabilities must be [M,E,N,K], not {self.probabilities.shape}')
+        members, epochs, clips, classes = self.probabilities.shape
+        expected = {
+            'part': (members, clips), 'duplicate': (members, clips), 'label': (clips,),
+            'subject': (clips,), 'clip_id': (clips,), 'fold': (members,), 'seed': (members,),
+            'epochs': (members,), 'train_counts': (members, classes),
+        }  # fmt: skip
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f'{name} has shape {getattr(self, name).shape}, not {shape}')
+        if len(self.classes) != classes:
+            raise ValueError(f'{len(self.classes)} class names for {classes} probabilities')
+        if members and not (1 <= self.epochs.min() and self.epochs.max() <= epochs):
+            raise ValueError(f'epochs run must lie in 1..{epochs}: {self.epochs.tolist()}')
+
+    @property
+    def members(self) -> int:
+        """M."""
+        return self.probabilities.shape[0]
+
+    def course(self, member: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+        """One member's probabilities float32 [E,n,K] over its epochs, and labels [n], of a part."""
+        clips = np.flatnonzero(self.part[member] == part)
+        saved = self.probabilities[member, : self.epochs[member]]
+        return saved[:, clips].astype(np.float32), self.label[clips]
+
+    def at(self, epoch: np.ndarray, part: int = TEST) -> Rows:
+        """The rows of `part` with each member at its own epoch (int [M], from 0).
+
+        Raises UserError where a member has no probabilities there: it diverged or was not saved.
+        """
+        member, clip = np.nonzero(self.part == part)
+        probabilities = self.probabilities[member, np.asarray(epoch)[member], clip]
+        probabilities = probabilities.astype(np.float32)
+        broken = np.isnan(probabilities).any(axis=-1)
+        if broken.any():
+            first = int(member[broken.argmax()])
+            raise UserError(
+                f'member {first} (fold {self.fold[first]}, seed {self.seed[first]}) has no '
+                f'{PART_NAMES[part]} probabilities at epoch {int(epoch[first]) + 1}: its training '
+                'diverged or that epoch was not saved; lower the learning rate and run it again'
+            )
+        return Rows(
+            member=member,
+            clip=clip,
+            seed=self.seed[member],
+            fold=self.fold[member],
+            label=self.label[clip],
+            predicted=probabilities.argmax(axis=-1).astype(np.int32),
+            probabilities=probabilities,
+            duplicate=self.duplicate[member, clip],
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Writes a compressed .npz with the fields as its keys; whole or not at all."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields['classes'] = np.array(self.classes)
+        with whole.replacing(path) as temporary:
+            np.savez_compressed(temporary, **fields)
+
+
+def load(path: Path | str) -> Predictions:
+    """Reads what `Predictions.save` wrote; UserError where the file is missing or damaged."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f'{path} is missing: the run has not finished; start its command again')
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            fields = {name: saved[name] for name in Predictions.__dataclass_fields__}
+        fields['classes'] = tuple(str(name) for name in fields['classes'])
+        return Predictions(**fields)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = ' '.join(str(error).split())
+        raise UserError(
+            f'{path} is damaged ({reason}): start the command of its run again'
+        ) from error
+
+
+def write_csv(path: Path | str, predictions: Predictions, chosen: Mapping[str, np.ndarray]) -> None:
+    """Writes predictions.csv: a row for each rule, member and clip of its validation and test part.
+
+    Columns: member, fold, seed, rule, part, clip_id, subject, label, predicted, then p_<class> for
+    each class. Labels are names; probabilities have the digits that float16 holds.
+
+    Args:
+      chosen: for each rule, the epoch of each member, int [M] from 0.
+    """
+    names = np.array(predictions.classes)
+    with whole.replacing(path) as temporary, temporary.open('w', newline='') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow([*CSV_COLUMNS, *(f'p_{name}' for name in names)])
+        for rule, epoch in chosen.items():
+            for part in (VALIDATION, TEST):
+                rows = predictions.at(epoch, part)
+                columns = [
+                    rows.member.tolist(),
+                    rows.fold.tolist(),
+                    rows.seed.tolist(),
+                    [rule] * len(rows.member),
+                    [PART_NAMES[part]] * len(rows.member),
+                    predictions.clip_id[rows.clip].tolist(),
+                    predictions.subject[rows.clip].tolist(),
+                    names[rows.label].tolist(),
+                    names[rows.predicted].tolist(),
+                ]
+                columns += [[f'{p:.5g}' for p in column] for column in rows.probabilities.T]
+                writer.writerows(zip(*columns, strict=True))

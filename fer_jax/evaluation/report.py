@@ -1,0 +1,259 @@
+"""report.html: one run on one page that needs nothing else, its figures and their data."""
+
+import json
+import os
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_jax.evaluation import page, plots, results, rundir, samples, tables, whole
+from fer_jax.evaluation.figures import Drawing
+from fer_jax.evaluation.rules import RULES
+from fer_jax.evaluation.rundir import Run
+from fer_jax.evaluation.tables import COUNT, Column, Table
+
+# A table longer than this is folded: leave-one-subject-out has more than a hundred folds.
+OPEN_ROWS = 20
+
+
+def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
+    """Draws a finished run from its files alone and returns the path of report.html.
+
+    Writes report.html and figures/ (each figure as SVG, each figure's and table's numbers as CSV)
+    into `out`, by default the run's own directory. They appear whole or not at all.
+
+    Raises:
+      UserError: the run is missing, unfinished or damaged.
+    """
+    run = rundir.load(run_dir)
+    values = results.compute(run.predictions, stamps=run.stamps)
+    best = values[results.headline(values)]
+    rows = run.predictions.at(np.array(best['epochs']) - 1)
+    stamps = run.stamps
+
+    shown = {
+        table.name: table
+        for table in (
+            tables.rules(values),
+            tables.duplicates(best),
+            tables.seeds(best),
+            tables.folds(run, best),
+            tables.subjects(best),
+            tables.dropped(run),
+            _class_counts(run),
+        )
+        if table is not None
+    }
+    confusion = tables.confusion(best)
+    roc, precision_recall, scores = plots.ranking(rows, run.predictions.classes, stamps)
+    shown['classes'] = tables.classes(best, scores)
+    drawings = [
+        plots.rules(values, stamps, shown['rules'].csv(stamps)),
+        plots.curves(run.curves, 'accuracy', best['folds'], best['epochs'], stamps),
+        plots.curves(run.curves, 'loss', best['folds'], best['epochs'], stamps),
+        plots.confusion(best['confusion'], run.predictions.classes, stamps, confusion.csv(stamps)),
+        roc,
+        precision_recall,
+        plots.folds(shown['folds'], best, stamps),
+    ]
+    faces = samples.pick(rows, run.predictions, run.sample_frames, run.sample_ids)
+
+    files: dict[str, str | bytes] = {t.name + '.csv': t.csv(stamps) for t in shown.values()}
+    for drawing in drawings:
+        files[f'{drawing.name}.svg'] = drawing.svg
+        files[f'{drawing.name}.csv'] = drawing.csv
+    if faces:
+        files['samples.png'] = samples.sheet(faces, stamps)
+        files['samples.csv'] = samples.csv(faces, stamps)
+    text = _compose(run, values, shown, {d.name: d for d in drawings}, faces)
+    return _publish(Path(run_dir if out is None else out), text, files)
+
+
+def _publish(out: Path, text: str, files: Mapping[str, str | bytes]) -> Path:
+    """Writes all beside its place, then moves the figures and last the page into it."""
+    with whole.folder_beside(out) as beside:
+        new, old = beside / 'figures', beside / 'old'
+        new.mkdir()
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            (new / name).write_bytes(data)
+        (beside / 'report.html').write_text(text, encoding='utf-8')
+        if (out / 'figures').exists():
+            (out / 'figures').rename(old)
+        new.rename(out / 'figures')
+        os.replace(beside / 'report.html', out / 'report.html')
+    return out / 'report.html'
+
+
+def _compose(
+    run: Run,
+    values: Mapping[str, Mapping[str, Any]],
+    shown: Mapping[str, Table],
+    drawings: Mapping[str, Drawing],
+    faces: list[samples.Face],
+) -> str:
+    """The page's HTML."""
+    stamps = run.stamps
+    best = values[results.headline(values)]
+
+    def table(name: str, title: str = '') -> str:
+        if name not in shown:
+            return ''
+        html = page.table(shown[name], stamps)
+        return page.folded(title, html) if len(shown[name].rows) > OPEN_ROWS else html
+
+    def drawing(name: str) -> str:
+        return page.drawing(drawings[name], stamps)
+
+    sections = [
+        ('headline', 'Result', _headline(best)),
+        (
+            'rules',
+            'Choosing an epoch',
+            table('rules') + page.pair(drawing('rules'), _meanings(values))
+            + table('duplicates') + table('seeds'),
+        ),
+        ('curves', 'Learning', page.pair(drawing('accuracy_curves'), drawing('loss_curves'))),
+        (
+            'classes',
+            'Classes',
+            page.pair(drawing('confusion'), table('classes'))
+            + page.pair(drawing('roc'), drawing('precision_recall')),
+        ),
+        (
+            'folds',
+            'Folds and subjects',
+            page.pair(drawing('folds'), table('folds', f'{len(shown["folds"].rows)} folds'))
+            + table('subjects', f'{len(best["per_subject"])} subjects'),
+        ),
+        ('faces', 'Faces', _faces(faces, stamps)),
+        ('data', 'Data and protocol', _data(run, best) + table('class_counts')
+         + table('dropped', f'{len(run.dataset["dropped"])} dropped clips')),
+        ('provenance', 'How to repeat it', _provenance(run)),
+    ]  # fmt: skip
+    lead = f'{run.dataset["name"]} · {run.folds["protocol"]} · {_counted(best)}'
+    return page.page(run.name, lead, stamps, sections)
+
+
+def _counted(best: Mapping[str, Any]) -> str:
+    people = '' if best['subjects'] is None else f' of {page.show(COUNT, best["subjects"])} subjects'
+    repeats = ', counted once in each repeat' if best['repeated'] else ''
+    seeds = f' · {len(best["seeds"])} seeds' if len(best['seeds']) > 1 else ''
+    return f'{page.show(COUNT, best["clips"])} test clips{people}{repeats}{seeds}'
+
+
+def _headline(best: Mapping[str, Any]) -> str:
+    """The number, its interval on a line from 0 to 100, the other metrics."""
+    accuracy, majority = 100 * best['pooled_accuracy'], 100 * best['majority_accuracy']
+    interval = best['intervals']['pooled_accuracy']
+    level = f'{100 * best["interval"]["level"]:.0f} % interval'
+    spread = best['standard_deviation']
+    span, said = '', 'No interval: there is one subject.'
+    if interval is not None:
+        low, high = (100 * end for end in interval)
+        span = f'<i class="span" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
+        said = (
+            f'{level} {low:.1f} – {high:.1f}, by bootstrap over {best["interval"]["unit"]}'
+            f' ({page.show(COUNT, best["interval"]["draws"])} draws).'
+        )
+    if spread is not None:
+        said = (
+            f'Mean of {len(best["seeds"])} seeds, standard deviation '
+            f'{100 * spread["pooled_accuracy"]:.2f}. {said}'
+        )
+    side = ' start' if majority < 20 else ' end' if majority > 80 else ''
+    over = ' start' if accuracy < 15 else ' end' if accuracy > 85 else ''
+    strip = (
+        f'<div class="range" role="img" aria-label="Accuracy {accuracy:.1f} per cent, '
+        f'majority class {majority:.1f} per cent">'
+        f'<i class="axis"></i>{span}'
+        f'<i class="tick" style="left:{majority:.2f}%"></i>'
+        f'<i class="dot" style="left:{accuracy:.2f}%"></i>'
+        f'<span class="label above{over}" style="left:{accuracy:.2f}%">{accuracy:.1f} %</span>'
+        f'<span class="label{side}" style="left:{majority:.2f}%">majority class '
+        f'{majority:.1f} %</span></div>'
+    )
+    tiles = []
+    for name, title in results.METRIC_TITLES.items():
+        if name == 'pooled_accuracy' or best[name] is None:
+            continue
+        ends = best['intervals'][name]
+        small = '' if ends is None else f'<small>{page.show("interval", ends)}</small>'
+        tiles.append(f'<dt>{escape(title)}</dt><dd>{100 * best[name]:.2f} %{small}</dd>')
+    groups = ''.join(f'<div>{tile}</div>' for tile in tiles)
+    return (
+        f'<div class="headline"><p class="big">{accuracy:.2f} <small>%</small></p><div>'
+        f'<p><b>Accuracy on {escape(_counted(best))}</b>, with '
+        f'{escape(_rule_sentence(best))}.</p>{strip}</div></div>'
+        f'<p class="note" style="margin-top:1rem">{escape(said)}</p>'
+        f'<dl class="tiles">{groups}</dl>'
+    )
+
+
+def _rule_sentence(best: Mapping[str, Any]) -> str:
+    return next(rule.meaning for rule in RULES.values() if rule.title == best['title'])
+
+
+def _meanings(values: Mapping[str, Mapping[str, Any]]) -> str:
+    """What each rule means."""
+    items = {
+        entry['title']: RULES[rule].meaning + (' (optimistic)' if entry['optimistic'] else '')
+        for rule, entry in values.items()
+    }
+    return page.facts(items)
+
+
+def _faces(faces: list[samples.Face], stamps: tuple[str, ...]) -> str:
+    right = [face for face in faces if face.right]
+    wrong = [face for face in faces if not face.right]
+    html = ''
+    if right:
+        html += '<h3>Recognised</h3>' + page.faces(right, stamps)
+    if wrong:
+        html += '<h3>Mistaken, the surest first (true → predicted)</h3>' + page.faces(wrong, stamps)
+    return html or '<p>No sample faces were saved.</p>'
+
+
+def _class_counts(run: Run) -> Table:
+    """How many clips of each class the run holds."""
+    counts = run.dataset['class_counts']
+    rows = [{'class': name, 'clips': counts[name]} for name in run.dataset['classes']]
+    columns = (Column('class', 'Class'), Column('clips', 'Clips', COUNT))
+    return Table('class_counts', 'Clips of each class.', columns, rows)
+
+
+def _data(run: Run, best: Mapping[str, Any]) -> str:
+    dataset, folds = run.dataset, run.folds
+    disjoint = 'no subject on both sides'
+    if not folds['subject_disjoint']:
+        disjoint = 'a subject may be on both sides'
+    sizes = [len(fold['test']) for fold in folds['folds']]
+    listed = ' '.join(map(str, sizes)) if len(sizes) <= OPEN_ROWS else (
+        f'{min(sizes)} to {max(sizes)} clips'
+    )  # fmt: skip
+    return page.facts(
+        {
+            'Dataset': f'{dataset["name"]}{" (simulated)" if dataset["simulated"] else ""}',
+            'Clips': f'{page.show(COUNT, dataset["clips"])}, {len(dataset["dropped"])} dropped',
+            'Subjects': dataset['subjects'] or 'unknown',
+            'Faces': dataset['faces'],
+            'Registration': dataset['registration'],
+            'Fingerprint': dataset['fingerprint'],
+            'Protocol': f'{folds["protocol"]}: {disjoint}',
+            'Test folds': f'{len(sizes)}: {listed}',
+            'Members': f'{len(best["epochs"])} (folds × seeds)',
+        }
+    )
+
+
+def _provenance(run: Run) -> str:
+    """The command, the versions and the resolved config."""
+    versions = {key: value for key, value in run.versions.items() if key != 'command'}
+    command = run.versions.get('command')
+    html = '<h3>Command</h3>' + page.code(command) if command else ''
+    for title, value in (('Configuration', run.config), ('Versions', versions)):
+        html += page.folded(title, page.code(json.dumps(value, indent=2, ensure_ascii=False)))
+    return html

@@ -1,0 +1,317 @@
+"""results.json: what a run achieved under each rule of choosing an epoch.
+
+Every key of the file is a rule; every value says all of it: the metrics (means over seeds), their
+intervals and standard deviations, and the tables by seed, fold, class and subject.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_jax.evaluation import bootstrap, metrics, rundir, whole
+from fer_jax.evaluation import predictions as predictions_file
+from fer_jax.evaluation.predictions import (
+    IN_TRAINING,
+    NOT_DUPLICATE,
+    VALIDATION,
+    Predictions,
+    Rows,
+)
+from fer_jax.evaluation.rules import RULES, choose
+
+METRIC_TITLES = {
+    'pooled_accuracy': 'Accuracy',
+    'subject_accuracy': 'Mean over subjects',
+    'fold_accuracy': 'Mean over folds',
+    'mean_class_accuracy': 'Mean over classes',
+    'macro_f1': 'Macro F1',
+}
+
+
+def write(run_dir: Path | str) -> dict[str, dict[str, Any]]:
+    """Writes predictions.csv and results.json into a run's directory; returns the results.
+
+    Reads probabilities.npz, dataset.json and folds.json there.
+
+    Raises:
+      UserError: a file is missing or damaged, or a member diverged.
+    """
+    run_dir = Path(run_dir)
+    table = predictions_file.load(run_dir / 'probabilities.npz')
+    stamps = rundir.stamps(
+        rundir.read_json(run_dir / 'dataset.json'), rundir.read_json(run_dir / 'folds.json')
+    )
+    results = compute(table, stamps=stamps)
+    predictions_file.write_csv(run_dir / 'predictions.csv', table, choose(table))
+    whole.write_json(run_dir / 'results.json', results)
+    return results
+
+
+def compute(
+    predictions: Predictions,
+    *,
+    stamps: Sequence[str] = (),
+    draws: int = bootstrap.DRAWS,
+    seed: int = bootstrap.SEED,
+) -> dict[str, dict[str, Any]]:
+    """What results.json holds: {rule: values}, all plain Python.
+
+    Values of a rule (shares in 0..1; None where there is no number):
+      title, optimistic, headline, epochs (of each member, from 1), stamps;
+      pooled_accuracy, subject_accuracy (mean of the subjects' accuracies; None where subjects are
+        unknown), fold_accuracy (mean of the folds'), mean_class_accuracy, macro_f1,
+        majority_accuracy: means over seeds;
+      n: predictions counted in a seed, where each test clip counts once, or once for each repeat of
+        a random split ('repeated' says so); clips, subjects: how many different ones;
+      intervals {metric: [low, high]}; interval {level, draws, unit, seed}: how they were made;
+      standard_deviation {metric: over seeds}, None with one seed; seeds: each seed's metrics;
+      optimism: pooled accuracy minus the headline rule's, for optimistic rules;
+      folds, classes, per_subject: tables; confusion: counts [K][K] over all seeds;
+      duplicates: accuracy with and without test clips identical to others; None without any.
+
+    Args:
+      stamps: what must be known before a number is believed, such as 'SIMULATED FACES'.
+
+    Raises:
+      UserError: where a member has no test clips or no numbers.
+    """
+    chosen = choose(predictions)
+    headline = next(rule for rule in RULES if rule in chosen)
+    results = {}
+    for rule in chosen:
+        rows = predictions.at(chosen[rule])
+        counts = bootstrap.count(rows, predictions)
+        estimates, intervals = counts.estimates(), counts.intervals(draws, seed=seed)
+        results[rule] = {
+            'title': RULES[rule].title,
+            'optimistic': RULES[rule].optimistic,
+            'headline': rule == headline,
+            'stamps': list(stamps),
+            'epochs': (chosen[rule] + 1).tolist(),
+            **_metrics(rows, predictions, estimates),
+            'intervals': {
+                name: _numbers(intervals[name]) if name in intervals else None
+                for name in bootstrap.METRICS
+            },
+            'interval': {
+                'level': bootstrap.LEVEL,
+                'draws': draws,
+                'unit': 'subjects' if counts.by_subject else 'clips',
+                'seed': seed,
+            },
+            **_seeds(rows, predictions, estimates, counts),
+            'folds': _folds(rows, predictions, chosen[rule]),
+            'classes': _classes(rows, predictions, counts, intervals),
+            'per_subject': _subjects(rows, predictions) if counts.by_subject else [],
+            'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
+            'duplicates': _duplicates(rows, predictions, draws, seed),
+        }
+    for values in results.values():
+        honest = results[headline]['pooled_accuracy']
+        values['optimism'] = values['pooled_accuracy'] - honest if values['optimistic'] else None
+    return results
+
+
+def headline(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The name of the rule whose numbers a reader should take away."""
+    return next(rule for rule, values in results.items() if values['headline'])
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [_number(value) for value in values]
+
+
+def _majority_correct(rows: Rows, predictions: Predictions) -> np.ndarray:
+    """Which rows the commonest training class of their own member gets right, bool [R]."""
+    return metrics.majority_predictions(predictions.train_counts)[rows.member] == rows.label
+
+
+def _metrics(rows: Rows, predictions: Predictions, estimates: Mapping) -> dict[str, Any]:
+    clips = len(np.unique(rows.clip))
+    subjects = np.unique(predictions.subject[rows.clip])
+    per_seed = [rows.where(rows.seed == seed) for seed in np.unique(rows.seed)]
+    majority = np.mean([_majority_correct(mine, predictions).mean() for mine in per_seed])
+    return {
+        **{
+            name: _number(np.mean(estimates[name])) if name in estimates else None
+            for name in bootstrap.METRICS
+        },
+        'majority_accuracy': float(majority),
+        'n': len(per_seed[0].clip),
+        'clips': clips,
+        'subjects': len(subjects) if (subjects != '').all() else None,
+        'repeated': any(len(np.unique(mine.clip)) < len(mine.clip) for mine in per_seed),
+    }
+
+
+def _seeds(rows: Rows, predictions: Predictions, estimates: Mapping, counts) -> dict[str, Any]:
+    table = []
+    for index, seed in enumerate(counts.seeds.tolist()):
+        mine = rows.where(rows.seed == seed)
+        table.append(
+            {
+                'seed': seed,
+                'n': len(mine.clip),
+                **{
+                    name: _number(estimates[name][index]) if name in estimates else None
+                    for name in bootstrap.METRICS
+                },
+                'majority_accuracy': float(_majority_correct(mine, predictions).mean()),
+            }
+        )
+    spread = None
+    if len(table) > 1:
+        spread = {
+            name: _number(np.std(estimates[name], ddof=1)) if name in estimates else None
+            for name in bootstrap.METRICS
+        }
+    return {'seeds': table, 'standard_deviation': spread}
+
+
+def _folds(rows: Rows, predictions: Predictions, epoch: np.ndarray) -> list[dict[str, Any]]:
+    """One entry for each member: its fold, seed, chosen epoch (from 1) and accuracies."""
+    correct = rows.predicted == rows.label
+    majority = _majority_correct(rows, predictions)
+    validation = {}
+    if (predictions.part == VALIDATION).any():
+        chosen = predictions.at(epoch, VALIDATION)
+        members, accuracies, _ = metrics.group_accuracies(
+            chosen.predicted == chosen.label, chosen.member
+        )
+        validation = dict(zip(members.tolist(), accuracies.tolist(), strict=True))
+    table = []
+    for member in range(predictions.members):
+        mine = rows.member == member
+        table.append(
+            {
+                'member': member,
+                'fold': int(predictions.fold[member]),
+                'seed': int(predictions.seed[member]),
+                'epoch': int(epoch[member]) + 1,
+                'n': int(mine.sum()),
+                'accuracy': float(correct[mine].mean()),
+                'validation_accuracy': validation.get(member),
+                'majority_accuracy': float(majority[mine].mean()),
+            }
+        )
+    return table
+
+
+def _classes(rows: Rows, predictions: Predictions, counts, intervals) -> list[dict[str, Any]]:
+    """One entry for each class, counts over all seeds, in the order of the run's class list."""
+    confusion = counts.confusion.sum((0, 1))
+    columns = (metrics.recall(confusion), metrics.precision(confusion), metrics.f1(confusion))
+    table = []
+    for index, name in enumerate(predictions.classes):
+        recall, precision, f1 = (_number(column[index]) for column in columns)
+        interval = None
+        if 'recall' in intervals and recall is not None:
+            interval = _numbers(intervals['recall'][:, index])
+        table.append(
+            {
+                'class': name,
+                'n': int(confusion[index].sum()),
+                'recall': recall,
+                'recall_interval': interval,
+                'precision': precision,
+                'f1': f1,
+            }
+        )
+    return table
+
+
+def _subjects(rows: Rows, predictions: Predictions) -> list[dict[str, Any]]:
+    """One entry for each subject, over all seeds."""
+    subjects, accuracies, counts = metrics.group_accuracies(
+        rows.predicted == rows.label, predictions.subject[rows.clip]
+    )
+    return [
+        {'subject': str(subject), 'n': int(n), 'accuracy': float(accuracy)}
+        for subject, accuracy, n in zip(subjects, accuracies, counts, strict=True)
+    ]
+
+
+def _duplicates(
+    rows: Rows, predictions: Predictions, draws: int, seed: int
+) -> dict[str, dict[str, Any]] | None:
+    """Accuracy on all test clips and on those without an identical twin elsewhere.
+
+    n and removed count predictions of the first seed, as a run's 'n' does.
+    """
+    if (rows.duplicate == NOT_DUPLICATE).all():
+        return None
+    first_seed = rows.seed == rows.seed.min()
+    table = {}
+    for name, keep in (
+        ('all', np.ones(len(rows.clip), bool)),
+        ('without_training', rows.duplicate != IN_TRAINING),
+        ('without_training_or_validation', rows.duplicate == NOT_DUPLICATE),
+    ):
+        kept = rows.where(keep)
+        entry: dict[str, Any] = {
+            'n': int((keep & first_seed).sum()),
+            'removed': int((~keep & first_seed).sum()),
+            'pooled_accuracy': None,
+            'interval': None,
+        }
+        if len(kept.clip):
+            counts = bootstrap.count(kept, predictions)
+            intervals = counts.intervals(draws, seed=seed)
+            entry['pooled_accuracy'] = _number(np.nanmean(counts.estimates()['pooled_accuracy']))
+            entry['interval'] = _numbers(intervals['pooled_accuracy']) if intervals else None
+        table[name] = entry
+    return table
+
+
+def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The results as plain text for a terminal, at most 79 columns."""
+    best = results[headline(results)]
+    lines = [f'*** {stamp} ***' for stamp in best['stamps']]
+    people = '' if best['subjects'] is None else f' of {best["subjects"]} subjects'
+    repeats = ', counted once in each repeat' if best['repeated'] else ''
+    seeds = f', {len(best["seeds"])} seeds' if len(best['seeds']) > 1 else ''
+    lines.append(f'{best["clips"]} test clips{people}{repeats}{seeds}')
+    lines.append('')
+    lines.append(f'{"":<30}{"accuracy":>9}{_percent_interval_title(best):>17}{"macro F1":>11}')
+    for values in results.values():
+        mark = ' (optimistic)' if values['optimistic'] else ''
+        interval = values['intervals']['pooled_accuracy']
+        shown = '' if interval is None else f'{100 * interval[0]:.1f} - {100 * interval[1]:.1f}'
+        lines.append(
+            f'{values["title"]:<30}{100 * values["pooled_accuracy"]:>8.2f}%{shown:>17}'
+            f'{100 * values["macro_f1"]:>10.2f}%{mark}'
+        )
+    lines.append(f'{"Majority class of training":<30}{100 * best["majority_accuracy"]:>8.2f}%')
+    lines.append('')
+    lines.append(f'{best["title"]}, in full:')
+    for name, title in METRIC_TITLES.items():
+        if best[name] is not None:
+            spread = best['standard_deviation']
+            shown = '' if spread is None else f'  (s.d. over seeds {100 * spread[name]:.2f})'
+            lines.append(f'  {title:<28}{100 * best[name]:>8.2f}%{shown}')
+    if best['duplicates'] is not None:
+        for name, title in DUPLICATE_TITLES.items():
+            entry = best['duplicates'][name]
+            if name != 'all' and entry['pooled_accuracy'] is not None:
+                lines.append(
+                    f'  {title:<28}{100 * entry["pooled_accuracy"]:>8.2f}%'
+                    f'  ({entry["removed"]} removed)'
+                )
+    return '\n'.join(lines)
+
+
+DUPLICATE_TITLES = {
+    'all': 'All test clips',
+    'without_training': 'Without copies in training',
+    'without_training_or_validation': 'Nor copies in validation',
+}
+
+
+def _percent_interval_title(values: Mapping[str, Any]) -> str:
+    return f'{100 * values["interval"]["level"]:.0f} % interval'

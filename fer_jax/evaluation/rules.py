@@ -1,0 +1,115 @@
+"""The rules of choosing an epoch, side by side, each computed from the saved probabilities.
+
+Choosing an epoch by the test clips (haddad2020 and saurav2020 report the best one) is optimistic:
+those rules are here to compare with printed numbers, and are marked.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
+
+# The smallest positive float16: a probability that was saved as 0 counts as this in a loss.
+SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule's name in files, its title for people, what it does, and whether it saw the test."""
+
+    name: str
+    title: str
+    meaning: str
+    optimistic: bool
+
+
+# In order of preference: the first that a run has is its headline.
+RULES = {
+    rule.name: rule
+    for rule in (
+        Rule('val_best', 'Best on validation',
+             'the epoch with the highest validation accuracy of each member', False),
+        Rule('last', 'Last epoch', 'the last epoch of each member', False),
+        Rule('test_best_fold', 'Best test epoch of each fold',
+             'the epoch with the highest test accuracy of each member', True),
+        Rule('test_best_common', 'Best common test epoch',
+             'the one epoch with the highest test accuracy over all members of a seed', True),
+    )
+}  # fmt: skip
+
+
+def scores(probabilities: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correct predictions [E] and summed cross-entropy [E] (nats) after each epoch.
+
+    NaN in an epoch in which a clip was not evaluated.
+
+    Args:
+      probabilities: float32 [E,n,K] in 0..1.
+      label: int [n].
+    """
+    evaluated = ~np.isnan(probabilities).any(axis=(1, 2))
+    correct = (probabilities.argmax(-1) == label).sum(-1).astype(np.float64)
+    true = probabilities[:, np.arange(len(label)), label]
+    loss = -np.log(np.maximum(true, SMALLEST).astype(np.float64)).sum(-1)
+    return np.where(evaluated, correct, np.nan), np.where(evaluated, loss, np.nan)
+
+
+def best_epoch(correct: np.ndarray, loss: np.ndarray) -> int:
+    """The epoch with most correct; of equals the one with the lowest loss, then the earliest.
+
+    Args:
+      correct, loss: float64 [E], NaN where an epoch was not evaluated; at least one was.
+    """
+    order = np.lexsort((np.arange(len(correct)), loss, -correct))  # NaN sorts last
+    return int(order[0])
+
+
+def choose(predictions: Predictions) -> dict[str, np.ndarray]:
+    """The epoch (int32 [M], from 0) of each member under each rule that the run allows.
+
+    'val_best' is absent where a member has no validation clips. The two rules that look at the test
+    clips are absent where the test was not saved after every epoch: their best could not be found.
+    A member that stopped before a common epoch counts with its last: its state no longer changed.
+
+    Raises:
+      UserError: a member has no test clips, or no numbers where a rule needs them.
+    """
+    members = range(predictions.members)
+    validation = [scores(*predictions.course(m, VALIDATION)) for m in members]
+    test = [scores(*predictions.course(m, TEST)) for m in members]
+    for member in members:
+        if not (predictions.part[member] == TEST).any():
+            raise UserError(f'member {member} (fold {predictions.fold[member]}) has no test clips')
+
+    chosen = {}
+    if (predictions.part == VALIDATION).any(axis=1).all():
+        for member, (correct, _) in enumerate(validation):
+            if np.isnan(correct).all():
+                raise UserError(
+                    f'member {member} (fold {predictions.fold[member]}, seed '
+                    f'{predictions.seed[member]}) has no validation probabilities: its training '
+                    'diverged; lower the learning rate and run it again'
+                )
+        chosen['val_best'] = [best_epoch(*score) for score in validation]
+    chosen['last'] = [int(epochs) - 1 for epochs in predictions.epochs]
+    if not any(np.isnan(correct).any() for correct, _ in test):
+        chosen['test_best_fold'] = [best_epoch(*score) for score in test]
+        chosen['test_best_common'] = _common(predictions, test)
+    return {rule: np.array(epoch, np.int32) for rule, epoch in chosen.items()}
+
+
+def _common(predictions: Predictions, test: list[tuple[np.ndarray, np.ndarray]]) -> list[int]:
+    """One epoch for all members of a seed; members that ended earlier stay at their last."""
+    epochs = predictions.epochs
+    chosen = np.zeros(predictions.members, np.int32)
+    for seed in np.unique(predictions.seed):
+        members = np.flatnonzero(predictions.seed == seed)
+        longest = epochs[members].max()
+        at = [np.minimum(np.arange(longest), epochs[m] - 1) for m in members]
+        correct = sum(test[m][0][a] for m, a in zip(members, at, strict=True))
+        loss = sum(test[m][1][a] for m, a in zip(members, at, strict=True))
+        common = best_epoch(correct, loss)
+        chosen[members] = np.minimum(common, epochs[members] - 1)
+    return chosen.tolist()

@@ -1,0 +1,142 @@
+"""Reading a run's directory: all that a report needs, with nothing but the files."""
+
+import csv
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation import predictions as predictions_file
+from fer_jax.evaluation.predictions import Predictions
+
+SIMULATED = 'SIMULATED FACES'
+
+PARTS = ('train', 'validation', 'test')
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's directory in memory.
+
+    config, versions, folds, dataset: the JSON files; predictions: probabilities.npz;
+    curves {'train_loss': float64 [M,E], ...} for each of PARTS and loss or accuracy, NaN where
+    absent; sample_frames uint8 [S,H,W] and sample_ids str [S], the last frames of test clips.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    versions: dict[str, Any]
+    folds: dict[str, Any]
+    dataset: dict[str, Any]
+    predictions: Predictions
+    curves: dict[str, np.ndarray]
+    sample_frames: np.ndarray
+    sample_ids: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """What the run is called: its config's name, else its folder's."""
+        return self.config.get('name') or self.path.resolve().name
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """What must be known before a number is believed."""
+        return stamps(self.dataset, self.folds)
+
+
+def stamps(dataset: dict[str, Any], folds: dict[str, Any]) -> tuple[str, ...]:
+    """The stamps of a run, from its dataset.json and folds.json."""
+    return (SIMULATED,) * bool(dataset['simulated']) + tuple(folds['stamps'])
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; UserError where the file is missing or is none."""
+    if not path.is_file():
+        raise UserError(f'{path} is missing: the run has not finished; start its command again')
+    try:
+        value = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path} is not JSON ({error}): start the command of its run again') from (
+            error
+        )
+    if not isinstance(value, dict):
+        raise UserError(f'{path} holds no JSON object: start the command of its run again')
+    return value
+
+
+def load(path: Path | str) -> Run:
+    """Reads a run's directory.
+
+    Raises:
+      UserError: it is missing, unfinished or damaged; the message names the file.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f'there is no run at {path}: give the directory that fer_jax.main wrote')
+    predictions = predictions_file.load(path / 'probabilities.npz')
+    frames, ids = _samples(path / 'samples.npz')
+    run = Run(
+        path=path,
+        config=read_json(path / 'config.json'),
+        versions=read_json(path / 'versions.json'),
+        folds=read_json(path / 'folds.json'),
+        dataset=read_json(path / 'dataset.json'),
+        predictions=predictions,
+        curves=_curves(path / 'metrics.csv', predictions.members),
+        sample_frames=frames,
+        sample_ids=ids,
+    )
+    wanted = {
+        'folds.json': (run.folds, ('protocol', 'subject_disjoint', 'stamps', 'folds')),
+        'dataset.json': (run.dataset, ('name', 'simulated', 'clips', 'classes', 'dropped')),
+    }
+    for name, (value, keys) in wanted.items():
+        missing = [key for key in keys if key not in value]
+        if missing:
+            raise UserError(f'{path / name} lacks {", ".join(missing)}: start its run again')
+    if predictions.fold.max() >= len(run.folds['folds']):
+        raise UserError(
+            f'{path / "probabilities.npz"} has a fold {predictions.fold.max()} that '
+            f'{path / "folds.json"} does not list: they are of different runs; run it again'
+        )
+    return run
+
+
+def _curves(path: Path, members: int) -> dict[str, np.ndarray]:
+    """The columns of metrics.csv that are drawn, [M,E] by member and epoch."""
+    if not path.is_file():
+        raise UserError(f'{path} is missing: the run has not finished; start its command again')
+    names = [f'{part}_{what}' for what in ('loss', 'accuracy') for part in PARTS]
+    with path.open(encoding='utf-8', newline='') as file:
+        rows = list(csv.DictReader(file))
+    try:
+        at = [(int(row['member']), int(row['epoch']) - 1) for row in rows]
+        epochs = max((epoch for _, epoch in at), default=-1) + 1
+        curves = {name: np.full((members, epochs), np.nan) for name in names}
+        for place, row in zip(at, rows, strict=True):
+            for name in names:
+                if row[name]:
+                    curves[name][place] = float(row[name])
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise UserError(
+            f'{path} is damaged ({type(error).__name__}: {error}): start its run again'
+        ) from error
+    return curves
+
+
+def _samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Frames uint8 [S,H,W] and clip ids [S] of samples.npz."""
+    if not path.is_file():
+        raise UserError(f'{path} is missing: the run has not finished; start its command again')
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            frames, ids = saved['frames'], saved['clip_id']
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f'{path} is damaged ({error}): start its run again') from error
+    if frames.ndim != 3 or frames.dtype != np.uint8 or ids.shape != frames.shape[:1]:
+        raise UserError(f'{path} must hold frames uint8 [S,H,W] and clip_id [S]: run it again')
+    return frames, ids

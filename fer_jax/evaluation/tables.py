@@ -1,0 +1,244 @@
+"""The tables of a report: each is drawn on the page and written as CSV from the same values."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fer_jax.evaluation.results import DUPLICATE_TITLES, METRIC_TITLES, headline
+from fer_jax.evaluation.rundir import Run
+
+# How a column is shown. A CSV always has the plain value: shares in 0..1, intervals as two columns.
+TEXT, COUNT, SHARE, INTERVAL, DIFFERENCE = 'text', 'count', 'share', 'interval', 'difference'
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key in a row, its title on the page, how its values are shown."""
+
+    key: str
+    title: str
+    kind: str = TEXT
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of plain values (None: no number) under columns; `strong` marks rows by index."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: list[Mapping[str, Any]]
+    strong: frozenset[int] = frozenset()
+
+    def csv(self, stamps: Sequence[str]) -> str:
+        """CSV text; stamps, where there are any, are the last column of every row."""
+        header, values = [], []
+        for column in self.columns:
+            cells = [row[column.key] for row in self.rows]
+            if column.kind == INTERVAL:
+                header += [f'{column.key}_low', f'{column.key}_high']
+                cells = [(None, None) if cell is None else cell for cell in cells]
+                values += [[cell[0] for cell in cells], [cell[1] for cell in cells]]
+            else:
+                header.append(column.key)
+                values.append(cells)
+        return csv_text(header, values, stamps)
+
+
+def csv_text(header: Sequence[str], columns: Sequence[Sequence], stamps: Sequence[str]) -> str:
+    """CSV text from columns of equal length; None and NaN are empty, floats have 6 digits."""
+    header, columns = list(header), [[_cell(value) for value in column] for column in columns]
+    if stamps:
+        header.append('stamps')
+        columns.append(['; '.join(stamps)] * len(columns[0]))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(header)
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return ''
+    return f'{value:.6g}' if isinstance(value, float | np.floating) else value
+
+
+def rules(results: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Every rule of choosing an epoch, side by side."""
+    rows = []
+    for rule, values in results.items():
+        rows.append(
+            {
+                'rule': rule,
+                'title': values['title'],
+                'chosen_on': 'test clips' if values['optimistic'] else 'no test clip',
+                'epochs': _epochs(values['epochs']),
+                'interval': values['intervals']['pooled_accuracy'],
+                **{name: values[name] for name in (*METRIC_TITLES, 'optimism', 'n')},
+            }
+        )
+    metrics = [Column(name, title, SHARE) for name, title in METRIC_TITLES.items()]
+    if all(row['subject_accuracy'] is None for row in rows):
+        metrics = [column for column in metrics if column.key != 'subject_accuracy']
+    level = f'{100 * results[headline(results)]["interval"]["level"]:.0f} % interval'
+    return Table(
+        'rules',
+        'The same run under every rule of choosing an epoch. Rules that look at the test clips are '
+        'optimistic; their optimism is their accuracy minus the headline rule’s.',
+        (
+            Column('title', 'Epoch'),
+            Column('chosen_on', 'Chosen on'),
+            metrics[0],
+            Column('interval', level, INTERVAL),
+            Column('optimism', 'Optimism', DIFFERENCE),
+            *metrics[1:],
+            Column('epochs', 'Epochs'),
+            Column('n', 'Clips', COUNT),
+        ),
+        rows,
+        frozenset(i for i, values in enumerate(results.values()) if values['headline']),
+    )
+
+
+def _epochs(epochs: Sequence[int]) -> str:
+    low, high = min(epochs), max(epochs)
+    return str(low) if low == high else f'{low}–{high}'
+
+
+def duplicates(values: Mapping[str, Any]) -> Table | None:
+    """Accuracy with and without test clips that are pixel-identical to others."""
+    if values['duplicates'] is None:
+        return None
+    rows = [
+        {'clips_kept': DUPLICATE_TITLES[name], **entry}
+        for name, entry in values['duplicates'].items()
+    ]
+    return Table(
+        'duplicates',
+        'Accuracy with and without the test clips that are pixel-identical to a training clip, or '
+        'to a training or validation clip.',
+        (
+            Column('clips_kept', 'Test clips'),
+            Column('n', 'Clips', COUNT),
+            Column('removed', 'Removed', COUNT),
+            Column('pooled_accuracy', 'Accuracy', SHARE),
+            Column('interval', 'Interval', INTERVAL),
+        ),
+        rows,
+    )
+
+
+def seeds(values: Mapping[str, Any]) -> Table | None:
+    """Each seed's metrics, with their mean and standard deviation; None with one seed."""
+    if values['standard_deviation'] is None:
+        return None
+    rows: list[dict[str, Any]] = [{**row, 'seed': str(row['seed'])} for row in values['seeds']]
+    rows.append({'seed': 'mean', **{key: values[key] for key in (*METRIC_TITLES, 'n')}})
+    rows.append({'seed': 's.d.', **values['standard_deviation'], 'n': None})
+    shown = [name for name in METRIC_TITLES if values[name] is not None]
+    return Table(
+        'seeds',
+        'Each seed by itself, their mean and their standard deviation.',
+        (
+            Column('seed', 'Seed'),
+            *(Column(name, METRIC_TITLES[name], SHARE) for name in shown),
+            Column('n', 'Clips', COUNT),
+        ),
+        rows,
+        frozenset({len(rows) - 2}),
+    )
+
+
+def folds(run: Run, values: Mapping[str, Any]) -> Table:
+    """Each member: its fold's sizes, the chosen epoch, its accuracies."""
+    rows = []
+    for row in values['folds']:
+        fold = run.folds['folds'][row['fold']]
+        sizes = {f'{part}_clips': len(fold[part]) for part in ('train', 'validation', 'test')}
+        rows.append({**row, **sizes, 'fold': row['fold'] + 1})
+    several = len({row['seed'] for row in rows}) > 1
+    validated = any(row['validation_accuracy'] is not None for row in rows)
+    columns = [
+        Column('fold', 'Fold', COUNT),
+        *([Column('seed', 'Seed', COUNT)] * several),
+        Column('train_clips', 'Training clips', COUNT),
+        *([Column('validation_clips', 'Validation clips', COUNT)] * validated),
+        Column('test_clips', 'Test clips', COUNT),
+        Column('epoch', 'Epoch', COUNT),
+        *([Column('validation_accuracy', 'Validation accuracy', SHARE)] * validated),
+        Column('accuracy', 'Test accuracy', SHARE),
+        Column('majority_accuracy', 'Majority class', SHARE),
+    ]
+    caption = f'Every fold under “{values["title"]}”, beside the commonest class of its training.'
+    return Table('folds', caption, tuple(columns), rows)
+
+
+def classes(values: Mapping[str, Any], scores: Mapping[str, tuple[float, float]]) -> Table:
+    """Each class: recall with its interval, precision, F1, areas under the curves.
+
+    Args:
+      scores: {class: (area under ROC, average precision)}, NaN where undefined.
+    """
+    rows = [
+        {**row, 'roc_area': scores[row['class']][0], 'average_precision': scores[row['class']][1]}
+        for row in values['classes']
+    ]
+    return Table(
+        'classes',
+        'Each class against the rest. Recall is the class’s own accuracy.',
+        (
+            Column('class', 'Class'),
+            Column('n', 'Test clips', COUNT),
+            Column('recall', 'Recall', SHARE),
+            Column('recall_interval', 'Interval of recall', INTERVAL),
+            Column('precision', 'Precision', SHARE),
+            Column('f1', 'F1', SHARE),
+            Column('roc_area', 'Area under ROC', SHARE),
+            Column('average_precision', 'Average precision', SHARE),
+        ),
+        rows,
+    )
+
+
+def subjects(values: Mapping[str, Any]) -> Table | None:
+    """Each subject's accuracy; None where subjects are unknown."""
+    if not values['per_subject']:
+        return None
+    return Table(
+        'subjects',
+        'Every subject by itself, all seeds together.',
+        (
+            Column('subject', 'Subject'),
+            Column('n', 'Test clips', COUNT),
+            Column('accuracy', 'Accuracy', SHARE),
+        ),
+        values['per_subject'],
+    )
+
+
+def confusion(values: Mapping[str, Any]) -> Table:
+    """Counts by true and predicted class; for the CSV beside the drawn matrix."""
+    names = [row['class'] for row in values['classes']]
+    rows = [
+        {'true': name, **dict(zip(names, counts, strict=True))}
+        for name, counts in zip(names, values['confusion'], strict=True)
+    ]
+    columns = (Column('true', 'True'), *(Column(name, name, COUNT) for name in names))
+    return Table('confusion', 'Counts, all seeds together.', columns, rows)
+
+
+def dropped(run: Run) -> Table | None:
+    """Clips that the loading left out, and why; None where none was."""
+    if not run.dataset['dropped']:
+        return None
+    return Table(
+        'dropped',
+        'Clips that are in the release and not in the run.',
+        (Column('clip_id', 'Clip'), Column('reason', 'Why')),
+        run.dataset['dropped'],
+    )

@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all: written beside their place, then renamed into it."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yields a temporary path in the same folder; it replaces `path` when the block succeeds.
+
+    Where the block raises, `path` is as it was and the temporary file is gone.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays, because numpy.savez appends its own to a name that lacks it.
+    temporary = path.with_name(f'.{path.stem}-{os.getpid()}.partial{path.suffix}')
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Writes UTF-8 text."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding='utf-8', newline='')
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Writes indented JSON; raises ValueError for NaN and infinities, which JSON does not have."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + '\n')
+
+
+@contextlib.contextmanager
+def folder_beside(folder: Path | str) -> Iterator[Path]:
+    """Yields an empty temporary folder inside `folder`, which is removed at the end in any case."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix='.partial-', dir=folder))
+    try:
+        # mkdtemp makes private folders; what is published must be as readable as its neighbours.
+        temporary.chmod(0o755)
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

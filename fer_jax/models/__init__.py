@@ -1,0 +1,30 @@
+"""The architectures, by the names that configs use."""
+
+import dataclasses
+
+from flax import linen as nn
+
+from fer_jax.errors import UserError
+from fer_jax.models.c3d import C3D
+from fer_jax.models.stn import SpatialTransformerNet
+
+MODELS: dict[str, type[nn.Module]] = {'c3d': C3D, 'stn': SpatialTransformerNet}
+
+
+def build(name: str, **options) -> nn.Module:
+    """The architecture `name` with the given options, its dataclass fields.
+
+    Every architecture is called as `module(frames, mask=, length=, train=, dropout_rate=)` and returns
+    logits float32 [B, num_classes].
+
+    Raises:
+        UserError: unknown name or option; the message lists the known ones.
+    """
+    if name not in MODELS:
+        raise UserError(f'model.name is {name!r}; the models are {", ".join(MODELS)}')
+    module = MODELS[name]
+    known = [f.name for f in dataclasses.fields(module) if f.name not in ('parent', 'name')]
+    for option in options:
+        if option not in known:
+            raise UserError(f'model.{option} is no option of {name}; it has {", ".join(known)}')
+    return module(**options)

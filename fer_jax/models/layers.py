@@ -1,0 +1,181 @@
+"""Layers that the architectures share: convolution, batch normalisation, dropout, activations.
+
+All of them can be mapped over members (`jax.vmap`), and under a jit over a mesh they see the global
+batch: batch statistics are those of all devices together.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from fer_jax.models.convolution import conv2d, conv3d
+
+Initializer = nn.initializers.Initializer
+
+# PyTorch's default for weights, kaiming_uniform with a = sqrt(5): uniform in +-1 / sqrt(fan_in).
+pytorch_uniform: Initializer = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
+
+# haddad2020, Table 1 and, for 'none' (what the framework does by itself), Table 3.
+KERNEL_INITIALIZERS: dict[str, Initializer] = {
+    'none': pytorch_uniform,
+    'xavier_uniform': nn.initializers.xavier_uniform(),
+    'xavier_normal': nn.initializers.xavier_normal(),
+}
+
+
+def uniform_by_fan_in(fan_in: int) -> Initializer:
+    """PyTorch's default for biases: uniform in +-1 / sqrt(fan_in) of the layer's weights."""
+    bound = fan_in**-0.5
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def mish(x: jax.Array) -> jax.Array:
+    """x tanh(softplus(x)) (Misra 2019), as haddad2020, Table 1 lists it."""
+    return x * jnp.tanh(jax.nn.softplus(x))
+
+
+# Without learned parameters; slopes and scales as PyTorch's defaults (0.01 and 1).
+_FIXED_ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    'relu': nn.relu,
+    'elu': nn.elu,
+    'leaky_relu': nn.leaky_relu,
+    'mish': mish,
+}
+ACTIVATIONS = ('relu', 'elu', 'prelu', 'leaky_relu', 'mish')
+
+
+class Activation(nn.Module):
+    """One of ACTIVATIONS; 'prelu' learns one slope for the layer, from 0.25 (PyTorch's PReLU)."""
+
+    kind: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Applies the activation to x of any shape.
+
+        Raises:
+            ValueError: `kind` is none of ACTIVATIONS.
+        """
+        if self.kind not in ACTIVATIONS:
+            raise ValueError(f'activation {self.kind!r} is none of {", ".join(ACTIVATIONS)}')
+        if self.kind != 'prelu':
+            return _FIXED_ACTIVATIONS[self.kind](x)
+        slope = self.param('slope', nn.initializers.constant(0.25), (), jnp.float32)
+        return jnp.where(x >= 0, x, slope.astype(x.dtype) * x)
+
+
+class Conv(nn.Module):
+    """Convolution with stride 1 over two or three spatial axes, by the length of `window`.
+
+    Attributes:
+        features: number of filters.
+        window: (kh, kw) or (kt, kh, kw), odd where padding is 'SAME'.
+        kernel_init: initialiser of the kernel [*window, C, features].
+        bias_init: initialiser of the bias; None for no bias.
+        padding: 'SAME' or 'VALID'; three axes know 'SAME' only.
+        form: see `fer_jax.models.convolution`.
+    """
+
+    features: int
+    window: tuple[int, ...]
+    kernel_init: Initializer
+    bias_init: Initializer | None = None
+    padding: str = 'SAME'
+    form: str = 'auto'
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """float [B, *space, C] -> float [B, *space', features], in x's dtype."""
+        shape = (*self.window, x.shape[-1], self.features)
+        kernel = self.param('kernel', self.kernel_init, shape, jnp.float32).astype(x.dtype)
+        if len(self.window) == 2:
+            y = conv2d(x, kernel, padding=self.padding, form=self.form)
+        elif self.padding == 'SAME':
+            y = conv3d(x, kernel, form=self.form)
+        else:
+            raise ValueError('a convolution over three axes has padding SAME')
+        if self.bias_init is None:
+            return y
+        return y + self.param('bias', self.bias_init, (self.features,), jnp.float32).astype(x.dtype)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all axes but the last, without the batch's padded rows.
+
+    As PyTorch's: epsilon 1e-5, running averages that keep 0.9 and take 0.1 of the new value (its
+    'momentum 0.1', haddad2020, sec. 3.1), biased variance to normalise with and unbiased variance
+    in the running average (flax.linen.BatchNorm keeps the biased one). Statistics are float32.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, mask: jax.Array | None, train: bool) -> jax.Array:
+        """Normalises x.
+
+        Args:
+            x: float [B, ..., C].
+            mask: bool [B], False for rows that are padding; None where no row is.
+            train: use the batch's statistics and update the running ones ('batch_stats').
+
+        Returns:
+            float [B, ..., C] in x's dtype; padded rows are transformed like the others.
+        """
+        features = x.shape[-1]
+        scale = self.param('scale', nn.initializers.ones, (features,), jnp.float32)
+        bias = self.param('bias', nn.initializers.zeros, (features,), jnp.float32)
+        running_mean = self.variable('batch_stats', 'mean', jnp.zeros, (features,), jnp.float32)
+        running_var = self.variable('batch_stats', 'var', jnp.ones, (features,), jnp.float32)
+        if train:
+            mean, var, count = _moments(x, mask)
+            if not self.is_initializing():
+                unbiased = var * (count / jnp.maximum(count - 1, 1))
+                running_mean.value += (1 - self.momentum) * (mean - running_mean.value)
+                running_var.value += (1 - self.momentum) * (unbiased - running_var.value)
+        else:
+            mean, var = running_mean.value, running_var.value
+        factor = scale * jax.lax.rsqrt(var + self.epsilon)
+        return x * factor.astype(x.dtype) + (bias - mean * factor).astype(x.dtype)
+
+
+def _moments(
+    x: jax.Array, mask: jax.Array | None
+) -> tuple[jax.Array, jax.Array, jax.Array | float]:
+    """Mean [C], biased variance [C] and number of the values of x [B, ..., C] in unmasked rows."""
+    x = x.astype(jnp.float32)
+    axes = tuple(range(x.ndim - 1))
+    row = x[0, ..., 0].size
+    if mask is None:
+        weight, count = 1.0, float(len(x) * row)
+    else:
+        weight = mask.astype(jnp.float32).reshape(-1, *(1,) * (x.ndim - 1))
+        count = jnp.maximum(mask.sum(), 1) * float(row)
+    mean = jnp.sum(x * weight, axes) / count
+    # The deviations' squares, not the squares' mean minus the mean's square, which cancels.
+    var = jnp.sum(jnp.square(x - mean) * weight, axes) / count
+    return mean, var, count
+
+
+class Dropout(nn.Module):
+    """Dropout whose rate may be a traced number in [0, 1]; at 1 nothing is left.
+
+    flax.linen.Dropout compares its rate with 0 and so takes no traced one.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, rate: float | jax.Array, train: bool) -> jax.Array:
+        """Zeroes elements of x with probability `rate` and divides the others by 1 - rate."""
+        if not train:
+            return x
+        keep = 1.0 - jnp.asarray(rate, jnp.float32)
+        kept = jax.random.uniform(self.make_rng('dropout'), x.shape) < keep
+        # At rate 1 none is kept, and the divisor must not be 0 in either branch.
+        divisor = jnp.where(keep > 0, keep, 1.0).astype(x.dtype)
+        return jnp.where(kept, x / divisor, jnp.zeros((), x.dtype))

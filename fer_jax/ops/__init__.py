@@ -1,0 +1,1 @@
+"""Image operations on the device in pure jax.numpy: equalisation, warps, photometry, views."""

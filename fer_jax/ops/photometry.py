@@ -1,0 +1,67 @@
+"""Pointwise changes of grey levels and the normalisations that follow them."""
+
+import dm_pix
+import jax
+import jax.numpy as jnp
+
+_GREY = 127.0
+_WHITE = 255.0
+
+
+def contrast(frames: jax.Array, factor: jax.Array) -> jax.Array:
+    """Stretches each level's distance from mid-grey: 127 + a (v - 127), clipped.
+
+    haddad2020, sec. 3.2. dm_pix.adjust_contrast stretches about each image's own mean and does not
+    clip, which is another operation.
+
+    Args:
+      frames: float32 [B, T, H, W, C], grey levels 0 to 255.
+      factor: float32 [B], the a of each clip; 1 changes nothing, the paper draws from [0.22, 2.2].
+
+    Returns:
+      float32 [B, T, H, W, C], 0 to 255.
+    """
+    return jnp.clip(_GREY + _per_clip(factor, frames) * (frames - _GREY), 0.0, _WHITE)
+
+
+def gamma(frames: jax.Array, exponent: jax.Array) -> jax.Array:
+    """Raises each level, as a fraction of white, to a power (saurav2020, sec. IV-B, dark clips).
+
+    Args:
+      frames: float32 [B, T, H, W, C], grey levels 0 to 255.
+      exponent: float32 [B], of each clip; below 1 brightens, above 1 darkens.
+
+    Returns:
+      float32 [B, T, H, W, C], 0 to 255.
+    """
+    return dm_pix.adjust_gamma(frames / _WHITE, _per_clip(exponent, frames)) * _WHITE
+
+
+def to_unit(frames: jax.Array) -> jax.Array:
+    """Grey levels 0 to 255 to [0, 1], any shape, float32."""
+    return frames.astype(jnp.float32) / _WHITE
+
+
+def to_symmetric(frames: jax.Array) -> jax.Array:
+    """Grey levels 0 to 255 to [-1, 1], any shape, float32 (an option of haddad2020, Table 1)."""
+    return frames.astype(jnp.float32) / (_WHITE / 2) - 1.0
+
+
+def standardise(frames: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:
+    """Subtracts the mean image, divides by the deviation (kahou2015, sec. 2.1.2; jain2018, sec. 3).
+
+    Args:
+      frames: float32 [B, T, H, W, C] in [0, 1].
+      mean: float32 [H, W, C] in [0, 1], fitted on training clips.
+      std: float32 [H, W, C] in [0, 1]. Deviations below one grey level count as one: pixels that
+        hardly vary in training are not blown up.
+
+    Returns:
+      float32 [B, T, H, W, C].
+    """
+    return (frames - mean[None, None]) / jnp.maximum(std, 1.0 / _WHITE)[None, None]
+
+
+def _per_clip(values: jax.Array, frames: jax.Array) -> jax.Array:
+    """[B] to [B, 1, 1, 1, 1], as many axes as the frames have."""
+    return values.reshape(-1, *[1] * (frames.ndim - 1))

@@ -1,0 +1,1 @@
+"""Populations of members: state, step, execution, checkpoints, progress."""

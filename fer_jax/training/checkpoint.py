@@ -1,0 +1,83 @@
+"""Checkpoints of one member: `latest` (everything, to resume) and `best` (what predicts)."""
+
+import pathlib
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from fer_jax.training.state import TrainState
+
+
+class MemberCheckpoints:
+    """One member's folder below a run's `checkpoints/`.
+
+    A save is whole or absent: orbax writes beside and renames. Positions are steps of the whole run
+    (epoch times steps an epoch, plus the step in the epoch). The last two positions are kept, so that the
+    members of a wave killed in the middle of saving have one in common.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self._latest = _manager(folder / 'latest', keep=2)
+        self._best = _manager(folder / 'best', keep=1)
+
+    def positions(self) -> list[int]:
+        """Positions that can be restored, ascending."""
+        return sorted(self._latest.all_steps())
+
+    def save_latest(self, position: int, state: TrainState, record: dict) -> None:
+        """Saves in the background; `record` is JSON (history, position in the epoch)."""
+        self._latest.save(
+            position,
+            args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)),
+            force=True,
+        )
+
+    def restore_latest(self, position: int, like: TrainState) -> tuple[TrainState, dict]:
+        """The state (on the host, shapes and types as in `like`) and the record saved at a position."""
+        restored = self._latest.restore(
+            position,
+            args=ocp.args.Composite(state=ocp.args.StandardRestore(like), record=ocp.args.JsonRestore()),
+        )
+        return restored.state, restored.record
+
+    def record(self, position: int) -> dict:
+        """The record alone."""
+        return self._latest.restore(position, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record
+
+    def save_best(self, epoch: int, params: dict, batch_stats: dict) -> None:
+        """Saves what predicts: parameters (Lookahead's slow ones) and batch statistics."""
+        if epoch in self._best.all_steps():  # a resumed run comes by here again, with the same values
+            self._best.delete(epoch)
+        network = {'params': params, 'batch_stats': batch_stats}
+        self._best.save(epoch, args=ocp.args.StandardSave(network), force=True)
+
+    def restore_best(self) -> tuple[int, dict]:
+        """The epoch and {'params', 'batch_stats'} on the host."""
+        epoch = self._best.latest_step()
+        if epoch is None:
+            raise FileNotFoundError(f'no checkpoint in {self.folder / "best"}')
+        return epoch, jax.device_get(self._best.restore(epoch, args=ocp.args.StandardRestore()))
+
+    def discard_after(self, position: int) -> None:
+        """Drops positions past the one a wave resumes from; they will be written again."""
+        for later in self.positions():
+            if later > position:
+                self._latest.delete(later)
+
+    def wait(self) -> None:
+        """Returns when what was given to save is on the disk."""
+        self._latest.wait_until_finished()
+        self._best.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits and releases the background threads."""
+        self._latest.close()
+        self._best.close()
+
+
+def _manager(folder: pathlib.Path, keep: int) -> ocp.CheckpointManager:
+    policy = checkpoint_managers.LatestN(keep)
+    options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
+    return ocp.CheckpointManager(folder.absolute(), options=options)

@@ -1,0 +1,79 @@
+"""From frames as they lie in memory to what a network sees, on the device.
+
+Order, on grey levels 0 to 255: equalisation, geometry, contrast; then [0, 1] and normalisation.
+Equalisation sees whole unwarped frames and depends on nothing fitted, so it runs once over the resident
+dataset instead of in every step; the rest is part of the compiled step.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.ops import augment, equalize, photometry
+
+EQUALIZATIONS = ('none', 'histogram', 'clahe')
+NORMALIZATIONS = ('unit', 'symmetric', 'mean_std')
+
+
+def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.ndarray:
+    """Equalises a whole dataset, `batch` clips at a time.
+
+    Args:
+      frames: uint8 [clip, frame, height, width, channel].
+      kind: 'none', 'histogram', or 'clahe' (clip limit 2, 8 x 8 tiles: haddad2020, sec. 3.3).
+
+    Returns:
+      uint8, same shape.
+    """
+    if kind == 'none':
+        return frames
+    if kind == 'histogram':
+        op = jax.jit(equalize.equalize_histogram)
+    elif kind == 'clahe':
+        op = jax.jit(equalize.clahe)
+    else:
+        raise UserError(f"unknown inputs.equalize '{kind}': one of {', '.join(EQUALIZATIONS)}")
+    batch = min(batch, len(frames))
+    out = np.empty_like(frames)
+    for start in range(0, len(frames), batch):
+        start = min(start, len(frames) - batch)  # the last batch overlaps: one compiled shape
+        out[start : start + batch] = np.asarray(op(frames[start : start + batch]))
+    return out
+
+
+def model_inputs(
+    frames: jax.Array,
+    view: tuple[jax.Array, jax.Array] | None,
+    mean: jax.Array,
+    std: jax.Array,
+    *,
+    normalize: str,
+    channels: int,
+) -> jax.Array:
+    """What the network sees of a batch.
+
+    Args:
+      frames: uint8 [clip, frame, height, width, channel], equalised.
+      view: affine [clip, 2, 3] and contrast [clip], or None for the frames as they are.
+      mean, std: float32 [height, width, channel] in [0, 1] units, used by 'mean_std'.
+      normalize: 'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std' subtracts
+        the training clips' mean image and divides by their deviation image.
+      channels: 1, or 3 to repeat grey (haddad2020, sec. 4.1).
+
+    Returns:
+      float32 [clip, frame, height, width, channels].
+    """
+    frames = frames.astype(jnp.float32)
+    if view is not None:
+        frames = augment.apply_views(frames, *view)
+    frames = photometry.to_unit(frames)
+    if normalize == 'symmetric':
+        frames = photometry.to_symmetric(frames)
+    elif normalize == 'mean_std':
+        frames = photometry.standardise(frames, mean, std)
+    elif normalize != 'unit':
+        raise UserError(f"unknown inputs.normalize '{normalize}': one of {', '.join(NORMALIZATIONS)}")
+    if channels not in (frames.shape[-1], 3 * frames.shape[-1]):
+        raise UserError(f'inputs.channels is {channels}, the clips have {frames.shape[-1]}: give 1 or 3')
+    return jnp.repeat(frames, channels // frames.shape[-1], axis=-1)

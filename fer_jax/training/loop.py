@@ -1,0 +1,262 @@
+"""The training loop: waves of members, epochs, steps; evaluation, early stop, checkpoints, resumption."""
+
+import contextlib
+import dataclasses
+import pathlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import numpy as np
+
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import Interrupted, UserError
+from fer_jax.training import population as pop
+from fer_jax.training.members import Member, Recipe, traits
+from fer_jax.training.mesh import make_layout
+from fer_jax.training.optimizers import judged
+from fer_jax.training.progress import TrainingProgress
+from fer_jax.training.record import MemberRecord
+from fer_jax.training.state import Resident, Sums
+from fer_jax.training.step import System
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long and how: `train` of the config.
+
+    Attributes:
+      epochs: at most.
+      patience: a member ends when its validation clips have chosen no later epoch for so many; 0 never.
+      checkpoint_every: epochs between checkpoints.
+      evaluate_batch: clips in an evaluation step.
+      wave, chunk: see mesh.make_layout.
+    """
+
+    epochs: int
+    patience: int = 0
+    checkpoint_every: int = 1
+    evaluate_batch: int = 128
+    wave: int = 0
+    chunk: int = 0
+
+    def __post_init__(self):
+        for name in ('epochs', 'checkpoint_every', 'evaluate_batch'):
+            if getattr(self, name) < 1:
+                raise UserError(f'train.{name} is {getattr(self, name)}: give at least 1')
+
+
+def train(
+    system: System,
+    members: Sequence[Member],
+    clips: ClipSet,
+    recipe: Recipe,
+    schedule: Schedule,
+    folder: pathlib.Path,
+    *,
+    devices: Sequence[jax.Device] | None = None,
+    on_epoch: Callable[[MemberRecord], None] = lambda record: None,
+) -> list[MemberRecord]:
+    """Trains a population to its end, from where an earlier call on the same folder got to.
+
+    Args:
+      clips: equalised; resident on the devices.
+      folder: one subfolder a member is made in it.
+      on_epoch: called with a member's record after each epoch, and once where it was taken up again.
+
+    Returns:
+      The members' records, in their order.
+
+    Raises:
+      Interrupted: SIGTERM or Ctrl-C came; everything is saved and the same call goes on from there.
+      UserError: a member diverged.
+    """
+    layout = make_layout(len(members), devices, wave=schedule.wave, chunk=schedule.chunk)
+    resident = Resident(clips.frames, clips.length.astype(np.int32), clips.label.astype(np.int32))
+    population = pop.Population(system, resident, layout)
+    records = [
+        MemberRecord(m, clips.label, len(clips.classes), schedule.epochs, folder / f'{m.index:03}') for m in members
+    ]
+    steps = {m.index: recipe.steps(m, clips) for m in members}
+    total = sum(steps.values()) * schedule.epochs
+    with TrainingProgress(total) as progress, _stop_signal() as stop:
+        waiting = []
+        for record in records:
+            if record.finished():
+                on_epoch(record)
+                progress.skip(steps[record.member.index] * schedule.epochs)
+            else:
+                waiting.append(record)
+        for start in range(0, len(waiting), layout.wave):
+            wave = _Wave(population, waiting[start : start + layout.wave], clips, recipe, schedule, steps)
+            wave.run(progress, stop, on_epoch)
+        progress.describe('trained')
+    for record in records:
+        record.checkpoints.close()
+    return records
+
+
+# A checkpoint's position is epoch * EPOCH + step in the epoch, whatever wave the member is in.
+EPOCH = 1_000_000
+
+
+class _Wave:
+    """Members that train side by side."""
+
+    def __init__(self, population, records, clips, recipe, schedule, steps):
+        self.population, self.records, self.schedule = population, records, schedule
+        self.clips, self.recipe = clips, recipe
+        own = [record.member for record in records]
+        self.steps = [steps[m.index] for m in own]
+        self.longest = max(self.steps)
+        # A wave that the devices cannot split evenly is filled with idle copies of its last member.
+        missing = -len(own) % population.layout.mesh.shape['member']
+        self.members = own + own[-1:] * missing
+        total = [n * schedule.epochs for n in self.steps + self.steps[-1:] * missing]
+        self.traits = population.place(traits(self.members, total))
+
+    def run(self, progress: TrainingProgress, stop: '_Stop', on_epoch: Callable) -> None:
+        """Trains the wave from its newest common checkpoint to its end."""
+        state, sums, epoch, step = self._restore(on_epoch)
+        progress.skip(sum(self.steps) * (epoch - 1))
+        while epoch <= self.schedule.epochs and not all(record.stopped for record in self.records):
+            progress.describe(self._title(epoch))
+            state, sums = self._train_epoch(state, sums, epoch, step, progress, stop)
+            judged_now = self._judge(state, sums, epoch)
+            for record in judged_now:
+                on_epoch(record)
+            done = epoch == self.schedule.epochs or all(record.stopped for record in self.records)
+            if done or epoch % self.schedule.checkpoint_every == 0:
+                self._save(state, self._no_sums(), epoch + 1, 0, finished=done)
+            self._count_stopped(progress, epoch)
+            sums, epoch, step = self._no_sums(), epoch + 1, 0
+        for record in self.records:
+            record.checkpoints.wait()
+
+    def _train_epoch(self, state, sums, epoch, step, progress, stop):
+        """Steps `step` to the last of one epoch."""
+        active = [not record.stopped for record in self.records]
+        active += [False] * (len(self.members) - len(active))
+        batches = self.recipe.batches(self.members, self.clips, epoch, active)
+        chunk = self.population.layout.chunk
+        clips_of = batches.mask.sum(axis=(0, 2))
+        while step < self.longest:
+            part = jax.tree.map(lambda x, a=step: _fill(x[:, a : a + chunk], min(chunk, self.longest)), batches)
+            before = sums
+            state, sums = self.population.train(state, sums, self.traits, part)
+            jax.block_until_ready(before)  # one chunk runs while the next is made ready
+            taken = min(chunk, self.longest - step)
+            member_steps = sum(a and step <= s < n for a, n in zip(active, self.steps, strict=False)
+                               for s in range(step, step + taken))  # fmt: skip
+            progress.advance(member_steps, int(clips_of[step : step + taken].sum()))
+            step += taken
+            if stop.asked:
+                self._save(state, sums, epoch, step, finished=False)
+                for record in self.records:
+                    record.checkpoints.wait()
+                raise Interrupted('everything is saved; start the same command again to go on')
+        return state, sums
+
+    def _judge(self, state, sums, epoch):
+        """Evaluates after an epoch and adds it to the active members' records, which are returned."""
+        evaluated = [member.evaluated for member in self.members]
+        clip = np.zeros((len(evaluated), max(map(len, evaluated))), np.int32)
+        for row, own in zip(clip, evaluated, strict=True):
+            row[: len(own)] = own
+        probabilities = self.population.evaluate(state, self.traits, clip, self.schedule.evaluate_batch)
+        sums, rates = jax.device_get((sums, self.population.learning_rate(state, self.traits)))
+        judged_now = []
+        for i, record in enumerate(self.records):
+            if record.stopped:
+                continue
+            count = float(sums.count[i])
+            row = record.add_epoch(
+                learning_rate=float(rates[i]),
+                loss=float(sums.loss[i]) / count,
+                accuracy=float(sums.correct[i]) / count,
+                probabilities=probabilities[i, : len(evaluated[i])],
+            )
+            judged_now.append(record)
+            validated = 'validation_accuracy' in row
+            best = record.best_epoch()
+            if best == epoch and (validated or epoch == self.schedule.epochs):
+                record.checkpoints.save_best(epoch, *pop.take((judged(state.params), state.batch_stats), i))
+            patience = self.schedule.patience
+            record.stopped = bool(patience) and validated and epoch - best >= patience
+        return judged_now
+
+    def _count_stopped(self, progress, epoch):
+        for record, steps in zip(self.records, self.steps, strict=True):
+            if record.stopped and len(record.history) == epoch:
+                progress.skip(steps * (self.schedule.epochs - epoch))
+
+    def _no_sums(self):
+        return self.population.zero_sums(len(self.members))
+
+    def _title(self, epoch):
+        first, last = self.records[0].member, self.records[-1].member
+        who = f'fold {first.fold_number} seed {first.seed}'
+        if last is not first:
+            who += f' to fold {last.fold_number} seed {last.seed}'
+        return f'{who} epoch {epoch}/{self.schedule.epochs}'
+
+    def _save(self, state, sums, epoch, step, finished):
+        """Saves every member of the wave at one position; the previous round is on the disk by then."""
+        sums = jax.device_get(sums)
+        for record in self.records:
+            record.checkpoints.wait()
+            record.flush()
+        for i, record in enumerate(self.records):
+            own = [float(x[i]) for x in (sums.loss, sums.correct, sums.count)]
+            saved = record.as_json(own, finished)
+            record.checkpoints.save_latest(epoch * EPOCH + step, pop.take(state, i), saved)
+
+    def _restore(self, on_epoch):
+        """State, sums, epoch and step of the newest position that all members have; fresh without one."""
+        state = self.population.init(self.traits)
+        common = set.intersection(*(set(record.checkpoints.positions()) for record in self.records))
+        if not common:
+            return state, self._no_sums(), 1, 0
+        position = max(common)
+        states, sums = [], []
+        for i, record in enumerate(self.records):
+            own, saved = record.checkpoints.restore_latest(position, pop.take(state, i))
+            record.restore(saved)
+            record.checkpoints.discard_after(position)
+            on_epoch(record)
+            states.append(own)
+            sums.append(saved['sums'])
+        epoch, step = divmod(position, EPOCH)
+        missing = len(self.members) - len(states)
+        states, sums = states + states[-1:] * missing, sums + [[0.0] * 3] * missing
+        sums = Sums(*(np.array(column, np.float32) for column in zip(*sums, strict=True)))
+        place = self.population.place
+        return place(pop.stack(states)), place(sums), epoch, step
+
+
+@dataclasses.dataclass
+class _Stop:
+    asked: bool = False
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[_Stop]:
+    """Turns SIGTERM and Ctrl-C into a flag that the loop reads between dispatches; a second one kills."""
+    stop = _Stop()
+
+    def ask(number, frame):
+        stop.asked = True
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fill(array: np.ndarray, steps: int) -> np.ndarray:
+    """Fills the step axis (1) with empty steps, so that every dispatch has one shape."""
+    missing = steps - array.shape[1]
+    return np.pad(array, [(0, missing if i == 1 else 0) for i in range(array.ndim)]) if missing else array

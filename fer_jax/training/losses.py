@@ -1,0 +1,33 @@
+"""Losses of one member on one batch, and the penalty on chosen layers."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def cross_entropy(logits: jax.Array, label: jax.Array, mask: jax.Array, class_weight: jax.Array) -> jax.Array:
+    """Weighted mean of the softmax cross-entropy, as torch.nn.CrossEntropyLoss(weight=...) takes it.
+
+    Args:
+      logits: float32 [clip, class].
+      label: int32 [clip].
+      mask: bool [clip]; rows that are False count for nothing.
+      class_weight: float32 [class]; ones where classes weigh the same.
+
+    Returns:
+      float32 [], 0 when every row is masked.
+    """
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+    weight = class_weight[label] * mask
+    return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), 1e-12)
+
+
+def l2_penalty(params, layers: Sequence[str]) -> jax.Array:
+    """Sum of squared weights (kernels, not biases) of the named layers (minaee2019, eq. 1).
+
+    Args:
+      params: the model's parameters; `layers` are names of their first level.
+    """
+    return sum(jnp.sum(jnp.square(params[name]['kernel'])) for name in layers)

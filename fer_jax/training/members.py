@@ -1,0 +1,167 @@
+"""Members: which clips, seed and scalars each one of a population has, and its batches."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fer_jax.config import bind
+from fer_jax.data import fitted, leaks, views
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Fold, Protocol
+from fer_jax.errors import UserError
+from fer_jax.training.state import Batch, Traits
+
+AUGMENTATIONS = {'none': views.identity, 'class_counts': views.by_class_counts, 'random': views.random}
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One fold trained with one seed.
+
+    Attributes:
+      index: position in the population.
+      fold_number: position of the fold in its protocol (0-based), also where only one fold is run.
+      fold: training, validation and test clips.
+      seed: of initialisation, order, views and dropout.
+      learning_rate, dropout_rate: its own scalars.
+      class_weight: float32 [class].
+      mean, std: float32 [height, width, channel], fitted on its training clips.
+    """
+
+    index: int
+    fold_number: int
+    fold: Fold
+    seed: int
+    learning_rate: float
+    dropout_rate: float
+    class_weight: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    def generator(self, *purpose: int) -> np.random.Generator:
+        """A random generator that depends on the seed, the fold and the purpose only."""
+        return np.random.default_rng([self.seed, self.fold_number, *purpose])
+
+    @property
+    def evaluated(self) -> np.ndarray:
+        """Indices of the clips it is judged on: validation, then test."""
+        return np.concatenate([self.fold.validation, self.fold.test])
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How training batches come from training clips: `augment` of the config and the batch size."""
+
+    kind: str
+    options: Mapping
+    batch_size: int
+
+    def __post_init__(self):
+        if self.kind not in AUGMENTATIONS:
+            raise UserError(f"unknown augment.kind '{self.kind}': one of {', '.join(AUGMENTATIONS)}")
+        if self.batch_size < 1:
+            raise UserError(f'train.batch_size is {self.batch_size}: give at least 1')
+
+    def views(self, member: Member, clips: ClipSet, epoch: int) -> views.Views:
+        """The member's views in an epoch: one table for the whole run, or (random) drawn anew."""
+        clip = member.fold.train
+        if self.kind == 'none':
+            return views.identity(clip)
+        size = clips.frames.shape[2:4]
+        if self.kind == 'class_counts':
+            given = (clip, clips.label[clip], clips.classes, size, member.generator(0))
+        else:
+            given = (clip, size, member.generator(0, epoch))
+        table = bind(AUGMENTATIONS[self.kind], self.options, f'augment.{self.kind}', *given)
+        leaks.check_views(table.clip, member.fold)
+        return table
+
+    def steps(self, member: Member, clips: ClipSet) -> int:
+        """Steps in an epoch of this member."""
+        return -(-len(self.views(member, clips, 1)) // self.batch_size)
+
+    def batches(self, members: Sequence[Member], clips: ClipSet, epoch: int, active: Sequence[bool]) -> Batch:
+        """An epoch of all members, each in an order of its own: [member, step, row, ...].
+
+        Members with fewer steps than the longest end in steps without a row; so do inactive ones.
+        """
+        tables = [self.views(member, clips, epoch) for member in members]
+        steps = -(-max(map(len, tables)) // self.batch_size)
+        shape = (len(members), steps * self.batch_size)
+        clip, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
+        affine, contrast = np.zeros((*shape, 2, 3), np.float32), np.ones(shape, np.float32)
+        for row, (member, table) in enumerate(zip(members, tables, strict=True)):
+            order = member.generator(1, epoch).permutation(len(table))
+            clip[row, : len(order)] = table.clip[order]
+            affine[row, : len(order)] = table.affine[order]
+            contrast[row, : len(order)] = table.contrast[order]
+            mask[row, : len(order)] = active[row]
+        by_step = lambda x: x.reshape(len(members), steps, self.batch_size, *x.shape[2:])  # noqa: E731
+        return Batch(by_step(clip), by_step(affine), by_step(contrast), by_step(mask))
+
+
+def make_members(
+    protocol: Protocol,
+    clips: ClipSet,
+    *,
+    seeds: Sequence[int],
+    fold: int,
+    learning_rate: float,
+    dropout_rate: float,
+    class_weights: bool,
+    mean_std: bool,
+) -> list[Member]:
+    """All folds under all seeds, statistics fitted on each one's training clips and checked for leaks.
+
+    Args:
+      protocol: its folds.
+      clips: with frames as the network's normalisation sees them (equalised).
+      fold: a fold's number (0-based), or -1 for all.
+      class_weights: inverse class frequencies of the training clips instead of ones.
+      mean_std: fit the mean and deviation image.
+
+    Raises:
+      UserError: a fold out of range, or anything that saw a clip outside the training part.
+    """
+    count = len(protocol.folds)
+    if not -1 <= fold < count:
+        raise UserError(f'protocol.fold is {fold}: {protocol.name} has folds 0 to {count - 1} (-1 for all)')
+    numbers = range(count) if fold == -1 else [fold]
+    statistics = {}
+    for number in numbers:
+        train = protocol.folds[number].train
+        weight, mean, std = np.ones(len(clips.classes), np.float32), np.zeros((1, 1, 1)), np.ones((1, 1, 1))
+        if class_weights:
+            fit = fitted.class_weights(clips.label, train, len(clips.classes))
+            leaks.check_fitted(fit, protocol.folds[number])
+            weight = fit.value
+        if mean_std:
+            fit = fitted.fit_mean_std(clips.frames, clips.length, train)
+            leaks.check_fitted(fit, protocol.folds[number])
+            mean, std = fit.value
+        statistics[number] = [np.asarray(x, np.float32) for x in (weight, mean, std)]
+    pairs = [(number, seed) for number in numbers for seed in seeds]
+    return [
+        Member(index, number, protocol.folds[number], seed, learning_rate, dropout_rate, *statistics[number])
+        for index, (number, seed) in enumerate(pairs)
+    ]
+
+
+def traits(members: Sequence[Member], total_steps: Sequence[int]) -> Traits:
+    """The members' traced values, stacked along a leading axis [member]."""
+    each = [
+        Traits(
+            key=jax.random.fold_in(jax.random.key(member.seed), member.fold_number),
+            learning_rate=jnp.float32(member.learning_rate),
+            dropout_rate=jnp.float32(member.dropout_rate),
+            total_steps=jnp.float32(steps),
+            class_weight=jnp.asarray(member.class_weight),
+            mean=jnp.asarray(member.mean),
+            std=jnp.asarray(member.std),
+        )
+        for member, steps in zip(members, total_steps, strict=True)
+    ]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)

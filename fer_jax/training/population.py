@@ -1,0 +1,128 @@
+"""A wave of members trained side by side: one member's step, mapped over members, laid over the mesh."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from fer_jax.training.mesh import Layout
+from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
+from fer_jax.training.step import System
+
+
+class Population:
+    """The compiled functions of one system on one layout.
+
+    States, sums and traits carry a leading axis [member]; batches [member, step, row, ...]. The dataset is
+    the same for all members and lies on every device.
+    """
+
+    def __init__(self, system: System, resident: Resident, layout: Layout):
+        self.layout = layout
+        self.resident = jax.device_put(resident, layout.sharding())
+        self._init = jax.jit(_over_members(system.init, layout, shared=1))
+        self._train = jax.jit(_over_members(_chunk(system), layout, shared=1), donate_argnums=0)
+        self._rate = jax.jit(jax.vmap(system.learning_rate))
+        self._evaluate = jax.jit(_over_members(_evaluate(system), layout, shared=1))
+
+    def init(self, traits: Traits) -> TrainState:
+        """Fresh states of the members whose stacked traits these are."""
+        return self._init(self.place(traits), self.resident)
+
+    def zero_sums(self, members: int) -> Sums:
+        """Sums of an epoch that has not begun, [member]."""
+        return self.place(jax.tree.map(lambda zero: np.zeros(members, np.float32), Sums.zero()))
+
+    def train(
+        self, state: TrainState, sums: Sums, traits: Traits, batches: Batch
+    ) -> tuple[TrainState, Sums]:
+        """Steps through [member, step, row, ...] batches. `state` is given up: its memory is reused."""
+        rows = self.layout.mesh.shape['data']
+        batches = jax.tree.map(lambda x: _pad(np.asarray(x), 2, rows), batches)
+        batches = jax.device_put(batches, self.layout.sharding('member', None, 'data'))
+        return self._train(state, sums, traits, batches, self.resident)
+
+    def evaluate(self, state: TrainState, traits: Traits, clip: np.ndarray, batch_size: int) -> np.ndarray:
+        """Class probabilities of int [member, clip]: float32 [member, clip, class]."""
+        rows = self.layout.mesh.shape['data']
+        batch_size = -(-min(batch_size, clip.shape[1]) // rows) * rows
+        padded = _pad(np.asarray(clip, np.int32), 1, batch_size)
+        sharding = self.layout.sharding('member', 'data')
+        parts = [
+            self._evaluate(state, traits, jax.device_put(padded[:, i : i + batch_size], sharding), self.resident)
+            for i in range(0, padded.shape[1], batch_size)
+        ]
+        return np.concatenate([np.asarray(part) for part in parts], axis=1)[:, : clip.shape[1]]
+
+    def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
+        """The rate that each member's next step takes: float32 [member]."""
+        return self._rate(state, traits)
+
+    def place(self, tree):
+        """Lays a tree with a leading member axis over the mesh."""
+        return jax.device_put(tree, self.layout.sharding('member'))
+
+
+def take(tree, index: int):
+    """One member of a stacked tree, as arrays of its own on the host (safe against donation)."""
+    return jax.tree.map(lambda x: np.array(x[index]), tree)
+
+
+def stack(trees):
+    """Members' trees as one with a leading member axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _chunk(system: System) -> Callable:
+    """One member's steps through [step, row, ...] batches."""
+
+    def run(state, sums, traits, batches, resident):
+        if batches.clip.shape[0] == 1:  # no loop: see mesh.py
+            return system.train_step(state, sums, traits, resident, jax.tree.map(lambda x: x[0], batches))
+        step = lambda carry, batch: (system.train_step(*carry, traits, resident, batch), None)  # noqa: E731
+        return jax.lax.scan(step, (state, sums), batches)[0]
+
+    return run
+
+
+def _evaluate(system: System) -> Callable:
+    """One member's evaluation step with the dataset last, as `_over_members` wants it."""
+    return lambda state, traits, clip, resident: system.evaluate_step(state, traits, resident, clip)
+
+
+def _over_members(function: Callable, layout: Layout, shared: int) -> Callable:
+    """Maps `function` over the leading axis of all but its last `shared` arguments.
+
+    A device with one member calls it without a map (a mapped convolution is slower); several devices split
+    the members by shard_map, so that nothing is ever communicated along 'member'.
+    """
+
+    def local(*args):
+        own, common = args[:-shared], args[-shared:]
+        if jax.tree.leaves(own)[0].shape[0] == 1:
+            out = function(*jax.tree.map(lambda x: x[0], own), *common)
+            return jax.tree.map(lambda x: x[None], out)
+        return jax.vmap(lambda *each: function(*each, *common))(*own)
+
+    if layout.mesh.shape['member'] == 1:
+        return local
+
+    def split(*args):
+        specs = (PartitionSpec('member'),) * (len(args) - shared) + (PartitionSpec(),) * shared
+        return jax.shard_map(
+            local, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec('member'), axis_names={'member'},
+            check_vma=False,
+        )(*args)  # fmt: skip
+
+    return split
+
+
+def _pad(array: np.ndarray, axis: int, multiple: int) -> np.ndarray:
+    """Fills `axis` with zeros (False in a mask) up to a multiple."""
+    missing = -array.shape[axis] % multiple
+    if not missing:
+        return array
+    widths = [(0, missing if i == axis else 0) for i in range(array.ndim)]
+    return np.pad(array, widths)

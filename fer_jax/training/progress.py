@@ -1,0 +1,71 @@
+"""What a person sees while a population trains: epoch, step, clips/s, time left."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+LINE_EVERY_S = 15.0
+
+
+class TrainingProgress:
+    """A live bar on a terminal; elsewhere (a log file) a line every 15 seconds and one a finished member.
+
+    Used as a context manager; `total` counts member-steps over the whole run.
+    """
+
+    def __init__(self, total: int, done: int = 0):
+        self._console = Console(file=sys.stdout, highlight=False)
+        self._bar = Progress(
+            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('steps'),
+            TextColumn('{task.fields[rate]}'), TimeElapsedColumn(), TextColumn('left'), TimeRemainingColumn(),
+            console=self._console, disable=not self._console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task('starting', total=total, completed=done, rate='')
+        self._total, self._done, self._begun_with = total, done, done
+        self._clips, self._description = 0, 'starting'
+        self._begin = self._last_line = time.monotonic()
+
+    def __enter__(self) -> 'TrainingProgress':
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bar.stop()
+
+    def describe(self, text: str) -> None:
+        """Sets the words before the bar, e.g. 'fold 3 seed 0 epoch 5/16'."""
+        self._description = text
+        self._bar.update(self._task, description=text)
+
+    def advance(self, steps: int, clips: int) -> None:
+        """Counts finished member-steps and the clips in them."""
+        self._done += steps
+        self._clips += clips
+        now = time.monotonic()
+        elapsed = max(now - self._begin, 1e-9)
+        rate = f'{self._clips / elapsed:,.0f} clips/s'
+        self._bar.update(self._task, completed=self._done, rate=rate)
+        if not self._console.is_terminal and now - self._last_line > LINE_EVERY_S:
+            self._last_line = now
+            left = elapsed / max(self._done - self._begun_with, 1) * (self._total - self._done)
+            self._console.print(
+                f'{self._description}: {self._done:,} of {self._total:,} steps, {rate}, {_clock(left)} left'
+            )
+
+    def skip(self, steps: int) -> None:
+        """Counts steps that will not be taken (an early stop)."""
+        self._done += steps
+        self._begun_with += steps
+        self._bar.update(self._task, completed=self._done)
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        self._console.print(text)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02}:{seconds:02}'

@@ -1,0 +1,106 @@
+"""What one member leaves on the disk while it trains: probabilities, history, checkpoints."""
+
+import pathlib
+
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation import rules
+from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.members import Member
+
+COLUMNS = (
+    'epoch', 'learning_rate', 'train_loss', 'train_accuracy',
+    'validation_loss', 'validation_accuracy', 'test_loss', 'test_accuracy',
+)  # fmt: skip
+
+
+class MemberRecord:
+    """One member's history and its probabilities of every epoch, in its folder below `checkpoints/`.
+
+    Probabilities lie in a file of fixed size that is written in place: an epoch that is trained again after
+    a resumption writes the same values. The history travels in the checkpoint, so it always fits the state.
+
+    Attributes:
+      history: one dict of COLUMNS for each finished epoch.
+      stopped: the early stop has ended this member.
+    """
+
+    def __init__(self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: pathlib.Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.member = member
+        self.checkpoints = MemberCheckpoints(folder)
+        self.history: list[dict] = []
+        self.stopped = False
+        self._label = label[member.evaluated]
+        path, shape = folder / 'probabilities.npy', (epochs, len(self._label), classes)
+        if path.exists():
+            self._probabilities = np.lib.format.open_memmap(path, mode='r+')
+            if self._probabilities.shape != shape:
+                raise UserError(f'{path} has shape {self._probabilities.shape}, not {shape}: delete the run')
+        else:
+            self._probabilities = np.lib.format.open_memmap(path, mode='w+', dtype=np.float16, shape=shape)
+            self._probabilities[:] = np.nan
+
+    def add_epoch(self, learning_rate: float, loss: float, accuracy: float, probabilities: np.ndarray) -> dict:
+        """Adds a finished epoch.
+
+        Args:
+          loss, accuracy: of the training clips as the network saw them, augmentation and dropout included.
+          probabilities: float32 [clip, class] of the evaluated clips.
+
+        Returns:
+          The epoch's row of the history.
+        """
+        epoch = len(self.history) + 1
+        if not np.isfinite(loss):
+            raise UserError(
+                f'fold {self.member.fold_number} seed {self.member.seed} diverged in epoch {epoch} (training loss '
+                f'{loss}): lower --config.optimizer.learning_rate'
+            )
+        self._probabilities[epoch - 1] = probabilities
+        row = dict(zip(COLUMNS, (epoch, learning_rate, loss, accuracy), strict=False))
+        part_of = np.arange(len(self._label)) < len(self.member.fold.validation)
+        for part, rows in (('validation', part_of), ('test', ~part_of)):
+            if rows.any():
+                saved = self._probabilities[epoch - 1 : epoch, rows].astype(np.float32)
+                correct, total = rules.scores(saved, self._label[rows])
+                row[f'{part}_loss'], row[f'{part}_accuracy'] = (
+                    float(x[0]) / rows.sum() for x in (total, correct)
+                )
+        self.history.append(row)
+        return row
+
+    def best_epoch(self) -> int:
+        """The epoch (from 1) that the validation clips choose; the last where there are none."""
+        if 'validation_accuracy' not in self.history[-1]:
+            return len(self.history)
+        accuracy, loss = (
+            np.array([row[f'validation_{name}'] for row in self.history]) for name in ('accuracy', 'loss')
+        )
+        return 1 + rules.best_epoch(accuracy, loss)
+
+    def probabilities(self) -> np.ndarray:
+        """float16 [epoch, clip, class] of the epochs run, clips as `member.evaluated`."""
+        return np.array(self._probabilities[: len(self.history)])
+
+    def flush(self) -> None:
+        """Puts the probabilities on the disk: before a checkpoint that counts them as done."""
+        self._probabilities.flush()
+
+    def as_json(self, sums: list[float], finished: bool) -> dict:
+        """What a checkpoint keeps besides the state: history, and the sums of an epoch cut short."""
+        return {'history': self.history, 'stopped': self.stopped, 'sums': sums, 'finished': finished}
+
+    def restore(self, saved: dict) -> None:
+        """Takes over a checkpoint's history."""
+        self.history, self.stopped = list(saved['history']), saved['stopped']
+
+    def finished(self) -> bool:
+        """Whether the newest checkpoint is the member's last; takes over its history if so."""
+        positions = self.checkpoints.positions()
+        saved = self.checkpoints.record(positions[-1]) if positions else None
+        if not saved or not saved['finished']:
+            return False
+        self.restore(saved)
+        return True

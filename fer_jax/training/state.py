@@ -1,0 +1,93 @@
+"""What a member carries from step to step, and what distinguishes it from the others."""
+
+import flax
+import jax
+import jax.numpy as jnp
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that a step changes and a checkpoint keeps.
+
+    Attributes:
+      step: int32 [], steps taken (surplus steps not counted).
+      params: the model's parameters, optax.LookaheadParams of them under Lookahead.
+      batch_stats: running statistics of BatchNorm, {} where there are none.
+      opt_state: the optimizer's state.
+    """
+
+    step: jax.Array
+    params: dict
+    batch_stats: dict
+    opt_state: tuple
+
+
+@flax.struct.dataclass
+class Traits:
+    """What one member has of its own besides its clips: traced, so that one program serves all.
+
+    Attributes:
+      key: the member's random key, from its seed and its fold.
+      learning_rate, dropout_rate: float32 [].
+      total_steps: float32 [], for the schedule.
+      class_weight: float32 [class].
+      mean, std: float32 [height, width, channel], fitted on its training clips.
+    """
+
+    key: jax.Array
+    learning_rate: jax.Array
+    dropout_rate: jax.Array
+    total_steps: jax.Array
+    class_weight: jax.Array
+    mean: jax.Array
+    std: jax.Array
+
+
+@flax.struct.dataclass
+class Resident:
+    """The dataset on the device, the same for all members.
+
+    Attributes:
+      frames: uint8 [clip, frame, height, width, channel], equalised.
+      length, label: int32 [clip].
+    """
+
+    frames: jax.Array
+    length: jax.Array
+    label: jax.Array
+
+
+@flax.struct.dataclass
+class Batch:
+    """One member's rows of one step; the frames are gathered on the device.
+
+    Attributes:
+      clip: int32 [row].
+      affine: float32 [row, 2, 3].
+      contrast: float32 [row].
+      mask: bool [row], False where the row only fills the batch.
+    """
+
+    clip: jax.Array
+    affine: jax.Array
+    contrast: jax.Array
+    mask: jax.Array
+
+
+@flax.struct.dataclass
+class Sums:
+    """Running sums of a training epoch; divided on the host.
+
+    Attributes:
+      loss: float32 [], sum over clips.
+      correct, count: float32 [], clips.
+    """
+
+    loss: jax.Array
+    correct: jax.Array
+    count: jax.Array
+
+    @classmethod
+    def zero(cls) -> 'Sums':
+        """No clips seen."""
+        return cls(*(jnp.zeros((), jnp.float32) for _ in range(3)))

@@ -1,0 +1,111 @@
+"""One member's initialisation, train step and evaluation step; populations map them, nothing else.
+
+A system is the static part (model, loss, optimizer, inputs); what differs between members is traced.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from fer_jax.training import losses
+from fer_jax.training.inputs import model_inputs
+from fer_jax.training.optimizers import judged, make_optimizer, make_schedule, trained, wrap
+from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """The static part of a run: one compiled program serves every member of it.
+
+    Attributes:
+      model: called as model(frames, mask=, length=, train=, dropout_rate=) -> logits [clip, class].
+      optimizer: keywords of `make_optimizer`.
+      inputs: keywords of `model_inputs`.
+      l2: weight of the penalty on `l2_layers`.
+    """
+
+    model: nn.Module
+    optimizer: Mapping
+    inputs: Mapping
+    l2: float = 0.0
+    l2_layers: Sequence[str] = ()
+
+    def init(self, traits: Traits, resident: Resident) -> TrainState:
+        """Fresh parameters of one member."""
+        clip = jnp.zeros((1,), jnp.int32)
+        frames = self._frames(resident, clip, None, traits)
+        length = resident.length[clip]
+        variables = self.model.init(traits.key, frames, mask=None, length=length, train=False, dropout_rate=None)
+        params = wrap(variables['params'], self.optimizer.get('lookahead', False))
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            batch_stats=variables.get('batch_stats', {}),
+            opt_state=self._transformation(traits).init(params),
+        )
+
+    def train_step(
+        self, state: TrainState, sums: Sums, traits: Traits, resident: Resident, batch: Batch
+    ) -> tuple[TrainState, Sums]:
+        """One step on one batch; a batch without a single row leaves the whole state unchanged."""
+        frames = self._frames(resident, batch.clip, (batch.affine, batch.contrast), traits)
+        label, length = resident.label[batch.clip], resident.length[batch.clip]
+
+        def loss_of(params):
+            logits, mutated = self.model.apply(
+                {'params': params, 'batch_stats': state.batch_stats},
+                frames,
+                mask=batch.mask,
+                length=length,
+                train=True,
+                dropout_rate=traits.dropout_rate,
+                rngs={'dropout': jax.random.fold_in(traits.key, state.step)},
+                mutable=['batch_stats'],
+            )
+            loss = losses.cross_entropy(logits, label, batch.mask, traits.class_weight)
+            if self.l2:
+                loss += self.l2 * losses.l2_penalty(params, self.l2_layers)
+            return loss, (logits, mutated.get('batch_stats', {}))
+
+        gradient = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, (logits, batch_stats)), gradients = gradient(trained(state.params))
+        updates, opt_state = self._transformation(traits).update(gradients, state.opt_state, state.params)
+        new = TrainState(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        count = jnp.sum(batch.mask, dtype=jnp.float32)
+        new = jax.tree.map(lambda after, before: jnp.where(count > 0, after, before), new, state)
+        correct = jnp.sum((logits.argmax(-1) == label) & batch.mask, dtype=jnp.float32)
+        return new, Sums(sums.loss + loss * count, sums.correct + correct, sums.count + count)
+
+    def evaluate_step(
+        self, state: TrainState, traits: Traits, resident: Resident, clip: jax.Array
+    ) -> jax.Array:
+        """Class probabilities of clips as they are: float32 [clip, class]."""
+        logits = self.model.apply(
+            {'params': judged(state.params), 'batch_stats': state.batch_stats},
+            self._frames(resident, clip, None, traits),
+            mask=None,
+            length=resident.length[clip],
+            train=False,
+            dropout_rate=None,
+        )
+        return jax.nn.softmax(logits)
+
+    def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
+        """The rate of the member's next step, float32 []."""
+        name = self.optimizer.get('schedule', 'constant')
+        return make_schedule(traits.learning_rate, traits.total_steps, name)(state.step)
+
+    def _frames(self, resident, clip, view, traits):
+        return model_inputs(resident.frames[clip], view, traits.mean, traits.std, **self.inputs)
+
+    def _transformation(self, traits):
+        return make_optimizer(traits.learning_rate, traits.total_steps, **self.optimizer)

@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# Sourced by demo.sh and test.sh, never run by itself. Makes a virtual environment with the pinned
+# packages once, and reuses it until pyproject.toml or requirements.txt changes.
+#
+# The environment lies in .venv of this checkout, or where FER_JAX_VENV points. PYTHON names the
+# interpreter to build it with.
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+venv="${FER_JAX_VENV:-$root/.venv}"
+python="$venv/bin/python"
+
+# glibc hands large buffers back to the system after every step and faults them in again on the
+# next; keeping them made training steps 1.4 times faster on a CPU. Other libcs ignore this.
+export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.arena_max=1:glibc.malloc.top_pad=268435456}"
+# Idle OpenMP threads wait asleep: spinning ones take the core that the other half of a test needs.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
+
+say() {
+    printf '\n==> %s\n' "$*"
+}
+
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# Debian packages, where they can be had without asking for a password; else the command to type.
+system_packages() {
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends)
+    if ! command -v apt-get >/dev/null; then
+        fail "please install the equivalent of these Debian packages, then start again: $*"
+    elif [ "$(id -u)" = 0 ]; then
+        say "installing Debian packages: $*"
+        apt-get update -q && "${install[@]}" "$@"
+    elif sudo -n true 2>/dev/null; then
+        say "installing Debian packages with sudo: $*"
+        sudo apt-get update -q && sudo "${install[@]}" "$@"
+    else
+        fail "Debian packages are missing; install them with 'sudo apt-get install -y $*', then start again"
+    fi
+}
+
+# The first interpreter that runs and is new enough. The system's own comes first: its venv and
+# headers are the ones that Debian packages.
+find_interpreter() {
+    local candidate
+    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+        if [ -n "$candidate" ] &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer is needed; install it, or name one with PYTHON=/path/to/python"
+}
+
+make_virtual_environment() {
+    if "$python" -c 'import pip' 2>/dev/null; then
+        return
+    fi
+    local interpreter version
+    interpreter="$(find_interpreter)"
+    version="$("$interpreter" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')"
+    # Debian ships venv without the pip it puts into an environment; that is a package of its own.
+    if ! "$interpreter" -c 'import ensurepip, venv' 2>/dev/null; then
+        system_packages "python$version-venv"
+    fi
+    say "making a virtual environment with Python $version in $venv"
+    "$interpreter" -m venv --clear "$venv"
+}
+
+# prepare_environment core|EXTRA: the core install, with one extra where named. The stamp is
+# written last, so an interrupted installation is taken up again.
+prepare_environment() {
+    local extra="${1#core}" stamp wanted
+    stamp="$venv/installed-$1"
+    make_virtual_environment
+    wanted="$(cat "$root/pyproject.toml" "$root/requirements.txt" | sha256sum)"
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        say "installing fer_jax${extra:+ with what its $extra extra needs} into $venv (once)"
+        "$python" -m pip install --disable-pip-version-check \
+            --constraint "$root/requirements.txt" --editable "$root${extra:+[$extra]}"
+        # An environment with an extra is one with the core too.
+        printf '%s\n' "$wanted" | tee "$venv/installed-core" >"$stamp"
+    fi
+    # OpenCV's wheel links against two system libraries that a bare Debian does not have.
+    if ! "$python" -c 'import cv2' 2>/dev/null; then
+        system_packages libgl1 libglib2.0-0
+        "$python" -c 'import cv2'
+    fi
+}

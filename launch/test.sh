@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what the tests need, then checks the style and runs every test.
+# Arguments go to pytest:  bash launch/test.sh tests/ops -k warp
+set -euo pipefail
+# shellcheck source=launch/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+prepare_environment dev
+cd "$root"
+say 'checking the style'
+"$python" -m ruff check
+say 'running the tests'
+exec "$python" -m pytest "$@"

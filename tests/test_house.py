@@ -1,0 +1,223 @@
+"""The rules of the house that no other test would notice being broken."""
+
+import ast
+import importlib
+import importlib.metadata
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / 'fer_jax').rglob('*.py'))
+PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', '.ci')
+
+# Which rooms of the package a room may import from, besides itself. Imports point one way: the
+# commands (every other module directly in the package) may import from all rooms, no room from them.
+ROOMS = {
+    'errors': set(),
+    'cli': {'errors'},
+    'config': {'errors'},
+    'ops': {'errors'},
+    'data': {'errors'},
+    'models': {'errors', 'ops'},
+    'evaluation': {'errors', 'ops', 'models', 'data'},
+    'training': {'errors', 'config', 'ops', 'models', 'data', 'evaluation'},
+    'twins': {'errors'},
+    'experiment': {'errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training'},
+}
+COMMAND = 'a command'
+# Packages that only these may import: data stays free of JAX, one module knows the checkpoint
+# format, flags are read by commands, and PyTorch is for comparing only.
+ONLY = {
+    'jax': {'ops', 'models', 'training', 'experiment', COMMAND},
+    'flax': {'models', 'training', COMMAND},
+    'orbax': {'training.checkpoint'},
+    'absl.flags': {'cli', COMMAND},
+    'torch': {'twins', 'benchmark'},
+    'tensorflow': set(),
+}
+
+
+def name_of(path: Path) -> str:
+    """Dotted name below the package: 'data.clips'; a package is its folder, '' is fer_jax itself."""
+    parts = path.relative_to(ROOT / 'fer_jax').with_suffix('').parts
+    return '.'.join(part for part in parts if part != '__init__')
+
+
+def room_of(name: str) -> str:
+    """The room of a name below the package."""
+    room = name.split('.')[0]
+    return room if room in ROOMS or not room else COMMAND
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every name that a file may import, and whether it does so as soon as it is imported itself."""
+    tree = ast.parse(path.read_text())
+    at_once = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in at_once) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield f'{node.module}.{alias.name}', id(node) in at_once
+
+
+def within(name: str, package: str) -> bool:
+    """Whether a dotted name is a package or something in it."""
+    return f'{name}.'.startswith(f'{package}.')
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=name_of)
+def test_every_module_imports(path):
+    importlib.import_module(f'fer_jax.{name_of(path)}'.rstrip('.'))
+
+
+def test_imports_point_one_way():
+    wrong = []
+    for path in SOURCES:
+        name = name_of(path)
+        room = room_of(name)
+        allowed = {room, *ROOMS.get(room, ROOMS)}
+        for imported, _ in imports_of(path):
+            if within(imported, 'fer_jax') and imported.split('.')[1] not in allowed:
+                wrong.append(f'{name} imports {imported}')
+    assert not wrong
+
+
+def test_packages_stay_in_their_rooms():
+    wrong = []
+    for path in SOURCES:
+        name = name_of(path)
+        for imported, _ in imports_of(path):
+            for package, places in ONLY.items():
+                at_home = room_of(name) in places or any(within(name, place) for place in places)
+                if within(imported, package) and not at_home:
+                    wrong.append(f'{name} imports {imported}')
+    assert not wrong
+
+
+def test_networks_do_not_import_one_another():
+    from fer_jax.models import MODELS
+
+    networks = {model.__module__ for model in MODELS.values()}
+    wrong = []
+    for path in SOURCES:
+        name = f'fer_jax.{name_of(path)}'
+        for imported, _ in imports_of(path):
+            if name in networks and any(within(imported, other) for other in networks):
+                wrong.append(f'{name} imports {imported}')
+    assert not wrong
+
+
+def test_modules_are_small_and_have_a_subject():
+    wrong = []
+    for path in [*SOURCES, *(ROOT / 'tests').rglob('*.py'), *(ROOT / 'configs').glob('*.py')]:
+        lines = len(path.read_text().splitlines())
+        # A file near 400 lines is two files; a package's own file is a table of contents.
+        if lines > (60 if path.name == '__init__.py' else 400):
+            wrong.append(f'{path.relative_to(ROOT)} has {lines} lines')
+        if path.stem in {'utils', 'util', 'helpers', 'common', 'misc'}:
+            wrong.append(f'{path.relative_to(ROOT)} says nothing of what is in it')
+    assert not wrong
+
+
+def test_test_files_have_unique_names():
+    names = [path.name for path in (ROOT / 'tests').rglob('*.py') if path.name != 'conftest.py']
+    assert len(names) == len(set(names))
+    assert '__init__.py' not in names
+
+
+def distribution(requirement: str) -> str:
+    """The normalised name of the distribution that a requirement asks for."""
+    return re.split(r'[^\w.-]', requirement)[0].lower().replace('_', '-')
+
+
+def declared(extra: str = '') -> set[str]:
+    """Distributions that the core, or an extra, declares."""
+    extras = PROJECT['optional-dependencies']
+    return {distribution(item) for item in (extras[extra] if extra else PROJECT['dependencies'])}
+
+
+def imported_distributions(at_once_only: bool) -> dict[str, set[str]]:
+    """Which modules of the package, the twins aside, import each distribution."""
+    providers = importlib.metadata.packages_distributions()
+    found: dict[str, set[str]] = {}
+    for path in SOURCES:
+        for imported, at_once in imports_of(path):
+            top = imported.split('.')[0]
+            if top in sys.stdlib_module_names | {'fer_jax'} or within(name_of(path), 'twins'):
+                continue
+            if at_once or not at_once_only:
+                for provider in providers.get(top, [top]):
+                    found.setdefault(distribution(provider), set()).add(name_of(path))
+    return found
+
+
+def test_core_declares_what_it_imports_and_no_more():
+    found = imported_distributions(at_once_only=True)
+    undeclared = {name: modules for name, modules in found.items() if name not in declared()}
+    assert not undeclared, 'declare it, or import it where it is needed'
+    # tensorflow-datasets imports both and does not declare them on every platform.
+    lent = {'array-record', 'importlib-resources'}
+    assert not declared() - set(imported_distributions(at_once_only=False)) - lent
+
+
+def test_requirements_pin_everything_declared():
+    lines = (ROOT / 'requirements.txt').read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith('#')]
+    assert not [pin for pin in pins if not re.fullmatch(r'[\w.-]+==[\w.]+', pin)]
+    pinned = {distribution(pin) for pin in pins}
+    assert len(pinned) == len(pins)
+    assert not declared().union(*map(declared, PROJECT['optional-dependencies'])) - pinned
+
+
+def test_nothing_names_a_machine_or_a_registry():
+    files = [path for folder in FOLDERS for path in (ROOT / folder).rglob('*') if path.is_file()]
+    files += [path for path in ROOT.iterdir() if path.suffix in {'.md', '.toml', '.txt', '.yaml'}]
+    machine = r'(?<![\w.])/(?:root|work|mnt|Users|opt|home/\w+)/'
+    registry = r'pypi\.org|pythonhosted|deb\.debian|npmjs'
+    wrong = []
+    for path in files:
+        if '__pycache__' not in path.parts and path != Path(__file__):
+            found = re.findall(f'{machine}|{registry}', path.read_text(errors='ignore'))
+            wrong += [f'{path.relative_to(ROOT)} names {what}' for what in found]
+    assert not wrong
+
+
+def documented_commands() -> list[list[str]]:
+    """The commands of the README, of the notes and of docstrings, as words."""
+    files = [ROOT / 'README.md', ROOT / 'BUILD_NOTES.md', *SOURCES, *(ROOT / 'configs').glob('*.py')]
+    pattern = re.compile(r'^ +(?:python -m|bash) .+|(?<=`)(?:python -m|bash) [^`\n]+', re.MULTILINE)
+    lines = [line for path in files for line in pattern.findall(path.read_text())]
+    return [shlex.split(line.strip(), comments=True) for line in lines]
+
+
+def test_documented_commands_and_flags_exist():
+    wrong = []
+    for words in documented_commands():
+        line = ' '.join(words)
+        if words[0] == 'bash':
+            if not (ROOT / words[1]).is_file():
+                wrong.append(line)
+            continue
+        module = words[2]
+        if not module.startswith('fer_jax.'):
+            continue
+        known = flags.FlagValues()
+        importlib.import_module(module).define(known)
+        for word in words[3:]:
+            flag, _, value = re.sub(r'^\[?--', '', word).rstrip(']').partition('=')
+            if re.match(r'\[?--', word) and flag.split('.')[0] not in {*known, 'help'}:
+                wrong.append(f'{line}: no flag {flag}')
+            if flag == 'config' and value not in {'FILE', '...'}:
+                path = value.split(':')[0].split('[')[0]
+                if path != 'FILE' and not (ROOT / path).is_file():
+                    wrong.append(f'{line}: no file {path}')
+    assert not wrong

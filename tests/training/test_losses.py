@@ -1,0 +1,36 @@
+"""Losses against PyTorch's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fer_jax.training import losses
+
+torch = pytest.importorskip('torch', reason='the dev extra has PyTorch')
+
+
+@pytest.mark.parametrize('weight', [(1.0, 1.0, 1.0), (0.5, 2.0, 0.1)])
+def test_weighted_cross_entropy_is_pytorchs(weight):
+    rng = np.random.default_rng(0)
+    logits, label = rng.normal(size=(6, 3)).astype(np.float32), np.array([0, 2, 1, 1, 0, 2])
+    mask = np.array([True, True, False, True, True, False])
+    criterion = torch.nn.CrossEntropyLoss(weight=torch.tensor(weight))
+    leaf = torch.tensor(logits, requires_grad=True)
+    expected = criterion(leaf[mask], torch.tensor(label)[mask])
+    expected.backward()
+    function = lambda x: losses.cross_entropy(x, jnp.array(label), jnp.array(mask), jnp.array(weight))  # noqa: E731
+    value, gradient = jax.value_and_grad(function)(jnp.array(logits))
+    np.testing.assert_allclose(value, expected.item(), rtol=1e-6)
+    np.testing.assert_allclose(gradient, leaf.grad.numpy(), atol=1e-7)
+
+
+def test_nothing_to_learn_from_is_zero_not_nan():
+    value = losses.cross_entropy(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32), jnp.zeros(2, bool), jnp.ones(3))
+    assert value == 0
+
+
+def test_l2_takes_kernels_of_the_named_layers_only():
+    layer = lambda k: {'kernel': jnp.full((2, 2), k), 'bias': jnp.full(2, 100.0)}  # noqa: E731
+    params = {'fc1': layer(1.0), 'fc2': layer(2.0), 'conv': layer(50.0)}
+    assert losses.l2_penalty(params, ('fc1', 'fc2')) == 4 * 1 + 4 * 4

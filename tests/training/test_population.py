@@ -1,0 +1,150 @@
+"""Populations: what a member learns does not depend on who trains beside it or on how many devices."""
+
+import jax
+import numpy as np
+import pytest
+
+from fer_jax.errors import UserError
+from fer_jax.training import population as pop
+from fer_jax.training.members import traits
+from fer_jax.training.mesh import make_layout
+from fer_jax.training.state import Resident
+
+STEPS = 10
+
+
+def start(system, members, clips, recipe, *, devices=1, wave=0, chunk=1):
+    layout = make_layout(len(members), jax.devices()[:devices], wave=wave, chunk=chunk)
+    population = pop.Population(system, Resident(clips.frames, clips.length, clips.label), layout)
+    own = population.place(traits(members, [STEPS] * len(members)))
+    return population, own, population.init(own), population.zero_sums(len(members))
+
+
+def steps(recipe, members, clips, count):
+    """`count` steps of batches: as many epochs as that takes."""
+    epochs, batches = 0, None
+    while batches is None or batches.clip.shape[1] < count:
+        epochs += 1
+        more = recipe.batches(members, clips, epochs, [True] * len(members))
+        join = lambda a, b: np.concatenate([a, b], axis=1)  # noqa: E731
+        batches = more if batches is None else jax.tree.map(join, batches, more)
+    return jax.tree.map(lambda x: x[:, :count], batches)
+
+
+def train(system, members, clips, recipe, *, chunk=1, **layout):
+    population, own, state, sums = start(system, members, clips, recipe, chunk=chunk, **layout)
+    batches = steps(recipe, members, clips, STEPS)
+    for i in range(0, STEPS, chunk):
+        part = jax.tree.map(lambda x, i=i: x[:, i : i + chunk], batches)
+        state, sums = population.train(state, sums, own, part)
+    return jax.device_get((state, sums)), population, own
+
+
+def assert_close(one, other, rtol):
+    chex_like = jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol / 10), one, other)
+    assert jax.tree.structure(chex_like) is not None
+
+
+def assert_same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def member_of(tree, index):
+    return jax.tree.map(lambda x: x[index : index + 1], tree)
+
+
+@pytest.mark.parametrize('devices', [2, 8])
+def test_rows_over_devices_equal_one_device(tiny_system, tiny_members, tiny_clips, tiny_recipe, devices):
+    args = (tiny_system, tiny_members[2:3], tiny_clips, tiny_recipe)
+    (one, one_sums), *_ = train(*args)
+    (many, many_sums), population, _ = train(*args, devices=devices)
+    assert population.layout.mesh.shape == {'member': 1, 'data': devices}
+    assert_close(one, many, 1e-5)
+    assert_close(one_sums, many_sums, 1e-5)
+
+
+def test_a_member_alone_equals_itself_one_after_another(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    """The execution of a CPU: the same compiled step, so exactly."""
+    population, *_ = start(tiny_system, tiny_members, tiny_clips, tiny_recipe)
+    assert population.layout.wave == 1
+    twice = [train(tiny_system, [member], tiny_clips, tiny_recipe)[0] for member in (tiny_members[1], tiny_members[1])]
+    assert_same(*twice)
+
+
+@pytest.mark.parametrize('devices,shape', [(1, (1, 1)), (2, (2, 1)), (4, (4, 1)), (8, (4, 2))])
+def test_four_members_side_by_side_equal_each_alone(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe, devices, shape
+):
+    (together, sums), population, own = train(
+        tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=devices, wave=4
+    )
+    assert tuple(population.layout.mesh.shape.values()) == shape
+    batches = steps(tiny_recipe, tiny_members, tiny_clips, STEPS)
+    for i, member in enumerate(tiny_members):
+        alone, traits_alone, state, zero = start(tiny_system, [member], tiny_clips, tiny_recipe)
+        for s in range(STEPS):
+            part = jax.tree.map(lambda x, i=i, s=s: x[i : i + 1, s : s + 1], batches)
+            if part.mask.any():
+                state, zero = alone.train(state, zero, traits_alone, part)
+        assert_close(member_of(together, i), jax.device_get(state), 2e-5)
+        assert_close(member_of(sums, i), jax.device_get(zero), 2e-5)
+
+
+def test_a_chunk_of_steps_equals_single_steps(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    single, *_ = train(tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, wave=2)
+    chunked, *_ = train(tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, wave=2, chunk=5)
+    assert_close(single, chunked, 2e-5)
+
+
+def test_a_surplus_step_changes_nothing(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    population, own, state, sums = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
+    batch = jax.tree.map(lambda x: x[:, :1], tiny_recipe.batches(tiny_members[:1], tiny_clips, 1, [True]))
+    state, sums = population.train(state, sums, own, batch)
+    before = jax.device_get((state, sums))
+    empty = batch.replace(mask=np.zeros_like(batch.mask))
+    assert_same(before, jax.device_get(population.train(state, sums, own, empty)))
+
+
+def test_rows_that_fill_a_batch_count_for_nothing(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    """Parameters, running statistics and sums are those of the batch without its filling."""
+    population, own, state, sums = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
+    batch = jax.tree.map(lambda x: x[:, :1, :6].copy(), tiny_recipe.batches(tiny_members[:1], tiny_clips, 1, [True]))
+    filled = jax.tree.map(lambda x: np.concatenate([x, x[:, :, ::-1]], axis=2), batch)
+    filled.mask[:, :, 6:] = False
+    short = jax.device_get(population.train(state, sums, own, batch))
+    population, own, state, sums = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
+    assert_close(short, jax.device_get(population.train(state, sums, own, filled)), 1e-6)
+
+
+def test_no_communication_between_members(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    population, own, state, sums = start(tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=4, wave=4)
+    batch = jax.tree.map(lambda x: x[:, :1], tiny_recipe.batches(tiny_members, tiny_clips, 1, [True] * 4))
+    batch = jax.device_put(batch, population.layout.sharding('member', None, 'data'))
+    text = population._train.lower(state, sums, own, batch, population.resident).compile().as_text()
+    for operation in ('all-reduce', 'all-gather', 'all-to-all', 'collective-permute'):
+        assert operation not in text
+
+
+def test_one_program_serves_every_step_and_member(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    population, *_ = start(tiny_system, tiny_members, tiny_clips, tiny_recipe)
+    for member in tiny_members[:2]:
+        own = population.place(traits([member], [STEPS]))
+        state, sums = population.init(own), population.zero_sums(1)
+        for s in range(3):
+            part = jax.tree.map(lambda x, s=s: x[:, s : s + 1], steps(tiny_recipe, [member], tiny_clips, 3))
+            state, sums = population.train(state, sums, own, part)
+    assert population._train._cache_size() == 1
+
+
+def test_evaluation_batches_do_not_change_probabilities(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    population, own, state, _ = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
+    clip = np.arange(40)[None]
+    whole = population.evaluate(state, own, clip, 40)
+    assert whole.shape == (1, 40, 3)
+    np.testing.assert_allclose(whole.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(population.evaluate(state, own, clip, 16), whole, rtol=1e-5)
+
+
+def test_negative_wave_is_the_users():
+    with pytest.raises(UserError, match='train.wave is -1'):
+        make_layout(3, wave=-1, chunk=0)
