@@ -69,7 +69,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'initializer': 'xavier_uniform',
             'pooling': 'avg',
             'second_conv': False,
-            'dropout': 0.2511,
+            'dropout_rate': 0.2511,
             'width': 1.0,
         }
     )

@@ -48,13 +48,13 @@ def get_config(variant: str = '') -> ConfigDict:
             'options': {'flip': 0.5, 'rotation': 10.0, 'shift': 0.05, 'scale': 0.05, 'contrast': 0.0},
         }
     )
-    config.model = ConfigDict({'name': 'stn', 'dropout': 0.5, 'init': 'default'})
+    config.model = ConfigDict({'name': 'stn', 'dropout_rate': 0.5, 'initializer': 'default'})
     config.loss = ConfigDict({'class_weights': False, 'l2': 1e-3, 'l2_layers': ('fc1', 'fc2')})
     config.optimizer = ConfigDict(
         {'name': 'adam', 'learning_rate': 1e-3, 'schedule': 'cosine', 'epsilon': 1e-8, 'lookahead': False}
     )
     if options.stated:
-        config.model.init = 'normal'
+        config.model.initializer = 'normal'
         config.optimizer.learning_rate, config.optimizer.schedule = 5e-3, 'constant'
     config.train = ConfigDict(
         {

@@ -19,8 +19,7 @@ from fer_jax.data import leaks, preparation, prepared, protocols, simulated
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
-from fer_jax.evaluation import predictions as predictions_file
-from fer_jax.evaluation import report, results, rules, rundir, whole
+from fer_jax.evaluation import report, results, rundir, whole
 from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
 from fer_jax.training import inputs, loop
 from fer_jax.training.members import Member, Recipe, make_members
@@ -39,6 +38,7 @@ class Experiment:
       recipe: how batches come from clips.
       schedule: epochs and execution.
       clips: equalised.
+      groups: int32 [clip], equal for clips that were pixel-identical before.
       dataset: what dataset.json holds.
       protocol: its folds.
       stamps: what must be known before a number is believed.
@@ -49,6 +49,7 @@ class Experiment:
     recipe: Recipe
     schedule: loop.Schedule
     clips: ClipSet
+    groups: np.ndarray
     dataset: dict[str, Any]
     protocol: Protocol
     stamps: tuple[str, ...]
@@ -61,8 +62,8 @@ def make_system(config: ConfigDict, num_classes: int) -> System:
     model = models.build(options.pop('name'), num_classes=num_classes, **options)
     optimizer = dict(config.optimizer)
     del optimizer['learning_rate']
-    loss = config.loss
-    return System(model, optimizer, dict(config.inputs), loss.l2, tuple(loss.l2_layers))
+    seen = {key: value for key, value in config.inputs.items() if key != 'equalize'}
+    return System(model, optimizer, seen, config.loss.l2, tuple(config.loss.l2_layers))
 
 
 def load_clips(config: ConfigDict, data_dir: pathlib.Path) -> tuple[ClipSet, dict[str, Any]]:
@@ -116,21 +117,19 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
     fold = options.pop('fold')
     protocol = configs.bind(protocols.make_protocol, options, 'protocol', clips)
     stamps = leaks.check_folds(protocol, clips)
+    groups = leaks.duplicates(clips)  # before equalisation, after which different images can be equal
     clips = dataclasses.replace(clips, frames=inputs.equalize_frames(clips.frames, config.inputs.equalize))
-    system = dataclasses.replace(
-        system, inputs={key: value for key, value in config.inputs.items() if key != 'equalize'}
-    )
     members = make_members(
         protocol,
         clips,
         seeds=range(config.seed, config.seed + seeds),
         fold=fold,
         learning_rate=config.optimizer.learning_rate,
-        dropout_rate=config.model.get('dropout', 0.0),
+        dropout_rate=config.model.get('dropout_rate', 0.0),
         class_weights=config.loss.class_weights,
         mean_std=config.inputs.normalize == 'mean_std',
     )
-    return Experiment(system, recipe, schedule, clips, dataset, protocol, tuple(stamps), members)
+    return Experiment(system, recipe, schedule, clips, groups, dataset, protocol, stamps, members)
 
 
 def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> dict[str, Any]:
@@ -156,12 +155,9 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> d
         )  # fmt: skip
     predictions = collect(experiment, records)
     predictions.save(folder / 'probabilities.npz')
-    stamps = rundir.stamps(experiment.dataset, folds)
-    values = results.compute(predictions, stamps=stamps)
-    predictions_file.write_csv(folder / 'predictions.csv', predictions, rules.choose(predictions))
     _save_samples(folder / 'samples.npz', experiment.clips, predictions)
-    whole.write_json(folder / 'results.json', values)
-    report.write_report(folder)
+    values = results.write(folder)
+    report.write_report(folder, values=values)
     whole.write_text(folder / 'DONE', '')
     return _announce(folder, values)
 
@@ -182,7 +178,7 @@ def collect(experiment: Experiment, records: Sequence[MemberRecord]) -> Predicti
         fold = member.fold
         probabilities[i, : epochs[i], column[member.evaluated]] = record.probabilities().swapaxes(0, 1)
         part[i, column[fold.validation]], part[i, column[fold.test]] = VALIDATION, TEST
-        duplicate[i] = leaks.duplicate_marks(clips, fold)[evaluated]
+        duplicate[i] = leaks.duplicate_marks(experiment.groups, fold)[evaluated]
         counts[i] = np.bincount(clips.label[fold.train], minlength=len(clips.classes))
     return Predictions(
         probabilities=probabilities,
@@ -263,7 +259,7 @@ def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
 
 
 def _announce(folder: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
-    print(report.summary_text(values))
+    print(results.summary_text(values))
     print(f'report: {folder / "report.html"}', flush=True)
     return values
 

@@ -1,8 +1,7 @@
 """Prepares a dataset: from a release as its owners ship it to records of face clips, once.
 
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+
-    python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013
-    --ferplus=/data/FERPlus/fer2013new.csv
+    python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013 --ferplus=fer2013new.csv
 
 Writes DATA_DIR/<dataset>/faces-release/<version>/: array_record files and metadata.json, which says
 what was found, what was dropped and why. Prints the same, and warns where the counts are not the

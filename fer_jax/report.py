@@ -35,8 +35,9 @@ def main(fv: flags.FlagValues) -> None:
     if not (run / 'DONE').is_file():
         raise UserError(f'{run} has not finished (no DONE in it): start its command again')
     loaded = rundir.load(run)
-    path = report.write_report(run, fv.out)
-    print(results.summary_text(results.compute(loaded.predictions, stamps=loaded.stamps)))
+    values = results.compute(loaded.predictions, stamps=loaded.stamps)
+    path = report.write_report(run, fv.out, values)
+    print(results.summary_text(values))
     print(f'\n{path}')
 
 

@@ -18,8 +18,8 @@ SOURCES = sorted((ROOT / 'fer_jax').rglob('*.py'))
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', '.ci')
 
-# Which rooms of the package a room may import from, besides itself. Imports point one way: the
-# commands (every other module directly in the package) may import from all rooms, no room from them.
+# Which rooms of the package a room may import from, besides itself. Imports point one way: commands
+# (every other module directly in the package) may import from all rooms, no room from a command.
 ROOMS = {
     'errors': set(),
     'cli': {'errors'},
@@ -29,7 +29,7 @@ ROOMS = {
     'models': {'errors', 'ops'},
     'evaluation': {'errors', 'ops', 'models', 'data'},
     'training': {'errors', 'config', 'ops', 'models', 'data', 'evaluation'},
-    'twins': {'errors'},
+    'twins': {'errors', 'models'},
     'experiment': {'errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training'},
 }
 COMMAND = 'a command'
@@ -46,7 +46,7 @@ ONLY = {
 
 
 def name_of(path: Path) -> str:
-    """Dotted name below the package: 'data.clips'; a package is its folder, '' is fer_jax itself."""
+    """Dotted name below the package: 'data.clips'; a package is its folder, '' is fer_jax."""
     parts = path.relative_to(ROOT / 'fer_jax').with_suffix('').parts
     return '.'.join(part for part in parts if part != '__init__')
 
@@ -58,7 +58,7 @@ def room_of(name: str) -> str:
 
 
 def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
-    """Every name that a file may import, and whether it does so as soon as it is imported itself."""
+    """Every name that a file may import, and whether it does so at once, when it is imported."""
     tree = ast.parse(path.read_text())
     at_once = {id(node) for node in tree.body}
     for node in ast.walk(tree):
@@ -84,9 +84,9 @@ def test_imports_point_one_way():
     for path in SOURCES:
         name = name_of(path)
         room = room_of(name)
-        allowed = {room, *ROOMS.get(room, ROOMS)}
+        allowed = [[], *([target] for target in (room, *ROOMS.get(room, ROOMS)))]
         for imported, _ in imports_of(path):
-            if within(imported, 'fer_jax') and imported.split('.')[1] not in allowed:
+            if within(imported, 'fer_jax') and imported.split('.')[1:2] not in allowed:
                 wrong.append(f'{name} imports {imported}')
     assert not wrong
 
@@ -145,28 +145,39 @@ def declared(extra: str = '') -> set[str]:
     return {distribution(item) for item in (extras[extra] if extra else PROJECT['dependencies'])}
 
 
-def imported_distributions(at_once_only: bool) -> dict[str, set[str]]:
-    """Which modules of the package, the twins aside, import each distribution."""
+def imported_distributions(paths: list[Path], at_once_only: bool = False) -> dict[str, set[str]]:
+    """Which of the files import each distribution."""
     providers = importlib.metadata.packages_distributions()
+    ours = {'fer_jax', *(path.stem for path in paths)}
     found: dict[str, set[str]] = {}
-    for path in SOURCES:
+    for path in paths:
         for imported, at_once in imports_of(path):
             top = imported.split('.')[0]
-            if top in sys.stdlib_module_names | {'fer_jax'} or within(name_of(path), 'twins'):
-                continue
-            if at_once or not at_once_only:
+            if top not in sys.stdlib_module_names | ours and (at_once or not at_once_only):
                 for provider in providers.get(top, [top]):
-                    found.setdefault(distribution(provider), set()).add(name_of(path))
+                    found.setdefault(distribution(provider), set()).add(path.name)
     return found
 
 
+CORE = [path for path in SOURCES if not within(name_of(path), 'twins')]
+REST = [*(ROOT / 'tests').rglob('*.py'), *sorted(set(SOURCES) - set(CORE))]
+
+
 def test_core_declares_what_it_imports_and_no_more():
-    found = imported_distributions(at_once_only=True)
-    undeclared = {name: modules for name, modules in found.items() if name not in declared()}
+    at_once = imported_distributions(CORE, at_once_only=True)
+    undeclared = {name: files for name, files in at_once.items() if name not in declared()}
     assert not undeclared, 'declare it, or import it where it is needed'
     # tensorflow-datasets imports both and does not declare them on every platform.
     lent = {'array-record', 'importlib-resources'}
-    assert not declared() - set(imported_distributions(at_once_only=False)) - lent
+    assert not declared() - set(imported_distributions(CORE)) - lent
+
+
+def test_dev_extra_declares_what_tests_and_twins_import_and_no_more():
+    found = imported_distributions(REST)
+    known = declared() | declared('dev')
+    assert not {name: files for name, files in found.items() if name not in known}
+    tools = {'pre-commit', 'pytest-xdist', 'ruff'}
+    assert not declared('dev') - set(found) - tools
 
 
 def test_requirements_pin_everything_declared():
@@ -193,7 +204,7 @@ def test_nothing_names_a_machine_or_a_registry():
 
 def documented_commands() -> list[list[str]]:
     """The commands of the README, of the notes and of docstrings, as words."""
-    files = [ROOT / 'README.md', ROOT / 'BUILD_NOTES.md', *SOURCES, *(ROOT / 'configs').glob('*.py')]
+    files = [*ROOT.glob('*.md'), *SOURCES, *(ROOT / 'configs').glob('*.py')]
     pattern = re.compile(r'^ +(?:python -m|bash) .+|(?<=`)(?:python -m|bash) [^`\n]+', re.MULTILINE)
     lines = [line for path in files for line in pattern.findall(path.read_text())]
     return [shlex.split(line.strip(), comments=True) for line in lines]

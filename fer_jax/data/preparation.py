@@ -45,7 +45,8 @@ def prepare(
     if unknown:
         raise UserError(f'{name} takes no --{unknown[0]}; leave it out')
     target = prepared.location(name, data_dir)
-    with _alone(target.parent, name) as staging:
+    staging = target.parent / '.preparing'  # on the target's file system
+    with _alone(staging, name):
         builder = builder_class(data_dir=staging, config=target.parent.name)
         manifest = builder.open(release, **options)
         if target.exists() and not overwrite:
@@ -53,7 +54,8 @@ def prepare(
             if found['fingerprint'] != manifest.fingerprint:
                 raise UserError(
                     f'{target} was prepared from another release ({_origin(found)}) than {release} '
-                    f'({_kind(manifest.simulated)}): choose another --data_dir or replace it with --overwrite'
+                    f'({_kind(manifest.simulated)}): choose another --data_dir, or replace it '
+                    'with --overwrite'
                 )
             report(f'{name}: already prepared from this release at {target}')
             return found
@@ -69,29 +71,39 @@ def prepare(
 
 
 @contextlib.contextmanager
-def _alone(parent: Path, name: str) -> Iterator[Path]:
-    """An empty staging folder beside the target, removed afterwards; one preparation at a time."""
+def _alone(staging: Path, name: str) -> Iterator[None]:
+    """One preparation at a time, with an empty staging folder that is removed afterwards.
+
+    The lock is on the folder itself and goes with the process that holds it. Folders made for a
+    preparation that fails go too.
+    """
+    parent = staging.parent
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        (parent / '.lock').touch()
+        handle = os.open(parent, os.O_RDONLY)
     except OSError as error:
         raise UserError(
             f'{parent}: cannot write there ({error.strerror}); choose another --data_dir'
         ) from error
-    with open(parent / '.lock') as lock:
+    try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
                 f'{parent}: another preparation of {name} is running there; wait for its end'
             ) from error
-        staging = parent / '.preparing'
-        shutil.rmtree(staging, ignore_errors=True)  # of a preparation that was killed
-        staging.mkdir()
         try:
-            yield staging
+            shutil.rmtree(staging, ignore_errors=True)  # of a preparation that was killed
+            staging.mkdir()
+            yield
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            for folder in made:
+                with contextlib.suppress(OSError):  # not empty: prepared
+                    folder.rmdir()
+    finally:
+        os.close(handle)
 
 
 def _write(builder, release: Path) -> None:
@@ -111,7 +123,7 @@ def _write(builder, release: Path) -> None:
 
 
 def _kind(simulated: dict | None) -> str:
-    return 'simulated' if simulated else "the owners' files"
+    return "the owners' files" if simulated is None else 'simulated'
 
 
 def _origin(found: dict) -> str:
@@ -122,7 +134,7 @@ def summary(found: dict) -> list[str]:
     """What a preparation found, in lines for people: counts, what was dropped, differences."""
     name = found['dataset']
     people = f' of {found["subjects"]} subjects' if found['subjects'] else ''
-    stamp = ', SIMULATED faces' if found['simulated'] else ''
+    stamp = '' if found['simulated'] is None else ', SIMULATED faces'
     lines = [f'{name}: {found["clips"]:,} clips{people}, {found["frames"]:,} frames{stamp}']
     for label_set, counts in found['class_counts'].items():
         listed = ', '.join(f'{label} {count:,}' for label, count in counts.items())
@@ -138,7 +150,7 @@ def summary(found: dict) -> list[str]:
     if found['faceless']:
         lines.append(f'  kept, without a face in any frame: {_some(found["faceless"])}')
     if found['differences']:
-        sign = 'note (simulated release)' if found['simulated'] else 'warning'
+        sign = 'warning' if found['simulated'] is None else 'note (simulated release)'
         lines += [f'{sign}: {difference}' for difference in found['differences']]
     return lines
 

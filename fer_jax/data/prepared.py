@@ -34,8 +34,8 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = 'releas
     Returns:
       dataset, faces, release (path), simulated (the simulator's note or None), fingerprint, clips,
       frames, subjects (counts), splits, label_sets {set: [class]}, class_counts {set: {class: n}},
-      dropped [{clip_id, path, reason}], faceless [clip_id], differences from the published counts
-      [sentence], stored_margin.
+      dropped [{clip_id, path, reason, label_set}] (label_set '': left out altogether), faceless
+      [clip_id], differences from the published counts [sentence], stored_margin.
     Raises:
       UserError: not prepared; the message holds the command that prepares it.
     """
@@ -148,7 +148,7 @@ def _check(found: dict, name: str, channels: int, registration: str, margin: flo
         raise UserError(f"{name} has no landmarks for the registration 'eyes': choose 'none'")
     if not 0 < margin <= found['stored_margin']:
         raise UserError(
-            f'margin is {margin:g}: {name} is stored up to {found["stored_margin"]:g} face boxes wide'
+            f'margin is {margin:g}: {name} is stored {found["stored_margin"]:g} face boxes wide'
         )
 
 

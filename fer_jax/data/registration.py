@@ -58,7 +58,7 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 
 
 def eye_centres(landmarks: np.ndarray) -> np.ndarray:
-    """The centres of the eyes' six points, [..., 68, 2] -> [..., 2, 2], the left in the picture first."""
+    """The centres of both eyes' six points, [..., 68, 2] -> [..., 2, 2], the left one first."""
     return np.stack(
         [landmarks[..., _LEFT_EYE, :].mean(-2), landmarks[..., _RIGHT_EYE, :].mean(-2)], axis=-2
     )

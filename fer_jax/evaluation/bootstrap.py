@@ -15,7 +15,7 @@ METRICS = (
     'pooled_accuracy', 'subject_accuracy', 'fold_accuracy', 'mean_class_accuracy', 'macro_f1'
 )  # fmt: skip
 
-# Weights of one block of draws, in numbers: 64 MB of float64.
+# Weights of one block of draws, in numbers: 32 MB of float32.
 BLOCK = 8_000_000
 
 
@@ -23,7 +23,8 @@ BLOCK = 8_000_000
 class Counts:
     """What each unit of resampling (a subject, or a clip) contributes to every metric.
 
-    confusion float64 [C,S,K,K] for unit and seed; correct, total float64 [C,M] for unit and member;
+    confusion float32 [C,S,K,K] for unit and seed; correct, total float32 [C,M] for unit and member
+    (whole numbers, which float32 adds up exactly to 16 million);
     seeds int [S]; member_seed int [M], an index into seeds; by_subject: units are subjects.
     """
 
@@ -35,15 +36,15 @@ class Counts:
     by_subject: bool
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Each metric for each draw and seed, [D,S], and 'recall' [D,S,K], from weights [D,C].
+        """Each metric for each draw and seed, [D,S], and 'recall' [D,S,K]; weights float32 [D,C].
 
         subject_accuracy is there only where the units are subjects.
         """
         units, seeds, classes, _ = self.confusion.shape
-        confusion = (weights @ self.confusion.reshape(units, -1)).reshape(
-            len(weights), seeds, classes, classes
-        )
-        correct, total = weights @ self.correct, weights @ self.total
+        confusion = (weights @ self.confusion.reshape(units, -1)).astype(np.float64)
+        confusion = confusion.reshape(len(weights), seeds, classes, classes)
+        correct = (weights @ self.correct).astype(np.float64)
+        total = (weights @ self.total).astype(np.float64)
         values = {
             'pooled_accuracy': metrics.accuracy(confusion),
             'fold_accuracy': np.stack(
@@ -58,7 +59,8 @@ class Counts:
             'recall': metrics.recall(confusion),
         }
         if self.by_subject:
-            own = metrics.accuracy(self.confusion)  # [C,S], NaN where a seed has none of a subject
+            # [C,S], NaN where a seed has none of a subject's clips.
+            own = metrics.accuracy(self.confusion.astype(np.float64))
             present = (~np.isnan(own)).astype(np.float64)
             # A subject drawn twice counts twice.
             summed = weights @ np.nan_to_num(own)
@@ -67,7 +69,7 @@ class Counts:
 
     def estimates(self) -> dict[str, np.ndarray]:
         """Each metric of the sample itself, [S], and 'recall' [S,K]."""
-        values = self.metrics(np.ones((1, len(self.confusion))))
+        values = self.metrics(np.ones((1, len(self.confusion)), np.float32))
         return {name: value[0] for name, value in values.items()}
 
     def intervals(
@@ -86,10 +88,10 @@ class Counts:
         parts = []
         for start in range(0, draws, block):
             size = min(block, draws - start)
-            picked = rng.integers(units, size=(size, units))
-            picked += np.arange(size)[:, None] * units
+            picked = rng.integers(units, size=(size, units), dtype=np.int32)
+            picked += np.arange(size, dtype=np.int32)[:, None] * units
             weights = np.bincount(picked.ravel(), minlength=size * units).reshape(size, units)
-            parts.append(self.metrics(weights.astype(np.float64)))
+            parts.append(self.metrics(weights.astype(np.float32)))
         tail = 50.0 * (1.0 - level)
         result = {}
         for name in parts[0]:
@@ -121,12 +123,12 @@ def count(rows: Rows, predictions: Predictions) -> Counts:
     cell = ((unit * len(seeds) + seed) * classes + rows.label) * classes + rows.predicted
     shape = (units, len(seeds), classes, classes)
     confusion = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
-    at = unit * members + rows.member
+    at, cells = unit * members + rows.member, units * members
     right = rows.predicted == rows.label
     return Counts(
-        confusion=confusion.astype(np.float64),
-        correct=np.bincount(at, right, units * members).reshape(units, members),
-        total=np.bincount(at, minlength=units * members).reshape(units, members).astype(float),
+        confusion=confusion.astype(np.float32),
+        correct=np.bincount(at[right], minlength=cells).reshape(units, members).astype(np.float32),
+        total=np.bincount(at, minlength=cells).reshape(units, members).astype(np.float32),
         seeds=seeds,
         member_seed=member_seed,
         by_subject=by_subject,

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ COLOURS = {
     'muted': '#666e79',
     'grid': '#e1e4e8',
     'card': '#fffffe',
+    'fill': '#005f95',
     'on-fill': '#fefefe',
     'blue': '#0072b2',
     'vermillion': '#d55e00',
@@ -118,7 +120,7 @@ def inline(drawing: Drawing) -> str:
     # Widths in points become the natural size in CSS; height follows the box.
     svg = re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-        lambda match: f'<svg viewBox="{match[1]}" role="img" aria-label="{drawing.alt}">',
+        lambda match: f'<svg viewBox="{match[1]}" role="img" aria-label="{escape(drawing.alt)}">',
         svg,
         count=1,
     )

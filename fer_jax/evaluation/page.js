@@ -19,7 +19,9 @@ for (const table of document.querySelectorAll('table[data-sortable]')) {
     });
   });
 }
-// What is folded on a screen is open on paper.
+// What is folded on a screen is open on paper, but for tables of pages: their CSV is the place.
 addEventListener('beforeprint', () => {
-  document.querySelectorAll('details').forEach((fold) => { fold.open = true; });
+  for (const fold of document.querySelectorAll('details')) {
+    if (!fold.querySelector('.tall')) fold.open = true;
+  }
 });

@@ -77,22 +77,25 @@ def mark(stamps: Sequence[str]) -> str:
 
 def table(value: Table, stamps: Sequence[str]) -> str:
     """A sortable table that scrolls sideways where it must."""
+    columns = [column for column in value.columns if column.shown]
     head = ''.join(
         f'<th scope="col" class="{column.kind}" data-kind="{column.kind}">'
         f'<button type="button">{escape(column.title)}</button></th>'
-        for column in value.columns
+        for column in columns
     )
     rows = []
     for index, row in enumerate(value.rows):
-        cells = ''.join(_cell(column, row[column.key]) for column in value.columns)
+        cells = ''.join(_cell(column, row[column.key]) for column in columns)
         strong = ' class="strong"' if index in value.strong else ''
         rows.append(f'<tr{strong}>{cells}</tr>')
     tall = ' tall' if len(value.rows) > TALL else ''
     return (
-        f'<div class="scroll{tall}" tabindex="0" role="group" aria-label="{escape(value.name)}">'
-        f'<table data-sortable id="table-{value.name}">'
-        f'<caption>{mark(stamps)}{escape(value.caption)} {_csv_link(value.name)}</caption>'
-        f'<thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        f'<figure class="tabled" id="table-{value.name}"><figcaption id="caption-{value.name}">'
+        f'{mark(stamps)}{escape(value.caption)} {_csv_link(value.name)}</figcaption>'
+        f'<div class="scroll{tall}" tabindex="0" role="group" '
+        f'aria-labelledby="caption-{value.name}">'
+        f'<table data-sortable aria-labelledby="caption-{value.name}">'
+        f'<thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></figure>'
     )
 
 
@@ -136,7 +139,7 @@ def pair(*parts: str) -> str:
     return f'<div class="pair">{"".join(parts)}</div>'
 
 
-def faces(values: Iterable[samples.Face], stamps: Sequence[str]) -> str:
+def faces(values: Iterable[samples.Face], caption: str, stamps: Sequence[str]) -> str:
     """Faces in a grid, each with its class, the prediction and its probability."""
     items = []
     for face in values:
@@ -149,10 +152,12 @@ def faces(values: Iterable[samples.Face], stamps: Sequence[str]) -> str:
             f'<li class="{"right" if face.right else "wrong"}">'
             f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" '
             f'title="{escape(face.clip_id)}">'
-            f'{said} <span>{face.probability:.2f}</span>'
-            f'{"<br>" + mark(stamps) if stamps else ""}</li>'
+            f'{said} <span>{face.probability:.2f}</span></li>'
         )
-    return f'<ul class="faces">{"".join(items)}</ul>'
+    return (
+        f'<figure class="gallery"><figcaption>{mark(stamps)}{escape(caption)} '
+        f'{_csv_link("samples")}</figcaption><ul class="faces">{"".join(items)}</ul></figure>'
+    )
 
 
 def facts(values: Mapping[str, Any]) -> str:

@@ -10,13 +10,16 @@ from fer_jax.evaluation.predictions import Rows
 from fer_jax.evaluation.rundir import PARTS
 from fer_jax.evaluation.tables import Table, csv_text
 
-PANEL = (4.6, 3.4)  # inches
+PANEL = (4.1, 3.1)  # inches
 
 PART_COLOURS = {'train': 'stone', 'validation': 'blue', 'test': 'vermillion'}
 PART_TITLES = {'train': 'training', 'validation': 'validation', 'test': 'test'}
 
-# More lines than this are a smear: a band from the 10th to the 90th percentile says more.
+# More lines or folds than this are a smear: the quartiles of the members say more.
 MOST_LINES = 30
+
+# From this share on, white reads better than ink on the matrix's cells.
+WHITE_FROM = 0.7
 
 
 def rules(results: Mapping[str, Mapping[str, Any]], stamps: Sequence[str], csv: str) -> Drawing:
@@ -45,6 +48,7 @@ def rules(results: Mapping[str, Mapping[str, Any]], stamps: Sequence[str], csv: 
         titles = [v['title'].replace(' of each fold', '\nof each fold') for v in results.values()]
         axes.set_yticks(range(len(results)), titles, color=COLOURS['ink'])
         axes.set_ylim(len(results) - 0.5, -0.9)
+        axes.xaxis.get_major_locator().set_params(nbins=7)
         axes.set_xlabel('test accuracy (%)')
         axes.grid(axis='y', visible=False)
         axes.spines['left'].set_visible(False)
@@ -54,7 +58,7 @@ def rules(results: Mapping[str, Mapping[str, Any]], stamps: Sequence[str], csv: 
         'Test accuracy with its interval under each rule of choosing an epoch',
         'Accuracy and interval under each rule of choosing an epoch. Hollow: chosen on the test '
         'clips, optimistic.',
-        draw(paint, size=(4.6, 2.6), stamps=stamps),
+        draw(paint, size=(4.1, 2.5), stamps=stamps),
         csv,
     )
 
@@ -84,7 +88,7 @@ def curves(
             epochs = np.arange(1, held.shape[1] + 1)
             some = ~np.isnan(held).all(axis=0)
             if len(held) > MOST_LINES:
-                low, high = np.nanpercentile(held[:, some], [10, 90], axis=0)
+                low, high = np.nanpercentile(held[:, some], [25, 75], axis=0)
                 axes.fill_between(epochs[some], low, high, color=colour, alpha=0.18, lw=0)
             elif len(held) > 1:
                 for line in values:
@@ -93,14 +97,14 @@ def curves(
             axes.plot(epochs[some], mean, color=colour, lw=2.2, label=PART_TITLES[part],
                       marker='o' if some.sum() == 1 else None)  # fmt: skip
         axes.plot(
-            chosen, np.zeros(len(chosen)), '|', ms=9, mew=1.2, color=COLOURS['ink'],
+            chosen, np.full(len(chosen), 0.03), '|', ms=9, mew=1.2, color=COLOURS['ink'],
             transform=axes.get_xaxis_transform(), clip_on=False,
         )  # fmt: skip
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.02)
         axes.set_xlabel('epoch')
         axes.set_ylabel('accuracy (%)' if what == 'accuracy' else 'loss (nats)')
-        figure.legend(loc='outside upper left', ncols=3)
+        _legend_above(axes)
 
     members, epochs = next(iter(curves.values())).shape
     member, epoch = np.divmod(np.arange(members * epochs), epochs)
@@ -112,7 +116,7 @@ def curves(
         epoch + 1,
         *(curves[f'{part}_{what}'].ravel() for part in shown),
     ]
-    lines = f'a band from the 10th to the 90th percentile of {members} members'
+    lines = f'band: the middle half of {members} members'
     if members <= MOST_LINES:
         lines = 'thin: each member' if members > 1 else 'one member'
     return Drawing(
@@ -123,6 +127,14 @@ def curves(
         draw(paint, size=PANEL, stamps=stamps),
         csv_text(header, columns, stamps),
     )
+
+
+def _seeds(count: int) -> str:
+    return f', {count} seeds together' if count > 1 else ''
+
+
+def _legend_above(axes) -> None:
+    axes.legend(loc='lower left', bbox_to_anchor=(-0.02, 1.01), borderaxespad=0, ncols=3)
 
 
 def _hold_last(values: np.ndarray) -> np.ndarray:
@@ -136,12 +148,12 @@ def _hold_last(values: np.ndarray) -> np.ndarray:
 
 
 def confusion(
-    counts: np.ndarray, classes: Sequence[str], stamps: Sequence[str], csv: str
+    counts: np.ndarray, classes: Sequence[str], seeds: int, stamps: Sequence[str], csv: str
 ) -> Drawing:
     """The confusion matrix: share of each true class, with counts.
 
     Args:
-      counts: [K,K], true then predicted.
+      counts: [K,K], true then predicted, over all seeds.
     """
     counts = np.asarray(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -157,11 +169,11 @@ def confusion(
                 # An opacity of one hue is a ramp on white and on black alike.
                 axes.add_patch(
                     Rectangle((predicted - 0.48, true - 0.48), 0.96, 0.96, lw=0,
-                              facecolor=COLOURS['blue'], alpha=0.05 + 0.95 * part)
+                              facecolor=COLOURS['fill'], alpha=0.05 + 0.95 * part)
                 )  # fmt: skip
                 if counts[true, predicted] == 0:
                     continue
-                colour = COLOURS['on-fill' if part > 0.45 else 'ink']
+                colour = COLOURS['on-fill' if part > WHITE_FROM else 'ink']
                 weight = 'bold' if true == predicted else 'normal'
                 axes.text(predicted, true - 0.1, f'{counts[true, predicted]}', ha='center',
                           va='center', fontsize=9.5, color=colour, weight=weight)  # fmt: skip
@@ -182,8 +194,43 @@ def confusion(
     return Drawing(
         'confusion',
         'Confusion matrix: counts and row percentages of true against predicted class',
-        'Confusion matrix: counts, and the share of each true class (rows add up to 100 %).',
-        draw(paint, size=(4.9, 4.7), stamps=stamps),
+        f'Confusion matrix{_seeds(seeds)}: counts, and the share of each true class (rows add up '
+        'to 100 %).',
+        draw(paint, size=(4.3, 4.2), stamps=stamps),
+        csv,
+    )
+
+
+def recalls(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Drawing:
+    """Recall of each class with its interval, beside the mean over classes."""
+    rows = values['classes']
+    mean = 100 * values['mean_class_accuracy']
+
+    def paint(figure) -> None:
+        axes = figure.subplots()
+        for index, row in enumerate(rows):
+            if row['recall'] is None:
+                continue
+            ends = row['recall_interval']
+            if ends is not None:
+                axes.plot([100 * end for end in ends], [index, index], lw=2, color=COLOURS['blue'])
+            axes.plot(100 * row['recall'], index, 'o', ms=7, mew=0, color=COLOURS['blue'])
+        axes.axvline(mean, color=COLOURS['muted'], lw=1, ls=(0, (4, 3)), label=f'mean {mean:.1f}')
+        names = [f'{row["class"]}  ({row["n"]})' for row in rows]
+        axes.set_yticks(range(len(rows)), names, color=COLOURS['ink'])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlim(-2, 102)
+        axes.grid(axis='y', visible=False)
+        axes.spines['left'].set_visible(False)
+        axes.set_xlabel('recall (%)')
+        _legend_above(axes)
+
+    return Drawing(
+        'recalls',
+        'Recall of each class with its interval',
+        'Recall of each class with its interval, its number of test predictions, and the mean '
+        f'over classes{_seeds(len(values["seeds"]))}.',
+        draw(paint, size=(4.3, 4.2), stamps=stamps),
         csv,
     )
 
@@ -200,21 +247,46 @@ def folds(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> Dra
                   color=COLOURS['muted'], label='majority class')  # fmt: skip
         axes.axhline(mean, color=COLOURS['blue'], lw=1, ls=(0, (4, 3)), label=f'mean {mean:.1f}')
         axes.plot(numbers, [100 * row['accuracy'] for row in rows], 'o', alpha=0.85,
-                  ms=6 if len(rows) <= MOST_LINES else 3.5, mew=0,
+                  ms=6, mew=0,
                   color=COLOURS['blue'], label='test')  # fmt: skip
         axes.set_ylim(-3, 103)
-        if len(set(numbers)) <= 20:
-            axes.set_xticks(sorted(set(numbers)))
-            axes.set_xlim(0.4, max(numbers) + 0.6)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.4, max(numbers) + 0.6)
         axes.grid(axis='x', visible=False)
         axes.set_xlabel('fold')
         axes.set_ylabel('accuracy (%)')
-        figure.legend(loc='outside upper left', ncols=3)
+        _legend_above(axes)
 
     return Drawing(
         'folds',
         'Test accuracy of each fold',
         'Test accuracy of each fold, the commonest class of its training, and the mean over folds.',
+        draw(paint, size=PANEL, stamps=stamps),
+        table.csv(stamps),
+    )
+
+
+def subjects(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> Drawing:
+    """How many subjects are recognised how well."""
+    accuracy = 100 * np.array([row['accuracy'] for row in table.rows])
+
+    def paint(figure) -> None:
+        axes = figure.subplots()
+        axes.hist(accuracy, bins=np.arange(0, 101, 10), color=COLOURS['blue'], rwidth=0.92, lw=0)
+        mean = 100 * values['subject_accuracy']
+        axes.axvline(mean, color=COLOURS['ink'], lw=1, ls=(0, (4, 3)), label=f'mean {mean:.1f}')
+        axes.set_xlim(-1, 101)
+        axes.set_xticks(range(0, 101, 20))
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.grid(axis='x', visible=False)
+        axes.set_xlabel('accuracy of a subject (%)')
+        axes.set_ylabel('subjects')
+        _legend_above(axes)
+
+    return Drawing(
+        'subjects',
+        'How many subjects are recognised how well',
+        f'Accuracies of the {len(accuracy)} subjects, in steps of ten points, and their mean.',
         draw(paint, size=PANEL, stamps=stamps),
         table.csv(stamps),
     )
@@ -239,7 +311,8 @@ def ranking(
             continue
         false, true, _ = roc_curve(positive, score)
         precision, recall, _ = precision_recall_curve(positive, score, drop_intermediate=True)
-        roc[name], recalls[name] = (false, true), (recall, precision)
+        # The last point of scikit-learn's, recall 0 at precision 1, is a convention, not a result.
+        roc[name], recalls[name] = (false, true), (recall[:-1], precision[:-1])
         scores[name] = (float(auc(false, true)), float(average_precision_score(positive, score)))
 
     def panel(name, lines, which, labels, title, alt, caption) -> Drawing:
@@ -259,8 +332,10 @@ def ranking(
             axes.set_ylim(-0.02, 1.03)
             axes.set_xlabel(labels[0])
             axes.set_ylabel(labels[1])
-            figure.legend(loc='outside lower left', ncols=3, title=title, alignment='left',
-                          columnspacing=1.4, title_fontsize=8.5)  # fmt: skip
+            axes.legend(
+                loc='upper left', bbox_to_anchor=(-0.04, -0.16), borderaxespad=0, ncols=2,
+                title=title, alignment='left', columnspacing=1.4, title_fontsize=8.5,
+            )  # fmt: skip
 
         of = [[key] * len(x) for key, (x, _) in lines.items()]
         columns = [
@@ -271,7 +346,7 @@ def ranking(
         header = ['class', *(label.replace(' ', '_') for label in labels)]
         return Drawing(
             name, alt, caption,
-            draw(paint, size=(4.6, 4.4), stamps=stamps), csv_text(header, columns, stamps),
+            draw(paint, size=(4.1, 4.3), stamps=stamps), csv_text(header, columns, stamps),
         )  # fmt: skip
 
     return (

@@ -140,7 +140,8 @@ def load(path: Path | str) -> Predictions:
     if not path.is_file():
         raise UserError(f'{path} is missing: the run has not finished; start its command again')
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        # Opened here, because numpy leaves a damaged file open.
+        with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
             fields = {name: saved[name] for name in Predictions.__dataclass_fields__}
         fields['classes'] = tuple(str(name) for name in fields['classes'])
         return Predictions(**fields)

@@ -19,17 +19,25 @@ from fer_jax.evaluation.tables import COUNT, Column, Table
 OPEN_ROWS = 20
 
 
-def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
+def write_report(
+    run_dir: Path | str,
+    out: Path | str | None = None,
+    values: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
     """Draws a finished run from its files alone and returns the path of report.html.
 
     Writes report.html and figures/ (each figure as SVG, each figure's and table's numbers as CSV)
     into `out`, by default the run's own directory. They appear whole or not at all.
 
+    Args:
+      values: what results.compute says of the run, where the caller has it already.
+
     Raises:
       UserError: the run is missing, unfinished or damaged.
     """
     run = rundir.load(run_dir)
-    values = results.compute(run.predictions, stamps=run.stamps)
+    if values is None:
+        values = results.compute(run.predictions, stamps=run.stamps)
     best = values[results.headline(values)]
     rows = run.predictions.at(np.array(best['epochs']) - 1)
     stamps = run.stamps
@@ -54,11 +62,18 @@ def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
         plots.rules(values, stamps, shown['rules'].csv(stamps)),
         plots.curves(run.curves, 'accuracy', best['folds'], best['epochs'], stamps),
         plots.curves(run.curves, 'loss', best['folds'], best['epochs'], stamps),
-        plots.confusion(best['confusion'], run.predictions.classes, stamps, confusion.csv(stamps)),
+        plots.confusion(
+            best['confusion'], run.predictions.classes, len(best['seeds']), stamps,
+            confusion.csv(stamps),
+        ),
+        plots.recalls(best, stamps, shown['classes'].csv(stamps)),
         roc,
         precision_recall,
-        plots.folds(shown['folds'], best, stamps),
-    ]
+    ]  # fmt: skip
+    if len(run.folds['folds']) <= plots.MOST_LINES:
+        drawings.append(plots.folds(shown['folds'], best, stamps))
+    if 'subjects' in shown:
+        drawings.append(plots.subjects(shown['subjects'], best, stamps))
     faces = samples.pick(rows, run.predictions, run.sample_frames, run.sample_ids)
 
     files: dict[str, str | bytes] = {t.name + '.csv': t.csv(stamps) for t in shown.values()}
@@ -74,6 +89,7 @@ def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
 
 def _publish(out: Path, text: str, files: Mapping[str, str | bytes]) -> Path:
     """Writes all beside its place, then moves the figures and last the page into it."""
+    published = out / 'figures'
     with whole.folder_beside(out) as beside:
         new, old = beside / 'figures', beside / 'old'
         new.mkdir()
@@ -81,10 +97,17 @@ def _publish(out: Path, text: str, files: Mapping[str, str | bytes]) -> Path:
             data = content.encode() if isinstance(content, str) else content
             (new / name).write_bytes(data)
         (beside / 'report.html').write_text(text, encoding='utf-8')
-        if (out / 'figures').exists():
-            (out / 'figures').rename(old)
-        new.rename(out / 'figures')
-        os.replace(beside / 'report.html', out / 'report.html')
+        if published.exists():
+            published.rename(old)
+        try:
+            new.rename(published)
+            os.replace(beside / 'report.html', out / 'report.html')
+        except BaseException:  # the old figures belong to the old page
+            if published.exists():
+                published.rename(new)
+            if old.exists():
+                old.rename(published)
+            raise
     return out / 'report.html'
 
 
@@ -106,7 +129,7 @@ def _compose(
         return page.folded(title, html) if len(shown[name].rows) > OPEN_ROWS else html
 
     def drawing(name: str) -> str:
-        return page.drawing(drawings[name], stamps)
+        return page.drawing(drawings[name], stamps) if name in drawings else ''
 
     sections = [
         ('headline', 'Result', _headline(best)),
@@ -120,13 +143,14 @@ def _compose(
         (
             'classes',
             'Classes',
-            page.pair(drawing('confusion'), table('classes'))
+            page.pair(drawing('confusion'), drawing('recalls')) + table('classes')
             + page.pair(drawing('roc'), drawing('precision_recall')),
         ),
         (
             'folds',
             'Folds and subjects',
-            page.pair(drawing('folds'), table('folds', f'{len(shown["folds"].rows)} folds'))
+            page.pair(drawing('folds'), drawing('subjects'))
+            + table('folds', f'{len(shown["folds"].rows)} folds')
             + table('subjects', f'{len(best["per_subject"])} subjects'),
         ),
         ('faces', 'Faces', _faces(faces, stamps)),
@@ -139,7 +163,9 @@ def _compose(
 
 
 def _counted(best: Mapping[str, Any]) -> str:
-    people = '' if best['subjects'] is None else f' of {page.show(COUNT, best["subjects"])} subjects'
+    people = ''
+    if best['subjects'] is not None:
+        people = f' of {page.show(COUNT, best["subjects"])} subjects'
     repeats = ', counted once in each repeat' if best['repeated'] else ''
     seeds = f' · {len(best["seeds"])} seeds' if len(best['seeds']) > 1 else ''
     return f'{page.show(COUNT, best["clips"])} test clips{people}{repeats}{seeds}'
@@ -186,7 +212,7 @@ def _headline(best: Mapping[str, Any]) -> str:
     groups = ''.join(f'<div>{tile}</div>' for tile in tiles)
     return (
         f'<div class="headline"><p class="big">{accuracy:.2f} <small>%</small></p><div>'
-        f'<p><b>Accuracy on {escape(_counted(best))}</b>, with '
+        f'<p><b>Accuracy on {escape(_counted(best))}</b>, '
         f'{escape(_rule_sentence(best))}.</p>{strip}</div></div>'
         f'<p class="note" style="margin-top:1rem">{escape(said)}</p>'
         f'<dl class="tiles">{groups}</dl>'
@@ -211,9 +237,11 @@ def _faces(faces: list[samples.Face], stamps: tuple[str, ...]) -> str:
     wrong = [face for face in faces if not face.right]
     html = ''
     if right:
-        html += '<h3>Recognised</h3>' + page.faces(right, stamps)
+        caption = 'Recognised: last frames of test clips, each class, with its probability.'
+        html += page.faces(right, caption, stamps)
     if wrong:
-        html += '<h3>Mistaken, the surest first (true → predicted)</h3>' + page.faces(wrong, stamps)
+        caption = 'Mistaken, the surest first: true class → prediction, with its probability.'
+        html += page.faces(wrong, caption, stamps)
     return html or '<p>No sample faces were saved.</p>'
 
 

@@ -106,8 +106,8 @@ def compute(
             'classes': _classes(rows, predictions, counts, intervals),
             'per_subject': _subjects(rows, predictions) if counts.by_subject else [],
             'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
-            'duplicates': _duplicates(rows, predictions, draws, seed),
         }
+        results[rule]['duplicates'] = _duplicates(rows, predictions, results[rule], draws, seed)
     for values in results.values():
         honest = results[headline]['pooled_accuracy']
         values['optimism'] = values['pooled_accuracy'] - honest if values['optimistic'] else None
@@ -238,7 +238,7 @@ def _subjects(rows: Rows, predictions: Predictions) -> list[dict[str, Any]]:
 
 
 def _duplicates(
-    rows: Rows, predictions: Predictions, draws: int, seed: int
+    rows: Rows, predictions: Predictions, all_clips: Mapping[str, Any], draws: int, seed: int
 ) -> dict[str, dict[str, Any]] | None:
     """Accuracy on all test clips and on those without an identical twin elsewhere.
 
@@ -247,9 +247,14 @@ def _duplicates(
     if (rows.duplicate == NOT_DUPLICATE).all():
         return None
     first_seed = rows.seed == rows.seed.min()
-    table = {}
+    table = {
+        'all': {
+            'n': int(first_seed.sum()), 'removed': 0,
+            'pooled_accuracy': all_clips['pooled_accuracy'],
+            'interval': all_clips['intervals']['pooled_accuracy'],
+        }
+    }  # fmt: skip
     for name, keep in (
-        ('all', np.ones(len(rows.clip), bool)),
         ('without_training', rows.duplicate != IN_TRAINING),
         ('without_training_or_validation', rows.duplicate == NOT_DUPLICATE),
     ):
@@ -300,7 +305,7 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
             entry = best['duplicates'][name]
             if name != 'all' and entry['pooled_accuracy'] is not None:
                 lines.append(
-                    f'  {title:<28}{100 * entry["pooled_accuracy"]:>8.2f}%'
+                    f'  {title:<42}{100 * entry["pooled_accuracy"]:>8.2f}%'
                     f'  ({entry["removed"]} removed)'
                 )
     return '\n'.join(lines)
@@ -309,7 +314,7 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
 DUPLICATE_TITLES = {
     'all': 'All test clips',
     'without_training': 'Without copies in training',
-    'without_training_or_validation': 'Nor copies in validation',
+    'without_training_or_validation': 'Without copies in training or validation',
 }
 
 

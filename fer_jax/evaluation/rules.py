@@ -30,12 +30,12 @@ RULES = {
     rule.name: rule
     for rule in (
         Rule('val_best', 'Best on validation',
-             'the epoch with the highest validation accuracy of each member', False),
-        Rule('last', 'Last epoch', 'the last epoch of each member', False),
+             'each member at its epoch of highest validation accuracy', False),
+        Rule('last', 'Last epoch', 'each member at its last epoch', False),
         Rule('test_best_fold', 'Best test epoch of each fold',
-             'the epoch with the highest test accuracy of each member', True),
+             'each member at its epoch of highest test accuracy', True),
         Rule('test_best_common', 'Best common test epoch',
-             'the one epoch with the highest test accuracy over all members of a seed', True),
+             'all members of a seed at the one epoch of highest test accuracy', True),
     )
 }  # fmt: skip
 

@@ -15,6 +15,12 @@ from fer_jax.evaluation.predictions import Predictions
 
 SIMULATED = 'SIMULATED FACES'
 
+FOLD_KEYS = ('protocol', 'subject_disjoint', 'stamps', 'folds')
+DATASET_KEYS = (
+    'name', 'simulated', 'clips', 'classes', 'class_counts', 'subjects', 'dropped', 'faces',
+    'registration', 'fingerprint',
+)  # fmt: skip
+
 PARTS = ('train', 'validation', 'test')
 
 
@@ -22,7 +28,8 @@ PARTS = ('train', 'validation', 'test')
 class Run:
     """One run's directory in memory.
 
-    config, versions, folds, dataset: the JSON files; predictions: probabilities.npz;
+    config, versions, folds, dataset: the JSON files (config's 'name' and versions' 'command' are
+    shown where they are there); predictions: probabilities.npz;
     curves {'train_loss': float64 [M,E], ...} for each of PARTS and loss or accuracy, NaN where
     absent; sample_frames uint8 [S,H,W] and sample_ids str [S], the last frames of test clips.
     """
@@ -90,11 +97,10 @@ def load(path: Path | str) -> Run:
         sample_frames=frames,
         sample_ids=ids,
     )
-    wanted = {
-        'folds.json': (run.folds, ('protocol', 'subject_disjoint', 'stamps', 'folds')),
-        'dataset.json': (run.dataset, ('name', 'simulated', 'clips', 'classes', 'dropped')),
-    }
-    for name, (value, keys) in wanted.items():
+    for name, value, keys in (
+        ('folds.json', run.folds, FOLD_KEYS),
+        ('dataset.json', run.dataset, DATASET_KEYS),
+    ):
         missing = [key for key in keys if key not in value]
         if missing:
             raise UserError(f'{path / name} lacks {", ".join(missing)}: start its run again')
@@ -133,7 +139,7 @@ def _samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise UserError(f'{path} is missing: the run has not finished; start its command again')
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
             frames, ids = saved['frames'], saved['clip_id']
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f'{path} is damaged ({error}): start its run again') from error

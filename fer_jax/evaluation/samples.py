@@ -11,6 +11,7 @@ from fer_jax.evaluation.predictions import Predictions, Rows
 from fer_jax.evaluation.tables import csv_text
 
 MOST = 14  # of each kind: one or two for each class, one screen on a phone
+SHEET_COLUMNS = 7
 
 
 @dataclass(frozen=True)
@@ -75,29 +76,42 @@ def png(frame: np.ndarray) -> bytes:
 
 
 def sheet(faces: Sequence[Face], stamps: Sequence[str]) -> bytes:
-    """One PNG of all faces with their captions; wrong ones are marked with a cross."""
+    """One PNG of one or more faces with their captions; wrong ones are marked with a cross."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = 7
-    height = -(-len(faces) // columns)
+    height, width = faces[0].frame.shape
+    gap, line = round(0.08 * width), round(0.34 * width)  # beside a face, above it for its caption
+    rows = -(-len(faces) // SHEET_COLUMNS)
+    size = (rows * (height + line) + gap, SHEET_COLUMNS * (width + gap) + gap)
+    canvas = np.full(size, 255, np.uint8)
+    corners = []
+    for index, face in enumerate(faces):
+        row, column = divmod(index, SHEET_COLUMNS)
+        top, left = row * (height + line) + line, column * (width + gap) + gap
+        canvas[top : top + height, left : left + width] = face.frame
+        corners.append((left + width / 2, top - 0.03 * width))
+
+    inches = 9.0 / size[1]
+    banner = 0.3 if stamps else 0.0
+    total = size[0] * inches + banner
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        figure = Figure(figsize=(1.3 * columns, 1.75 * height + 0.3), layout='constrained')
+        figure = Figure(figsize=(9.0, total))
         FigureCanvasAgg(figure)
-        grid = figure.subplots(height, columns, squeeze=False).flat
-        for axes, face in zip(grid, faces, strict=False):  # the last row may have empty places
-            axes.imshow(face.frame, cmap='gray', vmin=0, vmax=255)
+        axes = figure.add_axes((0, 0, 1, size[0] * inches / total))
+        axes.imshow(canvas, cmap='gray', vmin=0, vmax=255, aspect='auto')
+        axes.set_axis_off()
+        for face, (x, y) in zip(faces, corners, strict=True):
             said = face.true if face.right else f'{face.true} →\n{face.predicted}'
-            colour = COLOURS['ink' if face.right else 'vermillion']
-            mark = '✓' if face.right else '✗'
-            axes.set_title(f'{mark} {said} {face.probability:.2f}', fontsize=8, color=colour)
-        for axes in figure.axes:
-            axes.set_axis_off()
+            axes.text(
+                x, y, f'{"✓" if face.right else "✗"} {said} {face.probability:.2f}', fontsize=8,
+                ha='center', va='bottom', color=COLOURS['ink' if face.right else 'vermillion'],
+            )  # fmt: skip
         if stamps:
-            figure.suptitle(' · '.join(stamps), fontsize=9, weight='bold',
-                            color=COLOURS['vermillion'])  # fmt: skip
+            figure.text(0.5, 1 - 0.5 * banner / total, ' · '.join(stamps), fontsize=10, ha='center',
+                        va='center', weight='bold', color=COLOURS['vermillion'])  # fmt: skip
         file = io.BytesIO()
         figure.savefig(file, format='png', dpi=160, metadata={'Software': None})
     return file.getvalue()

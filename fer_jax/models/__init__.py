@@ -14,8 +14,8 @@ MODELS: dict[str, type[nn.Module]] = {'c3d': C3D, 'stn': SpatialTransformerNet}
 def build(name: str, **options) -> nn.Module:
     """The architecture `name` with the given options, its dataclass fields.
 
-    Every architecture is called as `module(frames, mask=, length=, train=, dropout_rate=)` and returns
-    logits float32 [B, num_classes].
+    Every architecture is called as `module(frames, mask=, length=, train=, dropout_rate=)` and
+    returns logits float32 [B, num_classes].
 
     Raises:
         UserError: unknown name or option; the message lists the known ones.

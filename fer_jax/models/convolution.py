@@ -1,10 +1,11 @@
 """Stride-1 convolutions, in the form that is fast where the program runs.
 
-XLA's CPU backend sends a 2D NHWC convolution to a fast library, a 3D one to a slow path, and the gradients of
-both with respect to the kernel to a slower one. The form 'taps' therefore writes a 3D convolution as ONE 2D
-convolution over frames whose temporal neighbours are stacked in the channels, and the kernel's gradient as
-matrix products. The form 'lax' is the native convolution with XLA's own gradients: right on accelerators, and
-the oracle in the tests. 'auto' chooses by platform, here and nowhere else.
+XLA's CPU backend sends a 2D NHWC convolution to a fast library, a 3D one to a slow path, and the
+gradients of both with respect to the kernel to a slower one. The form 'taps' therefore writes a 3D
+convolution as ONE 2D convolution over frames whose temporal neighbours are stacked in the channels,
+and the kernel's gradient as matrix products. The form 'lax' is the native convolution with XLA's
+own gradients: right on accelerators, and the oracle in the tests. 'auto' chooses by platform, here
+and nowhere else.
 """
 
 from functools import partial
@@ -15,8 +16,8 @@ from jax import lax
 
 FORMS = ('auto', 'lax', 'taps')
 
-# Up to this many values under the kernel, the kernel's gradient is one matrix product over all taps side by
-# side; above, one product for each tap, which copies less (both measured on a CPU).
+# Up to this many values under the kernel, the kernel's gradient is one matrix product over all taps
+# side by side; above, one product for each tap, which copies less (both measured on a CPU).
 _ONE_PRODUCT_BELOW = 128
 
 
@@ -33,7 +34,9 @@ def chosen_form(form: str) -> str:
     return form
 
 
-def conv2d(x: jax.Array, kernel: jax.Array, *, padding: str = 'SAME', form: str = 'auto') -> jax.Array:
+def conv2d(
+    x: jax.Array, kernel: jax.Array, *, padding: str = 'SAME', form: str = 'auto'
+) -> jax.Array:
     """Two-dimensional convolution (cross-correlation) with stride 1.
 
     Args:
@@ -57,7 +60,7 @@ def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
     Args:
         x: float [B, T, H, W, C].
         kernel: float [kt, kh, kw, C, O]; kt, kh and kw odd.
-        form: 'auto', 'lax' or 'taps'. 'taps' holds the frames 2 min(kt // 2, T - 1) + 1 times in memory.
+        form: 'auto', 'lax' or 'taps', which holds every frame up to kt times in memory.
 
     Returns:
         float [B, T, H, W, O].
@@ -72,7 +75,8 @@ def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
     kernel = kernel[centre - reach : centre + reach + 1]
     kt, kh, kw, _, o = kernel.shape
     padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0), (0, 0), (0, 0)))
-    stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1).reshape(b * t, h, w, kt * c)
+    stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1)
+    stacked = stacked.reshape(b * t, h, w, kt * c)
     flat_kernel = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
     return _conv2d(stacked, flat_kernel, margins[1:]).reshape(b, t, h, w, o)
 

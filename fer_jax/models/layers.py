@@ -25,6 +25,11 @@ KERNEL_INITIALIZERS: dict[str, Initializer] = {
 }
 
 
+def at_least_float32(x: jax.Array) -> jax.Array:
+    """A bfloat16 array as float32; float32 (and float64, in parity tests) as it is."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def uniform_by_fan_in(fan_in: int) -> Initializer:
     """PyTorch's default for biases: uniform in +-1 / sqrt(fan_in) of the layer's weights."""
     bound = fan_in**-0.5
@@ -36,7 +41,7 @@ def uniform_by_fan_in(fan_in: int) -> Initializer:
 
 
 def mish(x: jax.Array) -> jax.Array:
-    """x tanh(softplus(x)) (Misra 2019), as haddad2020, Table 1 lists it."""
+    """Mish, x tanh(softplus(x)) (Misra 2019), one of haddad2020, Table 1."""
     return x * jnp.tanh(jax.nn.softplus(x))
 
 
@@ -91,7 +96,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """float [B, *space, C] -> float [B, *space', features], in x's dtype."""
+        """Maps float [B, *space, C] to [B, *space', features], in x's dtype."""
         shape = (*self.window, x.shape[-1], self.features)
         kernel = self.param('kernel', self.kernel_init, shape, jnp.float32).astype(x.dtype)
         if len(self.window) == 2:
@@ -149,13 +154,13 @@ def _moments(
     x: jax.Array, mask: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array | float]:
     """Mean [C], biased variance [C] and number of the values of x [B, ..., C] in unmasked rows."""
-    x = x.astype(jnp.float32)
+    x = at_least_float32(x)
     axes = tuple(range(x.ndim - 1))
     row = x[0, ..., 0].size
     if mask is None:
         weight, count = 1.0, float(len(x) * row)
     else:
-        weight = mask.astype(jnp.float32).reshape(-1, *(1,) * (x.ndim - 1))
+        weight = mask.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
         count = jnp.maximum(mask.sum(), 1) * float(row)
     mean = jnp.sum(x * weight, axes) / count
     # The deviations' squares, not the squares' mean minus the mean's square, which cancels.

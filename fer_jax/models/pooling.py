@@ -1,10 +1,10 @@
 """Max- and average-pooling with gradients that are fast on a CPU.
 
-XLA's gradient of a max-pool (select and scatter) costs about ten times what choosing by the position of the
-window's maximum costs. Windows here do not overlap (strides >= window), so that the gradient is one select
-over the input, and they may be padded as PyTorch pads: with -inf for the maximum, with zeros that count for
-the mean. As in PyTorch the output's size is rounded down, and of equal maxima the first one (in row-major
-order) receives the gradient.
+XLA's gradient of a max-pool (select and scatter) costs ten times and more what choosing by the
+position of the window's maximum costs. Windows here do not overlap (strides >= window), so that the
+gradient is one select over the input, and they may be padded as PyTorch pads: with -inf for the
+maximum, with zeros that count for the mean. As in PyTorch the output's size is rounded down, and of
+equal maxima the first one (in row-major order) receives the gradient.
 """
 
 from collections.abc import Sequence
@@ -170,7 +170,9 @@ def _spread(values: jax.Array, chosen: jax.Array | None, geometry: _Geometry) ->
     wide = jnp.where(taken, jnp.expand_dims(values, within), zero)
     wide = wide.reshape(len(values), *(n * s for n, s in zip(out, strides, strict=True)), -1)
     # Cut what lay in the padding, add the cells that no window reached.
-    edges = [(-p, p + m - n * s, 0) for m, p, n, s in zip(space, padding, out, strides, strict=True)]
+    edges = [
+        (-p, p + m - n * s, 0) for m, p, n, s in zip(space, padding, out, strides, strict=True)
+    ]
     return jax.lax.pad(wide, zero, [(0, 0, 0), *edges, (0, 0, 0)])
 
 

@@ -1,7 +1,5 @@
 """The attentional convolutional network of minaee2019: a small CNN behind a spatial transformer."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -12,7 +10,7 @@ from fer_jax.models.pooling import max_pool
 from fer_jax.ops.warp import sample_grid
 
 TRANSFORMS = ('input', 'features', 'none')
-INITIALIZERS = ('normal', 'default')
+INITIALIZERS = ('default', 'normal')
 FILTERS = 10
 HIDDEN = 50
 LOCALISER_FILTERS = (8, 10)
@@ -22,22 +20,23 @@ LOCALISER_HIDDEN = 32
 class SpatialTransformerNet(nn.Module):
     """Deep-Emotion (minaee2019, sec. 3 and Figure 3).
 
-    Main branch: twice conv 3x3x10, ReLU, conv 3x3x10, max-pool 2x2, ReLU (no padding); dropout; fully
-    connected 'fc1' (50 units, ReLU) and 'fc2' (K), the two layers whose weights the paper's L2 term names.
-    Localiser: conv x8, max-pool, ReLU, conv x10, max-pool, ReLU, fully connected 32, ReLU, 'theta'. A
-    48 x 48 face gives 'fc1' 9 x 9 x 10 = 810 inputs (flattened by height, width, channel) and the
-    localiser's fully connected layer 10 x 10 x 10 = 1000 with 3x3 kernels, 640 with (7, 5); the figure's
-    90 belongs to another input size. With 7 classes: 77,129 parameters.
+    Main branch: twice conv 3x3x10, ReLU, conv 3x3x10, max-pool 2x2, ReLU (no padding); dropout;
+    fully connected 'fc1' (50 units, ReLU) and 'fc2' (K), the two layers whose weights the paper's
+    L2 term names. Localiser: conv x8, max-pool, ReLU, conv x10, max-pool, ReLU, fully connected 32,
+    ReLU, 'theta'. A 48 x 48 face gives 'fc1' 9 x 9 x 10 = 810 inputs (flattened by height, width,
+    channel) and the localiser's fully connected layer 10 x 10 x 10 = 1000 with 3x3 kernels, 640
+    with (7, 5); the figure's 90 belongs to another input size. With 7 classes: 76,777
+    parameters.
 
     Attributes:
         num_classes: K.
         transform: what the grid acts on: 'input' (the text), 'features' (the figure: the map after
             dropout) or 'none' (no transformer).
         localiser_kernels: sides of the localiser's two kernels.
-        init: 'normal' (zero mean, deviation `init_std`, biases 0) or 'default' (PyTorch's). In both the
-            layer 'theta' starts at the identity: zero weights.
+        initializer: 'normal' (zero mean, deviation `init_std`, biases 0) or 'default' (PyTorch's).
+            In both the layer 'theta' starts at the identity: zero weights.
         init_std: 0.05 in the paper.
-        dropout: rate before 'fc1'.
+        dropout_rate: before 'fc1'.
         dtype: of the computation, 'float32' or 'bfloat16'; the grid is always float32.
         form: of convolutions and poolings, see `fer_jax.models.convolution`.
     """
@@ -45,9 +44,9 @@ class SpatialTransformerNet(nn.Module):
     num_classes: int
     transform: str = 'input'
     localiser_kernels: tuple[int, int] = (3, 3)
-    init: str = 'normal'
+    initializer: str = 'normal'
     init_std: float = 0.05
-    dropout: float = 0.5
+    dropout_rate: float = 0.5
     dtype: str = 'float32'
     form: str = 'auto'
 
@@ -68,7 +67,7 @@ class SpatialTransformerNet(nn.Module):
             mask: bool [B]; not used, there are no batch statistics.
             length: int32 [B]; not used.
             train: dropout (rng 'dropout').
-            dropout_rate: in [0, 1], may be traced; None for `dropout`.
+            dropout_rate: in [0, 1], may be traced; None for the field.
 
         Returns:
             Logits float32 [B, K]. The sampled map's theta, float32 [B, 2, 3], normalised output to
@@ -78,22 +77,23 @@ class SpatialTransformerNet(nn.Module):
             UserError: clips of more than one frame, images too small, an unknown option.
         """
         self._check(frames.shape)
-        rate = self.dropout if dropout_rate is None else dropout_rate
+        rate = self.dropout_rate if dropout_rate is None else dropout_rate
         images = frames[:, 0].astype(self.dtype)
         x = images
         if self.transform != 'none':
             theta = self._localise(images)
             self.sow('intermediates', 'theta', theta)
         if self.transform == 'input':
-            x = sample_grid(frames[:, 0], theta, stop_image_gradient=True).astype(self.dtype)
+            x = sample_grid(layers.at_least_float32(frames[:, 0]), theta, stop_image_gradient=True)
+            x = x.astype(self.dtype)
         for first, second in (('conv1', 'conv2'), ('conv3', 'conv4')):
             x = nn.relu(self._conv(FILTERS, 3, first, x))
             x = nn.relu(max_pool(self._conv(FILTERS, 3, second, x), (2, 2), form=self.form))
         x = layers.Dropout(name='dropout1')(x, rate=rate, train=train)
         if self.transform == 'features':
-            x = sample_grid(x.astype(jnp.float32), theta).astype(self.dtype)
+            x = sample_grid(layers.at_least_float32(x), theta).astype(self.dtype)
         x = nn.relu(self._dense(HIDDEN, 'fc1', x.reshape(len(x), -1)))
-        return self._dense(self.num_classes, 'fc2', x).astype(jnp.float32)
+        return layers.at_least_float32(self._dense(self.num_classes, 'fc2', x))
 
     def _localise(self, images: jax.Array) -> jax.Array:
         """Regresses theta, float32 [B, 2, 3], from images [B, H, W, C]."""
@@ -110,7 +110,7 @@ class SpatialTransformerNet(nn.Module):
             kernel_init=nn.initializers.zeros,
             bias_init=lambda key, shape, dtype=jnp.float32: identity.astype(dtype),
             name='theta',
-        )(x.astype(jnp.float32))
+        )(layers.at_least_float32(x))
         return theta.reshape(-1, 2, 3)
 
     def _conv(self, features: int, side: int, name: str, x: jax.Array) -> jax.Array:
@@ -126,12 +126,12 @@ class SpatialTransformerNet(nn.Module):
         )(x)
 
     def _initializers(self, fan_in: int) -> tuple[layers.Initializer, layers.Initializer]:
-        if self.init == 'normal':
+        if self.initializer == 'normal':
             return nn.initializers.normal(self.init_std), nn.initializers.zeros
         return layers.pytorch_uniform, layers.uniform_by_fan_in(fan_in)
 
     def _check(self, shape: tuple[int, ...]) -> None:
-        for option, values in (('transform', TRANSFORMS), ('init', INITIALIZERS)):
+        for option, values in (('transform', TRANSFORMS), ('initializer', INITIALIZERS)):
             if getattr(self, option) not in values:
                 raise UserError(
                     f'model.{option} is {getattr(self, option)!r}; stn knows {", ".join(values)}'

@@ -43,8 +43,8 @@ def to_unit(frames: jax.Array) -> jax.Array:
 
 
 def to_symmetric(frames: jax.Array) -> jax.Array:
-    """Grey levels 0 to 255 to [-1, 1], any shape, float32 (an option of haddad2020, Table 1)."""
-    return frames.astype(jnp.float32) / (_WHITE / 2) - 1.0
+    """[0, 1] to [-1, 1], any shape (an option of haddad2020, sec. 3.3)."""
+    return 2.0 * frames - 1.0
 
 
 def standardise(frames: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:

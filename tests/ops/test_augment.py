@@ -13,7 +13,7 @@ def test_geometry_comes_first_then_contrast():
     factor = np.float32([1.0, 0.5])
     got = np.asarray(jax.jit(augment.apply_views)(frames, affine, factor))
     np.testing.assert_allclose(got[0], frames[0], atol=1e-4)
-    for frame, view in zip(frames[1, ..., 0], got[1, ..., 0]):
+    for frame, view in zip(frames[1, ..., 0], got[1, ..., 0], strict=True):
         moved = cv2.warpAffine(
             frame, affine[1], (16, 16), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         )

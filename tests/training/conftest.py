@@ -24,10 +24,11 @@ class Tiny(nn.Module):
     @nn.compact
     def __call__(self, frames, *, mask, length, train, dropout_rate):
         b, t = frames.shape[:2]
-        x = nn.Conv(4, (3, 3), name='conv')(frames.reshape(b * t, *frames.shape[2:]))
-        rows = None if mask is None else jnp.repeat(mask, t)[:, None, None, None]
-        x = nn.BatchNorm(use_running_average=not train, name='norm')(x, mask=rows)
-        x = nn.relu(x).reshape(b, t, *x.shape[1:]).mean((1, 2, 3))
+        # No bias: BatchNorm takes it out, and Adam would blow up the rounding of its zero gradient.
+        x = nn.Conv(4, (3, 3), use_bias=False, name='conv')(frames.reshape(b * t, *frames.shape[2:]))
+        rows = None if mask is None else jnp.repeat(mask, t)
+        x = nn.relu(layers.BatchNorm(name='norm')(x, mask=rows, train=train))
+        x = x.reshape(b, t, *x.shape[1:]).mean((1, 2, 3))
         x = nn.relu(nn.Dense(8, name='fc1')(x))
         x = layers.Dropout(name='dropout')(x, rate=0.0 if dropout_rate is None else dropout_rate, train=train)
         return nn.Dense(self.num_classes, name='fc2')(x)

@@ -1,5 +1,6 @@
 """Populations: what a member learns does not depend on who trains beside it or on how many devices."""
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -41,12 +42,11 @@ def train(system, members, clips, recipe, *, chunk=1, **layout):
 
 
 def assert_close(one, other, rtol):
-    chex_like = jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol / 10), one, other)
-    assert jax.tree.structure(chex_like) is not None
+    chex.assert_trees_all_close(one, other, rtol=rtol, atol=rtol / 10)
 
 
 def assert_same(one, other):
-    jax.tree.map(np.testing.assert_array_equal, one, other)
+    chex.assert_trees_all_equal(one, other)
 
 
 def member_of(tree, index):

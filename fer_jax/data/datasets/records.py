@@ -68,7 +68,8 @@ class Manifest:
     Attributes:
       clips: the clips to prepare.
       label_sets: names of the label sets that the release has.
-      dropped: clips or rows left out, each {'clip_id', 'path', 'reason'}.
+      dropped: clips left out, each {'clip_id', 'path', 'reason', 'label_set'}; label_set is '' for
+        a clip left out altogether, else the one set that does without it.
       fingerprint: changes when the release's files do (`release.fingerprint`).
       simulated: content of SIMULATED.json, None for the owners' release.
     """

@@ -96,8 +96,8 @@ def _inside(path: Path, folder: Path) -> str:
 def read_png(path: Path) -> np.ndarray:
     """Reads an 8-bit PNG as uint8 [H, W, 1] (grey) or [H, W, 3] (RGB).
 
-    libpng fills what a truncated file lacks with grey and reports success, so the file's chunks are
-    walked and their checksums compared first.
+    The file's chunks are walked and their checksums compared first: whether a truncated picture is
+    an error or comes back half grey depends on OpenCV's version, and neither names the fault.
 
     Raises:
       UserError: the file is missing, truncated, damaged, no PNG or not 8 bits deep.

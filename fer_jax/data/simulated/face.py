@@ -1,11 +1,12 @@
-"""A face as a pure function of who, action units, pose, light and camera: the image and its 68 landmarks.
+"""A face as a pure function of who, action units, pose, light and camera: image and landmarks.
 
     who = identity.sample(np.random.default_rng(0))
-    picture = face.render(who, units.intensities({6: .8, 12: 1., 25: .7}), Pose(), Light(), channels=3)
-    picture.image       # uint8 [490, 640, 3], RGB
-    picture.landmarks   # float32 [68, 2], pixels, iBUG order
+    picture = face.render(who, units.intensities({6: .8, 12: 1., 25: .7}), Pose(), Light(),
+    channels=3) picture.image       # uint8 [490, 640, 3], RGB picture.landmarks   # float32 [68,
+    2], pixels, iBUG order
 
-What stays the same through a sequence (skin and hair textures, shoulders, background) is kept in an Actor.
+What stays the same through a sequence (skin and hair textures, shoulders, background) is kept in an
+Actor.
 """
 
 from dataclasses import dataclass
@@ -16,35 +17,11 @@ import numpy as np
 from fer_jax.data.simulated import canvas, features, geometry, hair, skin, surroundings
 from fer_jax.data.simulated.canvas import Window
 from fer_jax.data.simulated.identity import Identity
+from fer_jax.data.simulated.lighting import Camera, Light, expose, illumination, normals, shine
 from fer_jax.data.simulated.pose import Pose, inverse_map, project
 from fer_jax.data.simulated.skin import tone
 
 _X0, _Y0, _WIDTH, _HEIGHT = -1.75, -2.15, 3.5, 4.75
-
-
-@dataclass(frozen=True)
-class Light:
-    """One lamp and the room: angles in radians (azimuth to the viewer's right, elevation up)."""
-
-    azimuth: float = -.5
-    elevation: float = .6
-    strength: float = .75
-    ambient: float = .45
-
-    def direction(self) -> np.ndarray:
-        """Unit vector towards the lamp (x right, y down, z to the viewer)."""
-        ce = np.cos(self.elevation)
-        return np.array([np.sin(self.azimuth) * ce, -np.sin(self.elevation), np.cos(self.azimuth) * ce], np.float32)
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Blur in pixels (standard deviation), sensor noise in grey levels, gain, and gamma of the tone curve."""
-
-    blur: float = .6
-    noise: float = 2.
-    gain: float = 1.
-    gamma: float = 1.
 
 
 @dataclass(frozen=True)
@@ -67,55 +44,94 @@ class Actor:
     window: Window
     surface: skin.Skin
     locks: hair.Hair
+    grain: np.ndarray
 
 
 def prepare(who: Identity, scale: float, width: int, height: int, channels: int) -> Actor:
-    """Draws what stays: `who`'s skin and hair at `scale` pixels per face unit, for images of this size."""
+    """Draws what stays: `who`'s skin and hair at `scale` pixels per face unit, for images of this
+    size.
+    """
     window = Window(_X0, _Y0, scale, round(_WIDTH * scale), round(_HEIGHT * scale))
     surface = skin.build(who, window, channels, np.random.default_rng([who.seed, 1]))
     locks = hair.build(who, window, channels, np.random.default_rng([who.seed, 2]))
-    return Actor(who, scale, width, height, channels, window, surface, locks)
+    grain = np.random.default_rng([who.seed, 3]).standard_normal(
+        (height + 40, width + 40), dtype=np.float32
+    )
+    grain = cv2.GaussianBlur(grain, (3, 1), 0.6)  # a camera's noise is smooth along its lines
+    return Actor(who, scale, width, height, channels, window, surface, locks, grain)
 
 
-def render(who: Identity | Actor, actions: np.ndarray, pose: Pose | None = None, light: Light | None = None,
-           camera: Camera | None = None, *, width: int = 640, height: int = 490, channels: int = 1,
-           background: int = 0, noise_seed: int = 0) -> Picture:  # fmt: skip
+def render(
+    who: Identity | Actor,
+    actions: np.ndarray,
+    pose: Pose | None = None,
+    light: Light | None = None,
+    camera: Camera | None = None,
+    *,
+    width: int = 640,
+    height: int = 490,
+    channels: int = 1,
+    background: int = 0,
+    scene: np.ndarray | None = None,
+    noise_seed: int = 0,
+) -> Picture:
     """Draws one face.
 
     Args:
-      who: the person, or an Actor that holds what was prepared for this pose's scale and these channels.
-      actions: intensities float32 [2, U] as in units.py; the person's resting face is NOT added here.
-      background: seed of what stands behind; noise_seed: seed of the sensor's noise.
+      who: the person, or an Actor, which then says size and channels and was prepared for about the
+        scale of `pose`.
+      actions: intensities float32 [2, U] as in units.py; the person's resting face is NOT added
+        here.
+      background: seed of what stands behind; scene: what surroundings.build drew, to be used
+        instead.
+      noise_seed: seed of the sensor's noise.
     """
     pose, light, camera = pose or Pose(), light or Light(), camera or Camera()
     actor = who if isinstance(who, Actor) else prepare(who, pose.scale, width, height, channels)
-    layer, cover, shape = head(actor, actions, pose, light)
-    scene = surroundings.build(actor.who, pose, light, actor.width, actor.height, actor.channels, background)
-    where = inverse_map(actor.who, pose, actor.width, actor.height)
-    where = (where - np.float32((actor.window.x0, actor.window.y0))) * np.float32(actor.window.scale)
-    stack = np.dstack([layer, cover])
-    warped = cv2.remap(stack, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    image = scene * (1 - warped[..., -1:]) + warped[..., :-1]
-    rng = np.random.default_rng([noise_seed, 3])
-    return Picture(expose(image, camera, rng), project(actor.who, shape.landmarks, pose))
+    if scene is None:
+        scene = surroundings.build(actor, pose, light, background)
+    layer, shape = head(actor, actions, pose, light)
+    radiance = scene.copy()
+    rows, columns, where = _place(actor, pose)
+    warped = cv2.remap(layer, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    part = radiance[rows, columns]
+    part *= 1 - warped[..., -1:]
+    part += warped[..., :-1]
+    image = expose(radiance, camera, _grain(actor, noise_seed))
+    return Picture(image, project(actor.who, shape.landmarks, pose))
 
 
-def expose(image: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """Radiance [H, W, C] (1 is white) through lens, sensor and tone curve to uint8."""
-    if camera.blur > .2:
-        image = cv2.GaussianBlur(image, (0, 0), camera.blur).reshape(image.shape)
-    image = np.clip(image * camera.gain, 0, 1)
-    if camera.gamma != 1:
-        image = image**camera.gamma
-    image = image * 255
-    if camera.noise > 0:
-        grain = rng.standard_normal(image.shape[:2], dtype=np.float32)[..., None]
-        image = image + camera.noise * grain
-    return np.clip(image + .5, 0, 255).astype(np.uint8)
+def _place(actor: Actor, pose: Pose) -> tuple[slice, slice, np.ndarray]:
+    """The part of the image that the head's window can reach, and the window's pixel that each of
+    its pixels shows.
+    """
+    w = actor.window
+    x, y = np.meshgrid((w.x0, 0, w.x0 + w.width / w.scale), (w.y0, 0, w.y0 + w.height / w.scale))
+    reach = project(actor.who, np.stack([x, y], -1).reshape(-1, 2).astype(np.float32), pose)
+    low = np.clip(np.floor(reach.min(0)).astype(int), 0, (actor.width - 1, actor.height - 1))
+    high = np.clip(np.ceil(reach.max(0)).astype(int) + 1, low + 1, (actor.width, actor.height))
+    where = inverse_map(actor.who, pose, tuple(low), tuple(high - low), w)
+    return slice(low[1], high[1]), slice(low[0], high[0]), where
 
 
-def head(actor: Actor, actions: np.ndarray, pose: Pose, light: Light) -> tuple[np.ndarray, np.ndarray, geometry.Geometry]:
-    """The lit head, unposed, over the actor's window: radiance [H, W, C] times coverage [H, W], that, and its lines."""
+def _grain(actor: Actor, seed: int) -> np.ndarray:
+    """Sensor noise of unit deviation [H, W]: a random window of the actor's noise, mirrored at
+    random.
+    """
+    rng = np.random.default_rng([seed, 3])
+    spare = np.array(actor.grain.shape) - (actor.height, actor.width)
+    top, left = rng.integers(0, spare + 1)
+    grain = actor.grain[top : top + actor.height, left : left + actor.width]
+    flip_y, flip_x = 1 - 2 * rng.integers(0, 2, 2)
+    return grain[::flip_y, ::flip_x]
+
+
+def head(
+    actor: Actor, actions: np.ndarray, pose: Pose, light: Light
+) -> tuple[np.ndarray, geometry.Geometry]:
+    """The lit head, unposed, over the actor's window: [H, W, C + 1], radiance times coverage and
+    coverage; its lines.
+    """
     who, window = actor.who, actor.window
     shape = geometry.build(who, actions)
     whole = (slice(0, window.height), slice(0, window.width))
@@ -129,31 +145,31 @@ def head(actor: Actor, actions: np.ndarray, pose: Pose, light: Light) -> tuple[n
     features.mouth(albedo, window, who, shape)
     features.eyes(albedo, window, who, shape, pose.gaze)
     features.brows(albedo, window, who, shape, np.random.default_rng([who.seed, 4]))
-    toward = pose.rotation().T @ light.direction()
-    lit = albedo * (illumination(height, window.scale, toward, light) * occlusion)[..., None]
-    lit += _shine(height, window.scale, toward, light, who.shine)[..., None]
+    toward = (pose.rotation().T @ light.direction()).astype(np.float32)
+    normal = normals(height, window.scale)
+    lit = albedo * (illumination(normal, toward, light) * occlusion)[..., None]
+    lit += shine(normal, toward, light, who.shine)[..., None]
     features.highlights(lit, window, who, shape, pose.gaze, toward)
-    face = canvas.polygon(window, shape.outline, whole, .006)
+    face = canvas.polygon(window, shape.outline, whole, 0.006)
     cover = surroundings.ears(lit, face, window, who, light)
     features.glasses(lit, window, who)
     locks = actor.locks
-    hair_light = illumination(locks.height + .9 * height, window.scale, toward, light)
-    under = canvas.soften((locks.cover * 255).astype(np.uint8), .05 * window.scale)
-    lit *= (1 - .45 * under * (1 - locks.cover))[..., None]
-    strands = locks.albedo * (hair_light * 1.05 + .05)[..., None]
+    hair_light = illumination(locks.normal, toward, light)
+    lit *= (1 - 0.45 * locks.shadow)[..., None]
+    strands = locks.albedo * (hair_light * 1.05 + 0.05)[..., None]
     alpha = locks.cover[..., None]
     layer = lit * (cover[..., None] * (1 - alpha)) + strands * alpha
-    return layer, 1 - (1 - cover) * (1 - locks.cover), shape
+    return np.dstack([layer, 1 - (1 - cover) * (1 - locks.cover)]), shape
 
 
 def _carried(actor: Actor, shape: geometry.Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The skin's maps, carried along by the jaw and by the muscles' pull."""
     who, window, rest = actor.who, actor.window, actor.surface
-    if shape.drop < 1e-3 and not shape.shifts:
+    if shape.mouth.drop < 1e-3 and not shape.shifts:
         return rest.height.copy(), rest.occlusion, rest.albedo
     x, y = window.grid()
     rows = y[:, 0]
-    moved = rows + geometry.lower(rows, who, shape.drop)
+    moved = rows + geometry.lower(rows, who, shape.mouth.drop)
     source = np.interp(rows, moved, rows).astype(np.float32)
     dx, dy = np.zeros_like(x), np.zeros_like(y)
     for bump, sx, sy in shape.shifts:
@@ -167,43 +183,28 @@ def _carried(actor: Actor, shape: geometry.Geometry) -> tuple[np.ndarray, np.nda
     return np.ascontiguousarray(stack[..., 0]), stack[..., 1], stack[..., 2:]
 
 
-def _press(height: np.ndarray, albedo: np.ndarray, window: Window, who: Identity, shape: geometry.Geometry) -> None:
+def _press(
+    height: np.ndarray, albedo: np.ndarray, window: Window, who: Identity, shape: geometry.Geometry
+) -> None:
     """Presses creases and lips into the relief and darkens the creases."""
-    for crease in shape.creases:
-        where = window.around(crease.points, .12 * crease.width)
-        segments = [crease.points[k:k + 2] for k in range(len(crease.points) - 1)]
-        values = [int(255 * min(1., (crease.depth[k] + crease.depth[k + 1]) / 2)) for k in range(len(segments))]
-        groove = canvas.strokes(window, segments, where, .030 * crease.width, values, .018 * crease.width)
-        height[where] -= .050 * crease.width * groove
-        dark = tone(np.asarray(who.skin) * (.50, .38, .33), albedo.shape[2])
-        canvas.paint(albedo, where, dark, .55 * groove)
-    for top, bottom, rise in ((shape.lip_top, shape.lip_seam_top, .035), (shape.lip_seam_bottom, shape.lip_bottom, .055)):
+    lines = [c.points for c in shape.creases]
+    if lines:
+        where = window.around(np.vstack(lines), 0.12)
+        segments = [line[k : k + 2] for line in lines for k in range(len(line) - 1)]
+        depth = np.concatenate([c.depth[1:] + c.depth[:-1] for c in shape.creases])
+        values = np.round(np.clip(depth, 0, 2) * 3) / 6
+        groove = canvas.strokes(window, segments, where, 0.036, values.tolist(), 0.022)
+        height[where] -= 0.060 * groove
+        dark = tone(np.asarray(who.skin) * (0.50, 0.38, 0.33), albedo.shape[2])
+        canvas.paint(albedo, where, dark, 0.55 * groove)
+    for top, bottom, rise in (
+        (shape.mouth.top, shape.mouth.seam_top, 0.035),
+        (shape.mouth.seam_bottom, shape.mouth.bottom, 0.055),
+    ):
         band = np.vstack([top, bottom[::-1]])
-        where = window.around(band, .08)
-        height[where] += rise * canvas.polygon(window, band, where, .028)
+        where = window.around(band, 0.08)
+        height[where] += rise * canvas.polygon(window, band, where, 0.028)
     for eye in shape.eyes:
-        lids = np.vstack([eye.crease, eye.lower[::-1] + (0, .02)])
-        where = window.around(lids, .10)
-        height[where] += .05 * canvas.polygon(window, lids, where, .045)
-
-
-def _normals(height: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=scale / 8)
-    gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=scale / 8)
-    return gx, gy, 1 / np.sqrt(1 + gx * gx + gy * gy)
-
-
-def illumination(height: np.ndarray, scale: float, toward: np.ndarray, light: Light) -> np.ndarray:
-    """Irradiance on a relief [H, W] in face units, from the lamp in direction `toward` and the room."""
-    gx, gy, n = _normals(height, scale)
-    cosine = (toward[2] - gx * toward[0] - gy * toward[1]) * n
-    soft = np.clip((cosine + .25) / 1.25, 0, None)  # skin lets light through at the terminator
-    return light.ambient * (.55 + .45 * n) + light.strength * soft
-
-
-def _shine(height: np.ndarray, scale: float, toward: np.ndarray, light: Light, amount: float) -> np.ndarray:
-    gx, gy, n = _normals(height, scale)
-    half = toward + (0, 0, 1)
-    half = half / np.linalg.norm(half)
-    cosine = np.clip((half[2] - gx * half[0] - gy * half[1]) * n, 0, 1)
-    return amount * light.strength * cosine**18
+        lids = np.vstack([eye.crease, eye.lower[::-1] + (0, 0.02)])
+        where = window.around(lids, 0.10)
+        height[where] += 0.05 * canvas.polygon(window, lids, where, 0.045)

@@ -1,7 +1,8 @@
 """Who is drawn: everything about a simulated person that expression, pose and light leave alone.
 
-Lengths are in face units: one unit is half the width between the cheekbones (about 68 mm), the origin lies midway
-between the pupils, x runs to the viewer's right and y down. The averages follow adult facial anthropometry.
+Lengths are in face units: one unit is half the width between the cheekbones (about 68 mm), the
+origin lies midway between the pupils, x runs to the viewer's right and y down. The averages follow
+adult facial anthropometry.
 """
 
 from dataclasses import dataclass
@@ -10,12 +11,23 @@ import numpy as np
 
 from fer_jax.data.simulated import units
 
-HAIR_STYLES = ('bald', 'buzz', 'short', 'combed', 'fringe', 'curly', 'bob', 'long', 'tied')
+_HER_STYLES = {
+    'short': 0.06,
+    'combed': 0.05,
+    'fringe': 0.17,
+    'curly': 0.12,
+    'bob': 0.22,
+    'long': 0.22,
+    'tied': 0.16,
+}
+_HIS_STYLES = {'bald': 0.08, 'buzz': 0.18, 'short': 0.36, 'combed': 0.27, 'curly': 0.11}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One simulated person. `seed` fixes what is random about the texture (pores, strands, freckles)."""
+    """One simulated person. `seed` fixes what is random about the texture (pores, strands,
+    freckles).
+    """
 
     seed: int
     age: float  # 0 young adult .. 1 old
@@ -80,9 +92,17 @@ class Identity:
 
 def _skin(melanin: float, warmth: float) -> np.ndarray:
     """Skin albedo RGB 0..1 for melanin 0 (lightest) .. 1 (darkest)."""
-    stops = np.array([[.97, .83, .75], [.92, .74, .62], [.80, .59, .45], [.62, .43, .31], [.42, .28, .20]])
+    stops = np.array(
+        [
+            [0.97, 0.83, 0.75],
+            [0.92, 0.74, 0.62],
+            [0.80, 0.59, 0.45],
+            [0.62, 0.43, 0.31],
+            [0.42, 0.28, 0.20],
+        ]
+    )
     base = np.array([np.interp(melanin * 4, range(5), stops[:, c]) for c in range(3)])
-    return np.clip(base + warmth * np.array([.01, .0, -.02]), .05, 1)
+    return np.clip(base + warmth * np.array([0.01, 0.0, -0.02]), 0.05, 1)
 
 
 def sample(rng: np.random.Generator) -> Identity:
@@ -91,67 +111,124 @@ def sample(rng: np.random.Generator) -> Identity:
     def normal(mean: float, spread: float, reach: float = 2.2) -> float:
         return float(mean + spread * np.clip(rng.normal(), -reach, reach))
 
-    feminine = rng.random() < .55
-    f = 1. if feminine else 0.
-    age = float(rng.beta(1.3, 3.))
-    melanin = float(np.clip(rng.beta(1.3, 2.2), 0, .95))
+    feminine = rng.random() < 0.55
+    f = 1.0 if feminine else 0.0
+    age = float(rng.beta(1.3, 3.0))
+    melanin = float(np.clip(rng.beta(1.3, 2.2), 0, 0.95))
     skin = _skin(melanin, rng.normal())
-    lips = skin * np.array([.90, .66, .66]) * (1 - .04 * f) + np.array([.06 * f, 0, .01])
-    palette = np.array([[.07, .055, .05], [.16, .10, .07], [.33, .21, .13], [.58, .43, .26], [.46, .22, .12]])
-    weights = np.array([.40, .26, .18, .11, .05]) if melanin < .45 else np.array([.8, .17, .03, 0, 0])
-    hair = palette[rng.choice(5, p=weights)] * rng.uniform(.8, 1.2)
-    grey = np.clip((age - .45) * 2.2, 0, .9) * rng.random()
-    hair = hair * (1 - grey) + np.array([.62, .62, .62]) * grey
-    iris = np.array([[.22, .13, .08], [.30, .20, .11], [.30, .36, .22], [.33, .45, .56]])[
-        rng.choice(4, p=[.5, .26, .12, .12] if melanin < .45 else [.86, .14, 0, 0])]
-    styles = (
-        dict(short=.06, combed=.05, fringe=.17, curly=.12, bob=.22, long=.22, tied=.16)
-        if feminine
-        else dict(bald=.08, buzz=.18, short=.36, combed=.27, curly=.11)
+    lips = skin * np.array([0.90, 0.66, 0.66]) * (1 - 0.04 * f) + np.array([0.06 * f, 0, 0.01])
+    palette = np.array(
+        [
+            [0.07, 0.055, 0.05],
+            [0.16, 0.10, 0.07],
+            [0.33, 0.21, 0.13],
+            [0.58, 0.43, 0.26],
+            [0.46, 0.22, 0.12],
+        ]
     )
+    weights = (
+        np.array([0.40, 0.26, 0.18, 0.11, 0.05])
+        if melanin < 0.45
+        else np.array([0.8, 0.17, 0.03, 0, 0])
+    )
+    hair = palette[rng.choice(5, p=weights)] * rng.uniform(0.8, 1.2)
+    grey = np.clip((age - 0.45) * 2.2, 0, 0.9) * rng.random()
+    hair = hair * (1 - grey) + np.array([0.62, 0.62, 0.62]) * grey
+    iris = np.array(
+        [[0.22, 0.13, 0.08], [0.30, 0.20, 0.11], [0.30, 0.36, 0.22], [0.33, 0.45, 0.56]]
+    )[rng.choice(4, p=[0.5, 0.26, 0.12, 0.12] if melanin < 0.45 else [0.86, 0.14, 0, 0])]
+    styles = _HER_STYLES if feminine else _HIS_STYLES
     style = str(rng.choice(list(styles), p=list(styles.values())))
-    shaven = feminine or rng.random() < .55
-    beard = 0. if shaven else float(rng.choice([.12, .3, .55, .95], p=[.3, .4, .2, .1]))
+    shaven = feminine or rng.random() < 0.55
+    beard = 0.0 if shaven else float(rng.choice([0.12, 0.3, 0.55, 0.95], p=[0.3, 0.4, 0.2, 0.1]))
     return Identity(
         seed=int(rng.integers(2**31)),
         age=age,
-        width=normal(1., .035), forehead=normal(.90, .03), jaw=normal(.82 - .06 * f, .045),
-        jaw_y=normal(1.02, .05), chin=normal(.34 - .06 * f, .04), chin_y=normal(1.72 - .05 * f, .06),
-        skull_y=normal(-1.62, .06), hairline_y=normal(-.98 - .12 * age * (1 - f), .06),
-        fullness=normal(.1, .5), ear=normal(.28, .02),
-        eye_x=normal(.465, .017), eye_width=normal(.220, .011), eye_up=normal(.098 + .006 * f, .011),
-        eye_low=normal(.064, .008), eye_tilt=normal(.018 + .01 * f, .016), iris=normal(.100, .004),
-        crease=normal(.058, .016), hood=float(rng.beta(1.2, 2.5)),
-        brow_y=normal(-.345 - .02 * f, .026), brow_inner=normal(.185, .022), brow_length=normal(.56, .03),
-        brow_tilt=normal(.0, .022), brow_arch=normal(.055 + .02 * f, .02),
-        brow_thickness=normal(.058 - .014 * f, .010), brow_density=normal(.85, .08),
-        nose_y=normal(.70, .04), nose_width=normal(.245 + .03 * melanin - .02 * f, .02),
-        nose_bridge=normal(.10, .012), nose_tip=normal(1., .15),
-        mouth_y=normal(1.06, .035), mouth_width=normal(.385, .025),
-        lip_up=normal(.078 + .025 * melanin + .01 * f, .012),
-        lip_low=normal(.108 + .03 * melanin + .01 * f, .014), bow=normal(1., .3),
-        skin=tuple(map(float, skin)), lips=tuple(map(float, lips)),
-        eyes=tuple(map(float, iris * rng.uniform(.8, 1.2))), hair=tuple(map(float, hair)),
-        freckles=float(max(0., rng.normal(-.3, .6))) * (melanin < .4),
-        shine=float(rng.uniform(.02, .16)), lashes=float(.45 + .45 * f * rng.random()),
-        style=style, volume=normal(.17, .04), parting=float(rng.uniform(-.5, .5)),
-        curl=float(rng.beta(1.2, 3.)), beard=beard,
-        moustache=0. if shaven else float(rng.random() < .5) * max(beard, .4),
-        glasses=str(rng.choice(['none', 'round', 'square'], p=[.84, .08, .08])),
-        clothes=tuple(map(float, np.clip(rng.uniform(.1, .8) + rng.normal(0, .08, 3), .04, .95))),
+        width=normal(1.0, 0.035),
+        forehead=normal(0.90, 0.03),
+        jaw=normal(0.82 - 0.06 * f, 0.045),
+        jaw_y=normal(1.02, 0.05),
+        chin=normal(0.34 - 0.06 * f, 0.04),
+        chin_y=normal(1.72 - 0.05 * f, 0.06),
+        skull_y=normal(-1.62, 0.06),
+        hairline_y=normal(-0.98 - 0.12 * age * (1 - f), 0.06),
+        fullness=normal(0.1, 0.5),
+        ear=normal(0.28, 0.02),
+        eye_x=normal(0.465, 0.017),
+        eye_width=normal(0.220, 0.011),
+        eye_up=normal(0.098 + 0.006 * f, 0.011),
+        eye_low=normal(0.064, 0.008),
+        eye_tilt=normal(0.018 + 0.01 * f, 0.016),
+        iris=normal(0.100, 0.004),
+        crease=normal(0.058, 0.016),
+        hood=float(rng.beta(1.2, 2.5)),
+        brow_y=normal(-0.345 - 0.02 * f, 0.026),
+        brow_inner=normal(0.185, 0.022),
+        brow_length=normal(0.56, 0.03),
+        brow_tilt=normal(0.0, 0.022),
+        brow_arch=normal(0.055 + 0.02 * f, 0.02),
+        brow_thickness=normal(0.058 - 0.014 * f, 0.010),
+        brow_density=normal(0.85, 0.08),
+        nose_y=normal(0.70, 0.04),
+        nose_width=normal(0.245 + 0.03 * melanin - 0.02 * f, 0.02),
+        nose_bridge=normal(0.10, 0.012),
+        nose_tip=normal(1.0, 0.15),
+        mouth_y=normal(1.06, 0.035),
+        mouth_width=normal(0.385, 0.025),
+        lip_up=normal(0.078 + 0.025 * melanin + 0.01 * f, 0.012),
+        lip_low=normal(0.108 + 0.03 * melanin + 0.01 * f, 0.014),
+        bow=normal(1.0, 0.3),
+        skin=tuple(map(float, skin)),
+        lips=tuple(map(float, lips)),
+        eyes=tuple(map(float, iris * rng.uniform(0.8, 1.2))),
+        hair=tuple(map(float, hair)),
+        freckles=float(max(0.0, rng.normal(-0.3, 0.6))) * (melanin < 0.4),
+        shine=float(rng.uniform(0.02, 0.16)),
+        lashes=float(0.45 + 0.45 * f * rng.random()),
+        style=style,
+        volume=normal(0.17, 0.04),
+        parting=float(rng.uniform(-0.5, 0.5)),
+        curl=float(rng.beta(1.2, 3.0)),
+        beard=beard,
+        moustache=0.0 if shaven else float(rng.random() < 0.5) * max(beard, 0.4),
+        glasses=str(rng.choice(['none', 'round', 'square'], p=[0.84, 0.08, 0.08])),
+        clothes=tuple(
+            map(float, np.clip(rng.uniform(0.1, 0.8) + rng.normal(0, 0.08, 3), 0.04, 0.95))
+        ),
         collar=str(rng.choice(['round', 'vee', 'shirt'])),
-        rest=_rest(rng), reach=_reach(rng),
-    )  # fmt: skip
+        rest=_rest(rng),
+        reach=_reach(rng),
+    )
 
 
 def _rest(rng: np.random.Generator) -> np.ndarray:
-    """The face this person makes when making none: a grumpy, sad, worried or smiling look, float32 [2, U]."""
-    spread = {1: .34, 2: .26, 4: .42, 5: .22, 6: .20, 7: .40, 9: .14, 10: .22, 12: .26, 14: .30, 15: .42,
-              17: .32, 20: .24, 23: .30, 24: .30, 25: .18}  # fmt: skip
+    """The face this person makes when making none: a grumpy, sad, worried or smiling look, float32
+    [2, U].
+    """
+    spread = {
+        1: 0.34,
+        2: 0.26,
+        4: 0.42,
+        5: 0.22,
+        6: 0.20,
+        7: 0.40,
+        9: 0.14,
+        10: 0.22,
+        12: 0.26,
+        14: 0.30,
+        15: 0.42,
+        17: 0.32,
+        20: 0.24,
+        23: 0.30,
+        24: 0.30,
+        25: 0.18,
+    }
     rest = {}
     for unit, scale in spread.items():
-        amount = max(0., rng.normal(-.35, 1.) * scale)
-        side = np.clip(amount * (1 + rng.normal(0, .3 if unit in (10, 12, 14) else .08, 2)), 0, .75)
+        amount = max(0.0, rng.normal(-0.35, 1.0) * scale)
+        side = np.clip(
+            amount * (1 + rng.normal(0, 0.3 if unit in (10, 12, 14) else 0.08, 2)), 0, 0.75
+        )
         rest[unit] = (float(side[0]), float(side[1]))
     return units.intensities(rest)
 
@@ -159,11 +236,11 @@ def _rest(rng: np.random.Generator) -> np.ndarray:
 def _reach(rng: np.random.Generator) -> np.ndarray:
     """How strongly each unit acts in this person, and on which side more, float32 [2, U]."""
     count = len(units.UNITS)
-    common = np.exp(rng.normal(0, .18, (1, count)))
-    side = np.exp(rng.normal(0, .07, (2, count)))
+    common = np.exp(rng.normal(0, 0.18, (1, count)))
+    side = np.exp(rng.normal(0, 0.07, (2, count)))
     return (common * side).astype(np.float32)
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
     """ITU-R 601 luma of RGB [..., 3] as [..., 1]."""
-    return (np.asarray(rgb, np.float32) @ np.array([.299, .587, .114], np.float32))[..., None]
+    return (np.asarray(rgb, np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]

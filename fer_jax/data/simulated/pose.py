@@ -1,35 +1,40 @@
-"""How a head turns: the relief's third dimension, its projection, and the inverse that a warp needs."""
+"""How a head turns: its third dimension, the projection, and the inverse that a warp needs."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from fer_jax.data.simulated.canvas import Window
 from fer_jax.data.simulated.identity import Identity
 
-_PIVOT = np.array([0., .75, -.75], np.float32)  # the neck's top, about which a head turns
-_DISTANCE = 11.  # of the camera, in face units: a weak perspective
+_PIVOT = np.array([0.0, 0.75, -0.75], np.float32)  # the neck's top, about which a head turns
+_DISTANCE = 11.0  # of the camera, in face units: a weak perspective
 _CELL = 8  # pixels between the nodes at which the projection is inverted
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Head angles in radians (yaw to the viewer's right, pitch down, roll clockwise), gaze -1..1, and the place.
+    """Head angles in radians (yaw to the viewer's right, pitch down, roll clockwise), gaze -1..1,
+    and the place.
 
-    x, y: where the origin of the face units lies in the image, in pixels; scale: pixels per face unit.
+    x, y: where the origin of the face units lies in the image, in pixels; scale: pixels per face
+    unit.
     """
 
-    yaw: float = 0.
-    pitch: float = 0.
-    roll: float = 0.
-    gaze: tuple[float, float] = (0., 0.)
-    x: float = 320.
-    y: float = 215.
-    scale: float = 95.
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    gaze: tuple[float, float] = (0.0, 0.0)
+    x: float = 320.0
+    y: float = 215.0
+    scale: float = 95.0
 
     def rotation(self) -> np.ndarray:
-        """The rotation matrix [3, 3] from the head's axes to the camera's (z towards the viewer)."""
-        (cy, sy), (cp, sp), (cr, sr) = ((np.cos(v), np.sin(v)) for v in (self.yaw, self.pitch, self.roll))
+        """The matrix [3, 3] from the head's axes to the camera's (z towards the viewer)."""
+        (cy, sy), (cp, sp), (cr, sr) = (
+            (np.cos(v), np.sin(v)) for v in (self.yaw, self.pitch, self.roll)
+        )
         yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
         pitch = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
         roll = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
@@ -37,13 +42,15 @@ class Pose:
 
 
 def depth(who: Identity, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far a point of the face stands towards the viewer, in face units; smooth enough to be inverted."""
-    z = .80 - .62 * x * x - .16 * (y - .1) ** 2
-    z = np.maximum(z, -.9)
+    """How far a point of the face stands towards the viewer, in face units; smooth enough to be
+    inverted.
+    """
+    z = 0.80 - 0.62 * x * x - 0.16 * (y - 0.1) ** 2
+    z = np.maximum(z, -0.9)
     n = who.nose_y
-    z = z + .22 * np.exp(-.5 * ((x / .15) ** 2 + ((y - n + .14) / .20) ** 2))
-    z = z + .10 * np.exp(-.5 * ((x / .15) ** 2 + ((y - n * .4) / .25) ** 2))
-    return z + .08 * np.exp(-.5 * ((x / .25) ** 2 + ((y - who.chin_y + .15) / .18) ** 2))
+    z = z + 0.22 * np.exp(-0.5 * ((x / 0.15) ** 2 + ((y - n + 0.14) / 0.20) ** 2))
+    z = z + 0.10 * np.exp(-0.5 * ((x / 0.15) ** 2 + ((y - n * 0.4) / 0.25) ** 2))
+    return z + 0.08 * np.exp(-0.5 * ((x / 0.25) ** 2 + ((y - who.chin_y + 0.15) / 0.18) ** 2))
 
 
 def project(who: Identity, points: np.ndarray, pose: Pose) -> np.ndarray:
@@ -55,18 +62,23 @@ def project(who: Identity, points: np.ndarray, pose: Pose) -> np.ndarray:
     return (p[..., :2] * near * pose.scale + (pose.x, pose.y)).astype(np.float32)
 
 
-def inverse_map(who: Identity, pose: Pose, width: int, height: int) -> np.ndarray:
-    """For every pixel of an image of this size the point of the face it shows, in face units, float32 [H, W, 2].
+def inverse_map(
+    who: Identity, pose: Pose, corner: tuple[int, int], size: tuple[int, int], window: Window
+) -> np.ndarray:
+    """For every pixel of a rectangle (corner x, y; size w, h) the window's pixel that it shows,
+    float32 [h, w, 2].
 
     Solved by fixed-point steps on a grid of nodes eight pixels apart and interpolated between them.
     """
-    columns, rows = -(-width // _CELL) + 1, -(-height // _CELL) + 1
+    columns, rows = -(-size[0] // _CELL) + 1, -(-size[1] // _CELL) + 1
     nodes = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).astype(np.float32)
-    pixels = nodes * _CELL + (_CELL - 1) / 2
-    flat = np.linalg.inv(pose.rotation()[:2, :2]).T / pose.scale
-    origin = project(who, np.zeros(2, np.float32), pose)
-    p = (pixels - origin) @ flat
+    pixels = nodes * np.float32(_CELL) + np.float32((_CELL - 1) / 2) + np.float32(corner)
+    flat = np.linalg.inv(pose.rotation()[:2, :2]).T / np.float32(pose.scale)
+    p = (pixels - project(who, np.zeros(2, np.float32), pose)) @ flat
     for _ in range(5):
         p = p - np.clip((project(who, p, pose) - pixels) @ flat, -1, 1)
-    whole = cv2.resize(p.astype(np.float32), None, fx=_CELL, fy=_CELL, interpolation=cv2.INTER_LINEAR)
-    return whole[:height, :width]
+    p = window.pixels(p)
+    whole = cv2.resize(
+        p.astype(np.float32), None, fx=_CELL, fy=_CELL, interpolation=cv2.INTER_LINEAR
+    )
+    return whole[: size[1], : size[0]]

@@ -1,6 +1,7 @@
 """What a face's geometry is made of: curves, bumps, creases and eyes, in face units."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Bump:
-    """A Gaussian: centre, standard deviations and what it adds (a height, a displacement or a darkness)."""
+    """A Gaussian: centre, standard deviations and what it adds (a height, a displacement or a
+    darkness).
+    """
 
     x: float
     y: float
@@ -19,7 +22,9 @@ class Bump:
 
 @dataclass(frozen=True)
 class Eye:
-    """One eye: both lids from the inner to the outer corner, the crease above, the opening 0..1 and its centre."""
+    """One eye: both lids from the inner to the outer corner, the crease above, the opening 0..1 and
+    its centre.
+    """
 
     upper: np.ndarray
     lower: np.ndarray
@@ -30,17 +35,43 @@ class Eye:
 
 
 @dataclass(frozen=True)
+class Brow:
+    """A brow's middle line from the inner to the outer end [n, 2] and its thickness [n]."""
+
+    line: np.ndarray
+    width: np.ndarray
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """The lips' four edges from the viewer's left [n, 2], how far they part, the jaw's drop."""
+
+    top: np.ndarray
+    seam_top: np.ndarray
+    seam_bottom: np.ndarray
+    bottom: np.ndarray
+    opening: float
+    drop: float
+
+
+@dataclass(frozen=True)
 class Crease:
-    """A line in the skin with its depth 0..1 along the way."""
+    """A line in the skin [n, 2] with its depth 0..1 along the way [n]."""
 
     points: np.ndarray
     depth: np.ndarray
-    width: float = 1.
+
+
+@lru_cache
+def _bernstein(order: int, count: int) -> np.ndarray:
+    t = np.linspace(0, 1, count)[:, None]
+    k = np.arange(order + 1)
+    return (np.array([comb(order, j) for j in k]) * t**k * (1 - t) ** (order - k)).astype(
+        np.float32
+    )
 
 
 def bezier(points: list, count: int = 12) -> np.ndarray:
     """The Bezier curve with these control points, float32 [count, 2]."""
     p = np.asarray(points, np.float32)
-    n = len(p) - 1
-    t = np.linspace(0, 1, count, dtype=np.float32)[:, None]
-    return sum(comb(n, k) * t**k * (1 - t) ** (n - k) * p[k] for k in range(n + 1))
+    return _bernstein(len(p) - 1, count) @ p

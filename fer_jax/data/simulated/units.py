@@ -1,25 +1,46 @@
-"""Facial action units: their order, the EMFACS prototypes of eight emotions, and how people differ in them.
+"""Facial action units: their order and names, and the emotions made of them.
 
-Intensities are float32 [2, U]: side 0 is the viewer's left (the subject's right), side 1 the viewer's right, in the
-order of UNITS; 0 is absent and 1 the maximum (FACS level E), so a FACS letter A..E is a fifth each.
+Intensities are float32 [2, U]: side 0 is the viewer's left (the subject's right), side 1 the
+viewer's right, in the order of UNITS; 0 is absent and 1 the maximum (FACS level E), so a FACS
+letter A..E is a fifth each.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26, 27, 45)
 INDEX = {unit: i for i, unit in enumerate(UNITS)}
 NAMES = {
-    1: 'inner brow raiser', 2: 'outer brow raiser', 4: 'brow lowerer', 5: 'upper lid raiser',
-    6: 'cheek raiser', 7: 'lid tightener', 9: 'nose wrinkler', 10: 'upper lip raiser',
-    12: 'lip corner puller', 14: 'dimpler', 15: 'lip corner depressor', 16: 'lower lip depressor',
-    17: 'chin raiser', 20: 'lip stretcher', 23: 'lip tightener', 24: 'lip pressor',
-    25: 'lips part', 26: 'jaw drop', 27: 'mouth stretch', 45: 'blink',
-}  # fmt: skip
+    1: 'inner brow raiser',
+    2: 'outer brow raiser',
+    4: 'brow lowerer',
+    5: 'upper lid raiser',
+    6: 'cheek raiser',
+    7: 'lid tightener',
+    9: 'nose wrinkler',
+    10: 'upper lip raiser',
+    12: 'lip corner puller',
+    14: 'dimpler',
+    15: 'lip corner depressor',
+    16: 'lower lip depressor',
+    17: 'chin raiser',
+    20: 'lip stretcher',
+    23: 'lip tightener',
+    24: 'lip pressor',
+    25: 'lips part',
+    26: 'jaw drop',
+    27: 'mouth stretch',
+    45: 'blink',
+}
 EMOTIONS = (
-    'neutral', 'anger', 'contempt', 'disgust', 'fear', 'happiness', 'sadness', 'surprise',
-)  # fmt: skip
+    'neutral',
+    'anger',
+    'contempt',
+    'disgust',
+    'fear',
+    'happiness',
+    'sadness',
+    'surprise',
+)
 
 
 def intensities(units: dict[int, float | tuple[float, float]]) -> np.ndarray:

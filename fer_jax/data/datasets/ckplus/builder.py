@@ -65,7 +65,9 @@ class Builder(clip_builder.ClipBuilder):
             label_files = sorted((folder / _LABELS / sequence).glob('*_emotion.txt'))
             reason = 'unlabelled' if not label_files else 'no frames' if not frames else ''
             if reason:
-                dropped.append({'clip_id': clip_id, 'path': path, 'reason': reason})
+                dropped.append(
+                    {'clip_id': clip_id, 'path': path, 'reason': reason, 'label_set': ''}
+                )
                 continue
             landmarks = [
                 folder / _LANDMARKS / sequence / f'{frame.stem}_landmarks.txt' for frame in frames

@@ -75,11 +75,11 @@ class Builder(clip_builder.ClipBuilder):
         if ferplus and not votes.is_file():
             raise UserError(f"{votes}: no such file; --ferplus names FER+'s {_FERPLUS_CSV}")
         labels, splits, images = _read_faces(folder / _CSV)
-        files = [folder / _CSV]
-        other = [{}] * len(labels)
+        files, reasons = [folder / _CSV], {}
+        others = [{}] * len(labels)
         if votes.is_file():
             files.append(votes)
-            other = _read_votes(votes, len(labels))
+            others, reasons = _read_votes(votes, len(labels))
         clips = [
             records.ClipSource(
                 clip_id=f'fer2013/{row:08d}',
@@ -87,17 +87,25 @@ class Builder(clip_builder.ClipBuilder):
                 subject='',
                 split=split,
                 path=f'{_CSV}:{row + 2}',  # the line, of which the first is the header
-                other_labels=sets,
+                other_labels=other,
                 payload=image,
             )
-            for row, (label, split, image, sets) in enumerate(
-                zip(labels, splits, images, other, strict=True)
+            for row, (label, split, image, other) in enumerate(
+                zip(labels, splits, images, others, strict=True)
             )
         ]
         return records.Manifest(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS) if votes.is_file() else ('fer2013',),
-            dropped=[],
+            dropped=[
+                {
+                    'clip_id': clips[row].clip_id,
+                    'path': clips[row].path,
+                    'reason': reason,
+                    'label_set': label_set,
+                }
+                for (label_set, row), reason in reasons.items()
+            ],
             fingerprint=releases.fingerprint(folder, listed=[], read=files),
             simulated=releases.simulated(folder),
         )
@@ -148,7 +156,7 @@ def _read_faces(path: Path) -> tuple[list[int], list[str], np.ndarray]:
                 )
             if row[usage].strip() not in _SPLITS:
                 raise UserError(
-                    f"{where}: Usage '{row[usage][:20]}' is none of {', '.join(_SPLITS)}; correct it"
+                    f"{where}: Usage '{row[usage][:20]}' is none of {', '.join(_SPLITS)}"
                 )
             labels.append(int(row[emotion]))
             splits.append(_SPLITS[row[usage].strip()])
@@ -173,8 +181,13 @@ def _image(text: str, where: str) -> np.ndarray:
     return values.astype(np.uint8).reshape(_SIDE, _SIDE, 1)
 
 
-def _read_votes(path: Path, rows: int) -> list[dict[str, str]]:
-    """Reads FER+'s votes: for each row its class in ferplus7 and ferplus8, '' where dropped."""
+def _read_votes(path: Path, rows: int) -> tuple[list[dict[str, str]], dict[tuple[str, int], str]]:
+    """Reads FER+'s votes and lets them decide.
+
+    Returns:
+      For each row its class in ferplus7 and ferplus8, '' where dropped; and why it was dropped, by
+      label set and row.
+    """
     names, votes = [], []
     with open(path, newline='', encoding='utf-8', errors='replace') as file:
         reader = csv.reader(file)
@@ -194,16 +207,14 @@ def _read_votes(path: Path, rows: int) -> list[dict[str, str]]:
             'take both original files'
         )
     votes = np.array(votes)
-
-    def winners(count: int) -> list[str]:
-        best = votes[:, :count].argmax(1)  # the first of equals
-        kept = votes[:, :count].sum(1) > 0
-        return [
-            _VOTES[index] if voted and named else ''
-            for index, voted, named in zip(best, kept, names, strict=True)
-        ]
-
-    return [
-        {'ferplus7': seven, 'ferplus8': eight}
-        for seven, eight in zip(winners(7), winners(8), strict=True)
-    ]
+    classes, reasons = [{} for _ in range(rows)], {}
+    for label_set, count in (('ferplus7', 7), ('ferplus8', 8)):
+        counted = votes[:, :count]
+        best, any_vote = counted.argmax(1), counted.any(1)  # argmax: the first of equals
+        for row in range(rows):
+            if names[row] and any_vote[row]:
+                classes[row][label_set] = _VOTES[best[row]]
+            else:
+                why = 'no vote for its classes' if names[row] else 'no image name in FER+'
+                reasons[label_set, row] = f'{label_set}: {why}'
+    return classes, reasons

@@ -1,4 +1,4 @@
-"""Every config in every variant, run abstractly: shapes and types flow through, nothing is computed."""
+"""Every config in every variant, run abstractly: shapes and types flow, nothing is computed."""
 
 import dataclasses
 import importlib.util

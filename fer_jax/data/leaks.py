@@ -1,0 +1,141 @@
+"""What must not have seen what: subjects, views, fitted statistics, identical pixels.
+
+Each check refuses with the clips or subjects named, or returns what has to be said on the report.
+"""
+
+import hashlib
+import itertools
+
+import numpy as np
+
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.fitted import Fitted
+from fer_jax.data.protocols import PARTS, Fold, Protocol, shorten
+from fer_jax.errors import UserError
+
+SUBJECTS_SHARED = 'subjects shared'
+SUBJECTS_UNKNOWN = 'subjects unknown'
+# Marks of `duplicate_marks`, which predictions carry.
+NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
+
+
+def check_folds(protocol: Protocol, clips: ClipSet) -> tuple[str, ...]:
+    """Holds a protocol's folds to what it promises.
+
+    Returns:
+      What every report must be stamped with: 'subjects shared' where some fold has a subject in two
+      parts, 'subjects unknown' where clips name none; nothing for a subject-disjoint protocol.
+
+    Raises:
+      UserError: a clip in two parts of a fold or twice in one, judged more often than there are
+        repeats, a fold without training or test clips, or a subject in two parts although the
+        protocol keeps subjects apart.
+    """
+    stamps = set()
+    judged = np.zeros(len(clips), int)
+    for number, fold in enumerate(protocol.folds):
+        where = f'{protocol.name}, fold {number}'
+        seen = np.zeros(len(clips), int)
+        for part in PARTS:
+            np.add.at(seen, getattr(fold, part), 1)
+        if (seen > 1).any():
+            names = shorten(clips.clip_id[seen > 1].tolist())
+            raise UserError(f'{where}: {names} more than once; a clip may be in one part only')
+        if not len(fold.train) or not len(fold.test):
+            counts = f'{len(fold.train)} training and {len(fold.test)} test clips'
+            raise UserError(f'{where}: has {counts}; both parts are needed')
+        judged[fold.test] += 1
+        stamps |= _check_subjects(where, fold, clips, protocol.subject_disjoint)
+    if (judged > protocol.repeats).any():
+        names = shorten(clips.clip_id[judged > protocol.repeats].tolist())
+        raise UserError(
+            f'{protocol.name}: {names} in the test part of more than {protocol.repeats} folds; its '
+            'result would count them more than once'
+        )
+    return tuple(sorted(stamps))
+
+
+def _check_subjects(where: str, fold: Fold, clips: ClipSet, disjoint: bool) -> set[str]:
+    stamps = set()
+    subjects = {part: set(clips.subject[getattr(fold, part)].tolist()) for part in PARTS}
+    if any('' in names for names in subjects.values()):
+        if disjoint:
+            raise UserError(f'{where}: declared subject-disjoint, but some clips name no subject')
+        stamps.add(SUBJECTS_UNKNOWN)
+    for one, other in itertools.combinations(PARTS, 2):
+        shared = sorted(subjects[one] & subjects[other] - {''})
+        if shared and disjoint:
+            raise UserError(
+                f'{where}: declared subject-disjoint, but {one} and {other} share '
+                f'{shorten(shared)}; move the clips of each subject to one part'
+            )
+        if shared:
+            stamps.add(SUBJECTS_SHARED)
+    return stamps
+
+
+def check_views(clip: np.ndarray, fold: Fold) -> None:
+    """Refuses training views of anything but training clips (augmenting before splitting).
+
+    Args:
+      clip: int [view], the views' clips.
+
+    Raises:
+      UserError: a view of another clip, by index.
+    """
+    _check_inside('training views', clip, fold)
+
+
+def check_fitted(fitted: Fitted, fold: Fold) -> None:
+    """Refuses a statistic that was fitted on anything but training clips.
+
+    Raises:
+      UserError: a clip outside the training part, by index.
+    """
+    _check_inside(f'the {fitted.name}', fitted.clips, fold)
+
+
+def _check_inside(what: str, clip: np.ndarray, fold: Fold) -> None:
+    outside = np.setdiff1d(clip, fold.train)
+    if len(outside):
+        names = shorten([f'number {i}' for i in outside])
+        raise UserError(f'leak: {what} made from clips outside the training part: {names}')
+
+
+def duplicates(clips: ClipSet) -> np.ndarray:
+    """Groups clips whose frames (before padding) are identical, pixel by pixel.
+
+    Returns:
+      int32 [N]; equal numbers mark identical clips.
+    """
+    groups: dict[bytes, int] = {}
+    number = np.empty(len(clips), np.int32)
+    for i, (frames, length) in enumerate(zip(clips.frames, clips.length, strict=True)):
+        pixels = np.ascontiguousarray(frames[:length])
+        digest = hashlib.blake2b(pixels, digest_size=16).digest()
+        number[i] = groups.setdefault(digest, len(groups))
+    return number
+
+
+def duplicate_marks(groups: np.ndarray, fold: Fold) -> np.ndarray:
+    """Which evaluated clips were seen, pixel for pixel, in training or in choosing.
+
+    Args:
+      groups: int [N], from `duplicates`.
+
+    Returns:
+      int8 [N]: 2 for validation and test clips identical to a training clip, 1 for test clips
+      identical to a validation clip only, 0 for all others.
+    """
+    marks = np.zeros(len(groups), np.int8)
+    marks[fold.test[np.isin(groups[fold.test], groups[fold.validation])]] = IN_VALIDATION
+    evaluated = np.concatenate([fold.validation, fold.test])
+    marks[evaluated[np.isin(groups[evaluated], groups[fold.train])]] = IN_TRAINING
+    return marks
+
+
+def label_conflicts(groups: np.ndarray, label: np.ndarray) -> int:
+    """How many groups of identical clips carry more than one label; groups and label are int
+    [N]."""
+    pairs = np.unique(np.stack([groups, label]), axis=1)
+    return int(np.sum(np.unique(pairs[0], return_counts=True)[1] > 1))

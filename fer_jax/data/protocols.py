@@ -1,0 +1,296 @@
+"""Protocols: which clips train, which choose, which judge.
+
+A protocol is a name, folds of clip indices, and a promise: whether subjects are kept apart. `leaks`
+holds it to the promise.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import UserError
+
+NAMES = ('official', 'random', 'idstep', 'balanced', 'loso')
+PARTS = ('train', 'validation', 'test')
+# Random choices of held-out subjects from which the one nearest to the class proportions is taken.
+_CANDIDATES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """One division of the clips; indices into a ClipSet, ascending.
+
+    Attributes:
+      train: int [clip], fitted on.
+      validation: int [clip], chosen on; empty where the protocol holds nothing out.
+      test: int [clip], judged on.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """A list of folds and what it promises.
+
+    Attributes:
+      name: with its numbers, e.g. 'idstep10', 'balanced10', 'loso', 'official', 'random80x5'.
+      subject_disjoint: no subject is in two parts of a fold.
+      folds: of all repeats, one repeat after another.
+      repeats: how often every clip may be judged.
+    """
+
+    name: str
+    subject_disjoint: bool
+    folds: tuple[Fold, ...]
+    repeats: int = 1
+
+
+def make_protocol(
+    clips: ClipSet,
+    *,
+    name: str,
+    k: int = 0,
+    repeats: int = 1,
+    seed: int = 0,
+    train_fraction: float = 0.8,
+    validation: float = 0.0,
+) -> Protocol:
+    """Divides a dataset's clips by one of five rules.
+
+    - 'official': the parts that the dataset's owners give. Not subject-disjoint.
+    - 'random': clips drawn at random, each class in proportion, `repeats` times. Not
+      subject-disjoint (saurav2020 on SAVEE, minaee2019, jain2018).
+    - 'idstep': k folds by subject; with the subjects in ascending order fold i judges
+      subjects[i::k]. CK+'s convention (Liu et al. 2014, Jung et al. 2015): on its 327 clips folds
+      of 33, 39, 40, 35, 30, 37, 29, 29, 33, 22.
+    - 'balanced': k folds by subject of nearly equal size; the largest subject goes first, each to
+      the smallest fold so far, as in scikit-learn's GroupKFold. The accuracies that haddad2020
+      prints for CK+ (Table 4) fit folds of these sizes and not those of 'idstep'.
+    - 'loso': each subject is judged by what was learned from all others (haddad2020, sec. 4.1).
+
+    Args:
+      clips: the dataset.
+      k: folds, of 'idstep' and 'balanced'.
+      repeats: draws, of 'random'.
+      seed: of 'random' and of what is held out for validation.
+      train_fraction: of 'random', the training part; what is left beside training and validation is
+        the test part.
+      validation: the fraction held out to choose the epoch. By subject: of the training part's
+        subjects, with class proportions near the training part's; 'random': of all clips;
+        'official': of the training clips, where the owners give no validation part.
+
+    Raises:
+      UserError: an unknown rule, or one that these clips or numbers do not allow.
+    """
+    if name not in NAMES:
+        raise UserError(f"unknown protocol.name '{name}': one of {', '.join(NAMES)}")
+    if not 0 <= validation < 1:
+        raise UserError(f'protocol.validation is {validation}: a fraction from 0 to below 1')
+    if len(np.unique(clips.label)) < 2:
+        raise UserError(f'{clips.name}: {len(clips)} clips of one class cannot train a classifier')
+    if name == 'official':
+        return Protocol('official', False, (_official(clips, validation, seed),))
+    if name == 'random':
+        if repeats < 1:
+            raise UserError(f'protocol.repeats is {repeats}: give at least 1')
+        folds = [
+            _random(clips.label, train_fraction, validation, np.random.default_rng([seed, repeat]))
+            for repeat in range(repeats)
+        ]
+        return Protocol(f'random{100 * train_fraction:g}x{repeats}', False, tuple(folds), repeats)
+    number_of_clip = _by_subject(clips, name, k)
+    folds = [
+        _hold_out_subjects(
+            clips, number_of_clip == number, validation, np.random.default_rng([seed, number])
+        )
+        for number in range(number_of_clip.max() + 1)
+    ]
+    return Protocol(name if name == 'loso' else f'{name}{k}', True, tuple(folds))
+
+
+def to_json(protocol: Protocol, clips: ClipSet, stamps: Sequence[str] = ()) -> dict[str, Any]:
+    """The folds as clip ids: what folds.json holds and other laboratories can read.
+
+    Args:
+      stamps: what the leak check found to be said on every report.
+    """
+    return {
+        'protocol': protocol.name,
+        'subject_disjoint': protocol.subject_disjoint,
+        'repeats': protocol.repeats,
+        'stamps': list(stamps),
+        'folds': [
+            {part: [str(clip) for clip in clips.clip_id[getattr(fold, part)]] for part in PARTS}
+            for fold in protocol.folds
+        ],
+    }
+
+
+def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
+    """Reads folds written by `to_json`, by this or another laboratory.
+
+    Args:
+      document: parsed JSON.
+      source: the file's name, for messages.
+
+    Raises:
+      UserError: not such a document, a clip that the dataset does not have, or one of the dataset's
+        that a fold leaves out.
+    """
+    keys = {'protocol': str, 'subject_disjoint': bool, 'folds': list}
+    document = document if isinstance(document, Mapping) else {}
+    for key, kind in keys.items():
+        if not isinstance(document.get(key), kind):
+            raise UserError(f"{source}: '{key}' must be there and a {kind.__name__}")
+    repeats = document.get('repeats', 1)
+    if not document['folds'] or not isinstance(repeats, int):
+        raise UserError(f"{source}: 'folds' must not be empty, 'repeats' must be a whole number")
+    index = {str(clip): i for i, clip in enumerate(clips.clip_id)}
+    folds = []
+    for number, entry in enumerate(document['folds']):
+        where = f'{source}, fold {number}'
+        parts = [entry.get(part) for part in PARTS] if isinstance(entry, Mapping) else [None]
+        if not all(isinstance(ids, list) for ids in parts):
+            raise UserError(f'{where}: needs lists of clip ids under {", ".join(PARTS)}')
+        parts = [[str(clip) for clip in ids] for ids in parts]
+        named = set().union(*parts)
+        if foreign := sorted(named - set(index)):
+            raise UserError(f'{where}: {shorten(foreign)} not in {clips.name} as it was prepared')
+        if missing := sorted(set(index) - named):
+            raise UserError(f'{where}: {shorten(missing)} of {clips.name} in no part of it')
+        folds.append(Fold(*(np.sort(np.array([index[c] for c in ids], int)) for ids in parts)))
+    return Protocol(document['protocol'], document['subject_disjoint'], tuple(folds), repeats)
+
+
+def shorten(names: Sequence[str], most: int = 5) -> str:
+    """Names for a message of one line: 'a, b and 3 more'."""
+    rest = len(names) - most
+    return ', '.join(names[:most]) + (f' and {rest} more' if rest > 0 else '')
+
+
+def _official(clips: ClipSet, validation: float, seed: int) -> Fold:
+    unknown = sorted(set(clips.split.tolist()) - set(PARTS))
+    parts = {part: np.flatnonzero(clips.split == part) for part in PARTS}
+    if unknown or not len(parts['train']) or not len(parts['test']):
+        raise UserError(
+            f'{clips.name} has no official training and test parts for all clips: choose one of '
+            f'{", ".join(NAMES[1:])} as protocol.name'
+        )
+    if validation and len(parts['validation']):
+        raise UserError(
+            f'protocol.validation is {validation}, but {clips.name} has an official validation '
+            'part: leave it 0'
+        )
+    if validation:
+        count = validation * len(parts['train'])
+        rng = np.random.default_rng(seed)
+        held_out = _stratified(clips.label, parts['train'], count, rng)
+        parts['train'] = np.setdiff1d(parts['train'], held_out)
+        parts['validation'] = held_out
+    return Fold(**parts)
+
+
+def _random(
+    label: np.ndarray, train_fraction: float, validation: float, rng: np.random.Generator
+) -> Fold:
+    test_fraction = 1 - train_fraction - validation
+    if train_fraction <= 0 or test_fraction < 1e-9:
+        raise UserError(
+            f'protocol.train_fraction is {train_fraction} and validation {validation}: both parts '
+            'and the test part, which is the rest, must have clips'
+        )
+    everything = np.arange(len(label))
+    test = _stratified(label, everything, test_fraction * len(label), rng)
+    rest = np.setdiff1d(everything, test)
+    held_out = everything[:0]
+    if validation:
+        held_out = _stratified(label, rest, validation * len(label), rng)
+    return Fold(np.setdiff1d(rest, held_out), held_out, test)
+
+
+def _stratified(
+    label: np.ndarray, among: np.ndarray, count: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws round(count) of the clips `among`, each class in proportion (largest remainders)."""
+    count = round(count)
+    if not 0 < count < len(among):
+        raise UserError(f'protocol: a part of {count} of {len(among)} clips; change the fractions')
+    classes, sizes = np.unique(label[among], return_counts=True)
+    quota = count * sizes / len(among)
+    take = np.floor(quota).astype(int)
+    by_remainder = np.lexsort((rng.random(len(classes)), take - quota))
+    take[by_remainder[: count - take.sum()]] += 1
+    drawn = [
+        rng.choice(among[label[among] == k], n, replace=False)
+        for k, n in zip(classes, take, strict=True)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
+def _by_subject(clips: ClipSet, name: str, k: int) -> np.ndarray:
+    """The number of the fold that judges each clip, int [clip], 0 to k - 1."""
+    if (clips.subject == '').any():
+        count = np.sum(clips.subject == '')
+        raise UserError(
+            f'{clips.name}: {count} clips name no subject, so {name} cannot divide them: use '
+            'official or random as protocol.name'
+        )
+    names, row = _subjects(clips.subject)
+    k = len(names) if name == 'loso' else k
+    if len(names) < 2 or k > len(names):
+        raise UserError(
+            f'{clips.name} has {len(names)} subjects, {name} needs at least {max(k, 2)}'
+            + (': lower protocol.k' if len(names) >= 2 else '')
+        )
+    if k < 2:
+        raise UserError(f'protocol.k is {k}: {name} needs at least 2 folds')
+    if name != 'balanced':
+        return np.arange(len(names))[row] % k
+    sizes, total = np.bincount(row), np.zeros(k, int)
+    fold_of_subject = np.zeros(len(names), int)
+    for subject in np.argsort(sizes, kind='stable')[::-1]:
+        fold_of_subject[subject] = np.argmin(total)
+        total[fold_of_subject[subject]] += sizes[subject]
+    return fold_of_subject[row]
+
+
+def _hold_out_subjects(
+    clips: ClipSet, test: np.ndarray, validation: float, rng: np.random.Generator
+) -> Fold:
+    """The fold that judges the clips `test` (bool [clip]), with training subjects held out."""
+    train = np.flatnonzero(~test)
+    if not validation:
+        return Fold(train, train[:0], np.flatnonzero(test))
+    names, row = _subjects(clips.subject[train])
+    count = max(1, round(validation * len(names)))
+    if count >= len(names):
+        raise UserError(
+            f'protocol.validation is {validation}: it would hold out {count} of {len(names)} '
+            'training subjects'
+        )
+    classes = np.zeros((len(names), len(clips.classes)))
+    np.add.at(classes, (row, clips.label[train]), 1)
+    drawn = rng.permuted(np.tile(np.arange(len(names)), (_CANDIDATES, 1)), axis=1)[:, :count]
+    # Pearson's statistic of the held-out class counts; classes absent from training count nothing.
+    expected = classes.sum(0) * count / len(names)
+    misfit = ((classes[drawn].sum(1) - expected) ** 2 / np.maximum(expected, 1e-9)).sum(1)
+    held_out = np.isin(row, drawn[np.argmin(misfit)])
+    return Fold(train[~held_out], train[held_out], np.flatnonzero(test))
+
+
+def _subjects(subject: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The subjects, ascending with numbers in their names by value, and each clip's position."""
+
+    def key(name):
+        return [int(x) if x.isdecimal() else x for x in re.split(r'(\d+)', name)], name
+
+    names = sorted(set(subject.tolist()), key=key)
+    position = {name: i for i, name in enumerate(names)}
+    return names, np.array([position[name] for name in subject.tolist()])

@@ -1,0 +1,54 @@
+"""How parameters of Flax layers lie in the PyTorch layers of the twins."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def copy_conv(layer: nn.Conv2d | nn.Conv3d, params: Mapping) -> None:
+    """Copies a kernel [*window, C, O] to [O, C, *window], and the bias where there is one."""
+    _copy(layer.weight, np.moveaxis(np.asarray(params['kernel']), (-1, -2), (0, 1)))
+    if layer.bias is not None:
+        _copy(layer.bias, params['bias'])
+
+
+def copy_dense(
+    layer: nn.Linear, params: Mapping, channels_last: Sequence[int] | None = None
+) -> None:
+    """Copies a kernel [inputs, units] to [units, inputs], and the bias.
+
+    Args:
+        layer: takes them over.
+        params: 'kernel' and 'bias'.
+        channels_last: shape (*space, C) of the map that Flax flattens before this layer; PyTorch
+            flattens (C, *space).
+    """
+    kernel = np.asarray(params['kernel'])
+    if channels_last is not None:
+        kernel = np.moveaxis(kernel.reshape(*channels_last, -1), -2, 0)
+    _copy(layer.weight, kernel.reshape(-1, kernel.shape[-1]).T)
+    _copy(layer.bias, params['bias'])
+
+
+def copy_norm(layer: nn.BatchNorm3d, params: Mapping, batch_stats: Mapping) -> None:
+    """Copies scale, bias and running statistics."""
+    _copy(layer.weight, params['scale'])
+    _copy(layer.bias, params['bias'])
+    _copy(layer.running_mean, batch_stats['mean'])
+    _copy(layer.running_var, batch_stats['var'])
+
+
+def copy_slope(layer: nn.Module, params: Mapping) -> None:
+    """Copies the slope of a PReLU."""
+    _copy(layer.weight, np.asarray(params['slope'])[None])
+
+
+def _copy(target: torch.Tensor, source) -> None:
+    """Fills a parameter or a buffer; the shapes must be equal."""
+    source = torch.tensor(np.ascontiguousarray(source))
+    if source.shape != target.shape:
+        raise ValueError(f'parameters of shape {tuple(source.shape)} for {tuple(target.shape)}')
+    with torch.no_grad():
+        target.copy_(source)

@@ -1,0 +1,166 @@
+"""The CK+ builder on sequences written by hand."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fer_jax.data import preparation, prepared
+from fer_jax.data.datasets.ckplus import builder as ckplus
+from fer_jax.errors import UserError
+
+
+@pytest.fixture
+def builder(tmp_path):
+    return ckplus.Builder(data_dir=tmp_path / 'unused', config='faces-release')
+
+
+def quiet(_line):
+    """Takes the lines of a summary."""
+
+
+def test_scan_lists_labelled_sequences_and_drops_the_others(builder, ckplus_release):
+    manifest = builder.open(ckplus_release)
+    assert [(clip.clip_id, clip.label, clip.subject) for clip in manifest.clips] == [
+        ('S005_001', 'disgust', 'S005'),
+        ('S010_001', 'anger', 'S010'),
+        ('S010_002', 'surprise', 'S010'),
+        ('S999_003', 'happiness', 'S999'),
+    ]
+    assert manifest.clips[0].path == 'cohn-kanade-images/S005/001'
+    assert manifest.dropped == [
+        {
+            'clip_id': 'S011_001',
+            'path': 'cohn-kanade-images/S011/001',
+            'reason': 'unlabelled',
+            'label_set': '',
+        }
+    ]
+
+
+def test_a_label_without_pictures_is_dropped(builder, ckplus_release):
+    shutil.rmtree(ckplus_release / 'cohn-kanade-images' / 'S999')
+    manifest = builder.open(ckplus_release)
+    assert [clip.clip_id for clip in manifest.clips] == ['S005_001', 'S010_001', 'S010_002']
+    assert ('S999_003', 'no frames') in {
+        (clip['clip_id'], clip['reason']) for clip in manifest.dropped
+    }
+
+
+def test_what_is_stored(ckplus_release, tmp_path):
+    lines = []
+    found = preparation.prepare('ckplus', ckplus_release, tmp_path / 'data', report=lines.append)
+    assert found == prepared.describe('ckplus', tmp_path / 'data')
+    assert found['clips'] == 4 and found['frames'] == 14 and found['subjects'] == 3
+    assert found['simulated'] is None and found['faceless'] == []
+    assert found['class_counts']['ckplus'] == {
+        'anger': 1,
+        'contempt': 0,
+        'disgust': 1,
+        'fear': 0,
+        'happiness': 1,
+        'sadness': 0,
+        'surprise': 1,
+    }
+    assert 'class surprise: 1 of 83 published' in found['differences']
+    assert 'subjects: 3 of 118 published' in found['differences']
+    text = '\n'.join(lines)
+    assert '4 clips of 3 subjects, 14 frames' in text
+    assert 'dropped, unlabelled: 1: S011_001' in text
+    assert 'warning: class fear: 0 of 25 published' in text
+
+
+def test_records_keep_order_channels_and_landmarks(ckplus_release, tmp_path, handmade):
+    import tensorflow_datasets as tfds
+
+    preparation.prepare('ckplus', ckplus_release, tmp_path, report=quiet)
+    source = tfds.builder_from_directory(prepared.location('ckplus', tmp_path)).as_data_source()
+    records = {record['clip_id'].decode(): record for record in source['clips']}
+    assert set(records) == {'S005_001', 'S010_001', 'S010_002', 'S999_003'}
+    assert records['S010_001']['frames'].shape[3] == 3  # in colour as shipped
+    assert records['S010_002']['frames'].shape[3] == 1
+    assert records['S999_003']['label'] == b'happiness'
+    for sequence in handmade.SEQUENCES:
+        if sequence.emotion is None:
+            continue
+        record = records[f'{sequence.subject}_{sequence.number}']
+        assert len(record['frames']) == len(sequence.poses)
+        for frame, points in zip(record['frames'], record['landmarks'], strict=True):
+            for eye in (points[36:42].mean(0), points[42:48].mean(0)):
+                column, row = eye.round().astype(int)
+                # The disc is white before OpenCV's BGR becomes RGB.
+                assert frame[row, column].max() == 255
+
+
+def test_two_preparations_are_identical_to_the_byte(ckplus_release, tmp_path):
+    shards = []
+    for name in ('a', 'b'):
+        preparation.prepare('ckplus', ckplus_release, tmp_path / name, report=quiet)
+        folder = prepared.location('ckplus', tmp_path / name)
+        shards.append([path.read_bytes() for path in sorted(folder.glob('*array_record*'))])
+    assert shards[0] == shards[1] and len(shards[0]) == 1
+
+
+def test_frames_and_clips_without_landmarks_are_marked(ckplus_release, tmp_path):
+    landmarks = ckplus_release / 'Landmarks'
+    shutil.rmtree(landmarks / 'S005')
+    (landmarks / 'S010' / '002' / 'S010_002_00000002_landmarks.txt').unlink()
+    found = preparation.prepare('ckplus', ckplus_release, tmp_path, report=quiet)
+    assert found['faceless'] == ['S005_001'] and found['clips'] == 4
+    kept = prepared.load('ckplus', data_dir=tmp_path, frames=2, sampling='last', size=32)
+    assert 'S005_001' in kept.clip_id
+    left = prepared.load(
+        'ckplus', data_dir=tmp_path, frames=2, sampling='last', size=32, drop_faceless=True
+    )
+    assert left.clip_id.tolist() == ['S010_001', 'S010_002', 'S999_003']
+    eyes = prepared.load(
+        'ckplus', data_dir=tmp_path, frames=3, sampling='last', size=32, registration='eyes'
+    )
+    assert len(eyes) == 4 and np.ptp(eyes.frames[0]) > 0
+
+
+LABEL = 'Emotion/S005/001/S005_001_00000002_emotion.txt'
+POINTS = 'Landmarks/S005/001/S005_001_00000001_landmarks.txt'
+PICTURE = 'cohn-kanade-images/S005/001/S005_001_00000002.png'
+
+
+@pytest.mark.parametrize(
+    'file, content, message',
+    [
+        (LABEL, b'happy', 'one emotion number expected'),
+        (LABEL, b'', 'one emotion number expected'),
+        (LABEL, b'8.0000000e+00', 'emotion 8 is not one of 1 to 7'),
+        (LABEL, b'0.0000000e+00', 'emotion 0 is not one of 1 to 7'),
+        (LABEL, b'2.5', 'emotion 2.5 is not one of 1 to 7'),
+        (POINTS, b'1.0 2.0\n', r'68 landmarks, x and y expected, found 2 number\(s\)'),
+        (POINTS, b'x y\n', '68 landmarks, x and y expected'),
+        (PICTURE, b'\x89PNG\r\n\x1a\n', r'unreadable image \(truncated\)'),
+    ],
+)
+def test_a_bad_file_is_named_and_nothing_is_left(ckplus_release, tmp_path, file, content, message):
+    (ckplus_release / file).write_bytes(content)
+    with pytest.raises(UserError, match=f'{ckplus_release / file}: {message}') as caught:
+        preparation.prepare('ckplus', ckplus_release, tmp_path / 'data', report=quiet)
+    assert '\n' not in str(caught.value)
+    assert not (tmp_path / 'data').exists()
+    with pytest.raises(UserError, match='is not prepared'):
+        prepared.describe('ckplus', tmp_path / 'data')
+
+
+@pytest.mark.parametrize('wrong', ['..', 'cohn-kanade-images', 'Emotion/S005'])
+def test_a_wrong_folder_level_names_the_right_one(builder, ckplus_release, wrong):
+    with pytest.raises(UserError, match=f'--release={ckplus_release}$'):
+        builder.open((ckplus_release / wrong).resolve())
+
+
+def test_a_missing_part_names_its_archive(builder, ckplus_release):
+    shutil.rmtree(ckplus_release / 'Landmarks')
+    with pytest.raises(UserError, match=r'no Landmarks \(from Landmarks.zip\)'):
+        builder.open(ckplus_release)
+
+
+def test_a_release_without_any_label(builder, ckplus_release):
+    shutil.rmtree(ckplus_release / 'Emotion')
+    (ckplus_release / 'Emotion').mkdir()
+    with pytest.raises(UserError, match='no labelled clip'):
+        builder.open(ckplus_release)

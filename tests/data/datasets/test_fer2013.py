@@ -1,0 +1,205 @@
+"""The FER2013 builder on rows written by hand, and on the original csv where it is at hand."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_jax.data import preparation, prepared
+from fer_jax.data.datasets.fer2013 import builder as fer2013
+from fer_jax.errors import UserError
+
+GEOMETRY = {'frames': 1, 'sampling': 'last', 'size': 48}
+
+
+@pytest.fixture
+def builder(tmp_path):
+    return fer2013.Builder(data_dir=tmp_path / 'unused', config='faces-release')
+
+
+def quiet(_line):
+    """Takes the lines of a summary."""
+
+
+def test_labels_parts_and_votes(builder, fer2013_release):
+    manifest = builder.open(fer2013_release)
+    assert manifest.label_sets == ('fer2013', 'ferplus7', 'ferplus8')
+    assert [clip.label for clip in manifest.clips] == [
+        'anger',
+        'neutral',
+        'happiness',
+        'fear',
+        'disgust',
+        'surprise',
+        'sadness',
+    ]
+    parts = ['train'] * 3 + ['validation'] * 2 + ['test'] * 2
+    assert [clip.split for clip in manifest.clips] == parts
+    assert manifest.clips[1].clip_id == 'fer2013/00000001'
+    assert manifest.clips[1].path == 'fer2013.csv:3'
+    # Ties go to the earlier column: happiness stands before sadness.
+    seven = [clip.other_labels.get('ferplus7', '') for clip in manifest.clips]
+    assert seven == ['neutral', 'happiness', 'sadness', '', '', 'surprise', '']
+    eight = [clip.other_labels.get('ferplus8', '') for clip in manifest.clips]
+    assert eight == ['neutral', 'contempt', 'sadness', '', 'contempt', 'surprise', '']
+    assert {(clip['clip_id'][-1], clip['reason']) for clip in manifest.dropped} == {
+        ('3', 'ferplus7: no image name in FER+'),
+        ('3', 'ferplus8: no image name in FER+'),
+        ('4', 'ferplus7: no vote for its classes'),
+        ('6', 'ferplus7: no vote for its classes'),
+        ('6', 'ferplus8: no vote for its classes'),
+    }
+
+
+def test_pictures_are_stored_as_they_are(fer2013_release, tmp_path, handmade):
+    found = preparation.prepare('fer2013', fer2013_release, tmp_path / 'data', report=quiet)
+    assert found['splits'] == {'train': 3, 'validation': 2, 'test': 2}
+    assert found['faceless'] == ['fer2013/00000006']  # all black: kept and marked
+    clips = prepared.load('fer2013', data_dir=tmp_path / 'data', **GEOMETRY)
+    np.testing.assert_array_equal(clips.frames[:, 0, :, :, 0], handmade.fer2013_images())
+    assert clips.label.tolist() == [0, 6, 3, 2, 1, 5, 4]
+    assert clips.split.tolist() == ['train'] * 3 + ['validation'] * 2 + ['test'] * 2
+    assert set(clips.subject) == {''}
+
+
+def test_label_sets_leave_out_what_they_drop(fer2013_release, tmp_path):
+    preparation.prepare('fer2013', fer2013_release, tmp_path / 'data', report=quiet)
+    seven = prepared.load('fer2013', data_dir=tmp_path / 'data', labels='ferplus7', **GEOMETRY)
+    assert [name[-1] for name in seven.clip_id] == ['0', '1', '2', '5']
+    assert [seven.classes[label] for label in seven.label] == [
+        'neutral',
+        'happiness',
+        'sadness',
+        'surprise',
+    ]
+    eight = prepared.load('fer2013', data_dir=tmp_path / 'data', labels='ferplus8', **GEOMETRY)
+    assert eight.class_counts['contempt'] == 2 and len(eight) == 5
+
+
+def test_ferplus_elsewhere_or_not_at_all(fer2013_release, tmp_path):
+    votes = (fer2013_release / 'fer2013new.csv').rename(tmp_path / 'votes.csv')
+    found = preparation.prepare('fer2013', fer2013_release, tmp_path / 'without', report=quiet)
+    assert list(found['label_sets']) == ['fer2013']
+    with pytest.raises(UserError, match='without the labels .* --ferplus=PATH --overwrite'):
+        prepared.load('fer2013', data_dir=tmp_path / 'without', labels='ferplus7', **GEOMETRY)
+    found = preparation.prepare(
+        'fer2013', fer2013_release, tmp_path / 'with', report=quiet, ferplus=votes
+    )
+    assert list(found['label_sets']) == ['fer2013', 'ferplus7', 'ferplus8']
+    with pytest.raises(UserError, match='nowhere.csv: no such file'):
+        preparation.prepare('fer2013', fer2013_release, tmp_path, ferplus=tmp_path / 'nowhere.csv')
+
+
+def test_columns_may_stand_in_another_order(builder, fer2013_release):
+    path = fer2013_release / 'fer2013.csv'
+    rows = [line.split(',') for line in path.read_text().splitlines()]
+    first = builder.open(fer2013_release)
+    # As Kaggle's later icml_face_data.csv has them, spaces included.
+    reordered = [f'{emotion}, {usage}, {pixels}' for emotion, pixels, usage in rows]
+    path.write_text('\n'.join(reordered) + '\n')
+    second = builder.open(fer2013_release)
+    for one, other in zip(first.clips, second.clips, strict=True):
+        assert (one.label, one.split) == (other.label, other.split)
+        np.testing.assert_array_equal(one.payload, other.payload)
+
+
+def _replace(line, column, text):
+    def change(lines):
+        cells = lines[line].split(',')
+        cells[column] = text(cells[column])
+        lines[line] = ','.join(cells)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (_replace(0, 0, lambda _: 'feeling'), "no column 'emotion' in the header"),
+        (_replace(0, 1, lambda _: 'image'), "no column 'pixels'"),
+        (_replace(0, 2, lambda _: 'part'), "no column 'Usage'"),
+        (_replace(2, 1, lambda p: p.rsplit(' ', 1)[0]), 'line 3: 2,303 pixels instead of 2,304'),
+        (_replace(2, 1, lambda p: p + ' 7'), 'line 3: 2,305 pixels'),
+        (_replace(2, 1, lambda _: ''), 'line 3: 0 pixels'),
+        (_replace(3, 1, lambda p: 'x' + p), 'line 4: pixels that are no whole numbers'),
+        (_replace(3, 1, lambda p: '1.5' + p[p.index(' ') :]), 'line 4: pixels that are no whole'),
+        (_replace(3, 1, lambda p: '256' + p[p.index(' ') :]), 'line 4: a pixel lies outside'),
+        (_replace(3, 1, lambda p: '-1' + p[p.index(' ') :]), 'line 4: a pixel lies outside'),
+        (_replace(4, 0, lambda _: '7'), "line 5: emotion '7' is not one of 0 to 6"),
+        (_replace(4, 0, lambda _: 'sad'), "line 5: emotion 'sad'"),
+        (_replace(4, 2, lambda _: 'Test'), "line 5: Usage 'Test' is none of Training"),
+        (lambda lines: lines.append('3,1 2 3'), r'line 9: 2 column\(s\)'),
+        (lambda lines: lines.__delitem__(slice(1, None)), 'no rows after the header'),
+        (lambda lines: lines.__delitem__(slice(0, None)), "no column 'emotion'"),
+    ],
+)
+def test_a_bad_row_is_named(builder, fer2013_release, change, message):
+    path = fer2013_release / 'fer2013.csv'
+    lines = path.read_text().splitlines()
+    change(lines)
+    path.write_text('\n'.join(lines) + '\n')
+    with pytest.raises(UserError, match=f'{path}[,:] {message}') as caught:
+        builder.open(fer2013_release)
+    assert '\n' not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda lines: lines.pop(), ': 6 rows, but fer2013.csv has 7'),
+        (_replace(0, 2, lambda _: 'calm'), ": no column 'neutral'"),
+        (_replace(0, 1, lambda _: 'file'), ": no column 'Image name'"),
+        (_replace(3, 4, lambda _: 'many'), ', line 4: 8 votes expected'),
+    ],
+)
+def test_bad_votes_are_named(builder, fer2013_release, change, message):
+    path = fer2013_release / 'fer2013new.csv'
+    lines = path.read_text().splitlines()
+    change(lines)
+    path.write_text('\n'.join(lines) + '\n')
+    with pytest.raises(UserError, match=f'{path}{message}'):
+        builder.open(fer2013_release)
+
+
+def test_a_wrong_folder_level_names_the_right_one(builder, fer2013_release):
+    for wrong in (fer2013_release.parent, fer2013_release / 'fer2013.csv'):
+        with pytest.raises(UserError, match=f'--release={fer2013_release}$'):
+            builder.open(wrong)
+
+
+@pytest.mark.slow
+def test_the_original_csv(tmp_path):
+    """DESIGN's counts of the real data; FER_JAX_REAL_DATA names a folder with fer2013.csv."""
+    release = Path(os.environ.get('FER_JAX_REAL_DATA', ''))
+    if 'FER_JAX_REAL_DATA' not in os.environ or not (release / 'fer2013.csv').exists():
+        pytest.skip('the original fer2013.csv is not at hand: FER_JAX_REAL_DATA names its folder')
+    begin = time.perf_counter()
+    found = preparation.prepare('fer2013', release, tmp_path, report=quiet)
+    assert time.perf_counter() - begin < 60
+    assert found['clips'] == 35887 and not found['differences']
+    assert found['splits'] == {'train': 28709, 'validation': 3589, 'test': 3589}
+    assert len(found['faceless']) == 12
+
+    clips = prepared.load('fer2013', data_dir=tmp_path, **GEOMETRY)
+    pixels = [frame.tobytes() for frame in clips.frames]
+    assert len(set(pixels)) == 34034
+    training = {face for face, part in zip(pixels, clips.split, strict=True) if part == 'train'}
+    test = [face for face, part in zip(pixels, clips.split, strict=True) if part == 'test']
+    assert sum(face in training for face in test) == 288
+
+    if 'ferplus7' not in found['label_sets']:
+        pytest.skip('fer2013new.csv is not beside fer2013.csv: the FER+ counts are not checked')
+    seven = prepared.load('fer2013', data_dir=tmp_path, labels='ferplus7', **GEOMETRY)
+    private = seven.label[seven.split == 'test']
+    counts = dict(zip(seven.classes, np.bincount(private).tolist(), strict=True))
+    assert counts == {
+        'anger': 331,
+        'disgust': 28,
+        'fear': 95,
+        'happiness': 929,
+        'sadness': 450,
+        'surprise': 446,
+        'neutral': 1294,
+    }

@@ -1,0 +1,158 @@
+"""Reading what owners ship: folder levels, damaged pictures, text that is no numbers."""
+
+import concurrent.futures
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_jax.data.datasets import release
+from fer_jax.errors import UserError
+
+PARTS = {'images': 'from images.zip', 'labels': 'from labels.zip'}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / 'above' / 'release'
+    for part in PARTS:
+        (root / part / 'S001').mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / 'picture.png'
+    image = np.random.default_rng(0).integers(0, 256, (64, 80)).astype(np.uint8)
+    cv2.imwrite(str(path), image)
+    return path
+
+
+def test_root_is_the_folder_with_all_parts(folder):
+    assert release.root(folder, 'X', PARTS) == folder
+    assert release.root(str(folder), 'X', PARTS) == folder
+
+
+@pytest.mark.parametrize('inside', ['images', 'labels', 'images/S001'])
+def test_a_folder_inside_names_the_right_one(folder, inside):
+    with pytest.raises(UserError, match=f'--release={folder}$'):
+        release.root(folder / inside, 'X', PARTS)
+
+
+def test_a_folder_above_names_the_right_one(folder):
+    for above in (folder.parent, folder.parent.parent):
+        with pytest.raises(UserError, match=f'above the X release: pass --release={folder}$'):
+            release.root(above, 'X', PARTS)
+
+
+def test_a_missing_folder_and_a_missing_part(folder, tmp_path):
+    with pytest.raises(UserError, match='nowhere: no such folder.*images and labels'):
+        release.root(tmp_path / 'nowhere', 'X', PARTS)
+    shutil.rmtree(folder / 'labels')
+    with pytest.raises(UserError, match=r'has no labels \(from labels.zip\)'):
+        release.root(folder, 'X', PARTS)
+
+
+def test_a_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / 'faces.csv').write_text('x')
+    assert release.root(tmp_path, 'X', {'faces.csv': ''}) == tmp_path
+    with pytest.raises(UserError, match=f'pass --release={tmp_path}$'):
+        release.root(tmp_path / 'faces.csv', 'X', {'faces.csv': ''})
+    (tmp_path / 'other.csv').write_text('x')
+    with pytest.raises(UserError, match='is a file'):
+        release.root(tmp_path / 'other.csv', 'X', {'images': ''})
+
+
+def test_pictures_come_as_grey_or_rgb(picture, tmp_path):
+    grey = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(release.read_png(picture), grey[:, :, None])
+    bgr = np.dstack([grey, grey // 2, grey // 3])
+    for name, image in (('bgr', bgr), ('bgra', np.dstack([bgr, grey]))):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), image)
+        np.testing.assert_array_equal(release.read_png(tmp_path / f'{name}.png'), bgr[:, :, ::-1])
+
+
+@pytest.mark.parametrize('kept', [0, 4, 8, 60, 0.5, 0.99, -1])
+def test_every_truncation_is_found(picture, kept):
+    data = picture.read_bytes()
+    keep = int(kept * len(data)) if isinstance(kept, float) else kept
+    picture.write_bytes(data[:keep])
+    with pytest.raises(UserError, match=f'{picture}: unreadable image .*copy the file again'):
+        release.read_png(picture)
+
+
+def test_a_damaged_picture_and_a_foreign_file_are_found(picture, tmp_path):
+    data = bytearray(picture.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    picture.write_bytes(bytes(data))
+    with pytest.raises(UserError, match='damaged'):
+        release.read_png(picture)
+    picture.write_bytes(b'GIF89a' + bytes(100))
+    with pytest.raises(UserError, match='not a PNG'):
+        release.read_png(picture)
+    with pytest.raises(UserError, match='No such file'):
+        release.read_png(tmp_path / 'absent.png')
+    cv2.imwrite(str(picture), np.zeros((4, 4), np.uint16))
+    with pytest.raises(UserError, match='uint16'):
+        release.read_png(picture)
+
+
+def test_frames_of_a_clip_share_channels_and_size(tmp_path):
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    colour = np.dstack([grey, grey, grey // 2])
+    for name, image in (('a', grey), ('b', colour), ('c', grey[:4])):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), image)
+    paths = [tmp_path / f'{name}.png' for name in 'abc']
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        frames = release.read_frames(paths[:2], pool)
+        np.testing.assert_array_equal(frames[0], np.dstack([grey] * 3))
+        np.testing.assert_array_equal(frames[1], colour[:, :, ::-1])
+        assert release.read_frames(paths[:1], pool)[0].shape == (6, 8, 1)
+        with pytest.raises(UserError, match=r'c.png: 8x4 pixels, but a.png .* has 8x6'):
+            release.read_frames(paths, pool)
+
+
+@pytest.mark.parametrize('text', ['', 'three', '3.0 4.0', 'nan', '3,0', '\xff\xfe'])
+def test_text_that_is_not_one_number(tmp_path, text):
+    path = tmp_path / 'x_emotion.txt'
+    path.write_text(text, encoding='latin-1')
+    with pytest.raises(UserError, match=f'{path}: one emotion number expected'):
+        release.read_numbers(path, (), 'one emotion number')
+
+
+def test_numbers_have_their_shape(tmp_path):
+    path = tmp_path / 'x.txt'
+    path.write_text('   1.0000000e+00   2.5\n 3 4\n\n')
+    np.testing.assert_array_equal(release.read_numbers(path, (2, 2), 'four'), [[1, 2.5], [3, 4]])
+    with pytest.raises(UserError, match=r'found 4 number\(s\)'):
+        release.read_numbers(path, (68, 2), '68 landmarks')
+
+
+def test_the_fingerprint_follows_files_not_places(folder, tmp_path):
+    picture, label = folder / 'images' / 'a.png', folder / 'labels' / 'a.txt'
+    picture.write_bytes(b'12345')
+    label.write_text('3')
+
+    def mark(root):
+        listed, read = [root / 'images' / 'a.png'], [root / 'labels' / 'a.txt']
+        return release.fingerprint(root, listed=listed, read=read)
+
+    first = mark(folder)
+    shutil.copytree(folder, tmp_path / 'moved')
+    assert mark(tmp_path / 'moved') == first
+    label.write_text('4')
+    second = mark(folder)
+    picture.write_bytes(b'123456')
+    third = mark(folder)
+    (folder / release.SIMULATED_FILE).write_text('{"seed": 0}')
+    assert len({first, second, third, mark(folder)}) == 4
+
+
+def test_the_simulators_note(folder):
+    assert release.simulated(folder) is None
+    (folder / release.SIMULATED_FILE).write_text('{"seed": 3}')
+    assert release.simulated(folder) == {'seed': 3}
+    (folder / release.SIMULATED_FILE).write_text('{"seed"')
+    with pytest.raises(UserError, match='not JSON'):
+        release.simulated(folder)

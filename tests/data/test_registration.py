@@ -1,0 +1,169 @@
+"""Registration against linear least squares, OpenCV and pictures with known landmarks."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_jax.data import registration
+
+
+def random_similarity(rng) -> np.ndarray:
+    angle, scale = rng.uniform(-np.pi, np.pi), rng.uniform(0.3, 3)
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.column_stack([linear, rng.uniform(-50, 50, 2)])
+
+
+def least_squares(source, target) -> np.ndarray:
+    """A similarity without reflection is linear in (a, b, x, y): [[a, -b], [b, a]] and a shift."""
+    (x, y), one, zero = source.T, np.ones(len(source)), np.zeros(len(source))
+    rows = np.concatenate([np.column_stack([x, -y, one, zero]), np.column_stack([y, x, zero, one])])
+    a, b, shift_x, shift_y = np.linalg.lstsq(rows, target.T.ravel())[0]
+    return np.array([[a, -b, shift_x], [b, a, shift_y]])
+
+
+def blob_centres(image, count):
+    """Centroids [count, 2] of the brightest connected regions, from the left."""
+    parts, _, stats, centres = cv2.connectedComponentsWithStats((image > 150).astype(np.uint8))
+    assert parts == count + 1
+    weighted = []
+    for part in range(1, parts):
+        x, y, w, h, _ = stats[part]
+        window = np.s_[max(0, y - 2) : y + h + 2, max(0, x - 2) : x + w + 2]
+        weight = image[window].astype(float) - 60
+        rows, columns = np.mgrid[window]
+        weighted.append([(columns * weight).sum(), (rows * weight).sum()] / weight.sum())
+    return np.array(sorted(weighted, key=lambda centre: centre[0]))
+
+
+@pytest.mark.parametrize('points', [2, 5, 51, 68])
+def test_similarity_recovers_a_known_transform(points):
+    rng = np.random.default_rng(points)
+    for _ in range(20):
+        truth, source = random_similarity(rng), rng.uniform(0, 160, (points, 2))
+        found = registration.similarity(source, registration.apply(truth, source))
+        np.testing.assert_allclose(found, truth, atol=1e-9)
+
+
+def test_similarity_is_the_least_squares_one():
+    rng = np.random.default_rng(0)
+    truth, source = random_similarity(rng), rng.uniform(0, 160, (68, 2))
+    noisy = registration.apply(truth, source) + rng.normal(0, 1.0, (68, 2))
+    found = registration.similarity(source, noisy)
+    np.testing.assert_allclose(found, least_squares(source, noisy), atol=1e-9)
+    shift = registration.apply(found, source) - registration.apply(truth, source)
+    assert np.abs(shift).max() < 0.5
+
+
+def test_similarity_never_reflects():
+    source = np.random.default_rng(3).uniform(0, 100, (10, 2))
+    mirrored = source * (-1, 1)
+    found = registration.similarity(source, mirrored)
+    assert np.linalg.det(found[:, :2]) > 0
+    np.testing.assert_allclose(found, least_squares(source, mirrored), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    'source', [np.zeros((1, 2)), np.ones((5, 2)), np.full((3, 2), np.nan), np.zeros((4, 3))]
+)
+def test_similarity_refuses_what_defines_none(source):
+    with pytest.raises(ValueError, match='point'):
+        registration.similarity(source, source)
+
+
+def test_invert_undoes():
+    rng = np.random.default_rng(1)
+    matrix, points = random_similarity(rng), rng.uniform(0, 100, (4, 7, 2))
+    back = registration.apply(registration.invert(matrix), registration.apply(matrix, points))
+    np.testing.assert_allclose(back, points, atol=1e-9)
+
+
+@pytest.mark.parametrize('margin', [1.0, 1.3])
+def test_eyes_land_where_they_should(handmade, margin):
+    landmarks = handmade.posed_face((70, 66), 50, 17)
+    matrix = registration.eye_line(landmarks, 112, margin)
+    eyes = registration.eye_centres(registration.apply(registration.invert(matrix), landmarks))
+    assert eyes[0, 1] == pytest.approx(eyes[1, 1])
+    assert eyes[1, 0] - eyes[0, 0] == pytest.approx(0.44 * 112 / margin)
+    assert eyes.mean(0)[0] == pytest.approx(55.5)
+
+
+def test_landmarks_agree_after_registration(handmade):
+    rng = np.random.default_rng(2)
+    registered = []
+    for _ in range(10):
+        pose = (rng.uniform(60, 90, 2), rng.uniform(30, 60), rng.uniform(-30, 30))
+        landmarks = handmade.posed_face(*pose)
+        matrix = registration.eye_line(landmarks, 64, 1.2)
+        registered.append(registration.apply(registration.invert(matrix), landmarks))
+    assert np.ptp(registered, axis=0).max() < 1
+
+
+@pytest.mark.parametrize('size', [24, 64, 112])
+def test_the_drawn_eyes_land_where_the_matrix_says(handmade, size):
+    landmarks = handmade.posed_face((74, 62), 60, -20)
+    image = handmade.drawn_face(landmarks)
+    matrix = registration.eye_line(landmarks, size, 1.2)
+    found = blob_centres(registration.warp(image, matrix, size), 2)
+    expected = (0.5 + (registration.EYES_IN_BOX - 0.5) / 1.2) * size - 0.5
+    assert np.abs(found - expected).max() < 0.5
+
+
+def test_warp_is_opencvs_where_nothing_shrinks():
+    image = np.random.default_rng(0).integers(0, 256, (60, 70, 3)).astype(np.uint8)
+    matrix = registration.similarity([[0, 0], [40, 0]], [[10, 12], [40, 20]])
+    reference = cv2.warpAffine(
+        image, matrix, (48, 48), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    )
+    np.testing.assert_array_equal(registration.warp(image, matrix, 48), reference)
+
+
+def test_warp_does_not_alias_when_it_shrinks():
+    checks = (np.indices((160, 160)).sum(0) % 2 * 255).astype(np.uint8)
+    matrix = registration.similarity([[0, 0], [39, 39]], [[1, 1], [152, 152]])
+    assert registration.warp(checks, matrix, 40)[2:-2, 2:-2].std() < 5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    aliased = cv2.warpAffine(checks, matrix, (40, 40), flags=flags)
+    assert aliased[2:-2, 2:-2].std() > 25
+
+
+def test_shrinking_by_a_whole_number_averages_areas():
+    image = np.random.default_rng(0).integers(0, 256, (96, 96)).astype(np.uint8)
+    matrix = np.array([[2.0, 0, 0.5], [0, 2.0, 0.5]])
+    reference = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(registration.warp(image, matrix, 48), reference)
+
+
+def test_crop_cuts_resizes_and_pads():
+    image = np.random.default_rng(0).integers(1, 256, (40, 50)).astype(np.uint8)
+    np.testing.assert_array_equal(registration.crop(image, (5, 7, 20), 20), image[7:27, 5:25])
+    reference = cv2.resize(image[7:27, 5:25], (12, 12), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(registration.crop(image, (5, 7, 20), 12), reference)
+    reference = cv2.resize(image[7:27, 5:25], (33, 33), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(registration.crop(image, (5, 7, 20), 33), reference)
+    over = registration.crop(image, (-4, 30, 60), 60)
+    np.testing.assert_array_equal(over[:10, 4:54], image[30:])
+    assert not over[10:].any() and not over[:, :4].any() and not over[:, 54:].any()
+    assert not registration.crop(image, (60, 60, 10), 10).any()
+
+
+@pytest.mark.parametrize('size', [30, 60, 90])
+def test_points_follow_the_crop(handmade, size):
+    landmarks = handmade.posed_face((74, 62), 50, 10)
+    window = (30, 20, 80)
+    found = blob_centres(registration.crop(handmade.drawn_face(landmarks), window, size), 2)
+    expected = registration.to_crop(registration.eye_centres(landmarks), window, size)
+    assert np.abs(found - expected).max() < 0.35
+
+
+def test_the_window_is_the_median_one():
+    rng = np.random.default_rng(0)
+    for frames in (1, 2, 5, 8):
+        boxes = rng.uniform(20, 40, (frames, 4))
+        boxes[:, 2:] += rng.uniform(30, 60, (frames, 2))
+        centre = np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
+        side = 1.5 * np.median((boxes[:, 2:] - boxes[:, :2]).max(1))
+        missing = np.concatenate([boxes, np.full((3, 4), np.nan)])  # frames without a face
+        x, y, whole = registration.face_window(missing, 1.5)
+        assert abs(whole - side) <= 0.5
+        assert np.abs(np.array([x, y]) + (whole - 1) / 2 - centre).max() <= 0.5
+    assert registration.face_window(np.full((2, 4), np.nan), 1.0) is None

@@ -1,0 +1,85 @@
+"""The prepare command as it is typed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from fer_jax import cli, prepare
+from fer_jax.data import prepared
+from fer_jax.errors import UserError
+
+
+def write_release(folder, rows):
+    """A fer2013.csv of flat grey pictures, all of one part."""
+    folder.mkdir()
+    greys = np.arange(rows) % 255 + 1
+    lines = [f'{grey % 7},{" ".join([str(grey)] * 2304)},Training' for grey in greys]
+    (folder / 'fer2013.csv').write_text('emotion,pixels,Usage\n' + '\n'.join(lines) + '\n')
+    return folder
+
+
+def command(*arguments):
+    return [sys.executable, '-m', 'fer_jax.prepare', *arguments]
+
+
+def run(*arguments):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
+
+
+def test_it_prepares_and_prints(tmp_path, capsys):
+    release = write_release(tmp_path / 'fer', 8)
+    flags = [f'--release={release}', f'--data_dir={tmp_path / "data"}']
+    cli.call(prepare.main, prepare.define, ['--dataset=fer2013', *flags])
+    out = capsys.readouterr().out
+    assert out.startswith('fer2013: 8 clips, 8 frames\n')
+    assert 'warning: split train: 8 of 28,709 published' in out
+    assert f'prepared at {tmp_path}' in out
+    assert prepared.describe('fer2013', tmp_path / 'data')['clips'] == 8
+
+
+@pytest.mark.parametrize('given', [[], ['--dataset=ckplus'], ['--release=x']])
+def test_missing_flags_are_the_users_mistake(given):
+    with pytest.raises(UserError, match='is missing'):
+        cli.call(prepare.main, prepare.define, given)
+
+
+def test_exit_statuses(tmp_path):
+    shown = run('--help')
+    assert shown.returncode == 0 and '--ferplus' in shown.stdout
+    wrong = run('--dataset=ckplus', f'--release={tmp_path / "nowhere"}', f'--data_dir={tmp_path}')
+    assert wrong.returncode == 1 and not wrong.stdout
+    assert wrong.stderr.startswith(f'error: {tmp_path}/nowhere: no such folder')
+    assert wrong.stderr.count('\n') == 1
+    assert run('--dataset=ckplus', '--relese=x').returncode == 2
+
+
+def test_killed_it_leaves_nothing_that_passes_for_whole(tmp_path):
+    release, data = write_release(tmp_path / 'fer', 4000), tmp_path / 'data'
+    flags = ('--dataset=fer2013', f'--release={release}', f'--data_dir={data}')
+    process = subprocess.Popen(
+        command(*flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(data.glob('fer2013/*/.preparing/**/incomplete.*')):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(UserError, match='is not prepared'):
+        prepared.describe('fer2013', data)
+
+    again = run(*flags)  # needs no --overwrite, and clears what was left
+    assert again.returncode == 0, again.stderr
+    folder = prepared.location('fer2013', data)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ['1.0.0']
+    found = prepared.load('fer2013', data_dir=data, frames=1, sampling='last', size=48)
+    assert len(found) == 4000
