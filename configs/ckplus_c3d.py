@@ -1,18 +1,22 @@
 """haddad2020: the searched 3D CNN on CK+ (Table 2; 10-fold of Tables 4 and 7, LOSO of Table 6).
 
 Command:
-    python -m fer_jax.main --config=configs/ckplus_c3d.py              # 10 folds by subject, as published
-    python -m fer_jax.main --config=configs/ckplus_c3d.py:loso         # leave one subject out, 118 folds
+    python -m fer_jax.main --config=configs/ckplus_c3d.py              # 10 folds by subject, as
+    published
+    python -m fer_jax.main --config=configs/ckplus_c3d.py:loso         # leave one subject out, 118
+    folds
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated    # a laptop, no licensed data
 
-Hardware and time: published size (78 million parameters, 1,722 views, 16 epochs, 10 folds): not run, it needs
-the licensed release. `:simulated`: see the README.
+Hardware and time: published size (78 million parameters, 1,722 views, 16 epochs, 10 folds): not
+run, it needs the licensed release. `:simulated`: see the README.
 
-Paper: 100 % (10-fold, best epoch of each test fold), 97.56 % (LOSO). Ours: needs the licensed release.
+Paper: 100 % (10-fold, best epoch of each test fold), 97.56 % (LOSO). Ours: needs the licensed
+release.
 
-Deviations: face boxes come from the landmarks that ship with CK+, not from OpenCV's DNN detector (its weights
-are not ours to ship); folds are `idstep` (sorted subjects, i::10), while the paper's printed accuracies fit
-`balanced` (BUILD_NOTES.md); one augmentation draw is held over a clip's frames.
+Deviations: face boxes come from the landmarks that ship with CK+, not from OpenCV's DNN detector
+(its weights are not ours to ship); folds are `idstep` (sorted subjects, i::10), while the paper's
+printed accuracies fit `balanced` (BUILD_NOTES.md); one augmentation draw is held over a clip's
+frames.
 """
 
 from ml_collections import ConfigDict
@@ -52,14 +56,19 @@ def get_config(variant: str = '') -> ConfigDict:
             'margin': 1.0,
         }
     )
-    config.protocol = ConfigDict({'name': 'idstep', 'k': 10, 'fold': options.fold, 'validation': 0.0, 'seed': 0})
+    config.protocol = ConfigDict(
+        {'name': 'idstep', 'k': 10, 'fold': options.fold, 'validation': 0.0, 'seed': 0}
+    )
     if options.balanced:
         config.protocol.name = 'balanced'
     if options.loso:
         config.protocol.name, config.protocol.k = 'loso', 0
     config.inputs = ConfigDict({'equalize': 'clahe', 'normalize': 'unit', 'channels': 3})
     config.augment = ConfigDict(
-        {'kind': 'class_counts', 'options': {'counts': COPIES, 'rotation': 30.0, 'contrast': (0.22, 2.2)}}
+        {
+            'kind': 'class_counts',
+            'options': {'counts': COPIES, 'rotation': 30.0, 'contrast': (0.22, 2.2)},
+        }
     )
     config.model = ConfigDict(
         {
@@ -75,7 +84,13 @@ def get_config(variant: str = '') -> ConfigDict:
     )
     config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
     config.optimizer = ConfigDict(
-        {'name': 'adam', 'learning_rate': 1e-4, 'schedule': 'constant', 'epsilon': 1e-8, 'lookahead': False}
+        {
+            'name': 'adam',
+            'learning_rate': 1e-4,
+            'schedule': 'constant',
+            'epsilon': 1e-8,
+            'lookahead': False,
+        }
     )
     config.train = ConfigDict(
         {

@@ -9,8 +9,8 @@ Hardware and time, results: README.md.
 
 Paper: 70.02 %, which its Figure 8 shows to be on FER+ labels (BUILD_NOTES.md). Ours: README.md.
 
-Deviations: see BUILD_NOTES.md (the stated N(0, 0.05) initialisation and learning rate of 0.005 are the variant
-`stated`; the default is the reading under which the recipe trains).
+Deviations: see BUILD_NOTES.md (the stated N(0, 0.05) initialisation and learning rate of 0.005 are
+the variant `stated`; the default is the reading under which the recipe trains).
 """
 
 from ml_collections import ConfigDict
@@ -45,13 +45,25 @@ def get_config(variant: str = '') -> ConfigDict:
     config.augment = ConfigDict(
         {
             'kind': 'random',
-            'options': {'flip': 0.5, 'rotation': 10.0, 'shift': 0.05, 'scale': 0.05, 'contrast': 0.0},
+            'options': {
+                'flip': 0.5,
+                'rotation': 10.0,
+                'shift': 0.05,
+                'scale': 0.05,
+                'contrast': 0.0,
+            },
         }
     )
     config.model = ConfigDict({'name': 'stn', 'dropout_rate': 0.5, 'initializer': 'default'})
     config.loss = ConfigDict({'class_weights': False, 'l2': 1e-3, 'l2_layers': ('fc1', 'fc2')})
     config.optimizer = ConfigDict(
-        {'name': 'adam', 'learning_rate': 1e-3, 'schedule': 'cosine', 'epsilon': 1e-8, 'lookahead': False}
+        {
+            'name': 'adam',
+            'learning_rate': 1e-3,
+            'schedule': 'cosine',
+            'epsilon': 1e-8,
+            'lookahead': False,
+        }
     )
     if options.stated:
         config.model.initializer = 'normal'

@@ -23,7 +23,9 @@ EXIT_INTERRUPTED = 128 + signal.SIGTERM
 
 def define_config(fv: flags.FlagValues) -> None:
     """The flag --config=FILE[:variant], with --config.section.key=value for each of its values."""
-    config_flags.DEFINE_config_file('config', None, 'the experiment: FILE[:variant]', flag_values=fv)
+    config_flags.DEFINE_config_file(
+        'config', None, 'the experiment: FILE[:variant]', flag_values=fv
+    )
 
 
 def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
@@ -31,7 +33,8 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
 
     Raises:
       absl.flags.Error: an unknown flag.
-      UserError: a value that a flag does not accept, or a wrong --config file, variant, key or value.
+      UserError: a value that a flag does not accept, or a wrong --config file, variant, key or
+        value.
     """
     fv = flags.FlagValues()
     define(fv)
@@ -41,7 +44,7 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
     try:
         rest = fv(sys.argv)[1:]
         if 'config' in fv and not isinstance(fv.config, ConfigDict | None):
-            fv.config.lock()  # stands for a file that could not be read, and says why when it is used
+            fv.config.lock()  # it stands for a file that could not be read: using it says why
     except flags.IllegalFlagValueError as error:
         raise UserError(_one_line(error)) from error
     except (AttributeError, KeyError, TypeError, ValueError, ImportError, OSError) as error:

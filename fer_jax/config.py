@@ -25,7 +25,9 @@ def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
     for item in filter(None, variant.split(',')):
         name, given, value = item.partition('=')
         if name not in defaults:
-            raise UserError(f"unknown config variant '{name}': this config has {', '.join(defaults)}")
+            raise UserError(
+                f"unknown config variant '{name}': this config has {', '.join(defaults)}"
+            )
         kind = type(defaults[name])
         if kind is bool:
             if given:
@@ -40,7 +42,7 @@ def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
 
 
 def bind(function: Callable, section: Mapping, path: str, *args: Any, **given: Any) -> Any:
-    """Calls `function(*args, **given, **section)`; a section's key that it does not take is the user's.
+    """Calls `function(*args, **given, **section)`; a key that it does not take is the user's.
 
     Args:
       path: the section's name in the config, for the message.
@@ -48,7 +50,9 @@ def bind(function: Callable, section: Mapping, path: str, *args: Any, **given: A
     known = inspect.signature(function).parameters
     unknown = sorted(key for key in section if key not in known or key in given)
     if unknown:
-        options = ', '.join(sorted(k for k, p in known.items() if p.kind == p.KEYWORD_ONLY and k not in given))
+        options = ', '.join(
+            sorted(k for k, p in known.items() if p.kind == p.KEYWORD_ONLY and k not in given)
+        )
         raise UserError(f"config.{path} has an unknown key '{unknown[0]}': it takes {options}")
     return function(*args, **given, **section)
 
@@ -64,10 +68,12 @@ def identity(config: ConfigDict) -> str:
 
 
 def first_difference(one: Any, other: Any, path: str = 'config') -> str | None:
-    """Where two configs (as JSON) differ first, as 'config.train.epochs is 16, there 3'; None if nowhere."""
+    """Where two configs (as JSON) differ first, as 'config.train.epochs is 16, there 3', or None."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted({*one, *other}):
-            found = first_difference(one.get(key, '(absent)'), other.get(key, '(absent)'), f'{path}.{key}')
+            found = first_difference(
+                one.get(key, '(absent)'), other.get(key, '(absent)'), f'{path}.{key}'
+            )
             if found:
                 return found
         return None

@@ -84,14 +84,17 @@ def load_clips(config: ConfigDict, data_dir: pathlib.Path) -> tuple[ClipSet, dic
         'classes': list(clips.classes),
         'class_counts': clips.class_counts,
         'subjects': len(set(clips.subject) - {''}),
-        **{key: found[key] for key in ('faces', 'fingerprint', 'dropped', 'faceless', 'differences')},
+        'dropped': [
+            clip for clip in found['dropped'] if clip['label_set'] in ('', options['labels'])
+        ],
+        **{key: found[key] for key in ('faces', 'fingerprint', 'faceless', 'differences')},
         'registration': options['registration'],
     }
     return clips, dataset
 
 
 def _simulate(name: str, data_dir: pathlib.Path, *, subjects: int, seed: int) -> pathlib.Path:
-    """The data folder of a simulated release, which is made and prepared where it is not there yet."""
+    """The data folder of a simulated release, made and prepared where it is not there yet."""
     folder = data_dir / 'simulated' / f'{name}-{subjects}-subjects-seed-{seed}'
     if not prepared.location(name, folder).exists():
         release = folder / 'release'
@@ -102,7 +105,7 @@ def _simulate(name: str, data_dir: pathlib.Path, *, subjects: int, seed: int) ->
 
 
 def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
-    """Reads the data and lays out the population; everything that can be wrong in a config is found here.
+    """Reads the data and lays out the population; what is wrong in a config is found here.
 
     Raises:
       UserError: a key, a value, a dataset or a fold that is not there, or a leak.
@@ -117,8 +120,12 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
     fold = options.pop('fold')
     protocol = configs.bind(protocols.make_protocol, options, 'protocol', clips)
     stamps = leaks.check_folds(protocol, clips)
-    groups = leaks.duplicates(clips)  # before equalisation, after which different images can be equal
-    clips = dataclasses.replace(clips, frames=inputs.equalize_frames(clips.frames, config.inputs.equalize))
+    groups = leaks.duplicates(
+        clips
+    )  # before equalisation, after which different images can be equal
+    clips = dataclasses.replace(
+        clips, frames=inputs.equalize_frames(clips.frames, config.inputs.equalize)
+    )
     members = make_members(
         protocol,
         clips,
@@ -138,7 +145,11 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> d
     Returns:
       What results.json holds.
     """
-    folder = pathlib.Path(workdir) if workdir else pathlib.Path('runs') / f'{config.name}-{configs.identity(config)}'
+    folder = (
+        pathlib.Path(workdir)
+        if workdir
+        else pathlib.Path('runs') / f'{config.name}-{configs.identity(config)}'
+    )
     _open(folder, config)
     if (folder / 'DONE').exists():
         print(f'{folder} is finished; delete it to train again', flush=True)
@@ -150,8 +161,8 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> d
     _print_plan(experiment, folder)
     with _Journal(folder, experiment.members) as journal:
         records = loop.train(
-            experiment.system, experiment.members, experiment.clips, experiment.recipe, experiment.schedule,
-            folder / 'checkpoints', on_epoch=journal.write,
+            experiment.system, experiment.members, experiment.clips, experiment.recipe,
+            experiment.schedule, folder / 'checkpoints', on_epoch=journal.write,
         )  # fmt: skip
     predictions = collect(experiment, records)
     predictions.save(folder / 'probabilities.npz')
@@ -176,7 +187,9 @@ def collect(experiment: Experiment, records: Sequence[MemberRecord]) -> Predicti
     counts = np.zeros((len(members), len(clips.classes)), np.int64)
     for i, (member, record) in enumerate(zip(members, records, strict=True)):
         fold = member.fold
-        probabilities[i, : epochs[i], column[member.evaluated]] = record.probabilities().swapaxes(0, 1)
+        probabilities[i, : epochs[i], column[member.evaluated]] = record.probabilities().swapaxes(
+            0, 1
+        )
         part[i, column[fold.validation]], part[i, column[fold.test]] = VALIDATION, TEST
         duplicate[i] = leaks.duplicate_marks(experiment.groups, fold)[evaluated]
         counts[i] = np.bincount(clips.label[fold.train], minlength=len(clips.classes))
@@ -197,7 +210,8 @@ def collect(experiment: Experiment, records: Sequence[MemberRecord]) -> Predicti
 
 def versions() -> dict[str, str]:
     """Python, platform, devices, the project's commit and the packages that decide a result."""
-    names = ('fer_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'opencv-python',
+    names = ('fer_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy',
+    'opencv-python',
              'tensorflow-datasets', 'array_record', 'scikit-learn', 'scipy')  # fmt: skip
     device = jax.devices()[0]
     found = {
@@ -219,20 +233,26 @@ def _commit() -> str:
     """The checkout's commit, with '+' where it has local changes; 'unknown' outside a checkout."""
     git = ['git', '-C', str(pathlib.Path(__file__).parent)]
     try:
-        commit = subprocess.run([*git, 'rev-parse', 'HEAD'], capture_output=True, text=True, check=True).stdout
-        changes = subprocess.run([*git, 'status', '--porcelain'], capture_output=True, text=True, check=True).stdout
+        commit = subprocess.run(
+            [*git, 'rev-parse', 'HEAD'], capture_output=True, text=True, check=True
+        ).stdout
+        changes = subprocess.run(
+            [*git, 'status', '--porcelain'], capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'
     return commit.strip() + '+' * bool(changes)
 
 
 def _open(folder: pathlib.Path, config: ConfigDict) -> None:
-    """Makes the run's folder and writes config.json and versions.json, or checks that it is this config's."""
+    """Makes the run's folder with config.json and versions.json, or checks that it is this config's."""
     resolved = configs.as_json(config)
     if (folder / 'config.json').exists():
         difference = configs.first_difference(resolved, rundir.read_json(folder / 'config.json'))
         if difference:
-            raise UserError(f'{folder} is a run of another config: {difference}; give another --workdir')
+            raise UserError(
+                f'{folder} is a run of another config: {difference}; give another --workdir'
+            )
         return
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f'{folder} is no run and not empty; give another --workdir')
@@ -265,7 +285,7 @@ def _announce(folder: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _save_samples(path: pathlib.Path, clips: ClipSet, predictions: Predictions) -> None:
-    """Last frames of up to SAMPLES test clips, the same number of each class, for the report's faces."""
+    """Last frames of up to SAMPLES test clips, as many of each class, for the report's faces."""
     tested = np.flatnonzero((predictions.part == TEST).any(axis=0))
     rng = np.random.default_rng(0)
     each = -(-SAMPLES // len(clips.classes))
@@ -303,12 +323,19 @@ class _Journal:
         for row in record.history[len(known) :]:
             for name in COLUMNS[1:]:
                 if name in row:
-                    self._events.add_scalar(f'member-{member.index:03}/{name}', row[name], row['epoch'])
+                    self._events.add_scalar(
+                        f'member-{member.index:03}/{name}', row[name], row['epoch']
+                    )
             known.append(row)
         header = ('member', 'fold', 'seed', *COLUMNS)
         lines = [','.join(header)]
         for member, history in self._histories.values():
             for row in history:
-                values = (member.index, member.fold_number, member.seed, *(row.get(name, '') for name in COLUMNS))
+                values = (
+                    member.index,
+                    member.fold_number,
+                    member.seed,
+                    *(row.get(name, '') for name in COLUMNS),
+                )
                 lines.append(','.join(str(value) for value in values))
         whole.write_text(self._path, '\n'.join(lines) + '\n')

@@ -7,7 +7,9 @@ import pytest
 
 
 def command(*arguments, module='fer_jax.main'):
-    return subprocess.run([sys.executable, '-m', module, *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, '-m', module, *arguments], capture_output=True, text=True, timeout=120
+    )
 
 
 def test_help_is_status_0_and_lists_the_flags():
@@ -33,7 +35,10 @@ def test_an_unknown_flag_is_status_2():
         (['--config=configs/ckplus_c3d.py', '--config.trian.epochs=3'], ['trian']),
         (['--config=configs/ckplus_c3d.py', '--config.train.epochs=many'], ['epochs', 'many']),
         (['--config=configs/ckplus_c3d.py', '--config.train.epochs=1.5'], ['epochs', '1.5']),
-        (['--config=configs/ckplus_c3d.py', '--data_dir=/nonexistent/data'], ['fer_jax.prepare --dataset=ckplus']),
+        (
+            ['--config=configs/ckplus_c3d.py', '--data_dir=/nonexistent/data'],
+            ['fer_jax.prepare --dataset=ckplus'],
+        ),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_1(arguments, words, tmp_path):

@@ -31,7 +31,9 @@ def test_a_typo_in_a_section_names_what_there_is():
         return given, epochs, patience
 
     assert configs.bind(function, {'epochs': 3}, 'train', 1) == (1, 3, 0)
-    with pytest.raises(UserError, match="config.train has an unknown key 'epcohs': it takes epochs, patience"):
+    with pytest.raises(
+        UserError, match="config.train has an unknown key 'epcohs': it takes epochs, patience"
+    ):
         configs.bind(function, {'epcohs': 3}, 'train', 1)
 
 

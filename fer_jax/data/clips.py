@@ -17,8 +17,8 @@ class ClipSet:
       name: the dataset's name, e.g. 'ckplus'.
       classes: class names in the order that `label` indexes.
       simulated: the faces come from `fer_jax.simulate`.
-      frames: uint8 [clip, frame, height, width, channel], grey levels 0 to 255. Clips shorter than the
-        frame axis are padded by repeating their last frame.
+      frames: uint8 [clip, frame, height, width, channel], grey levels 0 to 255. Clips shorter than
+        the frame axis are padded by repeating their last frame.
       length: int32 [clip], frames before padding, 1 to the size of the frame axis.
       label: int32 [clip], index into `classes`.
       subject: str [clip], '' where the release names none.
@@ -39,7 +39,9 @@ class ClipSet:
     def __post_init__(self):
         n = len(self.clip_id)
         if self.frames.ndim != 5 or self.frames.dtype != np.uint8:
-            raise ValueError(f'frames must be uint8 [N,T,H,W,C], not {self.frames.dtype} {self.frames.shape}')
+            raise ValueError(
+                f'frames must be uint8 [N,T,H,W,C], not {self.frames.dtype} {self.frames.shape}'
+            )
         for field in ('frames', 'length', 'label', 'subject', 'split'):
             if len(getattr(self, field)) != n:
                 raise ValueError(f'{field} has {len(getattr(self, field))} rows, clip_id has {n}')
@@ -59,8 +61,8 @@ class ClipSet:
 def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     """Which `n` frames of a clip of `length` frames to keep; short clips repeat their last frame.
 
-    'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' keeps the first and the last frame and
-    equally spaced ones between (saurav2020, sec. 3: round(linspace)).
+    'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' keeps the first and the last frame
+    and equally spaced ones between (saurav2020, sec. 3: round(linspace)).
 
     Returns:
       int64 [n], non-decreasing frame indices in [0, length).

@@ -1,8 +1,9 @@
 """Views: what a training set is made of (clip index, affine, contrast), rows instead of copies.
 
 An affine maps an OUTPUT pixel (x, y, 1) to an INPUT pixel (x, y), pixel centres at integers, as
-cv2.warpAffine does with WARP_INVERSE_MAP. Flips, rotations, shifts and scalings are affines, so a step
-needs one warp whatever the augmentation. Views are made from a fold's training clips only, after the
+cv2.warpAffine does with WARP_INVERSE_MAP. Flips, rotations, shifts and scalings are affines, so a
+step needs one warp whatever the augmentation. Views are made from a fold's training clips only,
+after the
 split: augmenting before splitting cannot be written.
 """
 
@@ -33,7 +34,11 @@ class Views:
 
 
 def affines(
-    size: tuple[int, int], flip: np.ndarray, degrees: np.ndarray, shift: np.ndarray, scale: np.ndarray
+    size: tuple[int, int],
+    flip: np.ndarray,
+    degrees: np.ndarray,
+    shift: np.ndarray,
+    scale: np.ndarray,
 ) -> np.ndarray:
     """The views that flip, then scale, rotate and shift the content about the image's centre.
 
@@ -77,7 +82,7 @@ def by_class_counts(
     rotation: float,
     contrast: tuple[float, float],
 ) -> Views:
-    """The original and, by class, flipped, rotated and contrast-changed copies (haddad2020, sec. 4.1).
+    """The originals and copies of each by its class: flip, rotation, contrast (haddad2020, sec. 4.1).
 
     One draw a copy, held over its frames. The published counts make 1,722 views of CK+'s 327 clips.
 
@@ -96,7 +101,9 @@ def by_class_counts(
         copies = counts[classes[k]]
         rows.append((index, False, 0.0, 1.0))
         rows += [(index, True, 0.0, 1.0)] * copies['flip']
-        rows += [(index, False, d, 1.0) for d in rng.uniform(-rotation, rotation, copies['rotation'])]
+        rows += [
+            (index, False, d, 1.0) for d in rng.uniform(-rotation, rotation, copies['rotation'])
+        ]
         rows += [(index, False, 0.0, a) for a in rng.uniform(*contrast, copies['contrast'])]
     index, flip, degrees, factor = (np.array(column) for column in zip(*rows, strict=True))
     matrix = affines(size, flip, degrees, np.zeros((len(rows), 2)), np.ones(len(rows)))

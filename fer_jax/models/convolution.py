@@ -12,13 +12,16 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 FORMS = ('auto', 'lax', 'taps')
 
-# Up to this many values under the kernel, the kernel's gradient is one matrix product over all taps
-# side by side; above, one product for each tap, which copies less (both measured on a CPU).
-_ONE_PRODUCT_BELOW = 128
+# Thresholds measured on a CPU with AVX-512. Up to this many values under the kernel, its gradient
+# is one matrix product over all taps side by side; above, one for each tap, which copies less.
+_ONE_PRODUCT_UP_TO = 100
+# Up to so many channels in and out, pixels are convolved in horizontal pairs (see `_in_pairs`).
+_PAIRS_UP_TO = (32, 16)
 
 
 def chosen_form(form: str) -> str:
@@ -51,7 +54,7 @@ def conv2d(
     margins = _margins(kernel.shape[:-2], padding)
     if chosen_form(form) == 'lax':
         return _convolve(x, kernel, margins)
-    return _conv2d(x, kernel, margins)
+    return _taps2d(x, kernel, margins)
 
 
 def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
@@ -78,7 +81,7 @@ def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
     stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1)
     stacked = stacked.reshape(b * t, h, w, kt * c)
     flat_kernel = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
-    return _conv2d(stacked, flat_kernel, margins[1:]).reshape(b, t, h, w, o)
+    return _taps2d(stacked, flat_kernel, margins[1:]).reshape(b, t, h, w, o)
 
 
 def _margins(window: tuple[int, ...], padding: str) -> tuple[int, ...]:
@@ -98,6 +101,37 @@ def _convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.
     return lax.conv_general_dilated(
         x, kernel, (1,) * len(margins), [(m, m) for m in margins], dimension_numbers=layout
     )
+
+
+def _taps2d(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
+    """A 2D convolution in the form 'taps'."""
+    _, kw, c, o = kernel.shape
+    if kw > 1 and c <= _PAIRS_UP_TO[0] and o <= _PAIRS_UP_TO[1]:
+        return _in_pairs(x, kernel, margins)
+    return _conv2d(x, kernel, margins)
+
+
+def _in_pairs(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
+    """The same convolution with two neighbouring pixels of a row as one of twice the channels.
+
+    With few channels the library computes at a fraction of its speed. Read in pairs, which moves
+    nothing in memory, a row of W pixels x C channels is one of W / 2 x 2C, and the kernel one of
+    2C x 2O channels, a quarter to a third of them zero: a third more arithmetic in half the time.
+    """
+    kh, kw, c, o = kernel.shape
+    b, h, w, _ = x.shape
+    width = w + 2 * margins[1] - kw + 1
+    pairs = (kw + 2) // 2  # that a pair of outputs sees
+    odd = 2 * ((width + 1) // 2 + pairs - 1) - (w + 2 * margins[1])  # columns that complete a pair
+    x = jnp.pad(x, ((0, 0), (margins[0],) * 2, (margins[1], margins[1] + odd), (0, 0)))
+    # Output v of a pair meets pixel u of the p-th pair under the kernel's column 2p + u - v.
+    p, u, v = np.ogrid[:pairs, :2, :2]
+    column = 2 * p + u - v
+    inside = (column >= 0) & (column < kw)
+    wide = jnp.where(inside[..., None, None], kernel[:, np.clip(column, 0, kw - 1)], 0)
+    wide = wide.transpose(0, 1, 2, 4, 3, 5).reshape(kh, pairs, 2 * c, 2 * o)
+    y = _conv2d(x.reshape(b, x.shape[1], -1, 2 * c), wide, (0, 0))
+    return y.reshape(b, y.shape[1], -1, o)[:, :, :width]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -135,7 +169,7 @@ def _kernel_gradient(
     padded = jnp.pad(x, ((0, 0), (margins[0],) * 2, (margins[1],) * 2, (0, 0)))
     taps = [padded[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
     positions = dy.reshape(-1, o)
-    if kh * kw * c <= _ONE_PRODUCT_BELOW:
+    if kh * kw * c <= _ONE_PRODUCT_UP_TO:
         taps = [jnp.concatenate(taps, -1)]
     products = [tap.reshape(-1, tap.shape[-1]).T @ positions for tap in taps]
     return jnp.stack(products).reshape(kh, kw, c, o)

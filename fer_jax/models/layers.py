@@ -40,6 +40,11 @@ def uniform_by_fan_in(fan_in: int) -> Initializer:
     return init
 
 
+def per_channel(values: jax.Array, x: jax.Array) -> jax.Array:
+    """Values [C] with the rank and the type of x [..., C], to be combined with it."""
+    return values.astype(x.dtype).reshape(*(1,) * (x.ndim - 1), -1)
+
+
 def mish(x: jax.Array) -> jax.Array:
     """Mish, x tanh(softplus(x)) (Misra 2019), one of haddad2020, Table 1."""
     return x * jnp.tanh(jax.nn.softplus(x))
@@ -107,7 +112,8 @@ class Conv(nn.Module):
             raise ValueError('a convolution over three axes has padding SAME')
         if self.bias_init is None:
             return y
-        return y + self.param('bias', self.bias_init, (self.features,), jnp.float32).astype(x.dtype)
+        bias = self.param('bias', self.bias_init, (self.features,), jnp.float32)
+        return y + per_channel(bias, y)
 
 
 class BatchNorm(nn.Module):
@@ -147,7 +153,7 @@ class BatchNorm(nn.Module):
         else:
             mean, var = running_mean.value, running_var.value
         factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        return x * factor.astype(x.dtype) + (bias - mean * factor).astype(x.dtype)
+        return x * per_channel(factor, x) + per_channel(bias - mean * factor, x)
 
 
 def _moments(
@@ -164,7 +170,7 @@ def _moments(
         count = jnp.maximum(mask.sum(), 1) * float(row)
     mean = jnp.sum(x * weight, axes) / count
     # The deviations' squares, not the squares' mean minus the mean's square, which cancels.
-    var = jnp.sum(jnp.square(x - mean) * weight, axes) / count
+    var = jnp.sum(jnp.square(x - per_channel(mean, x)) * weight, axes) / count
     return mean, var, count
 
 

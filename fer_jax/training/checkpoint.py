@@ -13,8 +13,8 @@ class MemberCheckpoints:
     """One member's folder below a run's `checkpoints/`.
 
     A save is whole or absent: orbax writes beside and renames. Positions are steps of the whole run
-    (epoch times steps an epoch, plus the step in the epoch). The last two positions are kept, so that the
-    members of a wave killed in the middle of saving have one in common.
+    (epoch times steps an epoch, plus the step in the epoch). The last two positions are kept, so
+    that the members of a wave killed in the middle of saving have one in common.
     """
 
     def __init__(self, folder: pathlib.Path):
@@ -30,25 +30,33 @@ class MemberCheckpoints:
         """Saves in the background; `record` is JSON (history, position in the epoch)."""
         self._latest.save(
             position,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)),
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)
+            ),
             force=True,
         )
 
     def restore_latest(self, position: int, like: TrainState) -> tuple[TrainState, dict]:
-        """The state (on the host, shapes and types as in `like`) and the record saved at a position."""
+        """The state (on the host, in the form of `like`) and the record saved at a position."""
         restored = self._latest.restore(
             position,
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(like), record=ocp.args.JsonRestore()),
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(like), record=ocp.args.JsonRestore()
+            ),
         )
         return restored.state, restored.record
 
     def record(self, position: int) -> dict:
         """The record alone."""
-        return self._latest.restore(position, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record
+        return self._latest.restore(
+            position, args=ocp.args.Composite(record=ocp.args.JsonRestore())
+        ).record
 
     def save_best(self, epoch: int, params: dict, batch_stats: dict) -> None:
         """Saves what predicts: parameters (Lookahead's slow ones) and batch statistics."""
-        if epoch in self._best.all_steps():  # a resumed run comes by here again, with the same values
+        if (
+            epoch in self._best.all_steps()
+        ):  # a resumed run comes by here again, with the same values
             self._best.delete(epoch)
         network = {'params': params, 'batch_stats': batch_stats}
         self._best.save(epoch, args=ocp.args.StandardSave(network), force=True)

@@ -1,8 +1,8 @@
 """From frames as they lie in memory to what a network sees, on the device.
 
 Order, on grey levels 0 to 255: equalisation, geometry, contrast; then [0, 1] and normalisation.
-Equalisation sees whole unwarped frames and depends on nothing fitted, so it runs once over the resident
-dataset instead of in every step; the rest is part of the compiled step.
+Equalisation sees whole unwarped frames and depends on nothing fitted, so it runs once over the
+resident dataset instead of in every step; the rest is part of the compiled step.
 """
 
 import jax
@@ -57,8 +57,8 @@ def model_inputs(
       frames: uint8 [clip, frame, height, width, channel], equalised.
       view: affine [clip, 2, 3] and contrast [clip], or None for the frames as they are.
       mean, std: float32 [height, width, channel] in [0, 1] units, used by 'mean_std'.
-      normalize: 'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std' subtracts
-        the training clips' mean image and divides by their deviation image.
+      normalize: 'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std'
+        subtracts the training clips' mean image and divides by their deviation image.
       channels: 1, or 3 to repeat grey (haddad2020, sec. 4.1).
 
     Returns:
@@ -73,7 +73,11 @@ def model_inputs(
     elif normalize == 'mean_std':
         frames = photometry.standardise(frames, mean, std)
     elif normalize != 'unit':
-        raise UserError(f"unknown inputs.normalize '{normalize}': one of {', '.join(NORMALIZATIONS)}")
+        raise UserError(
+            f"unknown inputs.normalize '{normalize}': one of {', '.join(NORMALIZATIONS)}"
+        )
     if channels not in (frames.shape[-1], 3 * frames.shape[-1]):
-        raise UserError(f'inputs.channels is {channels}, the clips have {frames.shape[-1]}: give 1 or 3')
+        raise UserError(
+            f'inputs.channels is {channels}, the clips have {frames.shape[-1]}: give 1 or 3'
+        )
     return jnp.repeat(frames, channels // frames.shape[-1], axis=-1)

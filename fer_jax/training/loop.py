@@ -1,4 +1,4 @@
-"""The training loop: waves of members, epochs, steps; evaluation, early stop, checkpoints, resumption."""
+"""The training loop: waves of members, epochs, steps; evaluation, early stop, resumption."""
 
 import contextlib
 import dataclasses
@@ -27,7 +27,8 @@ class Schedule:
 
     Attributes:
       epochs: at most.
-      patience: a member ends when its validation clips have chosen no later epoch for so many; 0 never.
+      patience: a member ends when its validation clips have chosen no later epoch for so many; 0
+        never.
       checkpoint_every: epochs between checkpoints.
       evaluate_batch: clips in an evaluation step.
       wave, chunk: see mesh.make_layout.
@@ -62,7 +63,8 @@ def train(
     Args:
       clips: equalised; resident on the devices.
       folder: one subfolder a member is made in it.
-      on_epoch: called with a member's record after each epoch, and once where it was taken up again.
+      on_epoch: called with a member's record after each epoch, and once where it was taken up
+        again.
 
     Returns:
       The members' records, in their order.
@@ -75,11 +77,18 @@ def train(
     resident = Resident(clips.frames, clips.length.astype(np.int32), clips.label.astype(np.int32))
     population = pop.Population(system, resident, layout)
     records = [
-        MemberRecord(m, clips.label, len(clips.classes), schedule.epochs, folder / f'{m.index:03}') for m in members
+        MemberRecord(m, clips.label, len(clips.classes), schedule.epochs, folder / f'{m.index:03}')
+        for m in members
     ]
     steps = {m.index: recipe.steps(m, clips) for m in members}
     total = sum(steps.values()) * schedule.epochs
-    with TrainingProgress(total) as progress, _stop_signal() as stop:
+    with contextlib.ExitStack() as stack:
+        for record in records:
+            stack.callback(record.checkpoints.close)  # waits for what is being written
+        progress, stop = (
+            stack.enter_context(TrainingProgress(total)),
+            stack.enter_context(_stop_signal()),
+        )
         waiting = []
         for record in records:
             if record.finished():
@@ -88,11 +97,11 @@ def train(
             else:
                 waiting.append(record)
         for start in range(0, len(waiting), layout.wave):
-            wave = _Wave(population, waiting[start : start + layout.wave], clips, recipe, schedule, steps)
+            wave = _Wave(
+                population, waiting[start : start + layout.wave], clips, recipe, schedule, steps
+            )
             wave.run(progress, stop, on_epoch)
         progress.describe('trained')
-    for record in records:
-        record.checkpoints.close()
     return records
 
 
@@ -141,7 +150,9 @@ class _Wave:
         chunk = self.population.layout.chunk
         clips_of = batches.mask.sum(axis=(0, 2))
         while step < self.longest:
-            part = jax.tree.map(lambda x, a=step: _fill(x[:, a : a + chunk], min(chunk, self.longest)), batches)
+            part = jax.tree.map(
+                lambda x, a=step: _fill(x[:, a : a + chunk], min(chunk, self.longest)), batches
+            )
             before = sums
             state, sums = self.population.train(state, sums, self.traits, part)
             jax.block_until_ready(before)  # one chunk runs while the next is made ready
@@ -158,12 +169,14 @@ class _Wave:
         return state, sums
 
     def _judge(self, state, sums, epoch):
-        """Evaluates after an epoch and adds it to the active members' records, which are returned."""
+        """Evaluates after an epoch and adds it to the active members' records; returns those."""
         evaluated = [member.evaluated for member in self.members]
         clip = np.zeros((len(evaluated), max(map(len, evaluated))), np.int32)
         for row, own in zip(clip, evaluated, strict=True):
             row[: len(own)] = own
-        probabilities = self.population.evaluate(state, self.traits, clip, self.schedule.evaluate_batch)
+        probabilities = self.population.evaluate(
+            state, self.traits, clip, self.schedule.evaluate_batch
+        )
         sums, rates = jax.device_get((sums, self.population.learning_rate(state, self.traits)))
         judged_now = []
         for i, record in enumerate(self.records):
@@ -180,7 +193,9 @@ class _Wave:
             validated = 'validation_accuracy' in row
             best = record.best_epoch()
             if best == epoch and (validated or epoch == self.schedule.epochs):
-                record.checkpoints.save_best(epoch, *pop.take((judged(state.params), state.batch_stats), i))
+                record.checkpoints.save_best(
+                    epoch, *pop.take((judged(state.params), state.batch_stats), i)
+                )
             patience = self.schedule.patience
             record.stopped = bool(patience) and validated and epoch - best >= patience
         return judged_now
@@ -201,7 +216,7 @@ class _Wave:
         return f'{who} epoch {epoch}/{self.schedule.epochs}'
 
     def _save(self, state, sums, epoch, step, finished):
-        """Saves every member of the wave at one position; the previous round is on the disk by then."""
+        """Saves every member of the wave at one position, once the previous round is on the disk."""
         sums = jax.device_get(sums)
         for record in self.records:
             record.checkpoints.wait()
@@ -212,7 +227,7 @@ class _Wave:
             record.checkpoints.save_latest(epoch * EPOCH + step, pop.take(state, i), saved)
 
     def _restore(self, on_epoch):
-        """State, sums, epoch and step of the newest position that all members have; fresh without one."""
+        """State, sums, epoch and step of the newest position that all members have, or fresh ones."""
         state = self.population.init(self.traits)
         common = set.intersection(*(set(record.checkpoints.positions()) for record in self.records))
         if not common:
@@ -241,12 +256,14 @@ class _Stop:
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[_Stop]:
-    """Turns SIGTERM and Ctrl-C into a flag that the loop reads between dispatches; a second one kills."""
+    """Turns SIGTERM and Ctrl-C into a flag read between dispatches; a second one kills."""
     stop = _Stop()
 
     def ask(number, frame):
         stop.asked = True
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(
+            number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        )
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -259,4 +276,8 @@ def _stop_signal() -> Iterator[_Stop]:
 def _fill(array: np.ndarray, steps: int) -> np.ndarray:
     """Fills the step axis (1) with empty steps, so that every dispatch has one shape."""
     missing = steps - array.shape[1]
-    return np.pad(array, [(0, missing if i == 1 else 0) for i in range(array.ndim)]) if missing else array
+    return (
+        np.pad(array, [(0, missing if i == 1 else 0) for i in range(array.ndim)])
+        if missing
+        else array
+    )

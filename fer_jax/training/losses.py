@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import optax
 
 
-def cross_entropy(logits: jax.Array, label: jax.Array, mask: jax.Array, class_weight: jax.Array) -> jax.Array:
-    """Weighted mean of the softmax cross-entropy, as torch.nn.CrossEntropyLoss(weight=...) takes it.
+def cross_entropy(
+    logits: jax.Array, label: jax.Array, mask: jax.Array, class_weight: jax.Array
+) -> jax.Array:
+    """Weighted mean of the softmax cross-entropy, as torch.nn.CrossEntropyLoss(weight=) has it.
 
     Args:
       logits: float32 [clip, class].

@@ -14,7 +14,11 @@ from fer_jax.data.protocols import Fold, Protocol
 from fer_jax.errors import UserError
 from fer_jax.training.state import Batch, Traits
 
-AUGMENTATIONS = {'none': views.identity, 'class_counts': views.by_class_counts, 'random': views.random}
+AUGMENTATIONS = {
+    'none': views.identity,
+    'class_counts': views.by_class_counts,
+    'random': views.random,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Recipe:
 
     def __post_init__(self):
         if self.kind not in AUGMENTATIONS:
-            raise UserError(f"unknown augment.kind '{self.kind}': one of {', '.join(AUGMENTATIONS)}")
+            raise UserError(
+                f"unknown augment.kind '{self.kind}': one of {', '.join(AUGMENTATIONS)}"
+            )
         if self.batch_size < 1:
             raise UserError(f'train.batch_size is {self.batch_size}: give at least 1')
 
@@ -83,7 +89,9 @@ class Recipe:
         """Steps in an epoch of this member."""
         return -(-len(self.views(member, clips, 1)) // self.batch_size)
 
-    def batches(self, members: Sequence[Member], clips: ClipSet, epoch: int, active: Sequence[bool]) -> Batch:
+    def batches(
+        self, members: Sequence[Member], clips: ClipSet, epoch: int, active: Sequence[bool]
+    ) -> Batch:
         """An epoch of all members, each in an order of its own: [member, step, row, ...].
 
         Members with fewer steps than the longest end in steps without a row; so do inactive ones.
@@ -99,8 +107,9 @@ class Recipe:
             affine[row, : len(order)] = table.affine[order]
             contrast[row, : len(order)] = table.contrast[order]
             mask[row, : len(order)] = active[row]
-        by_step = lambda x: x.reshape(len(members), steps, self.batch_size, *x.shape[2:])  # noqa: E731
-        return Batch(by_step(clip), by_step(affine), by_step(contrast), by_step(mask))
+        batches = Batch(clip, affine, contrast, mask)
+        shape = (len(members), steps, self.batch_size)
+        return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[2:]), batches)
 
 
 def make_members(
@@ -128,12 +137,18 @@ def make_members(
     """
     count = len(protocol.folds)
     if not -1 <= fold < count:
-        raise UserError(f'protocol.fold is {fold}: {protocol.name} has folds 0 to {count - 1} (-1 for all)')
+        raise UserError(
+            f'protocol.fold is {fold}: {protocol.name} has folds 0 to {count - 1} (-1 for all)'
+        )
     numbers = range(count) if fold == -1 else [fold]
     statistics = {}
     for number in numbers:
         train = protocol.folds[number].train
-        weight, mean, std = np.ones(len(clips.classes), np.float32), np.zeros((1, 1, 1)), np.ones((1, 1, 1))
+        weight, mean, std = (
+            np.ones(len(clips.classes), np.float32),
+            np.zeros((1, 1, 1)),
+            np.ones((1, 1, 1)),
+        )
         if class_weights:
             fit = fitted.class_weights(clips.label, train, len(clips.classes))
             leaks.check_fitted(fit, protocol.folds[number])
@@ -145,7 +160,15 @@ def make_members(
         statistics[number] = [np.asarray(x, np.float32) for x in (weight, mean, std)]
     pairs = [(number, seed) for number in numbers for seed in seeds]
     return [
-        Member(index, number, protocol.folds[number], seed, learning_rate, dropout_rate, *statistics[number])
+        Member(
+            index,
+            number,
+            protocol.folds[number],
+            seed,
+            learning_rate,
+            dropout_rate,
+            *statistics[number],
+        )
         for index, (number, seed) in enumerate(pairs)
     ]
 

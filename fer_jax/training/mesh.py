@@ -1,8 +1,8 @@
 """How a population is laid out: the one place that looks at the platform.
 
-On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution gradient
-inside a loop both fall to XLA's slow paths there. On accelerators all members at once and a chunk of
-steps a dispatch. Several devices take members first, then the rows of a batch.
+On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution
+gradient inside a loop both fall to XLA's slow paths there. On accelerators all members at once and
+a chunk of steps a dispatch. Several devices take members first, then the rows of a batch.
 """
 
 import dataclasses
@@ -36,7 +36,9 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
 
-def make_layout(members: int, devices: Sequence[jax.Device] | None = None, *, wave: int, chunk: int) -> Layout:
+def make_layout(
+    members: int, devices: Sequence[jax.Device] | None = None, *, wave: int, chunk: int
+) -> Layout:
     """The layout of `members` members.
 
     Args:
@@ -54,6 +56,9 @@ def make_layout(members: int, devices: Sequence[jax.Device] | None = None, *, wa
     wave = min(wave, members)
     across = math.gcd(wave, len(devices))
     mesh = jax.make_mesh(
-        (across, len(devices) // across), ('member', 'data'), (AxisType.Auto, AxisType.Auto), devices=devices
+        (across, len(devices) // across),
+        ('member', 'data'),
+        (AxisType.Auto, AxisType.Auto),
+        devices=devices,
     )
     return Layout(mesh, wave, chunk or (1 if on_cpu else ACCELERATOR_CHUNK))

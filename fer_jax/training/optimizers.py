@@ -1,6 +1,7 @@
 """Optimizers by name, with a learning rate that may differ between members.
 
-The rate is a traced scalar, so the transformation is built inside the step; only its state is carried.
+The rate is a traced scalar, so the transformation is built inside the step; only its state is
+carried.
 """
 
 import jax
@@ -14,11 +15,13 @@ SCHEDULES = ('constant', 'cosine')
 
 
 def make_schedule(learning_rate: jax.Array, total_steps: jax.Array, name: str) -> optax.Schedule:
-    """Steps taken -> learning rate: 'constant', or 'cosine' from `learning_rate` to 0 over `total_steps`."""
+    """Steps taken -> rate: 'constant', or 'cosine' from `learning_rate` to 0 over `total_steps`."""
     if name == 'constant':
         return lambda count: learning_rate
     if name == 'cosine':
-        return lambda count: learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(count / total_steps, 1.0)))
+        return lambda count: (
+            learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(count / total_steps, 1.0)))
+        )
     raise UserError(f"unknown optimizer.schedule '{name}': one of {', '.join(SCHEDULES)}")
 
 
@@ -41,8 +44,8 @@ def make_optimizer(
       schedule: see `make_schedule`.
       momentum: of 'momentum'.
       epsilon: of 'adam'.
-      lookahead: k = 5, alpha = 0.5 around the optimizer (haddad2020, sec. 3.3); its parameters are then
-        optax.LookaheadParams, of which `trained` is stepped and `judged` is evaluated.
+      lookahead: k = 5, alpha = 0.5 around the optimizer (haddad2020, sec. 3.3); its parameters are
+        then optax.LookaheadParams, of which `trained` is stepped and `judged` is evaluated.
     """
     rate = make_schedule(learning_rate, total_steps, schedule)
     if name == 'sgd':

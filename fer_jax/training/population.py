@@ -1,4 +1,4 @@
-"""A wave of members trained side by side: one member's step, mapped over members, laid over the mesh."""
+"""Members trained side by side: one member's step, mapped over members, laid over the mesh."""
 
 from collections.abc import Callable
 
@@ -15,15 +15,19 @@ from fer_jax.training.step import System
 class Population:
     """The compiled functions of one system on one layout.
 
-    States, sums and traits carry a leading axis [member]; batches [member, step, row, ...]. The dataset is
-    the same for all members and lies on every device.
+    States, sums and traits carry a leading axis [member]; batches [member, step, row, ...]. The
+    dataset is the same for all members and lies on every device.
     """
 
     def __init__(self, system: System, resident: Resident, layout: Layout):
         self.layout = layout
         self.resident = jax.device_put(resident, layout.sharding())
-        self._init = jax.jit(_over_members(system.init, layout, shared=1))
-        self._train = jax.jit(_over_members(_chunk(system), layout, shared=1), donate_argnums=0)
+        # Shardings are stated, so that what a step returns is what the next one was compiled for.
+        own = layout.sharding('member')
+        self._init = jax.jit(_over_members(system.init, layout, shared=1), out_shardings=own)
+        self._train = jax.jit(
+            _over_members(_chunk(system), layout, shared=1), donate_argnums=0, out_shardings=own
+        )
         self._rate = jax.jit(jax.vmap(system.learning_rate))
         self._evaluate = jax.jit(_over_members(_evaluate(system), layout, shared=1))
 
@@ -38,20 +42,27 @@ class Population:
     def train(
         self, state: TrainState, sums: Sums, traits: Traits, batches: Batch
     ) -> tuple[TrainState, Sums]:
-        """Steps through [member, step, row, ...] batches. `state` is given up: its memory is reused."""
+        """Steps through [member, step, row, ...] batches; `state` is given up, its memory reused."""
         rows = self.layout.mesh.shape['data']
         batches = jax.tree.map(lambda x: _pad(np.asarray(x), 2, rows), batches)
         batches = jax.device_put(batches, self.layout.sharding('member', None, 'data'))
         return self._train(state, sums, traits, batches, self.resident)
 
-    def evaluate(self, state: TrainState, traits: Traits, clip: np.ndarray, batch_size: int) -> np.ndarray:
+    def evaluate(
+        self, state: TrainState, traits: Traits, clip: np.ndarray, batch_size: int
+    ) -> np.ndarray:
         """Class probabilities of int [member, clip]: float32 [member, clip, class]."""
         rows = self.layout.mesh.shape['data']
         batch_size = -(-min(batch_size, clip.shape[1]) // rows) * rows
         padded = _pad(np.asarray(clip, np.int32), 1, batch_size)
         sharding = self.layout.sharding('member', 'data')
         parts = [
-            self._evaluate(state, traits, jax.device_put(padded[:, i : i + batch_size], sharding), self.resident)
+            self._evaluate(
+                state,
+                traits,
+                jax.device_put(padded[:, i : i + batch_size], sharding),
+                self.resident,
+            )
             for i in range(0, padded.shape[1], batch_size)
         ]
         return np.concatenate([np.asarray(part) for part in parts], axis=1)[:, : clip.shape[1]]
@@ -80,8 +91,13 @@ def _chunk(system: System) -> Callable:
 
     def run(state, sums, traits, batches, resident):
         if batches.clip.shape[0] == 1:  # no loop: see mesh.py
-            return system.train_step(state, sums, traits, resident, jax.tree.map(lambda x: x[0], batches))
-        step = lambda carry, batch: (system.train_step(*carry, traits, resident, batch), None)  # noqa: E731
+            return system.train_step(
+                state, sums, traits, resident, jax.tree.map(lambda x: x[0], batches)
+            )
+
+        def step(carry, batch):
+            return system.train_step(*carry, traits, resident, batch), None
+
         return jax.lax.scan(step, (state, sums), batches)[0]
 
     return run
@@ -95,8 +111,8 @@ def _evaluate(system: System) -> Callable:
 def _over_members(function: Callable, layout: Layout, shared: int) -> Callable:
     """Maps `function` over the leading axis of all but its last `shared` arguments.
 
-    A device with one member calls it without a map (a mapped convolution is slower); several devices split
-    the members by shard_map, so that nothing is ever communicated along 'member'.
+    A device with one member calls it without a map (a mapped convolution is slower); several
+    devices split the members by shard_map, so that nothing is ever communicated along 'member'.
     """
 
     def local(*args):
@@ -112,8 +128,8 @@ def _over_members(function: Callable, layout: Layout, shared: int) -> Callable:
     def split(*args):
         specs = (PartitionSpec('member'),) * (len(args) - shared) + (PartitionSpec(),) * shared
         return jax.shard_map(
-            local, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec('member'), axis_names={'member'},
-            check_vma=False,
+            local, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec('member'),
+            axis_names={'member'}, check_vma=False,
         )(*args)  # fmt: skip
 
     return split

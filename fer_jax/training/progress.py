@@ -4,13 +4,20 @@ import sys
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 LINE_EVERY_S = 15.0
 
 
 class TrainingProgress:
-    """A live bar on a terminal; elsewhere (a log file) a line every 15 seconds and one a finished member.
+    """A live bar on a terminal; elsewhere (a log file) a line every 15 seconds.
 
     Used as a context manager; `total` counts member-steps over the whole run.
     """
@@ -18,9 +25,10 @@ class TrainingProgress:
     def __init__(self, total: int, done: int = 0):
         self._console = Console(file=sys.stdout, highlight=False)
         self._bar = Progress(
-            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('steps'),
-            TextColumn('{task.fields[rate]}'), TimeElapsedColumn(), TextColumn('left'), TimeRemainingColumn(),
-            console=self._console, disable=not self._console.is_terminal,
+            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+            TextColumn('steps'), TextColumn('{task.fields[rate]}'), TimeElapsedColumn(),
+            TextColumn('left'), TimeRemainingColumn(), console=self._console, disable=not
+            self._console.is_terminal,
         )  # fmt: skip
         self._task = self._bar.add_task('starting', total=total, completed=done, rate='')
         self._total, self._done, self._begun_with = total, done, done
@@ -51,7 +59,8 @@ class TrainingProgress:
             self._last_line = now
             left = elapsed / max(self._done - self._begun_with, 1) * (self._total - self._done)
             self._console.print(
-                f'{self._description}: {self._done:,} of {self._total:,} steps, {rate}, {_clock(left)} left'
+                f'{self._description}: {self._done:,} of {self._total:,} steps, {rate}, '
+                f'{_clock(left)} left'
             )
 
     def skip(self, steps: int) -> None:

@@ -16,17 +16,20 @@ COLUMNS = (
 
 
 class MemberRecord:
-    """One member's history and its probabilities of every epoch, in its folder below `checkpoints/`.
+    """One member's history and its probabilities of every epoch, in its folder of `checkpoints/`.
 
-    Probabilities lie in a file of fixed size that is written in place: an epoch that is trained again after
-    a resumption writes the same values. The history travels in the checkpoint, so it always fits the state.
+    Probabilities lie in a file of fixed size that is written in place: an epoch that is trained
+    again after a resumption writes the same values. The history travels in the checkpoint, so it
+    always fits the state.
 
     Attributes:
       history: one dict of COLUMNS for each finished epoch.
       stopped: the early stop has ended this member.
     """
 
-    def __init__(self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: pathlib.Path):
+    def __init__(
+        self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: pathlib.Path
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         self.member = member
         self.checkpoints = MemberCheckpoints(folder)
@@ -37,16 +40,23 @@ class MemberRecord:
         if path.exists():
             self._probabilities = np.lib.format.open_memmap(path, mode='r+')
             if self._probabilities.shape != shape:
-                raise UserError(f'{path} has shape {self._probabilities.shape}, not {shape}: delete the run')
+                raise UserError(
+                    f'{path} has shape {self._probabilities.shape}, not {shape}: delete the run'
+                )
         else:
-            self._probabilities = np.lib.format.open_memmap(path, mode='w+', dtype=np.float16, shape=shape)
+            self._probabilities = np.lib.format.open_memmap(
+                path, mode='w+', dtype=np.float16, shape=shape
+            )
             self._probabilities[:] = np.nan
 
-    def add_epoch(self, learning_rate: float, loss: float, accuracy: float, probabilities: np.ndarray) -> dict:
+    def add_epoch(
+        self, learning_rate: float, loss: float, accuracy: float, probabilities: np.ndarray
+    ) -> dict:
         """Adds a finished epoch.
 
         Args:
-          loss, accuracy: of the training clips as the network saw them, augmentation and dropout included.
+          loss, accuracy: of the training clips as the network saw them, augmentation and dropout
+            included.
           probabilities: float32 [clip, class] of the evaluated clips.
 
         Returns:
@@ -55,8 +65,8 @@ class MemberRecord:
         epoch = len(self.history) + 1
         if not np.isfinite(loss):
             raise UserError(
-                f'fold {self.member.fold_number} seed {self.member.seed} diverged in epoch {epoch} (training loss '
-                f'{loss}): lower --config.optimizer.learning_rate'
+                f'fold {self.member.fold_number} seed {self.member.seed} diverged in epoch '
+                f'{epoch} (training loss {loss}): lower --config.optimizer.learning_rate'
             )
         self._probabilities[epoch - 1] = probabilities
         row = dict(zip(COLUMNS, (epoch, learning_rate, loss, accuracy), strict=False))
@@ -76,7 +86,8 @@ class MemberRecord:
         if 'validation_accuracy' not in self.history[-1]:
             return len(self.history)
         accuracy, loss = (
-            np.array([row[f'validation_{name}'] for row in self.history]) for name in ('accuracy', 'loss')
+            np.array([row[f'validation_{name}'] for row in self.history])
+            for name in ('accuracy', 'loss')
         )
         return 1 + rules.best_epoch(accuracy, loss)
 
@@ -89,8 +100,13 @@ class MemberRecord:
         self._probabilities.flush()
 
     def as_json(self, sums: list[float], finished: bool) -> dict:
-        """What a checkpoint keeps besides the state: history, and the sums of an epoch cut short."""
-        return {'history': self.history, 'stopped': self.stopped, 'sums': sums, 'finished': finished}
+        """What a checkpoint keeps besides the state: history, sums of an epoch cut short."""
+        return {
+            'history': self.history,
+            'stopped': self.stopped,
+            'sums': sums,
+            'finished': finished,
+        }
 
     def restore(self, saved: dict) -> None:
         """Takes over a checkpoint's history."""

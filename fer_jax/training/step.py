@@ -1,6 +1,7 @@
 """One member's initialisation, train step and evaluation step; populations map them, nothing else.
 
-A system is the static part (model, loss, optimizer, inputs); what differs between members is traced.
+A system is the static part (model, loss, optimizer, inputs); what differs between members is
+traced.
 """
 
 import dataclasses
@@ -39,7 +40,9 @@ class System:
         clip = jnp.zeros((1,), jnp.int32)
         frames = self._frames(resident, clip, None, traits)
         length = resident.length[clip]
-        variables = self.model.init(traits.key, frames, mask=None, length=length, train=False, dropout_rate=None)
+        variables = self.model.init(
+            traits.key, frames, mask=None, length=length, train=False, dropout_rate=None
+        )
         params = wrap(variables['params'], self.optimizer.get('lookahead', False))
         return TrainState(
             step=jnp.zeros((), jnp.int32),
@@ -73,7 +76,9 @@ class System:
 
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (logits, batch_stats)), gradients = gradient(trained(state.params))
-        updates, opt_state = self._transformation(traits).update(gradients, state.opt_state, state.params)
+        updates, opt_state = self._transformation(traits).update(
+            gradients, state.opt_state, state.params
+        )
         new = TrainState(
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),

@@ -11,8 +11,19 @@ HADDAD = {
     'anger': (1, 2, 1), 'contempt': (1, 7, 4), 'disgust': (1, 1, 1), 'fear': (1, 4, 4),
     'happiness': (1, 1, 1), 'sadness': (1, 4, 3), 'surprise': (1, 1, 0),
 }  # fmt: skip
-COUNTS = {name: dict(zip(('flip', 'rotation', 'contrast'), row, strict=True)) for name, row in HADDAD.items()}
-CKPLUS = {'anger': 45, 'contempt': 18, 'disgust': 59, 'fear': 25, 'happiness': 69, 'sadness': 28, 'surprise': 83}
+COUNTS = {
+    name: dict(zip(('flip', 'rotation', 'contrast'), row, strict=True))
+    for name, row in HADDAD.items()
+}
+CKPLUS = {
+    'anger': 45,
+    'contempt': 18,
+    'disgust': 59,
+    'fear': 25,
+    'happiness': 69,
+    'sadness': 28,
+    'surprise': 83,
+}
 
 
 def one(size, flip=False, degrees=0.0, shift=(0.0, 0.0), scale=1.0):
@@ -67,7 +78,14 @@ def test_published_counts_make_1722_views():
 def test_views_stay_within_the_clips_given():
     clip = np.array([3, 5, 8])
     table = views.random(
-        clip, (48, 48), np.random.default_rng(1), flip=0.5, rotation=10, shift=0.1, scale=0.1, contrast=0.2
+        clip,
+        (48, 48),
+        np.random.default_rng(1),
+        flip=0.5,
+        rotation=10,
+        shift=0.1,
+        scale=0.1,
+        contrast=0.2,
     )
     np.testing.assert_array_equal(table.clip, clip)
     centre = table.affine @ np.array([23.5, 23.5, 1])

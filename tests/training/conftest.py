@@ -1,4 +1,4 @@
-"""A small system (convolution, BatchNorm, dropout) on small random clips, enough for every mechanism."""
+"""A small system (convolution, BatchNorm, dropout) on small clips, enough for every mechanism."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ CLASSES = ('anger', 'fear', 'happiness')
 
 
 class Tiny(nn.Module):
-    """A network with all that makes equality hard: BatchNorm under a mask, dropout, a dense layer."""
+    """All that makes equality hard: BatchNorm under a mask, dropout, a dense layer."""
 
     num_classes: int
 
@@ -25,12 +25,16 @@ class Tiny(nn.Module):
     def __call__(self, frames, *, mask, length, train, dropout_rate):
         b, t = frames.shape[:2]
         # No bias: BatchNorm takes it out, and Adam would blow up the rounding of its zero gradient.
-        x = nn.Conv(4, (3, 3), use_bias=False, name='conv')(frames.reshape(b * t, *frames.shape[2:]))
+        x = nn.Conv(4, (3, 3), use_bias=False, name='conv')(
+            frames.reshape(b * t, *frames.shape[2:])
+        )
         rows = None if mask is None else jnp.repeat(mask, t)
         x = nn.relu(layers.BatchNorm(name='norm')(x, mask=rows, train=train))
         x = x.reshape(b, t, *x.shape[1:]).mean((1, 2, 3))
         x = nn.relu(nn.Dense(8, name='fc1')(x))
-        x = layers.Dropout(name='dropout')(x, rate=0.0 if dropout_rate is None else dropout_rate, train=train)
+        x = layers.Dropout(name='dropout')(
+            x, rate=0.0 if dropout_rate is None else dropout_rate, train=train
+        )
         return nn.Dense(self.num_classes, name='fc2')(x)
 
 
@@ -90,7 +94,7 @@ def tiny_members() -> list[Member]:
                 fold_number=i,
                 fold=fold,
                 seed=5,
-                learning_rate=0.01 * (i + 1),
+                learning_rate=0.001 * (i + 1),
                 dropout_rate=0.1 * i,
                 class_weight=np.ones(3, np.float32),
                 mean=np.zeros((1, 1, 1), np.float32),

@@ -1,5 +1,6 @@
 """The loop: resumption bit for bit, interruption, early stop, repetition."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -38,7 +39,10 @@ def final(folder, member):
     position = checkpoints.positions()[-1]
     state = checkpoints._latest.restore(position)['state']
     checkpoints.close()
-    flat = {jax.tree_util.keystr(path): np.asarray(x) for path, x in jax.tree_util.tree_leaves_with_path(state)}
+    flat = {
+        jax.tree_util.keystr(path): np.asarray(x)
+        for path, x in jax.tree_util.tree_leaves_with_path(state)
+    }
     assert len(flat) > 10
     return flat
 
@@ -89,7 +93,9 @@ def test_resumes_from_the_last_of_sparse_checkpoints(fit, tmp_path):
     with pytest.raises(Kill):
         fit(tmp_path / 'cut', checkpoint_every=2, on_epoch=kill_at(3))
     seen = []
-    resumed = fit(tmp_path / 'cut', checkpoint_every=2, on_epoch=lambda r: seen.append(len(r.history)))
+    resumed = fit(
+        tmp_path / 'cut', checkpoint_every=2, on_epoch=lambda r: seen.append(len(r.history))
+    )
     assert seen[:2] == [2, 3]
     assert_same_records(whole, resumed)
     assert_same_ends(tmp_path / 'whole', tmp_path / 'cut')
@@ -147,26 +153,29 @@ def test_early_stop_keeps_the_best_and_leaves_the_others_alone(fit, tmp_path):
         checkpoints.close()
 
 
-def test_the_best_is_the_network_that_gave_its_probabilities(fit, tmp_path, tiny_system, tiny_clips):
+def test_the_best_is_the_network_that_gave_its_probabilities(
+    fit, tmp_path, tiny_system, tiny_clips
+):
     record = fit(tmp_path)[0]
     checkpoints = MemberCheckpoints(tmp_path / '000')
     epoch, network = checkpoints.restore_best()
     checkpoints.close()
     frames = tiny_clips.frames[record.member.evaluated].astype(np.float32) / 255
-    logits = tiny_system.model.apply(network, frames, mask=None, length=None, train=False, dropout_rate=None)
+    logits = tiny_system.model.apply(
+        network, frames, mask=None, length=None, train=False, dropout_rate=None
+    )
     np.testing.assert_allclose(
         jax.nn.softmax(logits), record.probabilities()[epoch - 1].astype(np.float32), atol=1e-3
     )
 
 
 def test_it_learns(fit, tmp_path, tiny_members):
-    records = fit(tmp_path, members=tiny_members[2:3] and [tiny_members[0]], epochs=40)
-    assert records[0].history[-1]['train_loss'] < 0.7 * records[0].history[0]['train_loss']
+    quick = dataclasses.replace(tiny_members[0], learning_rate=0.03)
+    history = fit(tmp_path, members=[quick], epochs=20, checkpoint_every=20)[0].history
+    assert history[-1]['train_loss'] < 0.5 * history[0]['train_loss']
 
 
 def test_divergence_is_told(fit, tmp_path, tiny_members):
-    import dataclasses
-
     wild = dataclasses.replace(tiny_members[0], learning_rate=float('inf'))
     with pytest.raises(UserError, match='diverged in epoch .*learning_rate'):
         fit(tmp_path, members=[wild])

@@ -19,14 +19,18 @@ def test_weighted_cross_entropy_is_pytorchs(weight):
     leaf = torch.tensor(logits, requires_grad=True)
     expected = criterion(leaf[mask], torch.tensor(label)[mask])
     expected.backward()
-    function = lambda x: losses.cross_entropy(x, jnp.array(label), jnp.array(mask), jnp.array(weight))  # noqa: E731
+    function = lambda x: losses.cross_entropy(
+        x, jnp.array(label), jnp.array(mask), jnp.array(weight)
+    )
     value, gradient = jax.value_and_grad(function)(jnp.array(logits))
     np.testing.assert_allclose(value, expected.item(), rtol=1e-6)
     np.testing.assert_allclose(gradient, leaf.grad.numpy(), atol=1e-7)
 
 
 def test_nothing_to_learn_from_is_zero_not_nan():
-    value = losses.cross_entropy(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32), jnp.zeros(2, bool), jnp.ones(3))
+    value = losses.cross_entropy(
+        jnp.ones((2, 3)), jnp.zeros(2, jnp.int32), jnp.zeros(2, bool), jnp.ones(3)
+    )
     assert value == 0
 
 

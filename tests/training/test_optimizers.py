@@ -56,15 +56,20 @@ def test_lookahead_interpolates_every_fifth_step():
     params = ours(10, name='sgd', lookahead=True)
     np.testing.assert_allclose(optimizers.judged(params), slow, rtol=1e-5)
     np.testing.assert_allclose(optimizers.trained(params), slow, rtol=1e-5)
-    # Between two synchronisations the slow weights stand still, and they are the ones that are judged.
+    # Between two synchronisations the slow weights stand still, and they are the ones that are
+    # judged.
     between = ours(7, name='sgd', lookahead=True)
-    np.testing.assert_allclose(optimizers.judged(between), optimizers.judged(ours(5, name='sgd', lookahead=True)))
+    np.testing.assert_allclose(
+        optimizers.judged(between), optimizers.judged(ours(5, name='sgd', lookahead=True))
+    )
     assert not np.allclose(optimizers.judged(between), optimizers.trained(between))
 
 
 def test_cosine_falls_to_zero():
     schedule = optimizers.make_schedule(jnp.float32(0.1), jnp.float32(100), 'cosine')
-    np.testing.assert_allclose([schedule(s) for s in (0, 50, 100, 120)], [0.1, 0.05, 0, 0], atol=1e-8)
+    np.testing.assert_allclose(
+        [schedule(s) for s in (0, 50, 100, 120)], [0.1, 0.05, 0, 0], atol=1e-8
+    )
 
 
 @pytest.mark.parametrize('options', [{'name': 'lion'}, {'name': 'adam', 'schedule': 'stairs'}])

@@ -1,4 +1,4 @@
-"""Populations: what a member learns does not depend on who trains beside it or on how many devices."""
+"""What a member learns depends neither on who trains beside it nor on how many devices there are."""
 
 import chex
 import jax
@@ -42,7 +42,14 @@ def train(system, members, clips, recipe, *, chunk=1, **layout):
 
 
 def assert_close(one, other, rtol):
-    chex.assert_trees_all_close(one, other, rtol=rtol, atol=rtol / 10)
+    """Within `rtol` of each leaf's largest value: an element near 0 has no digits of its own."""
+    chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True
+    ):
+        np.testing.assert_allclose(
+            a, b, rtol=0, atol=rtol * np.abs(a).max(), err_msg=jax.tree_util.keystr(path)
+        )
 
 
 def assert_same(one, other):
@@ -54,7 +61,9 @@ def member_of(tree, index):
 
 
 @pytest.mark.parametrize('devices', [2, 8])
-def test_rows_over_devices_equal_one_device(tiny_system, tiny_members, tiny_clips, tiny_recipe, devices):
+def test_rows_over_devices_equal_one_device(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe, devices
+):
     args = (tiny_system, tiny_members[2:3], tiny_clips, tiny_recipe)
     (one, one_sums), *_ = train(*args)
     (many, many_sums), population, _ = train(*args, devices=devices)
@@ -63,11 +72,16 @@ def test_rows_over_devices_equal_one_device(tiny_system, tiny_members, tiny_clip
     assert_close(one_sums, many_sums, 1e-5)
 
 
-def test_a_member_alone_equals_itself_one_after_another(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+def test_a_member_alone_equals_itself_one_after_another(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe
+):
     """The execution of a CPU: the same compiled step, so exactly."""
     population, *_ = start(tiny_system, tiny_members, tiny_clips, tiny_recipe)
     assert population.layout.wave == 1
-    twice = [train(tiny_system, [member], tiny_clips, tiny_recipe)[0] for member in (tiny_members[1], tiny_members[1])]
+    twice = [
+        train(tiny_system, [member], tiny_clips, tiny_recipe)[0]
+        for member in (tiny_members[1], tiny_members[1])
+    ]
     assert_same(*twice)
 
 
@@ -98,45 +112,61 @@ def test_a_chunk_of_steps_equals_single_steps(tiny_system, tiny_members, tiny_cl
 
 def test_a_surplus_step_changes_nothing(tiny_system, tiny_members, tiny_clips, tiny_recipe):
     population, own, state, sums = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
-    batch = jax.tree.map(lambda x: x[:, :1], tiny_recipe.batches(tiny_members[:1], tiny_clips, 1, [True]))
+    batch = jax.tree.map(
+        lambda x: x[:, :1], tiny_recipe.batches(tiny_members[:1], tiny_clips, 1, [True])
+    )
     state, sums = population.train(state, sums, own, batch)
     before = jax.device_get((state, sums))
     empty = batch.replace(mask=np.zeros_like(batch.mask))
     assert_same(before, jax.device_get(population.train(state, sums, own, empty)))
 
 
-def test_rows_that_fill_a_batch_count_for_nothing(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+def test_rows_that_fill_a_batch_count_for_nothing(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe
+):
     """Parameters, running statistics and sums are those of the batch without its filling."""
     population, own, state, sums = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
-    batch = jax.tree.map(lambda x: x[:, :1, :6].copy(), tiny_recipe.batches(tiny_members[:1], tiny_clips, 1, [True]))
+    batch = jax.tree.map(
+        lambda x: x[:, :1, :6].copy(), tiny_recipe.batches(tiny_members[:1], tiny_clips, 1, [True])
+    )
     filled = jax.tree.map(lambda x: np.concatenate([x, x[:, :, ::-1]], axis=2), batch)
     filled.mask[:, :, 6:] = False
     short = jax.device_get(population.train(state, sums, own, batch))
     population, own, state, sums = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
-    assert_close(short, jax.device_get(population.train(state, sums, own, filled)), 1e-6)
+    assert_close(short, jax.device_get(population.train(state, sums, own, filled)), 1e-5)
 
 
 def test_no_communication_between_members(tiny_system, tiny_members, tiny_clips, tiny_recipe):
-    population, own, state, sums = start(tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=4, wave=4)
-    batch = jax.tree.map(lambda x: x[:, :1], tiny_recipe.batches(tiny_members, tiny_clips, 1, [True] * 4))
+    population, own, state, sums = start(
+        tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=4, wave=4
+    )
+    batch = jax.tree.map(
+        lambda x: x[:, :1], tiny_recipe.batches(tiny_members, tiny_clips, 1, [True] * 4)
+    )
     batch = jax.device_put(batch, population.layout.sharding('member', None, 'data'))
     text = population._train.lower(state, sums, own, batch, population.resident).compile().as_text()
     for operation in ('all-reduce', 'all-gather', 'all-to-all', 'collective-permute'):
         assert operation not in text
 
 
-def test_one_program_serves_every_step_and_member(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+def test_one_program_serves_every_step_and_member(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe
+):
     population, *_ = start(tiny_system, tiny_members, tiny_clips, tiny_recipe)
     for member in tiny_members[:2]:
         own = population.place(traits([member], [STEPS]))
         state, sums = population.init(own), population.zero_sums(1)
         for s in range(3):
-            part = jax.tree.map(lambda x, s=s: x[:, s : s + 1], steps(tiny_recipe, [member], tiny_clips, 3))
+            part = jax.tree.map(
+                lambda x, s=s: x[:, s : s + 1], steps(tiny_recipe, [member], tiny_clips, 3)
+            )
             state, sums = population.train(state, sums, own, part)
     assert population._train._cache_size() == 1
 
 
-def test_evaluation_batches_do_not_change_probabilities(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+def test_evaluation_batches_do_not_change_probabilities(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe
+):
     population, own, state, _ = start(tiny_system, tiny_members[:1], tiny_clips, tiny_recipe)
     clip = np.arange(40)[None]
     whole = population.evaluate(state, own, clip, 40)

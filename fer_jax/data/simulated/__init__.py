@@ -1,6 +1,4 @@
-"""Simulated faces: parametric people who show emotions, drawn and laid out like a dataset's
-release.
-"""
+"""Simulated people who show emotions, drawn and laid out like a dataset's release."""
 
 from fer_jax.data.simulated.release import STAMP, write_release
 

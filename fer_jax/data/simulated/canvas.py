@@ -1,4 +1,4 @@
-"""Drawing in face units on a NumPy image: soft polygons, lines and Gaussians and noise."""
+"""Drawing in face units on a NumPy image: soft polygons, lines, Gaussians and noise."""
 
 from dataclasses import dataclass
 
@@ -33,9 +33,7 @@ class Window:
         )
 
     def around(self, points: np.ndarray, margin: float) -> tuple[slice, slice]:
-        """The pixels around points [n, 2], `margin` face units on each side, as slices of rows and
-        columns.
-        """
+        """Slices of the rows and columns around points [n, 2], `margin` face units on each side."""
         p = self.pixels(points)
         pad = margin * self.scale + 2
         (left, top), (right, bottom) = p.min(0).tolist(), p.max(0).tolist()
@@ -52,8 +50,9 @@ def fixed(points: np.ndarray) -> np.ndarray:
 def polygon(
     window: Window, points: np.ndarray, where: tuple[slice, slice], blur: float = 0.0
 ) -> np.ndarray:
-    """Coverage 0..1 of a filled polygon over `where`, its edge softened by `blur` face units,
-    float32 [h, w].
+    """Coverage 0..1 of a filled polygon over `where`, float32 [h, w].
+
+    Its edge is softened by `blur` face units.
     """
     rows, columns = where
     mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
@@ -129,8 +128,9 @@ def gaussian(window: Window, bump) -> tuple[tuple[slice, slice], np.ndarray]:
 def noise(
     rng: np.random.Generator, height: int, width: int, cells: float, stretch: float = 1.0
 ) -> np.ndarray:
-    """Smooth noise of unit deviation [H, W] with about `cells` cells across; `stretch` elongates it
-    upright.
+    """Smooth noise [H, W] of about unit deviation with `cells` cells across.
+
+    `stretch` makes the cells that much taller than wide.
     """
     w = max(2, round(cells))
     h = max(2, round(cells * height / width / stretch))

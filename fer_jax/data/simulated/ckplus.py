@@ -30,12 +30,10 @@ def length(emotion: str, rng: np.random.Generator) -> int:
     )
 
 
-def tasks(
-    out: Path, subjects: int | None, seed: int, unlabelled: bool
-) -> list[tuple[Callable, tuple]]:
+def tasks(out: Path, plan: list[Sequence], seed: int) -> list[tuple[Callable, tuple]]:
     """The work in pieces, one a subject."""
     by_subject: dict[str, list[Sequence]] = {}
-    for sequence in roster.plan(subjects, seed, unlabelled):
+    for sequence in plan:
         by_subject.setdefault(sequence.subject, []).append(sequence)
     return [(write_subject, (out, group, seed)) for group in by_subject.values()]
 
@@ -63,9 +61,7 @@ def write_subject(out: Path, sequences: list[Sequence], seed: int) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """A subject's recording session: the person, the place in the image, lamp, camera and
-    background.
-    """
+    """A subject's recording session: actor, place in the image, lamp, camera, background."""
 
     actor: face.Actor
     place: tuple[float, float]

@@ -97,8 +97,10 @@ PACE = {
 
 @dataclass(frozen=True)
 class Motion:
-    """A sequence: intensities [T, 2, U] with the resting face, head angles [T, 3], shift [T, 2]
-    (face units), gaze [T, 2].
+    """One sequence, in frames.
+
+    actions [T, 2, U] intensities with the resting face; angles [T, 3] yaw, pitch, roll in radians;
+    shift [T, 2] of the head in face units; gaze [T, 2].
     """
 
     actions: np.ndarray
@@ -114,9 +116,7 @@ def ease(t: np.ndarray, onset: float, rise: float) -> np.ndarray:
 
 
 def perform(who: Identity, shown: Expression, frames: int, rng: np.random.Generator) -> Motion:
-    """The course of one showing over `frames` frames, from the resting face to the apex in the
-    last.
-    """
+    """The course of one showing: the resting face first, the apex in the last of `frames`."""
     t = np.linspace(0, 1, frames) if frames > 1 else np.ones(1)
     active = np.zeros((frames, 2, len(UNITS)), np.float32)
     delay, pace = rng.normal(0, 0.03), float(np.exp(rng.normal(0, 0.14)))
@@ -131,7 +131,7 @@ def perform(who: Identity, shown: Expression, frames: int, rng: np.random.Genera
     actions = combine(who.rest[None], active)
     actions[:, :, INDEX[45]] = np.maximum(actions[:, :, INDEX[45]], _blinks(frames, rng)[:, None])
     walk = _drift(frames, 7, rng)
-    lean = rng.normal(0, (0.055, 0.045, 0.040))
+    lean = rng.normal(0, (0.075, 0.055, 0.050))
     turn = rng.normal(0, (0.035, 0.035, 0.03)) * ease(t, 0.2, 0.7)[:, None]
     gaze = rng.normal(0, 0.12, 2) + 0.10 * walk[:, 5:7]
     return Motion(actions, lean + turn + 0.016 * walk[:, :3], 0.022 * walk[:, 3:5], gaze)
@@ -149,8 +149,9 @@ def _drift(frames: int, count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """How far the lids are shut by blinks, [T]; none in the last three frames, where the apex
-    stands.
+    """How far blinks shut the lids, [T] 0..1.
+
+    None in the last three frames, where the apex stands.
     """
     shut = np.zeros(frames)
     if frames > 6 and rng.random() < min(0.8, frames / 40):

@@ -67,8 +67,9 @@ ONE_SIDED = {'contempt': (12, 14)}
 
 @dataclass(frozen=True)
 class Expression:
-    """An emotion as one person shows it once: apex intensities float32 [2, U], without the resting
-    face.
+    """An emotion as one person shows it once.
+
+    apex: intensities float32 [2, U] without the resting face.
     """
 
     emotion: str
@@ -83,7 +84,7 @@ def sample(
     `style` draws what this person always does (which optional units, which side); `rng` what varies
     between showings.
     """
-    strength = float(np.clip(rng.normal(0.74, 0.20), 0.34, 1.12))
+    strength = float(np.clip(rng.normal(0.70, 0.21), 0.32, 1.12))
     apex = {}
     for unit, usual in CORE[emotion].items():
         apex[unit] = usual * float(np.clip(style.normal(1, 0.22), 0.35, 1.5))
@@ -107,8 +108,9 @@ def sample(
 
 
 def combine(rest: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Intensities [..., 2, U] of a resting face under active ones: they add, opposites relax, 1.2
-    is the most.
+    """Intensities [..., 2, U] of active units on a resting face.
+
+    They add up, to 1.2 at most; an active unit relaxes its antagonists.
     """
     total = rest * (1 - 0.25 * np.clip(active, 0, 1)) + active
     for pull, against in ((12, 15), (15, 12), (25, 24), (25, 23), (26, 24), (27, 24), (5, 7)):

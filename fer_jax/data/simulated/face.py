@@ -1,12 +1,12 @@
-"""A face as a pure function of who, action units, pose, light and camera: image and landmarks.
+"""A face as a pure function of who, action units, pose, light and camera.
 
     who = identity.sample(np.random.default_rng(0))
-    picture = face.render(who, units.intensities({6: .8, 12: 1., 25: .7}), Pose(), Light(),
-    channels=3) picture.image       # uint8 [490, 640, 3], RGB picture.landmarks   # float32 [68,
-    2], pixels, iBUG order
+    smile = units.intensities({6: 0.8, 12: 1.0, 25: 0.7})
+    picture = face.render(who, smile, Pose(yaw=0.1), Light(), channels=3)
+    picture.image       # uint8 [490, 640, 3], RGB
+    picture.landmarks   # float32 [68, 2], pixels, iBUG order
 
-What stays the same through a sequence (skin and hair textures, shoulders, background) is kept in an
-Actor.
+What stays the same through a sequence (skin, hair, noise) is drawn once and kept in an Actor.
 """
 
 from dataclasses import dataclass
@@ -48,9 +48,7 @@ class Actor:
 
 
 def prepare(who: Identity, scale: float, width: int, height: int, channels: int) -> Actor:
-    """Draws what stays: `who`'s skin and hair at `scale` pixels per face unit, for images of this
-    size.
-    """
+    """Draws what stays, for images of this size at `scale` pixels a face unit."""
     window = Window(_X0, _Y0, scale, round(_WIDTH * scale), round(_HEIGHT * scale))
     surface = skin.build(who, window, channels, np.random.default_rng([who.seed, 1]))
     locks = hair.build(who, window, channels, np.random.default_rng([who.seed, 2]))
@@ -102,8 +100,9 @@ def render(
 
 
 def _place(actor: Actor, pose: Pose) -> tuple[slice, slice, np.ndarray]:
-    """The part of the image that the head's window can reach, and the window's pixel that each of
-    its pixels shows.
+    """Where the head goes: rows and columns of the image that its window can reach, and the map.
+
+    The map [h, w, 2] holds the pixel of the window that each of these pixels shows.
     """
     w = actor.window
     x, y = np.meshgrid((w.x0, 0, w.x0 + w.width / w.scale), (w.y0, 0, w.y0 + w.height / w.scale))
@@ -115,9 +114,7 @@ def _place(actor: Actor, pose: Pose) -> tuple[slice, slice, np.ndarray]:
 
 
 def _grain(actor: Actor, seed: int) -> np.ndarray:
-    """Sensor noise of unit deviation [H, W]: a random window of the actor's noise, mirrored at
-    random.
-    """
+    """Sensor noise of unit deviation [H, W]: a random cut of the actor's, mirrored at random."""
     rng = np.random.default_rng([seed, 3])
     spare = np.array(actor.grain.shape) - (actor.height, actor.width)
     top, left = rng.integers(0, spare + 1)
@@ -129,8 +126,9 @@ def _grain(actor: Actor, seed: int) -> np.ndarray:
 def head(
     actor: Actor, actions: np.ndarray, pose: Pose, light: Light
 ) -> tuple[np.ndarray, geometry.Geometry]:
-    """The lit head, unposed, over the actor's window: [H, W, C + 1], radiance times coverage and
-    coverage; its lines.
+    """The lit head before it is posed, and its lines.
+
+    Over the actor's window, [H, W, C + 1]: radiance times coverage, then coverage.
     """
     who, window = actor.who, actor.window
     shape = geometry.build(who, actions)

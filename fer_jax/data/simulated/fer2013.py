@@ -80,9 +80,9 @@ def plan(subjects: int | None, seed: int) -> list[tuple[str, list[int]]]:
     return groups
 
 
-def tasks(subjects: int | None, seed: int) -> list[tuple[Callable, tuple]]:
+def tasks(plan: list[tuple[str, list[int]]], seed: int) -> list[tuple[Callable, tuple]]:
     """The work in pieces of eight people."""
-    groups = list(enumerate(plan(subjects, seed)))
+    groups = list(enumerate(plan))
     return [(draw_people, (groups[k : k + 8], seed)) for k in range(0, len(groups), 8)]
 
 

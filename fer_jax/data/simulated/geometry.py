@@ -23,7 +23,7 @@ _INNER = np.array([-0.86, -0.36, 0, 0.36, 0.86], np.float32)
 
 @dataclass(frozen=True)
 class Geometry:
-    """The face's lines in the canonical plane."""
+    """The face's lines before pose."""
 
     outline: np.ndarray
     eyes: tuple[Eye, Eye]

@@ -15,9 +15,7 @@ _T = np.linspace(0, 1, 61, dtype=np.float32)
 
 @dataclass(frozen=True)
 class Hair:
-    """Over the canonical window: albedo [H, W, C], coverage [H, W], normals (x, y, z), and the
-    shadow it casts [H, W].
-    """
+    """Over the face's window: albedo [H, W, C], coverage [H, W], normals, cast shadow [H, W]."""
 
     albedo: np.ndarray
     cover: np.ndarray
@@ -27,10 +25,11 @@ class Hair:
 
 @dataclass(frozen=True)
 class Cut:
-    """A style in face units: where the cap ends at the sides (y), its rise over the top and the
-    sides of the skull,
-    how far a fringe and a curtain (hair parted over the temples) hang, how low the locks reach, the
-    share combed back.
+    """A style, in face units.
+
+    side_y: where the cap ends at the sides; top, side: its rise over the skull there; fringe and
+    curtain (hair parted over the temples): how far they hang; locks: how low they reach, 0 for
+    none; combed_back: share of strands; rough: unevenness of the contour.
     """
 
     side_y: float

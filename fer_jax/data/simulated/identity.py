@@ -25,8 +25,9 @@ _HIS_STYLES = {'bald': 0.08, 'buzz': 0.18, 'short': 0.36, 'combed': 0.27, 'curly
 
 @dataclass(frozen=True)
 class Identity:
-    """One simulated person. `seed` fixes what is random about the texture (pores, strands,
-    freckles).
+    """One simulated person.
+
+    `seed` fixes what is random about the texture (pores, strands, freckles).
     """
 
     seed: int
@@ -202,9 +203,7 @@ def sample(rng: np.random.Generator) -> Identity:
 
 
 def _rest(rng: np.random.Generator) -> np.ndarray:
-    """The face this person makes when making none: a grumpy, sad, worried or smiling look, float32
-    [2, U].
-    """
+    """The face this person makes when making none, float32 [2, U]: grumpy, sad or smiling."""
     spread = {
         1: 0.34,
         2: 0.26,
@@ -225,7 +224,7 @@ def _rest(rng: np.random.Generator) -> np.ndarray:
     }
     rest = {}
     for unit, scale in spread.items():
-        amount = max(0.0, rng.normal(-0.35, 1.0) * scale)
+        amount = max(0.0, rng.normal(-0.25, 1.05) * scale)
         side = np.clip(
             amount * (1 + rng.normal(0, 0.3 if unit in (10, 12, 14) else 0.08, 2)), 0, 0.75
         )

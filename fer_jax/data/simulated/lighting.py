@@ -30,7 +30,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Camera:
-    """Blur in pixels (standard deviation), noise in grey levels, gain, gamma."""
+    """Blur (standard deviation, pixels), noise (grey levels), gain, gamma."""
 
     blur: float = 0.6
     noise: float = 2.0
@@ -70,8 +70,9 @@ def shine(normal: tuple, toward: np.ndarray, light: Light, amount: float) -> np.
 
 
 def expose(image: np.ndarray, camera: Camera, grain: np.ndarray) -> np.ndarray:
-    """Radiance [H, W, C] (1 is white) through lens, tone curve and sensor to uint8; bright parts
-    are compressed.
+    """Radiance [H, W, C] (1 is white) through lens, tone curve and sensor to uint8.
+
+    grain: noise of unit deviation, [H, W].
     """
     if camera.blur > 0.2:
         image = cv2.GaussianBlur(image, (0, 0), camera.blur).reshape(image.shape)
@@ -86,17 +87,16 @@ def expose(image: np.ndarray, camera: Camera, grain: np.ndarray) -> np.ndarray:
 
 
 def exposure(who: Identity, light: Light, level: float) -> float:
-    """The gain of a camera that strives for `level` (0..1) on this skin in this light, and gets two
-    thirds of the way.
+    """The gain of a camera that strives for a mean `level` 0..1 of this skin in this light.
+
+    It gets two thirds of the way, in logarithms.
     """
     seen = float(luminance(np.asarray(who.skin))[0]) * (light.ambient + 0.55 * light.strength)
     return float(np.clip((level / seen) ** 0.67, 0.45, 2.6))
 
 
 def tone_curve(radiance: np.ndarray, gamma: float) -> np.ndarray:
-    """Grey levels 0..255 of radiance: a power, with a soft shoulder above two thirds instead of
-    clipping.
-    """
+    """Grey levels 0..255 of radiance: a power, with a soft shoulder above two thirds."""
     shoulder = np.where(
         radiance < 0.66, radiance, 0.66 + 0.34 * np.tanh((radiance - 0.66) / 0.34 * 0.9)
     )

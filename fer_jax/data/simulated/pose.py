@@ -15,11 +15,11 @@ _CELL = 8  # pixels between the nodes at which the projection is inverted
 
 @dataclass(frozen=True)
 class Pose:
-    """Head angles in radians (yaw to the viewer's right, pitch down, roll clockwise), gaze -1..1,
-    and the place.
+    """How a head is held and where.
 
-    x, y: where the origin of the face units lies in the image, in pixels; scale: pixels per face
-    unit.
+    yaw (to the viewer's right), pitch (down) and roll (clockwise) in radians; gaze -1..1 to the
+    viewer's right and down; x, y: where the origin of the face units lies in the image, in pixels;
+    scale: pixels per face unit.
     """
 
     yaw: float = 0.0
@@ -42,8 +42,9 @@ class Pose:
 
 
 def depth(who: Identity, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far a point of the face stands towards the viewer, in face units; smooth enough to be
-    inverted.
+    """How far a point of the face stands out towards the viewer, in face units.
+
+    Coarser than the relief that is lit: it must be smooth enough for the pose to be inverted.
     """
     z = 0.80 - 0.62 * x * x - 0.16 * (y - 0.1) ** 2
     z = np.maximum(z, -0.9)
@@ -65,18 +66,28 @@ def project(who: Identity, points: np.ndarray, pose: Pose) -> np.ndarray:
 def inverse_map(
     who: Identity, pose: Pose, corner: tuple[int, int], size: tuple[int, int], window: Window
 ) -> np.ndarray:
-    """For every pixel of a rectangle (corner x, y; size w, h) the window's pixel that it shows,
-    float32 [h, w, 2].
+    """The window's pixel that each pixel of a rectangle of the image shows, float32 [h, w, 2].
 
-    Solved by fixed-point steps on a grid of nodes eight pixels apart and interpolated between them.
+    Solved on a grid of nodes eight pixels apart and interpolated between.
+
+    Args:
+      corner: x and y of the rectangle's first pixel; size: its width and height.
     """
     columns, rows = -(-size[0] // _CELL) + 1, -(-size[1] // _CELL) + 1
     nodes = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).astype(np.float32)
     pixels = nodes * np.float32(_CELL) + np.float32((_CELL - 1) / 2) + np.float32(corner)
     flat = np.linalg.inv(pose.rotation()[:2, :2]).T / np.float32(pose.scale)
     p = (pixels - project(who, np.zeros(2, np.float32), pose)) @ flat
-    for _ in range(5):
-        p = p - np.clip((project(who, p, pose) - pixels) @ flat, -1, 1)
+    step = np.float32(0.01)
+    for _ in range(3):  # Newton's, with differences for derivatives
+        at = project(who, p, pose)
+        ax, ay = np.moveaxis(project(who, p + np.float32((step, 0)), pose) - at, -1, 0) / step
+        bx, by = np.moveaxis(project(who, p + np.float32((0, step)), pose) - at, -1, 0) / step
+        ex, ey = np.moveaxis(at - pixels, -1, 0)
+        # Where the surface turns away from the camera the system is singular.
+        det = np.maximum(ax * by - ay * bx, np.float32(0.15 * pose.scale**2))
+        move = np.stack([(by * ex - bx * ey) / det, (ax * ey - ay * ex) / det], -1)
+        p = p - np.clip(move, -0.5, 0.5)
     p = window.pixels(p)
     whole = cv2.resize(
         p.astype(np.float32), None, fx=_CELL, fy=_CELL, interpolation=cv2.INTER_LINEAR

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 
-from fer_jax.data.simulated import ckplus, fer2013
+from fer_jax.data.simulated import ckplus, fer2013, roster
 from fer_jax.errors import UserError
 
 GENERATOR_VERSION = 1
@@ -49,19 +49,24 @@ def write_release(
         raise UserError(
             f'--dataset={dataset}: there is no simulation of it; choose from {", ".join(DATASETS)}'
         )
+    if unlabelled and dataset != 'ckplus':
+        raise UserError(f'--unlabelled: {dataset} has no sequences without a label')
     if seed < 0:
         raise UserError(f'--seed={seed}: a seed is 0 or more')
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: exists and is not empty; choose another --out, or remove it')
+    extra = subjects is None if unlabelled is None else unlabelled
+    plan = (
+        roster.plan(subjects, seed, extra) if dataset == 'ckplus' else fer2013.plan(subjects, seed)
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
     try:
         if dataset == 'ckplus':
-            extra = subjects is None if unlabelled is None else unlabelled
-            for _ in _run(ckplus.tasks(building, subjects, seed, extra), workers, progress):
+            for _ in _run(ckplus.tasks(building, plan, seed), workers, progress):
                 pass
         else:
-            fer2013.write(building, _run(fer2013.tasks(subjects, seed), workers, progress))
+            fer2013.write(building, _run(fer2013.tasks(plan, seed), workers, progress))
         stamp = {
             'dataset': dataset,
             'subjects': subjects,

@@ -9,9 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Bump:
-    """A Gaussian: centre, standard deviations and what it adds (a height, a displacement or a
-    darkness).
-    """
+    """A Gaussian: centre, standard deviations and height."""
 
     x: float
     y: float
@@ -22,8 +20,9 @@ class Bump:
 
 @dataclass(frozen=True)
 class Eye:
-    """One eye: both lids from the inner to the outer corner, the crease above, the opening 0..1 and
-    its centre.
+    """One eye: lids and the upper lid's crease from the inner to the outer corner, each [n, 2].
+
+    opening: 0 shut, 1 as at rest; side: -1 the viewer's left, 1 the right.
     """
 
     upper: np.ndarray

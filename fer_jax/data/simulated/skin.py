@@ -13,8 +13,9 @@ from fer_jax.data.simulated.shapes import Bump
 
 @dataclass(frozen=True)
 class Skin:
-    """Maps over the canonical window at rest: height [H, W] and occlusion [H, W] (1 open), albedo
-    [H, W, C].
+    """Maps over the face's window at rest.
+
+    height [H, W] in face units; occlusion [H, W], 1 where open; albedo [H, W, C].
     """
 
     height: np.ndarray

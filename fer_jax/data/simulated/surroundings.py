@@ -12,9 +12,7 @@ from fer_jax.data.simulated.skin import tone
 
 
 def ears(lit: np.ndarray, face: np.ndarray, window: Window, who: Identity, light) -> np.ndarray:
-    """Paints both ears beside the head on the lit image; returns the coverage of head and ears [H,
-    W].
-    """
+    """Paints the ears beside the head, in place; returns what head and ears cover, [H, W]."""
     cover = face
     angle = np.linspace(0, 2 * np.pi, 24)
     for s in (-1, 1):
@@ -38,8 +36,9 @@ def ears(lit: np.ndarray, face: np.ndarray, window: Window, who: Identity, light
 
 
 def build(actor, pose: Pose, light, seed: int) -> np.ndarray:
-    """Background and body of a face.Actor, radiance float32 [H, W, C]; drawn at half size, for all
-    of it is soft.
+    """Background and body of a face.Actor, radiance float32 [H, W, C].
+
+    Drawn at half size, for all of it is soft.
     """
     who, width, height, channels = actor.who, actor.width, actor.height, actor.channels
     scale = pose.scale / 2

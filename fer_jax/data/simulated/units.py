@@ -7,30 +7,29 @@ letter A..E is a fifth each.
 
 import numpy as np
 
-UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26, 27, 45)
+UNITS = (
+    1,  # inner brow raiser
+    2,  # outer brow raiser
+    4,  # brow lowerer
+    5,  # upper lid raiser
+    6,  # cheek raiser
+    7,  # lid tightener
+    9,  # nose wrinkler
+    10,  # upper lip raiser
+    12,  # lip corner puller
+    14,  # dimpler
+    15,  # lip corner depressor
+    16,  # lower lip depressor
+    17,  # chin raiser
+    20,  # lip stretcher
+    23,  # lip tightener
+    24,  # lip pressor
+    25,  # lips part
+    26,  # jaw drop
+    27,  # mouth stretch
+    45,  # blink
+)
 INDEX = {unit: i for i, unit in enumerate(UNITS)}
-NAMES = {
-    1: 'inner brow raiser',
-    2: 'outer brow raiser',
-    4: 'brow lowerer',
-    5: 'upper lid raiser',
-    6: 'cheek raiser',
-    7: 'lid tightener',
-    9: 'nose wrinkler',
-    10: 'upper lip raiser',
-    12: 'lip corner puller',
-    14: 'dimpler',
-    15: 'lip corner depressor',
-    16: 'lower lip depressor',
-    17: 'chin raiser',
-    20: 'lip stretcher',
-    23: 'lip tightener',
-    24: 'lip pressor',
-    25: 'lips part',
-    26: 'jaw drop',
-    27: 'mouth stretch',
-    45: 'blink',
-}
 EMOTIONS = (
     'neutral',
     'anger',
