@@ -68,7 +68,7 @@ def identity(config: ConfigDict) -> str:
 
 
 def first_difference(one: Any, other: Any, path: str = 'config') -> str | None:
-    """Where two configs (as JSON) differ first, as 'config.train.epochs is 16, there 3', or None."""
+    """Where two configs (as JSON) first differ, as 'config.x is 16, there 3', or None."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted({*one, *other}):
             found = first_difference(

@@ -2,31 +2,23 @@
 
 import dataclasses
 import pathlib
-import platform
-import subprocess
-import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from fer_jax import config as configs
-from fer_jax import models
+from fer_jax import models, run_files
 from fer_jax.data import leaks, preparation, prepared, protocols, simulated
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
-from fer_jax.errors import UserError
 from fer_jax.evaluation import report, results, rundir, whole
 from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
 from fer_jax.training import inputs, loop
 from fer_jax.training.members import Member, Recipe, make_members
-from fer_jax.training.record import COLUMNS, MemberRecord
+from fer_jax.training.record import MemberRecord
 from fer_jax.training.step import System
-
-SAMPLES = 70
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +29,8 @@ class Experiment:
       system: the static part, the same for all members.
       recipe: how batches come from clips.
       schedule: epochs and execution.
-      clips: equalised.
-      groups: int32 [clip], equal for clips that were pixel-identical before.
+      clips: as they were loaded.
+      equalized: the same clips as training sees them.
       dataset: what dataset.json holds.
       protocol: its folds.
       stamps: what must be known before a number is believed.
@@ -49,7 +41,7 @@ class Experiment:
     recipe: Recipe
     schedule: loop.Schedule
     clips: ClipSet
-    groups: np.ndarray
+    equalized: ClipSet
     dataset: dict[str, Any]
     protocol: Protocol
     stamps: tuple[str, ...]
@@ -120,15 +112,11 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
     fold = options.pop('fold')
     protocol = configs.bind(protocols.make_protocol, options, 'protocol', clips)
     stamps = leaks.check_folds(protocol, clips)
-    groups = leaks.duplicates(
-        clips
-    )  # before equalisation, after which different images can be equal
-    clips = dataclasses.replace(
-        clips, frames=inputs.equalize_frames(clips.frames, config.inputs.equalize)
-    )
+    equalized = inputs.equalize_frames(clips.frames, config.inputs.equalize)
+    equalized = dataclasses.replace(clips, frames=equalized)
     members = make_members(
         protocol,
-        clips,
+        equalized,
         seeds=range(config.seed, config.seed + seeds),
         fold=fold,
         learning_rate=config.optimizer.learning_rate,
@@ -136,7 +124,9 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
         class_weights=config.loss.class_weights,
         mean_std=config.inputs.normalize == 'mean_std',
     )
-    return Experiment(system, recipe, schedule, clips, groups, dataset, protocol, stamps, members)
+    return Experiment(
+        system, recipe, schedule, clips, equalized, dataset, protocol, stamps, members
+    )
 
 
 def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> dict[str, Any]:
@@ -145,32 +135,53 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> d
     Returns:
       What results.json holds.
     """
-    folder = (
-        pathlib.Path(workdir)
-        if workdir
-        else pathlib.Path('runs') / f'{config.name}-{configs.identity(config)}'
-    )
-    _open(folder, config)
+    folder = run_files.folder_of(config, workdir)
     if (folder / 'DONE').exists():
-        print(f'{folder} is finished; delete it to train again', flush=True)
+        print(f'{folder} is finished; delete it to train again')
         return _announce(folder, rundir.read_json(folder / 'results.json'))
     experiment = build(config, data_dir)
     folds = protocols.to_json(experiment.protocol, experiment.clips, experiment.stamps)
-    whole.write_json(folder / 'folds.json', folds)
-    whole.write_json(folder / 'dataset.json', experiment.dataset)
+    run_files.begin(folder, config, folds, experiment.dataset)
     _print_plan(experiment, folder)
-    with _Journal(folder, experiment.members) as journal:
+    with run_files.Journal(folder, experiment.members) as journal:
         records = loop.train(
-            experiment.system, experiment.members, experiment.clips, experiment.recipe,
-            experiment.schedule, folder / 'checkpoints', on_epoch=journal.write,
-        )  # fmt: skip
+            experiment.system,
+            experiment.members,
+            experiment.equalized,
+            experiment.recipe,
+            experiment.schedule,
+            folder / 'checkpoints',
+            on_epoch=journal.write,
+        )
     predictions = collect(experiment, records)
     predictions.save(folder / 'probabilities.npz')
-    _save_samples(folder / 'samples.npz', experiment.clips, predictions)
+    run_files.save_samples(folder / 'samples.npz', experiment.clips, predictions)
     values = results.write(folder)
     report.write_report(folder, values=values)
     whole.write_text(folder / 'DONE', '')
     return _announce(folder, values)
+
+
+def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
+    """Says what is about to be trained on what."""
+    clips, protocol = experiment.clips, experiment.protocol
+    subjects = len(set(clips.subject) - {''})
+    print(
+        f'{clips.name}: {len(clips):,} clips of {subjects or "unknown"} subjects, '
+        f'{len(clips.classes)} classes{", SIMULATED faces" * clips.simulated}\n'
+        f'{protocol.name}: {len(protocol.folds)} folds; {len(experiment.members)} members, '
+        f'{experiment.schedule.epochs} epochs each\n'
+        f'run: {folder}',
+        flush=True,
+    )
+    for stamp in experiment.stamps:
+        print(f'note: {stamp}', flush=True)
+
+
+def _announce(folder: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
+    print(results.summary_text(values))
+    print(f'report: {folder / "report.html"}', flush=True)
+    return values
 
 
 def collect(experiment: Experiment, records: Sequence[MemberRecord]) -> Predictions:
@@ -185,13 +196,13 @@ def collect(experiment: Experiment, records: Sequence[MemberRecord]) -> Predicti
     part = np.zeros(shape[::2], np.int8)
     duplicate = np.zeros(shape[::2], np.int8)
     counts = np.zeros((len(members), len(clips.classes)), np.int64)
+    groups = leaks.duplicates(clips)
     for i, (member, record) in enumerate(zip(members, records, strict=True)):
         fold = member.fold
-        probabilities[i, : epochs[i], column[member.evaluated]] = record.probabilities().swapaxes(
-            0, 1
-        )
+        by_clip = record.probabilities().swapaxes(0, 1)
+        probabilities[i, : epochs[i], column[member.evaluated]] = by_clip
         part[i, column[fold.validation]], part[i, column[fold.test]] = VALIDATION, TEST
-        duplicate[i] = leaks.duplicate_marks(experiment.groups, fold)[evaluated]
+        duplicate[i] = leaks.duplicate_marks(groups, fold)[evaluated]
         counts[i] = np.bincount(clips.label[fold.train], minlength=len(clips.classes))
     return Predictions(
         probabilities=probabilities,
@@ -206,136 +217,3 @@ def collect(experiment: Experiment, records: Sequence[MemberRecord]) -> Predicti
         train_counts=counts,
         duplicate=duplicate,
     )
-
-
-def versions() -> dict[str, str]:
-    """Python, platform, devices, the project's commit and the packages that decide a result."""
-    names = ('fer_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy',
-    'opencv-python',
-             'tensorflow-datasets', 'array_record', 'scikit-learn', 'scipy')  # fmt: skip
-    device = jax.devices()[0]
-    found = {
-        'python': platform.python_version(),
-        'platform': platform.platform(),
-        'devices': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
-        'commit': _commit(),
-        'command': ' '.join(['python -m fer_jax.main', *sys.argv[1:]]),
-    }
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = 'not installed as a package'
-    return found
-
-
-def _commit() -> str:
-    """The checkout's commit, with '+' where it has local changes; 'unknown' outside a checkout."""
-    git = ['git', '-C', str(pathlib.Path(__file__).parent)]
-    try:
-        commit = subprocess.run(
-            [*git, 'rev-parse', 'HEAD'], capture_output=True, text=True, check=True
-        ).stdout
-        changes = subprocess.run(
-            [*git, 'status', '--porcelain'], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
-    return commit.strip() + '+' * bool(changes)
-
-
-def _open(folder: pathlib.Path, config: ConfigDict) -> None:
-    """Makes the run's folder with config.json and versions.json, or checks that it is this config's."""
-    resolved = configs.as_json(config)
-    if (folder / 'config.json').exists():
-        difference = configs.first_difference(resolved, rundir.read_json(folder / 'config.json'))
-        if difference:
-            raise UserError(
-                f'{folder} is a run of another config: {difference}; give another --workdir'
-            )
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f'{folder} is no run and not empty; give another --workdir')
-    folder.mkdir(parents=True, exist_ok=True)
-    whole.write_json(folder / 'versions.json', versions())
-    whole.write_json(folder / 'config.json', resolved)
-
-
-def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
-    """Says what is about to be trained on what."""
-    clips, protocol = experiment.clips, experiment.protocol
-    faces = 'simulated faces' if clips.simulated else 'licensed or public faces'
-    subjects = len(set(clips.subject) - {''})
-    print(
-        f'{clips.name}: {len(clips)} clips of {subjects or "unknown"} subjects ({faces}), '
-        f'{len(clips.classes)} classes\n'
-        f'{protocol.name}: {len(protocol.folds)} folds; {len(experiment.members)} members of '
-        f'{experiment.schedule.epochs} epochs\n'
-        f'run: {folder}',
-        flush=True,
-    )
-    for stamp in experiment.stamps:
-        print(f'note: {stamp}', flush=True)
-
-
-def _announce(folder: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
-    print(results.summary_text(values))
-    print(f'report: {folder / "report.html"}', flush=True)
-    return values
-
-
-def _save_samples(path: pathlib.Path, clips: ClipSet, predictions: Predictions) -> None:
-    """Last frames of up to SAMPLES test clips, as many of each class, for the report's faces."""
-    tested = np.flatnonzero((predictions.part == TEST).any(axis=0))
-    rng = np.random.default_rng(0)
-    each = -(-SAMPLES // len(clips.classes))
-    chosen = []
-    for k in range(len(clips.classes)):
-        of_class = tested[predictions.label[tested] == k]
-        chosen += sorted(rng.permutation(of_class)[:each])
-    row = {clip_id: i for i, clip_id in enumerate(clips.clip_id)}
-    rows = np.array([row[predictions.clip_id[i]] for i in chosen])
-    frames = np.rint(clips.frames[rows, clips.length[rows] - 1].mean(axis=-1)).astype(np.uint8)
-    with whole.replacing(path) as temporary:
-        np.savez_compressed(temporary, frames=frames, clip_id=clips.clip_id[rows])
-
-
-class _Journal:
-    """metrics.csv, rewritten whole, and TensorBoard events, while members train."""
-
-    def __init__(self, folder: pathlib.Path, members: Sequence[Member]):
-        self._path = folder / 'metrics.csv'
-        self._folder = folder
-        self._histories = {member.index: (member, []) for member in members}
-
-    def __enter__(self) -> '_Journal':
-        from tensorboardX import SummaryWriter  # takes seconds to import
-
-        self._events = SummaryWriter(str(self._folder))
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._events.close()
-
-    def write(self, record: MemberRecord) -> None:
-        """Takes over a member's history."""
-        member, known = self._histories[record.member.index]
-        for row in record.history[len(known) :]:
-            for name in COLUMNS[1:]:
-                if name in row:
-                    self._events.add_scalar(
-                        f'member-{member.index:03}/{name}', row[name], row['epoch']
-                    )
-            known.append(row)
-        header = ('member', 'fold', 'seed', *COLUMNS)
-        lines = [','.join(header)]
-        for member, history in self._histories.values():
-            for row in history:
-                values = (
-                    member.index,
-                    member.fold_number,
-                    member.seed,
-                    *(row.get(name, '') for name in COLUMNS),
-                )
-                lines.append(','.join(str(value) for value in values))
-        whole.write_text(self._path, '\n'.join(lines) + '\n')

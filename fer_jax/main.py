@@ -10,7 +10,7 @@ Started again with the same config it goes on where it was, and a finished run i
 
 from absl import flags
 
-from fer_jax import cli, experiment
+from fer_jax import cli, experiment, runtime
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
 
@@ -32,6 +32,7 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError(
             'give an experiment: --config=configs/ckplus_c3d.py, or another file of configs/'
         )
+    runtime.prepare()
     experiment.run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
 
 

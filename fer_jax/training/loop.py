@@ -216,7 +216,7 @@ class _Wave:
         return f'{who} epoch {epoch}/{self.schedule.epochs}'
 
     def _save(self, state, sums, epoch, step, finished):
-        """Saves every member of the wave at one position, once the previous round is on the disk."""
+        """Saves every member of the wave at one position, when the last round is on the disk."""
         sums = jax.device_get(sums)
         for record in self.records:
             record.checkpoints.wait()
@@ -227,7 +227,7 @@ class _Wave:
             record.checkpoints.save_latest(epoch * EPOCH + step, pop.take(state, i), saved)
 
     def _restore(self, on_epoch):
-        """State, sums, epoch and step of the newest position that all members have, or fresh ones."""
+        """State, sums, epoch and step of the newest position that all members have, or new ones."""
         state = self.population.init(self.traits)
         common = set.intersection(*(set(record.checkpoints.positions()) for record in self.records))
         if not common:

@@ -123,7 +123,7 @@ def make_members(
     class_weights: bool,
     mean_std: bool,
 ) -> list[Member]:
-    """All folds under all seeds, statistics fitted on each one's training clips and checked for leaks.
+    """All folds under all seeds; what is fitted sees training clips only, and is checked for that.
 
     Args:
       protocol: its folds.

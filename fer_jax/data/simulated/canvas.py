@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_BITS = 4  # fractional bits of OpenCV's fixed-point coordinates
+from fer_jax.data.simulated.shapes import Bump
+
+BITS = 4  # fractional bits of OpenCV's fixed-point coordinates
 
 
 @dataclass(frozen=True)
@@ -18,19 +20,27 @@ class Window:
     width: int
     height: int
 
+    @property
+    def whole(self) -> tuple[slice, slice]:
+        """All rows and columns."""
+        return slice(0, self.height), slice(0, self.width)
+
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Face units [n, 2] to pixels [n, 2]."""
-        return (np.asarray(points, np.float32) - np.float32((self.x0, self.y0))) * np.float32(
-            self.scale
-        )
+        origin, scale = np.float32((self.x0, self.y0)), np.float32(self.scale)
+        return (np.asarray(points, np.float32) - origin) * scale
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Face-unit coordinates of every pixel, each float32 [H, W]."""
-        x = self.x0 + np.arange(self.width, dtype=np.float32) / self.scale
-        y = self.y0 + np.arange(self.height, dtype=np.float32) / self.scale
-        return np.broadcast_to(x, (self.height, self.width)), np.broadcast_to(
-            y[:, None], (self.height, self.width)
-        )
+        x, y = np.broadcast_arrays(*self.coordinates(self.whole))
+        return x, y
+
+    def coordinates(self, where: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+        """Face-unit coordinates of the columns [1, w] and rows [h, 1] of a part of the window."""
+        rows, columns = where
+        x = self.x0 + np.arange(columns.start, columns.stop, dtype=np.float32) / self.scale
+        y = self.y0 + np.arange(rows.start, rows.stop, dtype=np.float32) / self.scale
+        return x[None], y[:, None]
 
     def around(self, points: np.ndarray, margin: float) -> tuple[slice, slice]:
         """Slices of the rows and columns around points [n, 2], `margin` face units on each side."""
@@ -44,7 +54,7 @@ class Window:
 
 def fixed(points: np.ndarray) -> np.ndarray:
     """Pixels [n, 2] as OpenCV's fixed-point int32."""
-    return np.round(points * (1 << _BITS)).astype(np.int32)
+    return np.round(points * (1 << BITS)).astype(np.int32)
 
 
 def polygon(
@@ -57,7 +67,7 @@ def polygon(
     rows, columns = where
     mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
     p = window.pixels(points) - (columns.start, rows.start)
-    cv2.fillPoly(mask, [fixed(p)], 255, cv2.LINE_AA, _BITS)
+    cv2.fillPoly(mask, [fixed(p)], 255, cv2.LINE_AA, BITS)
     return soften(mask, blur * window.scale)
 
 
@@ -88,7 +98,7 @@ def strokes(
             else [d for d, v in zip(drawn, values, strict=True) if v == level]
         )
         cv2.polylines(
-            mask, some, False, int(bright * level), max(1, round(thick)), cv2.LINE_AA, _BITS
+            mask, some, False, int(bright * level), max(1, round(thick)), cv2.LINE_AA, BITS
         )
     return soften(mask, blur * window.scale)
 
@@ -109,20 +119,15 @@ def paint(
     part += (np.asarray(colour, np.float32) - part) * mask[..., None]
 
 
-def gaussian(window: Window, bump) -> tuple[tuple[slice, slice], np.ndarray]:
-    """A Bump as (where, values [h, w]), cut off at three standard deviations."""
-    reach = np.array(
-        [
-            [bump.x - 2.8 * bump.sx, bump.y - 2.8 * bump.sy],
-            [bump.x + 2.8 * bump.sx, bump.y + 2.8 * bump.sy],
-        ]
-    )
-    rows, columns = where = window.around(reach, 0.0)
-    x = window.x0 + np.arange(columns.start, columns.stop, dtype=np.float32) / window.scale
-    y = window.y0 + np.arange(rows.start, rows.stop, dtype=np.float32) / window.scale
+def gaussian(window: Window, bump: Bump) -> tuple[tuple[slice, slice], np.ndarray]:
+    """A Bump as (where, values [h, w]), cut off at 2.8 standard deviations."""
+    centre, deviation = np.array((bump.x, bump.y)), np.array((bump.sx, bump.sy))
+    reach = np.stack([centre - 2.8 * deviation, centre + 2.8 * deviation])
+    where = window.around(reach, 0.0)
+    x, y = window.coordinates(where)
     gx = np.exp(-0.5 * ((x - bump.x) / bump.sx) ** 2)
     gy = np.exp(-0.5 * ((y - bump.y) / bump.sy) ** 2)
-    return where, (bump.amount * gy)[:, None] * gx[None]
+    return where, bump.amount * gy * gx
 
 
 def noise(

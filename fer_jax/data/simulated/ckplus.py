@@ -1,9 +1,11 @@
 """A simulated release laid out exactly as CK+ ships.
 
-cohn-kanade-images/S005/001/S005_001_00000001.png    640x490 or 640x480, a few in colour
-Landmarks/S005/001/S005_001_00000001_landmarks.txt   68 rows of x y
-Emotion/S005/001/S005_001_00000011_emotion.txt       one number, where there is a label
-FACS/S005/001/S005_001_00000011_facs.txt             rows of action unit and intensity
+    cohn-kanade-images/S005/001/S005_001_00000001.png    640x490 or 640x480, a few in colour
+    Landmarks/S005/001/S005_001_00000001_landmarks.txt   68 rows of x y
+    Emotion/S005/001/S005_001_00000011_emotion.txt       one number, where there is a label
+    FACS/S005/001/S005_001_00000011_facs.txt             rows of action unit and intensity
+
+Every sequence runs from the resting face to the apex, which is its last frame.
 """
 
 from collections.abc import Callable
@@ -89,17 +91,17 @@ def set_stage(index: int, seed: int) -> Stage:
     height = 480 if colour or rng.random() < 0.12 else 490
     actor = face.prepare(who, float(rng.uniform(84, 100)), 640, height, 3 if colour else 1)
     lamp = Light(
-        float(rng.normal(0, 0.55)),
-        float(rng.uniform(0.25, 0.95)),
-        float(rng.uniform(0.5, 0.9)),
-        float(rng.uniform(0.3, 0.55)),
+        azimuth=float(rng.normal(0, 0.55)),
+        elevation=float(rng.uniform(0.25, 0.95)),
+        strength=float(rng.uniform(0.5, 0.9)),
+        ambient=float(rng.uniform(0.3, 0.55)),
     )
     level = float(np.clip(rng.normal(0.50, 0.05), 0.36, 0.64))
     camera = Camera(
-        float(rng.uniform(0.5, 1.1)),
-        float(rng.uniform(0.6, 1.5)),
-        exposure(who, lamp, level),
-        float(rng.uniform(0.85, 1.12)),
+        blur=float(rng.uniform(0.5, 1.1)),
+        noise=float(rng.uniform(0.6, 1.5)),
+        gain=exposure(who, lamp, level),
+        gamma=float(rng.uniform(0.85, 1.12)),
     )
     place = (float(320 + rng.normal(0, 14)), float(205 + rng.normal(0, 8)))
     return Stage(actor, place, lamp, camera, int(rng.integers(2**31)))
@@ -114,7 +116,7 @@ def perform(stage: Stage, sequence: Sequence, seed: int) -> Take:
     motion = dynamics.perform(who, shown, length(sequence.emotion, rng), rng)
     light = replace(stage.lamp, azimuth=stage.lamp.azimuth + rng.normal(0, 0.08))
     at = Pose(x=stage.place[0], y=stage.place[1], scale=stage.actor.scale)
-    scene = surroundings.build(stage.actor, at, light, stage.background)
+    scene = surroundings.build(who, at, light, stage.actor.size, stage.background)
     return Take(motion, shown.apex, light, scene, int(rng.integers(2**31)))
 
 

@@ -46,6 +46,11 @@ class Actor:
     locks: hair.Hair
     grain: np.ndarray
 
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Height, width and channels of its images."""
+        return self.height, self.width, self.channels
+
 
 def prepare(who: Identity, scale: float, width: int, height: int, channels: int) -> Actor:
     """Draws what stays, for images of this size at `scale` pixels a face unit."""
@@ -87,7 +92,7 @@ def render(
     pose, light, camera = pose or Pose(), light or Light(), camera or Camera()
     actor = who if isinstance(who, Actor) else prepare(who, pose.scale, width, height, channels)
     if scene is None:
-        scene = surroundings.build(actor, pose, light, background)
+        scene = surroundings.build(actor.who, pose, light, actor.size, background)
     layer, shape = head(actor, actions, pose, light)
     radiance = scene.copy()
     rows, columns, where = _place(actor, pose)
@@ -132,7 +137,7 @@ def head(
     """
     who, window = actor.who, actor.window
     shape = geometry.build(who, actions)
-    whole = (slice(0, window.height), slice(0, window.width))
+    whole = window.whole
     height, occlusion, albedo = _carried(actor, shape)
     for bump in shape.bumps:
         where, value = canvas.gaussian(window, bump)

@@ -6,7 +6,7 @@ from fer_jax.data.simulated import canvas
 from fer_jax.data.simulated.canvas import Window
 from fer_jax.data.simulated.geometry import Geometry
 from fer_jax.data.simulated.identity import Identity
-from fer_jax.data.simulated.shapes import Bump, Eye
+from fer_jax.data.simulated.shapes import Bump, Eye, Mouth
 from fer_jax.data.simulated.skin import tone
 
 
@@ -18,12 +18,8 @@ def brows(
     for brow in shape.brows:
         line, width = brow.line, brow.width
         where = window.around(line, 0.12)
-        band = np.vstack(
-            [
-                line - np.stack([0 * width, 0.5 * width], 1),
-                (line + np.stack([0 * width, 0.5 * width], 1))[::-1],
-            ]
-        )
+        half = np.stack([0 * width, 0.5 * width], 1)
+        band = np.vstack([line - half, (line + half)[::-1]])
         mask = canvas.polygon(window, band, where, 0.012) * who.brow_density * 0.72
         side = np.sign(line[-1, 0])
         at = rng.random(46) ** 0.85 * (len(line) - 1)
@@ -62,18 +58,10 @@ def eyes(
         lashes = canvas.strokes(
             window, [eye.upper[1:]], where, 0.020 + 0.012 * who.lashes, blur=0.005
         )
-        _, y = _coordinates(window, where)
         dark = tone(np.asarray(who.hair) * 0.25 + 0.015, channels)
         tips = _lashes(eye, who.lashes)
         lashes = np.maximum(lashes, canvas.strokes(window, tips, where, 0.010, blur=0.003) * 0.8)
         canvas.paint(image, where, dark, np.clip(lashes * (0.72 + 0.25 * who.lashes), 0, 0.96))
-
-
-def _coordinates(window: Window, where: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = where
-    x = window.x0 + np.arange(columns.start, columns.stop, dtype=np.float32) / window.scale
-    y = window.y0 + np.arange(rows.start, rows.stop, dtype=np.float32) / window.scale
-    return x[None], y[:, None]
 
 
 def _lashes(eye: Eye, amount: float) -> list[np.ndarray]:
@@ -87,9 +75,18 @@ def _lashes(eye: Eye, amount: float) -> list[np.ndarray]:
     ]
 
 
-def _eyeball(image, window, who: Identity, eye: Eye, outline, where, gaze) -> None:
+def _eyeball(
+    image: np.ndarray,
+    window: Window,
+    who: Identity,
+    eye: Eye,
+    outline: np.ndarray,
+    where: tuple[slice, slice],
+    gaze: tuple[float, float],
+) -> None:
+    """White, iris, pupil and the upper lid's shadow, cut out by the lids' outline."""
     channels = image.shape[2]
-    x, y = _coordinates(window, where)
+    x, y = window.coordinates(where)
     cx, cy = eye.centre[0] + gaze[0] * 0.07, eye.centre[1] + gaze[1] * 0.04
     radius = np.sqrt((x - cx) ** 2 + (y - cy) ** 2)
     edge = 0.8 / window.scale
@@ -121,7 +118,7 @@ def highlights(
             continue
         cx = eye.centre[0] + gaze[0] * 0.05 + 0.30 * who.iris * light[0]
         cy = eye.centre[1] + gaze[1] * 0.03 - 0.34 * who.iris
-        dot = Bump(cx, cy, 0.021, 0.021, min(1.0, 1.0 * eye.opening))
+        dot = Bump(cx, cy, 0.021, 0.021, min(1.0, eye.opening))
         where, value = canvas.gaussian(window, dot)
         inside = canvas.polygon(window, np.vstack([eye.upper, eye.lower[::-1]]), where, 0.004)
         canvas.paint(
@@ -189,7 +186,7 @@ def mouth(image: np.ndarray, window: Window, who: Identity, shape: Geometry) -> 
         image, where, tone(lips * 1.02, channels), canvas.polygon(window, low, where, 0.012) * 0.82
     )
     if shape.mouth.opening > 0.012:
-        _cavity(image, window, shape, where, channels)
+        _cavity(image, window, shape.mouth, where, channels)
     seam = (shape.mouth.seam_top + shape.mouth.seam_bottom) / 2
     lines = [seam] if shape.mouth.opening <= 0.03 else [shape.mouth.seam_top]
     line = canvas.strokes(window, lines, where, 0.022, blur=0.008)
@@ -202,20 +199,21 @@ def mouth(image: np.ndarray, window: Window, who: Identity, shape: Geometry) -> 
         canvas.paint(image, spot, tone(np.asarray(who.skin) * (0.34, 0.25, 0.23), channels), value)
 
 
-def _cavity(image, window, shape: Geometry, where, channels: int) -> None:
-    inside = np.vstack([shape.mouth.seam_top, shape.mouth.seam_bottom[::-1]])
+def _cavity(
+    image: np.ndarray, window: Window, lips: Mouth, where: tuple[slice, slice], channels: int
+) -> None:
+    """What parted lips show: teeth above, tongue and teeth below, darkness between."""
+    inside = np.vstack([lips.seam_top, lips.seam_bottom[::-1]])
     mask = canvas.polygon(window, inside, where, 0.006)
-    x, y = _coordinates(window, where)
+    x, y = window.coordinates(where)
     hole = np.ones((*mask.shape, channels), np.float32) * tone((0.10, 0.035, 0.035), channels)
-    middle = len(shape.mouth.seam_top) // 2
-    floor, roof = shape.mouth.seam_bottom[middle, 1], shape.mouth.seam_top[middle, 1]
-    width = shape.mouth.seam_top[-1, 0] - shape.mouth.seam_top[0, 0]
-    gap = shape.mouth.opening
+    middle = len(lips.seam_top) // 2
+    floor, roof = lips.seam_bottom[middle, 1], lips.seam_top[middle, 1]
+    width = lips.seam_top[-1, 0] - lips.seam_top[0, 0]
+    gap = lips.opening
     if gap > 0.10:
-        tongue = (
-            np.clip(1.15 - np.hypot(x / (0.27 * width), (y - floor) / (0.40 * gap)) ** 2, 0, 1)
-            ** 0.7
-        )
+        bulge = 1.15 - np.hypot(x / (0.27 * width), (y - floor) / (0.40 * gap)) ** 2
+        tongue = np.clip(bulge, 0, 1) ** 0.7
         hole += (tone((0.56, 0.24, 0.23), channels) - hole) * (tongue * 0.85)[..., None]
         lower_teeth = np.clip((y - (floor - 0.055)) / 0.012, 0, 1) * np.clip(
             1.2 - np.abs(x) / (0.24 * width), 0, 1
@@ -223,29 +221,24 @@ def _cavity(image, window, shape: Geometry, where, channels: int) -> None:
         if gap < 0.26:
             hole += (tone((0.66, 0.62, 0.57), channels) - hole) * (lower_teeth * 0.55)[..., None]
     # upper teeth hang from the upper lip's seam
-    xs = shape.mouth.seam_top[:, 0]
-    seam = np.interp(x[0], xs, shape.mouth.seam_top[:, 1])[None]
+    xs = lips.seam_top[:, 0]
+    seam = np.interp(x[0], xs, lips.seam_top[:, 1])[None]
     length = min(0.115, 0.78 * gap)
     arch = length * np.clip(1.15 - (np.abs(x) / (0.46 * width)) ** 3, 0, 1)
     teeth = np.clip((seam + arch - y) * window.scale + 0.5, 0, 1) * np.clip(
         (0.47 * width - np.abs(x)) / 0.05, 0, 1
     )
     gaps = 1 - 0.16 * np.exp(-(((np.abs(np.mod(np.abs(x), 0.075) - 0.0375) - 0.0375) / 0.008) ** 2))
-    ivory = (
-        tone((0.90, 0.87, 0.80), channels)
-        * (
-            (0.72 + 0.28 * np.clip((y - seam) / 0.06, 0, 1))
-            * gaps
-            * (1 - 0.45 * (np.abs(x) / (0.5 * width)) ** 2)
-        )[..., None]
-    )
+    bright = (0.72 + 0.28 * np.clip((y - seam) / 0.06, 0, 1)) * gaps
+    bright = bright * (1 - 0.45 * (np.abs(x) / (0.5 * width)) ** 2)
+    ivory = tone((0.90, 0.87, 0.80), channels) * bright[..., None]
     hole += (ivory - hole) * (teeth * 0.95)[..., None]
     shadow = np.clip(1 - (y - roof + 0.05) / 0.05, 0, 1) * 0.3
     canvas.paint(image, where, hole * (1 - shadow[..., None]), mask)
 
 
 def glasses(image: np.ndarray, window: Window, who: Identity) -> None:
-    """Frames and a faint glare, on the lit image."""
+    """Frames and their shadow, on the lit image."""
     if who.glasses == 'none':
         return
     angle = np.linspace(0, 2 * np.pi, 40)

@@ -141,7 +141,7 @@ def _draw(
         gain=exposure(actor.who, light, float(rng.uniform(0.38, 0.66))),
         gamma=float(rng.uniform(0.75, 1.25)),
     )
-    scene = surroundings.build(actor, pose, light, int(rng.integers(2**31)))
+    scene = surroundings.build(actor.who, pose, light, actor.size, int(rng.integers(2**31)))
     noise_seed = int(rng.integers(2**31))
     drawn = face.render(actor, actions, pose, light, camera, scene=scene, noise_seed=noise_seed)
     return cv2.resize(drawn.image[..., 0], (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -120,9 +120,7 @@ def _lock(who: Identity, cut: Cut, side: int) -> tuple[np.ndarray, np.ndarray]:
         + who.volume * 0.55 * np.sin(np.pi * np.clip(t * 0.9 + 0.1, 0, 1))
         + flow
     )
-    return np.stack([side * inner, y], 1).astype(np.float32), np.stack([side * outer, y], 1).astype(
-        np.float32
-    )
+    return np.stack([side * inner, y], 1), np.stack([side * outer, y], 1)
 
 
 def _between(a: np.ndarray, b: np.ndarray, at: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -134,128 +132,102 @@ def _between(a: np.ndarray, b: np.ndarray, at: np.ndarray, q: np.ndarray) -> np.
     return pa * (1 - q[:, None]) + pb * q[:, None]
 
 
-def _strands(
-    who: Identity, cut: Cut, hairline, contour, rng: np.random.Generator, count: int
-) -> list[np.ndarray]:
-    lines = []
+def _strand(
+    who: Identity, cut: Cut, hairline: np.ndarray, contour: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """One strand of the cap, [12, 2]: a curl, combed back, over the forehead, or to the side."""
     steps = np.linspace(0, 1, 12)
     middle = 0.5 + 0.32 * who.parting
-    for _ in range(count):
-        wave = who.curl * 0.05 * np.sin(rng.uniform(0, 7) + steps * rng.uniform(6, 14))
-        if who.style == 'curly':
-            at, q = rng.random(), rng.random() ** 0.8 * 1.06
-            centre = _between(hairline, contour, np.array([at]), np.array([q]))[0]
-            r, a0 = rng.uniform(0.03, 0.075), rng.uniform(0, 7)
-            arc = a0 + steps * rng.uniform(2.5, 5.5)
-            lines.append(centre + r * np.stack([np.cos(arc), np.sin(arc)], 1))
-        elif rng.random() < cut.combed_back:
-            at = np.clip(rng.random() + wave + steps * rng.normal(0, 0.012), 0, 1)
-            q0 = rng.uniform(-0.05, 0.7)
-            most = 1.02 + 3 * cut.rough
-            lines.append(
-                _between(
-                    hairline, contour, at, np.clip(q0 + steps * rng.uniform(0.25, 0.6), -0.07, most)
-                )
-            )
-        elif (
-            cut.fringe > 0.2 and rng.random() < 0.55
-        ):  # hair falling from the part over the forehead
-            at0 = rng.uniform(0.22, 0.78)
-            at = np.clip(middle + (at0 - middle) * (0.55 + 0.45 * steps) + wave * 0.4, 0, 1)
-            lines.append(
-                _between(
-                    hairline,
-                    contour,
-                    at,
-                    np.clip(0.9 - 1.0 * steps**1.2 * rng.uniform(0.85, 1.04), -0.04, 1),
-                )
-            )
-        else:  # combed sideways from the part
-            q = rng.random() ** 0.9
-            end = 0.0 if rng.random() < middle else 1.0
-            begin = middle + (end - middle) * rng.uniform(0, 0.7)
-            at = begin + (end - begin) * steps * rng.uniform(0.4, 1)
-            sweep = 0.25 * (1 - np.abs(at - middle) * 2) * (q - 0.5)
-            lines.append(
-                _between(
-                    hairline, contour, np.clip(at, 0, 1), np.clip(q + sweep + wave, -0.02, 1.02)
-                )
-            )
-    return lines
+    wave = who.curl * 0.05 * np.sin(rng.uniform(0, 7) + steps * rng.uniform(6, 14))
+    if who.style == 'curly':
+        place = np.array([rng.random()]), np.array([rng.random() ** 0.8 * 1.06])
+        radius, start = rng.uniform(0.03, 0.075), rng.uniform(0, 7)
+        arc = start + steps * rng.uniform(2.5, 5.5)
+        curl = radius * np.stack([np.cos(arc), np.sin(arc)], 1)
+        return _between(hairline, contour, *place) + curl
+    if rng.random() < cut.combed_back:
+        at = rng.random() + wave + steps * rng.normal(0, 0.012)
+        q = rng.uniform(-0.05, 0.7) + steps * rng.uniform(0.25, 0.6)
+        q = np.clip(q, -0.07, 1.02 + 3 * cut.rough)
+    elif cut.fringe > 0.2 and rng.random() < 0.55:
+        at = middle + (rng.uniform(0.22, 0.78) - middle) * (0.55 + 0.45 * steps) + wave * 0.4
+        q = np.clip(0.9 - steps**1.2 * rng.uniform(0.85, 1.04), -0.04, 1)
+    else:
+        q = rng.random() ** 0.9
+        end = 0.0 if rng.random() < middle else 1.0
+        begin = middle + (end - middle) * rng.uniform(0, 0.7)
+        at = begin + (end - begin) * steps * rng.uniform(0.4, 1)
+        sweep = 0.25 * (1 - np.abs(at - middle) * 2) * (q - 0.5)
+        q = np.clip(q + sweep + wave, -0.02, 1.02)
+    return _between(hairline, contour, np.clip(at, 0, 1), q)
+
+
+def _hanging(
+    who: Identity, inner: np.ndarray, outer: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """One strand of a lock beside the face, [10, 2]."""
+    at = np.clip(rng.uniform(-0.2, 0.7) + np.linspace(0, rng.uniform(0.3, 0.7), 10), 0, 1)
+    sway = who.curl * 0.12 * np.sin(rng.uniform(0, 7) + at * 16)
+    return _between(inner, outer, at, np.clip(rng.random() + sway, -0.03, 1.04))
+
+
+def _outline(
+    who: Identity, cut: Cut, window: Window, rng: np.random.Generator
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """What the hair covers [H, W], and its strands."""
+    hairline, contour = _cap(who, cut, rng)
+    fine = float(np.clip(window.scale / 95, 0.35, 1.4))
+    count = int((620 if who.style == 'curly' else 520) * fine)
+    lines = [_strand(who, cut, hairline, contour, rng) for _ in range(count)]
+    soft = 0.05 if who.style == 'buzz' else 0.022
+    cover = canvas.polygon(window, np.vstack([hairline, contour[::-1]]), window.whole, soft)
+    parts = []
+    if who.style == 'tied':
+        centre = np.array([0.2 * who.parting, who.skull_y - 0.16])
+        angle, turn = np.linspace(0, 2 * np.pi, 30), np.linspace(0.3, 2.8, 12)
+        parts.append(centre + np.stack([0.30 * np.cos(angle), 0.24 * np.sin(angle)], 1))
+        bow = np.stack([0.30 * np.cos(turn), -0.24 * np.sin(turn)], 1)
+        lines += [centre + r * bow for r in rng.uniform(0.1, 1.02, int(70 * fine))]
+    if cut.locks:
+        for side in (-1, 1):
+            inner, outer = _lock(who, cut, side)
+            parts.append(np.vstack([inner, outer[::-1]]))
+            lines += [_hanging(who, inner, outer, rng) for _ in range(int(130 * fine))]
+    for part in parts:
+        cover = np.maximum(cover, canvas.polygon(window, part, window.whole, 0.02))
+    return cover, lines
 
 
 def build(who: Identity, window: Window, channels: int, rng: np.random.Generator) -> Hair:
     """Draws the hair in front of and beside the head."""
     shape = (window.height, window.width)
-    whole = (slice(0, window.height), slice(0, window.width))
     if who.style == 'bald':
-        empty = np.zeros(shape, np.float32)
-        return Hair(
-            np.zeros((*shape, channels), np.float32), empty, (empty, empty, empty + 1), empty
-        )
+        none = np.zeros(shape, np.float32)
+        return Hair(np.zeros((*shape, channels), np.float32), none, (none, none, none + 1), none)
     cut = CUTS[who.style]
-    hairline, contour = _cap(who, cut, rng)
-    fine = float(np.clip(window.scale / 95, 0.35, 1.4))
-    lines = _strands(
-        who, cut, hairline, contour, rng, int((520 if who.style != 'curly' else 620) * fine)
-    )
-    mask = canvas.polygon(
-        window, np.vstack([hairline, contour[::-1]]), whole, 0.022 if who.style != 'buzz' else 0.05
-    )
-    if who.style == 'tied':
-        angle = np.linspace(0, 2 * np.pi, 30)
-        bun = np.stack(
-            [0.30 * np.cos(angle) + 0.2 * who.parting, who.skull_y - 0.16 + 0.24 * np.sin(angle)], 1
-        )
-        mask = np.maximum(mask, canvas.polygon(window, bun, whole, 0.02))
-        turn = np.linspace(0.3, 2.8, 12)
-        for r in rng.uniform(0.1, 1.02, int(70 * fine)):
-            lines.append(
-                bun.mean(0) + np.stack([0.30 * r * np.cos(turn), -0.24 * r * np.sin(turn)], 1)
-            )
-    if cut.locks:
-        for side in (-1, 1):
-            inner, outer = _lock(who, cut, side)
-            mask = np.maximum(
-                mask, canvas.polygon(window, np.vstack([inner, outer[::-1]]), whole, 0.02)
-            )
-            for _ in range(int(130 * fine)):
-                q = np.full(10, rng.random())
-                at = np.clip(
-                    rng.uniform(-0.2, 0.7) + np.linspace(0, rng.uniform(0.3, 0.7), 10), 0, 1
-                )
-                sway = who.curl * 0.12 * np.sin(rng.uniform(0, 7) + at * 16)
-                lines.append(_between(inner, outer, at, np.clip(q + sway, -0.03, 1.04)))
+    mask, lines = _outline(who, cut, window, rng)
     light = np.full(shape, 118, np.uint8)
     edge = np.zeros(shape, np.uint8)
     thick = max(1, round(0.012 * window.scale))
-    order = rng.permutation(len(lines))
-    for group, level in zip(
-        np.array_split(order, 9), (40, 175, 70, 150, 95, 205, 60, 130, 110), strict=True
-    ):
+    levels = (40, 175, 70, 150, 95, 205, 60, 130, 110)
+    for group, level in zip(np.array_split(rng.permutation(len(lines)), 9), levels, strict=True):
         strands = [canvas.fixed(window.pixels(lines[k])) for k in group]
-        cv2.polylines(light, strands, False, level, thick, cv2.LINE_AA, 4)
-        cv2.polylines(edge, strands, False, 200, 1, cv2.LINE_AA, 4)
-    cover = np.maximum(mask, canvas.soften(edge, 0.4) * 0.9 * (who.style != 'buzz'))
-    if who.style == 'buzz':
-        cover = cover * 0.72
+        cv2.polylines(light, strands, False, level, thick, cv2.LINE_AA, canvas.BITS)
+        cv2.polylines(edge, strands, False, 200, 1, cv2.LINE_AA, canvas.BITS)
     value = cv2.GaussianBlur(light, (0, 0), max(0.4, 0.004 * window.scale)).astype(np.float32) / 118
     if who.style == 'curly':
         value = 1 + 0.6 * (value - 1)
+    short = who.style == 'buzz'
+    cover = 0.72 * mask if short else np.maximum(mask, 0.9 * canvas.soften(edge, 0.4))
     x, y = window.grid()
-    sheen = np.exp(-(((y - (who.skull_y + 0.30)) / 0.17) ** 2)) * (
-        who.style not in ('buzz', 'curly')
-    )
-    sheen = sheen * np.clip(0.6 + 1.4 * (value - 1), 0, 1.5)
     albedo = tone(np.asarray(who.hair) * 1.05 + 0.02, channels) * value[..., None]
-    albedo += (tone(np.asarray(who.hair) * 1.1 + 0.12, channels) - albedo) * (
-        0.65 * sheen.clip(0, 1)
-    )[..., None]
-    dome = 0.8 * np.sqrt(
-        np.clip(1.35 - (x / 1.25) ** 2 - (np.minimum(y + 0.35, 0) / 1.45) ** 2, 0.05, None)
-    )
+    if who.style not in ('buzz', 'curly'):  # a band of sheen over the crown
+        sheen = np.exp(-(((y - who.skull_y - 0.30) / 0.17) ** 2)) * (1.4 * value - 0.8)
+        bright = tone(np.asarray(who.hair) * 1.1 + 0.12, channels)
+        canvas.paint(albedo, window.whole, bright, 0.65 * np.clip(sheen, 0, 1))
+    dome = 1.35 - (x / 1.25) ** 2 - (np.minimum(y + 0.35, 0) / 1.45) ** 2
     depth = cv2.GaussianBlur(mask, (0, 0), 0.12 * window.scale)
-    relief = (dome + 0.35 * depth + 0.012 * (value - 1)).astype(np.float32)
-    cover = np.clip(cover, 0, 1)
+    relief = 0.8 * np.sqrt(np.clip(dome, 0.05, None)) + 0.35 * depth + 0.012 * (value - 1)
     shadow = cv2.GaussianBlur(cover, (0, 0), 0.05 * window.scale) * (1 - cover)
-    return Hair(albedo, cover, lighting.normals(relief, window.scale), shadow)
+    normal = lighting.normals(relief.astype(np.float32), window.scale)
+    return Hair(albedo, np.clip(cover, 0, 1), normal, shadow)

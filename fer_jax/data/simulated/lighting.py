@@ -50,13 +50,10 @@ def illumination(normal: tuple, toward: np.ndarray, light: Light) -> np.ndarray:
     """Irradiance [H, W] on a surface from the lamp in direction `toward` and the room."""
     nx, ny, nz = normal
     cosine = nx * toward[0] + ny * toward[1] + nz * toward[2]
-    soft = np.maximum(
-        (cosine + np.float32(0.25)) * np.float32(1 / 1.25), 0
-    )  # skin lets light through at the terminator
-    return (
-        np.float32(light.ambient) * (np.float32(0.55) + np.float32(0.45) * nz)
-        + np.float32(light.strength) * soft
-    )
+    # Light goes a little round the edge, in skin as in hair.
+    soft = np.maximum((cosine + np.float32(0.25)) * np.float32(1 / 1.25), 0)
+    room = np.float32(0.55) + np.float32(0.45) * nz
+    return np.float32(light.ambient) * room + np.float32(light.strength) * soft
 
 
 def shine(normal: tuple, toward: np.ndarray, light: Light, amount: float) -> np.ndarray:

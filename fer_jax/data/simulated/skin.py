@@ -60,30 +60,33 @@ def _relief(who: Identity) -> list[Bump]:
 
 def build(who: Identity, window: Window, channels: int, rng: np.random.Generator) -> Skin:
     """The resting maps of `who` over `window`."""
+    pores = rng.standard_normal((window.height, window.width)).astype(np.float32)
+    pores = cv2.GaussianBlur(pores, (0, 0), max(0.5, window.scale / 110)) * 1.6
+    height = _height(who, window) + pores * (0.0007 + 0.0010 * who.age)
+    albedo = _albedo(who, window, channels, pores, rng)
+    return Skin(height.astype(np.float32), _occlusion(who, window), albedo)
+
+
+def _height(who: Identity, window: Window) -> np.ndarray:
     x, y = window.grid()
-    h, w = x.shape
     head = geometry.outline(who)
-    half = len(head) // 2
-    side = head[: half + 1]
-    across = np.sqrt(
-        np.interp(y[:, 0], side[:, 1], side[:, 0]) ** 2
-        + 0.25 * np.clip(y[:, 0] - 0.7, 0, 1)
-        + 0.55 * np.clip(-0.7 - y[:, 0], 0, 1)
-    )[:, None]
-    r2 = (x / across) ** 2
-    v = (y - 0.1) / 1.75
+    side = head[: len(head) // 2 + 1]
+    contour = np.interp(y[:, 0], side[:, 1], side[:, 0])
+    # Wider than the contour at chin and skull, where a ridge would stand in the middle otherwise.
+    wider = 0.25 * np.clip(y[:, 0] - 0.7, 0, 1) + 0.55 * np.clip(-0.7 - y[:, 0], 0, 1)
+    r2 = (x / np.sqrt(contour**2 + wider)[:, None]) ** 2
     # A head is flatter in front than a sphere: a superellipse across, an ellipse along.
-    height = (
-        0.80 * np.sqrt(np.clip(1.05 - 0.72 * r2 - 0.30 * r2 * r2, 0.02, None)) * (1 - 0.42 * v * v)
-    )
-    whole = (slice(0, h), slice(0, w))
-    height += 0.30 * canvas.polygon(
-        window, head, whole, 0.10
-    )  # rounds the head off towards its contour
+    across = np.sqrt(np.clip(1.05 - 0.72 * r2 - 0.30 * r2 * r2, 0.02, None))
+    height = 0.80 * across * (1 - 0.42 * ((y - 0.1) / 1.75) ** 2)
+    height += 0.30 * canvas.polygon(window, head, window.whole, 0.10)  # round at its contour
     for bump in _relief(who):
         where, value = canvas.gaussian(window, bump)
         height[where] += value
-    occlusion = np.ones((h, w), np.float32)
+    return height
+
+
+def _occlusion(who: Identity, window: Window) -> np.ndarray:
+    occlusion = np.ones((window.height, window.width), np.float32)
     dark = [
         Bump(0, who.nose_y + 0.10, 0.20, 0.045, 0.20),
         Bump(0, who.mouth_y + who.lip_low + 0.09, 0.17, 0.05, 0.14),
@@ -99,13 +102,17 @@ def build(who: Identity, window: Window, channels: int, rng: np.random.Generator
     for bump in dark:
         where, value = canvas.gaussian(window, bump)
         occlusion[where] *= 1 - value
-    base = tone(who.skin, channels)
-    albedo = np.broadcast_to(base, (h, w, channels)).copy()
+    return occlusion
+
+
+def _albedo(
+    who: Identity, window: Window, channels: int, pores: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Mottled skin with flushed nose and cheeks, freckles and beard."""
+    x, y = window.grid()
+    h, w = x.shape
     mottle = canvas.noise(rng, h, w, 14) * 0.5 + canvas.noise(rng, h, w, 45) * 0.35
-    pores = rng.standard_normal((h, w)).astype(np.float32)
-    pores = cv2.GaussianBlur(pores, (0, 0), max(0.5, window.scale / 110)) * 1.6
-    height += pores * (0.0007 + 0.0010 * who.age)
-    albedo *= (1 + 0.022 * mottle + 0.012 * pores)[..., None]
+    albedo = tone(who.skin, channels) * (1 + 0.022 * mottle + 0.012 * pores)[..., None]
     flush = tone(np.asarray(who.skin) * (1.02, 0.80, 0.80), channels)
     for bump in (
         Bump(0, who.nose_y - 0.1, 0.16, 0.16, 0.30),
@@ -115,42 +122,25 @@ def build(who: Identity, window: Window, channels: int, rng: np.random.Generator
         where, value = canvas.gaussian(window, bump)
         canvas.paint(albedo, where, flush, value)
     if who.freckles > 0:
-        spots = (
-            np.clip(canvas.noise(rng, h, w, 90) - 1.15, 0, 1)
-            * np.exp(-(((y - 0.3) / 0.35) ** 2))
-            * (np.abs(x) < 0.95)
-        )
-        canvas.paint(
-            albedo,
-            np.s_[:, :],
-            tone(np.asarray(who.skin) * (0.66, 0.52, 0.45), channels),
-            np.clip(spots * who.freckles, 0, 0.7),
-        )
+        spots = np.clip(canvas.noise(rng, h, w, 90) - 1.15, 0, 1) * (np.abs(x) < 0.95)
+        spots = spots * np.exp(-(((y - 0.3) / 0.35) ** 2))
+        brown = tone(np.asarray(who.skin) * (0.66, 0.52, 0.45), channels)
+        canvas.paint(albedo, window.whole, brown, np.clip(spots * who.freckles, 0, 0.7))
     if who.beard or who.moustache:
-        _beard(who, albedo, x, y, window, channels, rng)
-    return Skin(height.astype(np.float32), occlusion, albedo)
+        hairs = tone(np.asarray(who.hair) * 0.9 + 0.015, channels)
+        canvas.paint(albedo, window.whole, hairs, _beard(who, window, rng))
+    return albedo
 
 
-def _beard(
-    who: Identity, albedo: np.ndarray, x, y, window: Window, channels: int, rng: np.random.Generator
-) -> None:
-    """Stubble to full beard along the jaw, and a moustache, laid into the albedo."""
+def _beard(who: Identity, window: Window, rng: np.random.Generator) -> np.ndarray:
+    """Coverage [H, W] of stubble or beard along the jaw, and of a moustache."""
+    x, y = window.grid()
     h, w = x.shape
-    line = (
-        0.62 + 0.50 * np.clip(1 - np.abs(x) / 0.95, 0, 1) - 0.85 * np.clip(np.abs(x) - 0.80, 0, 1)
-    )
-    jaw = np.clip((y - line) / 0.16, 0, 1) * np.clip(
-        (np.abs(x) - 0.02) / 0.3 + (y > who.mouth_y), 0, 1
-    )
-    lip = np.exp(-(((y - (who.mouth_y - 0.20)) / 0.085) ** 2)) * np.clip(
-        (0.50 - np.abs(x)) / 0.14, 0, 1
-    )
-    hairs = 0.5 + 0.5 * np.clip(
-        canvas.noise(rng, h, w, 110, 2.0) + 0.5 * canvas.noise(rng, h, w, 190, 1.5), -1, 1
-    )
-    amount = np.clip(jaw * who.beard + lip * who.moustache, 0, 0.96)
-    amount = cv2.GaussianBlur(amount.astype(np.float32), (0, 0), 0.03 * window.scale)
-    solid = np.clip(amount * (0.74 + 0.36 * (hairs - 0.5)), 0, 0.95)
-    canvas.paint(
-        albedo, np.s_[:, :], tone(np.asarray(who.hair) * 0.9 + 0.015, channels), solid * 0.9
-    )
+    x = np.abs(x)
+    line = 0.62 + 0.50 * np.clip(1 - x / 0.95, 0, 1) - 0.85 * np.clip(x - 0.80, 0, 1)
+    jaw = np.clip((y - line) / 0.16, 0, 1) * np.clip((x - 0.02) / 0.3 + (y > who.mouth_y), 0, 1)
+    lip = np.exp(-(((y - who.mouth_y + 0.20) / 0.085) ** 2)) * np.clip((0.50 - x) / 0.14, 0, 1)
+    hairs = canvas.noise(rng, h, w, 110, 2.0) + 0.5 * canvas.noise(rng, h, w, 190, 1.5)
+    amount = np.clip(jaw * who.beard + lip * who.moustache, 0, 0.96).astype(np.float32)
+    amount = cv2.GaussianBlur(amount, (0, 0), 0.03 * window.scale)
+    return 0.9 * np.clip(amount * (0.74 + 0.18 * np.clip(hairs, -1, 1)), 0, 0.95)

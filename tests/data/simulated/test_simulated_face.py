@@ -1,7 +1,6 @@
 """The parametric face: landmarks, what each action unit moves, pose, and that detectors find it."""
 
 import dataclasses
-import importlib.util
 
 import cv2
 import numpy as np
@@ -250,10 +249,7 @@ def _haar():
 
 
 def _dlib():
-    if importlib.util.find_spec('dlib') is None:
-        pytest.skip("dlib is not installed: its HOG detector is part of the 'landmarks' extra")
-    import dlib
-
+    dlib = pytest.importorskip('dlib', reason="dlib's detector is part of the 'landmarks' extra")
     detector = dlib.get_frontal_face_detector()
     return lambda grey: [(r.left(), r.top(), r.right(), r.bottom()) for r in detector(grey, 0)]
 
