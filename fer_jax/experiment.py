@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -16,8 +17,9 @@ from fer_jax.data.protocols import Protocol
 from fer_jax.evaluation import report, results, rundir, whole
 from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
 from fer_jax.training import inputs, loop
-from fer_jax.training.members import Member, Recipe, make_members
+from fer_jax.training.members import Member, Recipe, make_members, traits
 from fer_jax.training.record import MemberRecord
+from fer_jax.training.state import Resident, Sums
 from fer_jax.training.step import System
 
 
@@ -124,9 +126,20 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
         class_weights=config.loss.class_weights,
         mean_std=config.inputs.normalize == 'mean_std',
     )
+    _dry_run(system, recipe, members[:1], equalized)
     return Experiment(
         system, recipe, schedule, clips, equalized, dataset, protocol, stamps, members
     )
+
+
+def _dry_run(system: System, recipe: Recipe, members: Sequence[Member], clips: ClipSet) -> None:
+    """Traces a step without computing it: what does not fit fails before anything is written."""
+    resident = Resident(clips.frames, clips.length, clips.label)
+    batches = recipe.batches(members, clips, 1, [True])
+    own, batch = jax.tree.map(lambda x: x[0], (traits(members, [1]), batches))
+    batch = jax.tree.map(lambda x: x[0], batch)
+    state = jax.eval_shape(system.init, own, resident)
+    jax.eval_shape(system.train_step, state, Sums.zero(), own, resident, batch)
 
 
 def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fer_jax.errors import UserError
+
 
 def cross_entropy(
     logits: jax.Array, label: jax.Array, mask: jax.Array, class_weight: jax.Array
@@ -31,5 +33,12 @@ def l2_penalty(params, layers: Sequence[str]) -> jax.Array:
 
     Args:
       params: the model's parameters; `layers` are names of their first level.
+
+    Raises:
+      UserError: a layer that the network does not have.
     """
+    for name in layers:
+        if 'kernel' not in params.get(name, ()):
+            known = ', '.join(layer for layer in params if 'kernel' in params[layer])
+            raise UserError(f"loss.l2_layers has '{name}'; this network has {known}")
     return sum(jnp.sum(jnp.square(params[name]['kernel'])) for name in layers)

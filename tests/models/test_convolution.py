@@ -1,0 +1,107 @@
+"""Convolutions against XLA's native ones and PyTorch's."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from fer_jax.models.convolution import chosen_form, conv2d, conv3d
+
+
+def values(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def gradients(conv, x, kernel, **options):
+    """Value and both gradients of a scalar that weighs every output differently."""
+
+    def scalar(x, kernel):
+        y = conv(x, kernel, **options)
+        return jnp.sum(jnp.sin(y + jnp.arange(y.size).reshape(y.shape))), y
+
+    (_, y), (dx, dk) = jax.value_and_grad(scalar, (0, 1), has_aux=True)(x, kernel)
+    return y, dx, dk
+
+
+def assert_close(left, right):
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
+
+
+@pytest.mark.parametrize('padding', ['VALID', 'SAME'])
+@pytest.mark.parametrize(
+    'space, window, channels',
+    [
+        ((7, 9), (3, 3), (3, 4)),  # in pairs, odd width
+        ((7, 8), (3, 3), (1, 16)),  # in pairs, even width
+        ((9, 12), (7, 5), (2, 5)),
+        ((6, 7), (1, 1), (3, 4)),  # no pairs: no neighbour
+        ((6, 7), (3, 3), (3, 17)),  # no pairs: too many filters, one product
+        ((6, 7), (3, 3), (33, 5)),  # no pairs: too many channels, a product for each tap
+    ],
+)
+def test_conv2d_equals_the_native_form(space, window, channels, padding):
+    x, kernel = values((2, *space, channels[0])), values((*window, *channels), 1)
+    native = gradients(conv2d, x, kernel, padding=padding, form='lax')
+    assert_close(gradients(conv2d, x, kernel, padding=padding, form='taps'), native)
+
+
+def test_conv2d_valid_takes_even_kernels():
+    x, kernel = values((2, 5, 7, 2)), values((2, 4, 2, 3), 1)
+    native = gradients(conv2d, x, kernel, padding='VALID', form='lax')
+    assert_close(gradients(conv2d, x, kernel, padding='VALID', form='taps'), native)
+
+
+@pytest.mark.parametrize(
+    't, frames, space', [*itertools.product((1, 3, 5, 7, 9), (1, 4), [(5, 7)]), (3, 10, (6, 4))]
+)
+def test_conv3d_equals_the_native_form(t, frames, space):
+    x, kernel = values((2, frames, *space, 3)), values((t, 3, 3, 3, 4), 1)
+    native = gradients(conv3d, x, kernel, form='lax')
+    assert_close(gradients(conv3d, x, kernel, form='taps'), native)
+
+
+@pytest.mark.parametrize('form', ['lax', 'taps'])
+def test_conv3d_equals_pytorch(form):
+    x, kernel = values((2, 4, 5, 6, 3)), values((5, 3, 3, 3, 20), 1)
+    y = conv3d(x, kernel, form=form)
+    expected = torch.nn.functional.conv3d(
+        torch.tensor(x).permute(0, 4, 1, 2, 3),
+        torch.tensor(kernel).permute(4, 3, 0, 1, 2),
+        padding=(2, 1, 1),
+    )
+    assert_close([np.moveaxis(np.asarray(y), -1, 1)], [expected.numpy()])
+
+
+@pytest.mark.parametrize('channels', [(3, 4), (20, 24)])
+def test_mapped_over_members_equals_one_after_another(channels):
+    x, kernel = values((2, 2, 3, 5, 6, channels[0])), values((2, 3, 3, 3, *channels), 1)
+    grad = lambda x, kernel: gradients(conv3d, x, kernel, form='taps')  # noqa: E731
+    together = jax.vmap(grad)(x, kernel)
+    for member in range(2):
+        assert_close([part[member] for part in together], grad(x[member], kernel[member]))
+
+
+def test_even_kernels_have_no_same_padding():
+    with pytest.raises(ValueError, match='even side'):
+        conv2d(values((1, 4, 4, 1)), values((2, 3, 1, 1)))
+    with pytest.raises(ValueError, match='even side'):
+        conv3d(values((1, 4, 4, 4, 1)), values((2, 3, 3, 1, 1)), form='taps')
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match='neither'):
+        conv2d(values((1, 4, 4, 1)), values((3, 3, 1, 1)), padding='FULL')
+    with pytest.raises(ValueError, match='auto, lax, taps'):
+        conv2d(values((1, 4, 4, 1)), values((3, 3, 1, 1)), form='fft')
+
+
+def test_auto_is_decided_by_platform(monkeypatch):
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'cpu')
+    assert chosen_form('auto') == 'taps'
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+    assert chosen_form('auto') == 'lax'
+    assert chosen_form('taps') == 'taps'

@@ -1,0 +1,106 @@
+"""Both networks against PyTorch, in float64: logits, loss, every gradient, running statistics."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from fer_jax.models import build
+from fer_jax.twins import LOADERS, TWINS
+
+CASES = [
+    ('c3d', (3, 10, 48, 48, 1), {'width': 0.0625}),
+    (
+        'c3d',
+        (2, 3, 20, 17, 2),
+        {
+            'width': 0.0625,
+            'activation': 'prelu',
+            'temporal_size': 9,
+            'pooling': 'max',
+            'second_conv': True,
+        },
+    ),
+    ('c3d', (2, 4, 32, 32, 3), {'width': 0.0625, 'activation': 'mish', 'temporal_size': 1}),
+    ('stn', (3, 1, 48, 48, 1), {}),
+    ('stn', (3, 1, 48, 48, 1), {'transform': 'features', 'localiser_kernels': (7, 5)}),
+    ('stn', (3, 1, 21, 19, 3), {'transform': 'none'}),
+]
+
+
+@pytest.fixture(params=['taps', 'lax'])
+def form(request):
+    return request.param
+
+
+@pytest.mark.parametrize('name, shape, options', CASES)
+def test_parity(name, shape, options, form):
+    with jax.enable_x64(True):
+        check_parity(name, shape, options, form)
+
+
+def check_parity(name, shape, options, form):
+    module = build(name, num_classes=7, dtype='float64', form=form, **options)
+    rng = np.random.default_rng(0)
+    frames, label = rng.random(shape), np.arange(shape[0]) % 7
+    shapes = jax.eval_shape(module.init, jax.random.key(0), frames)
+    # Everything away from its start: slopes, statistics, theta's weights.
+    variables = jax.tree.map(
+        lambda leaf: jnp.asarray(0.5 * rng.standard_normal(leaf.shape) / leaf.size**0.25), shapes
+    )
+    stats = jax.tree.map(lambda leaf: jnp.abs(leaf) + 0.5, variables.get('batch_stats', {}))
+    variables = {'params': variables['params'], 'batch_stats': stats}
+    if 'theta' in variables['params']:
+        variables['params']['theta']['bias'] += jnp.array([1.0, 0, 0, 0, 1, 0])
+
+    twin = TWINS[name](shape[1:], num_classes=7, dropout_rate=0.0, **options).double()
+    LOADERS[name](twin, variables)
+    clips = torch.tensor(frames).permute(0, 4, 1, 2, 3)
+
+    twin.eval()
+    with torch.no_grad():
+        expected = twin(clips)
+    np.testing.assert_allclose(module.apply(variables, frames), expected, rtol=1e-9, atol=1e-9)
+
+    def loss_of(params):
+        logits, mutated = module.apply(
+            {**variables, 'params': params},
+            frames,
+            train=True,
+            dropout_rate=0.0,
+            rngs={'dropout': jax.random.key(0)},
+            mutable=['batch_stats'],
+        )
+        chosen = jax.nn.log_softmax(logits)[jnp.arange(len(label)), label]
+        return -chosen.mean(), (logits, mutated.get('batch_stats', {}))
+
+    twin.train()
+    expected = twin(clips)
+    torch.nn.functional.cross_entropy(expected, torch.tensor(label)).backward()
+    gradient = jax.jit(jax.grad(loss_of, has_aux=True))
+    gradients, (logits, updated) = gradient(variables['params'])
+    np.testing.assert_allclose(logits, expected.detach(), rtol=1e-9, atol=1e-9)
+
+    # The gradients go the way of the parameters, into a second twin, to be compared layer by layer.
+    carrier = TWINS[name](shape[1:], num_classes=7, **options).double()
+    LOADERS[name](carrier, {'params': gradients, 'batch_stats': updated})
+    for (path, parameter), (_, ours) in zip(
+        twin.named_parameters(), carrier.named_parameters(), strict=True
+    ):
+        theirs = parameter.grad
+        assert theirs.abs().max() > 0, path
+        tolerance = 1e-9 * theirs.abs().max().item()
+        np.testing.assert_allclose(ours.detach(), theirs, rtol=1e-7, atol=tolerance, err_msg=path)
+    for (path, theirs), (_, ours) in zip(
+        twin.named_buffers(), carrier.named_buffers(), strict=True
+    ):
+        if not path.endswith('num_batches_tracked'):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, err_msg=path)
+
+
+def test_loading_parameters_of_another_size_is_refused():
+    module = build('stn', num_classes=7)
+    variables = jax.jit(module.init)(jax.random.key(0), jnp.zeros((1, 1, 40, 40, 1)))
+    with pytest.raises(ValueError, match='parameters of shape'):
+        LOADERS['stn'](TWINS['stn']((1, 48, 48, 1), num_classes=7), variables)
