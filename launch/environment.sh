@@ -9,9 +9,6 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="${FER_JAX_VENV:-$root/.venv}"
 python="$venv/bin/python"
 
-# glibc hands large buffers back to the system after every step and faults them in again on the
-# next; keeping them made training steps 1.4 times faster on a CPU. Other libcs ignore this.
-export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.arena_max=1:glibc.malloc.top_pad=268435456}"
 # Idle OpenMP threads wait asleep: spinning ones take the core that the other half of a test needs.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 

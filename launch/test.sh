@@ -10,4 +10,5 @@ cd "$root"
 say 'checking the style'
 "$python" -m ruff check
 say 'running the tests'
-exec "$python" -m pytest "$@"
+# Most of a test is one thread compiling, so two at a time; a file's tests share what it sets up.
+exec "$python" -m pytest --numprocesses 2 --dist loadfile "$@"

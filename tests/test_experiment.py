@@ -26,6 +26,12 @@ SMALL = {
 }  # fmt: skip
 
 
+def rows_of(path):
+    """A CSV's rows as dicts."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
 def small_config(**changes):
     spec = importlib.util.spec_from_file_location('ckplus_c3d', ROOT / 'configs' / 'ckplus_c3d.py')
     module = importlib.util.module_from_spec(spec)
@@ -56,8 +62,7 @@ def test_a_run_leaves_what_the_contract_lists(finished):
     assert list(folder.glob('events.out.tfevents.*'))
     assert json.loads((folder / 'dataset.json').read_text())['simulated'] is True
     assert 'SIMULATED' in (folder / 'report.html').read_text()
-    with (folder / 'metrics.csv').open() as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(folder / 'metrics.csv')
     assert [(row['member'], row['epoch']) for row in rows] == [
         (member, epoch) for member in '01' for epoch in '123'
     ]
@@ -65,8 +70,7 @@ def test_a_run_leaves_what_the_contract_lists(finished):
 
 def test_the_results_are_those_of_the_predictions(finished):
     folder, values = finished
-    with (folder / 'predictions.csv').open() as file:
-        rows = [row for row in csv.DictReader(file) if row['rule'] == 'last']
+    rows = [row for row in rows_of(folder / 'predictions.csv') if row['rule'] == 'last']
     accuracy = metrics.accuracy_score(
         [row['label'] for row in rows], [row['predicted'] for row in rows]
     )
@@ -94,7 +98,7 @@ def test_a_fold_alone_is_the_fold_among_others(finished, data_dir, tmp_path):
         small_config(**{'protocol.fold': 1}), workdir=str(tmp_path / 'one'), data_dir=data_dir
     )
     among, alone = (
-        [x for x in csv.DictReader((place / 'predictions.csv').open()) if x['fold'] == '1']
+        [row for row in rows_of(place / 'predictions.csv') if row['fold'] == '1']
         for place in (folder, tmp_path / 'one')
     )
     for row in among + alone:

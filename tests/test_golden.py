@@ -50,7 +50,7 @@ def first_losses(options, shape, channels, optimizer, model, steps=3):
     )  # fmt: skip
     affine = jnp.tile(jnp.array([[[1.0, 0.0, 0.5], [0.0, 1.0, -0.25]]]), (8, 1, 1))
     batch = Batch(jnp.arange(8), affine, jnp.full(8, 0.9), jnp.arange(8) < 7)
-    state, losses = system.init(traits, clips), []
+    state, losses = jax.jit(system.init)(traits, clips), []
     step = jax.jit(system.train_step)
     for _ in range(steps):
         state, sums = step(state, Sums.zero(), traits, clips, batch)

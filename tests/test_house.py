@@ -30,13 +30,17 @@ ROOMS = {
     'evaluation': {'errors', 'ops', 'models', 'data'},
     'training': {'errors', 'config', 'ops', 'models', 'data', 'evaluation'},
     'twins': {'errors', 'models'},
-    'experiment': {'errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training'},
+    'run_files': {'errors', 'config', 'data', 'evaluation', 'training'},
+    'experiment': {
+        *('errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training', 'run_files'),
+    },
+    'runtime': set(),
 }
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint
 # format, flags are read by commands, and PyTorch is for comparing only.
 ONLY = {
-    'jax': {'ops', 'models', 'training', 'experiment', COMMAND},
+    'jax': {'ops', 'models', 'training', 'run_files', 'experiment', 'runtime', COMMAND},
     'flax': {'models', 'training', COMMAND},
     'orbax': {'training.checkpoint'},
     'absl.flags': {'cli', COMMAND},
@@ -67,6 +71,8 @@ def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield f'{node.module}.{alias.name}', id(node) in at_once
+        elif isinstance(node, ast.Call) and getattr(node.func, 'attr', '') == 'importorskip':
+            yield node.args[0].value, False
 
 
 def within(name: str, package: str) -> bool:
@@ -89,6 +95,14 @@ def test_imports_point_one_way():
             if within(imported, 'fer_jax') and imported.split('.')[1:2] not in allowed:
                 wrong.append(f'{name} imports {imported}')
     assert not wrong
+
+
+def test_what_is_no_room_is_a_command():
+    for path in SOURCES:
+        if room_of(name_of(path)) == COMMAND:
+            module = importlib.import_module(f'fer_jax.{name_of(path)}')
+            assert callable(module.define) and callable(module.main), name_of(path)
+            assert f'python -m {module.__name__}' in module.__doc__
 
 
 def test_packages_stay_in_their_rooms():
@@ -147,7 +161,8 @@ def declared(extra: str = '') -> set[str]:
 
 def imported_distributions(paths: list[Path], at_once_only: bool = False) -> dict[str, set[str]]:
     """Which of the files import each distribution."""
-    providers = importlib.metadata.packages_distributions()
+    # dlib-bin's metadata name its binary only.
+    providers = importlib.metadata.packages_distributions() | {'dlib': ['dlib-bin']}
     ours = {'fer_jax', *(path.stem for path in paths)}
     found: dict[str, set[str]] = {}
     for path in paths:

@@ -38,13 +38,19 @@ def chosen_form(form: str) -> str:
 
 
 def conv2d(
-    x: jax.Array, kernel: jax.Array, *, padding: str = 'SAME', form: str = 'auto'
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None = None,
+    *,
+    padding: str = 'SAME',
+    form: str = 'auto',
 ) -> jax.Array:
     """Two-dimensional convolution (cross-correlation) with stride 1.
 
     Args:
         x: float [B, H, W, C].
         kernel: float [kh, kw, C, O]; odd kh and kw where padding is 'SAME'.
+        bias: float [O], added to the result.
         padding: 'SAME' (output H x W) or 'VALID' (output H - kh + 1 x W - kw + 1).
         form: 'auto', 'lax' or 'taps'.
 
@@ -52,9 +58,10 @@ def conv2d(
         float [B, H', W', O].
     """
     margins = _margins(kernel.shape[:-2], padding)
+    bias = jnp.zeros(kernel.shape[-1], kernel.dtype) if bias is None else bias
     if chosen_form(form) == 'lax':
-        return _convolve(x, kernel, margins)
-    return _taps2d(x, kernel, margins)
+        return _convolve(x, kernel, margins) + bias[None, None, None]
+    return _taps2d(x, kernel, bias, margins)
 
 
 def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
@@ -81,7 +88,8 @@ def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
     stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1)
     stacked = stacked.reshape(b * t, h, w, kt * c)
     flat_kernel = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
-    return _taps2d(stacked, flat_kernel, margins[1:]).reshape(b, t, h, w, o)
+    bias = jnp.zeros(o, kernel.dtype)
+    return _taps2d(stacked, flat_kernel, bias, margins[1:]).reshape(b, t, h, w, o)
 
 
 def _margins(window: tuple[int, ...], padding: str) -> tuple[int, ...]:
@@ -103,15 +111,19 @@ def _convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.
     )
 
 
-def _taps2d(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
+def _taps2d(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, margins: tuple[int, int]
+) -> jax.Array:
     """A 2D convolution in the form 'taps'."""
     _, kw, c, o = kernel.shape
     if kw > 1 and c <= _PAIRS_UP_TO[0] and o <= _PAIRS_UP_TO[1]:
-        return _in_pairs(x, kernel, margins)
-    return _conv2d(x, kernel, margins)
+        return _in_pairs(x, kernel, bias, margins)
+    return _conv2d(x, kernel, margins) + bias[None, None, None]
 
 
-def _in_pairs(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
+def _in_pairs(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, margins: tuple[int, int]
+) -> jax.Array:
     """The same convolution with two neighbouring pixels of a row as one of twice the channels.
 
     With few channels the library computes at a fraction of its speed. Read in pairs, which moves
@@ -131,6 +143,8 @@ def _in_pairs(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.
     wide = jnp.where(inside[..., None, None], kernel[:, np.clip(column, 0, kw - 1)], 0)
     wide = wide.transpose(0, 1, 2, 4, 3, 5).reshape(kh, pairs, 2 * c, 2 * o)
     y = _conv2d(x.reshape(b, x.shape[1], -1, 2 * c), wide, (0, 0))
+    # Added to pairs, so that what follows element by element never asks for a pixel's own channel.
+    y = y + jnp.tile(bias, 2)[None, None, None]
     return y.reshape(b, y.shape[1], -1, o)[:, :, :width]
 
 

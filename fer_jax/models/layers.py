@@ -104,16 +104,15 @@ class Conv(nn.Module):
         """Maps float [B, *space, C] to [B, *space', features], in x's dtype."""
         shape = (*self.window, x.shape[-1], self.features)
         kernel = self.param('kernel', self.kernel_init, shape, jnp.float32).astype(x.dtype)
+        bias = None
+        if self.bias_init is not None:
+            bias = self.param('bias', self.bias_init, (self.features,), jnp.float32)
+            bias = bias.astype(x.dtype)
         if len(self.window) == 2:
-            y = conv2d(x, kernel, padding=self.padding, form=self.form)
-        elif self.padding == 'SAME':
-            y = conv3d(x, kernel, form=self.form)
-        else:
-            raise ValueError('a convolution over three axes has padding SAME')
-        if self.bias_init is None:
-            return y
-        bias = self.param('bias', self.bias_init, (self.features,), jnp.float32)
-        return y + per_channel(bias, y)
+            return conv2d(x, kernel, bias, padding=self.padding, form=self.form)
+        if self.padding != 'SAME' or bias is not None:
+            raise ValueError('a convolution over three axes has padding SAME and no bias')
+        return conv3d(x, kernel, form=self.form)
 
 
 class BatchNorm(nn.Module):

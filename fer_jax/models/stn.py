@@ -22,11 +22,11 @@ class SpatialTransformerNet(nn.Module):
 
     Main branch: twice conv 3x3x10, ReLU, conv 3x3x10, max-pool 2x2, ReLU (no padding); dropout;
     fully connected 'fc1' (50 units, ReLU) and 'fc2' (K), the two layers whose weights the paper's
-    L2 term names. Localiser: conv x8, max-pool, ReLU, conv x10, max-pool, ReLU, fully connected 32,
-    ReLU, 'theta'. A 48 x 48 face gives 'fc1' 9 x 9 x 10 = 810 inputs (flattened by height, width,
-    channel) and the localiser's fully connected layer 10 x 10 x 10 = 1000 with 3x3 kernels, 640
-    with (7, 5); the figure's 90 belongs to another input size. With 7 classes: 76,777
-    parameters.
+    L2 term names. Localiser ('localiser_conv1', ...): conv x8, max-pool, ReLU, conv x10, max-pool,
+    ReLU, fully connected 32, ReLU, 'localiser_theta'. A 48 x 48 face gives 'fc1' 9 x 9 x 10 = 810
+    inputs (flattened by height, width, channel) and the localiser's fully connected layer
+    10 x 10 x 10 = 1000 with 3x3 kernels, 640 with (7, 5); the figure's 90 belongs to another input
+    size. With 7 classes: 76,777 parameters.
 
     Attributes:
         num_classes: K.
@@ -34,7 +34,7 @@ class SpatialTransformerNet(nn.Module):
             dropout) or 'none' (no transformer).
         localiser_kernels: sides of the localiser's two kernels.
         initializer: 'normal' (zero mean, deviation `init_std`, biases 0) or 'default' (PyTorch's).
-            In both the layer 'theta' starts at the identity: zero weights.
+            In both the layer 'localiser_theta' starts at the identity: zero weights.
         init_std: 0.05 in the paper.
         dropout_rate: before 'fc1'.
         dtype: of the computation, 'float32' or 'bfloat16'; the grid is always float32.
@@ -109,7 +109,7 @@ class SpatialTransformerNet(nn.Module):
             6,
             kernel_init=nn.initializers.zeros,
             bias_init=lambda key, shape, dtype=jnp.float32: identity.astype(dtype),
-            name='theta',
+            name='localiser_theta',
         )(layers.at_least_float32(x))
         return theta.reshape(-1, 2, 3)
 

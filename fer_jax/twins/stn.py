@@ -37,7 +37,7 @@ class SpatialTransformerNet(nn.Module):
             h, w = (((n - first + 1) // 2 - second + 1) // 2 for n in (height, width))
             self.localiser_map = (h, w, LOCALISER_FILTERS[1])
             self.localiser_fc = nn.Linear(h * w * LOCALISER_FILTERS[1], LOCALISER_HIDDEN)
-            self.theta = nn.Linear(LOCALISER_HIDDEN, 6)
+            self.localiser_theta = nn.Linear(LOCALISER_HIDDEN, 6)
         self.conv1 = nn.Conv2d(channels, FILTERS, 3)
         self.conv2 = nn.Conv2d(FILTERS, FILTERS, 3)
         self.conv3 = nn.Conv2d(FILTERS, FILTERS, 3)
@@ -66,7 +66,7 @@ class SpatialTransformerNet(nn.Module):
     def _localise(self, images: torch.Tensor) -> torch.Tensor:
         x = F.relu(F.max_pool2d(self.localiser_conv1(images), 2))
         x = F.relu(F.max_pool2d(self.localiser_conv2(x), 2))
-        return self.theta(F.relu(self.localiser_fc(x.flatten(1)))).view(-1, 2, 3)
+        return self.localiser_theta(F.relu(self.localiser_fc(x.flatten(1)))).view(-1, 2, 3)
 
 
 def _sample(images: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:

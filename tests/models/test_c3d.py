@@ -1,5 +1,6 @@
 """haddad2020's network: shapes, sizes, options, members."""
 
+import functools
 import itertools
 from math import prod
 
@@ -11,6 +12,8 @@ import pytest
 from fer_jax.errors import UserError
 from fer_jax.models import build
 
+# Compiled once and run once.
+QUICK = {'xla_backend_optimization_level': 1}
 PUBLISHED = jax.ShapeDtypeStruct((2, 10, 112, 112, 3), jnp.float32)
 
 
@@ -68,7 +71,8 @@ def test_every_option_of_table_1(activation, temporal_size, pooling, second_conv
 @pytest.mark.parametrize('initializer', ['none', 'xavier_uniform', 'xavier_normal'])
 def test_initialiser_reaches_every_kernel(initializer):
     module = build('c3d', num_classes=7, width=0.125, initializer=initializer)
-    params = jax.jit(module.init)(jax.random.key(0), jnp.zeros((1, 2, 16, 16, 1)))['params']
+    init = jax.jit(module.init, compiler_options=QUICK)
+    params = init(jax.random.key(0), jnp.zeros((1, 2, 16, 16, 1)))['params']
     for name, layer in params.items():
         if 'kernel' not in layer:
             continue
@@ -122,7 +126,7 @@ def small():
     """A narrow network, its variables, and clips whose last rows are padding."""
     module = build('c3d', num_classes=7, width=0.0625, activation='prelu')
     frames = jnp.asarray(np.random.default_rng(0).random((4, 3, 16, 16, 1), np.float32))
-    init = jax.jit(jax.vmap(module.init, in_axes=(0, None)))
+    init = jax.jit(jax.vmap(module.init, in_axes=(0, None)), compiler_options=QUICK)
     return module, init(jax.random.split(jax.random.key(0), 2), frames), frames
 
 
@@ -130,7 +134,7 @@ def test_padded_rows_change_nothing(small):
     module, variables, frames = small
     variables = jax.tree.map(lambda leaf: leaf[0], variables)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK)
     def step(frames, mask):
         def loss(params):
             logits, mutated = module.apply(
@@ -158,6 +162,7 @@ def test_padded_rows_change_nothing(small):
         np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_mapped_over_members_equals_one_after_another(small):
     module, variables, frames = small
 
@@ -176,8 +181,8 @@ def test_mapped_over_members_equals_one_after_another(small):
         return jax.grad(loss, has_aux=True)(variables['params'])
 
     rates = jnp.array([0.1, 0.6])
-    together = jax.jit(jax.vmap(step))(variables, rates)
-    one = jax.jit(step)
+    together = jax.jit(jax.vmap(step), compiler_options=QUICK)(variables, rates)
+    one = jax.jit(step, compiler_options=QUICK)
     for member in range(2):
         alone = one(jax.tree.map(lambda leaf, m=member: leaf[m], variables), rates[member])
         for left, right in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
@@ -207,8 +212,8 @@ def test_bfloat16_keeps_parameters_and_logits_float32(small):
     module, variables, frames = small
     variables = jax.tree.map(lambda leaf: leaf[0], variables)
     half = module.clone(dtype='bfloat16')
-    logits = half.apply(variables, frames)
+    logits = jax.jit(half.apply)(variables, frames)
     assert logits.dtype == jnp.float32
-    np.testing.assert_allclose(logits, module.apply(variables, frames), atol=0.02)
+    np.testing.assert_allclose(logits, jax.jit(module.apply)(variables, frames), atol=0.02)
     params = jax.eval_shape(half.init, jax.random.key(0), frames)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))

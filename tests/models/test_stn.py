@@ -1,5 +1,6 @@
 """minaee2019's network: sizes, the transformer's start, options."""
 
+import functools
 from math import prod
 
 import jax
@@ -13,9 +14,19 @@ from fer_jax.models import build
 FACES = np.random.default_rng(0).random((3, 1, 48, 48, 1), np.float32)
 
 
+@functools.cache
 def initialised(**options):
+    """A network that maps variables and faces to logits when called, and its variables."""
     module = build('stn', num_classes=7, **options)
-    return module, jax.jit(module.init)(jax.random.key(0), FACES)
+    # Random numbers are slow to compile well; the same bits come out either way.
+    init = jax.jit(module.init, compiler_options={'xla_backend_optimization_level': 1})
+    return module, init(jax.random.key(0), FACES)
+
+
+@functools.cache
+def evaluation(module):
+    """The network's evaluation, compiled: variables, faces -> logits and what it sowed."""
+    return jax.jit(functools.partial(module.apply, mutable=['intermediates']))
 
 
 def parameters(variables):
@@ -48,14 +59,14 @@ def test_parameter_counts(options, expected):
 @pytest.mark.parametrize('transform', ['input', 'features'])
 def test_the_transformer_starts_at_the_identity(transform):
     module, variables = initialised(transform=transform)
-    logits, state = module.apply(variables, FACES, mutable=['intermediates'])
+    logits, state = evaluation(module)(variables, FACES)
     (theta,) = state['intermediates']['theta']
     np.testing.assert_array_equal(theta, np.tile(np.eye(2, 3, dtype=np.float32), (3, 1, 1)))
     plain = build('stn', num_classes=7, transform='none')
     params = {name: variables['params'][name] for name in variables['params']}
-    for name in ('localiser_conv1', 'localiser_conv2', 'localiser_fc', 'theta'):
+    for name in ('localiser_conv1', 'localiser_conv2', 'localiser_fc', 'localiser_theta'):
         del params[name]
-    np.testing.assert_allclose(logits, plain.apply({'params': params}, FACES), atol=1e-6)
+    np.testing.assert_allclose(logits, evaluation(plain)({'params': params}, FACES)[0], atol=1e-6)
 
 
 def test_the_grid_moves_the_input():
@@ -64,18 +75,19 @@ def test_the_grid_moves_the_input():
     shifted = np.zeros_like(FACES)
     shifted[..., :36, :] = FACES[..., 12:, :]
     params = variables['params']
-    bias = params['theta']['bias'].at[2].set(2 * 12 / 48)
-    moved = {'params': {**params, 'theta': {**params['theta'], 'bias': bias}}}
+    bias = params['localiser_theta']['bias'].at[2].set(2 * 12 / 48)
+    moved = {'params': {**params, 'localiser_theta': {**params['localiser_theta'], 'bias': bias}}}
+    evaluate = evaluation(module)
     np.testing.assert_allclose(
-        module.apply(moved, FACES), module.apply(variables, shifted), atol=1e-6
+        evaluate(moved, FACES)[0], evaluate(variables, shifted)[0], atol=1e-6
     )
 
 
 def test_initialisers():
-    _, normal = initialised(init_std=0.05)
+    _, normal = initialised()
     _, default = initialised(initializer='default')
     for name, layer in normal['params'].items():
-        if name == 'theta':
+        if name == 'localiser_theta':
             continue
         count = layer['kernel'].size
         assert np.isclose(layer['kernel'].std(), 0.05, rtol=3 / count**0.5), name
@@ -85,18 +97,18 @@ def test_initialisers():
         assert 0.7 * bound < np.abs(other['kernel']).max() <= bound * (1 + 1e-6), name
         assert 0 < np.abs(other['bias']).max() <= bound
     for params in (normal['params'], default['params']):
-        assert not params['theta']['kernel'].any()
+        assert not params['localiser_theta']['kernel'].any()
 
 
 def test_the_image_receives_no_gradient_through_the_grid_but_theta_does():
     module, variables = initialised()
-    weights = variables['params']['theta']['kernel'] + 0.01
+    weights = variables['params']['localiser_theta']['kernel'] + 0.01
 
     def loss(params):
         return jnp.sum(jnp.square(module.apply({'params': params}, FACES)))
 
     params = dict(variables['params'])
-    params['theta'] = {**params['theta'], 'kernel': weights}
+    params['localiser_theta'] = {**params['localiser_theta'], 'kernel': weights}
     gradients = jax.jit(jax.grad(loss))(params)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradients))
 
@@ -107,16 +119,16 @@ def test_dropout_needs_its_key_only_in_training():
     apply = jax.jit(
         lambda rate: module.apply(variables, FACES, train=True, dropout_rate=rate, rngs=rngs)
     )
-    np.testing.assert_allclose(apply(0.0), module.apply(variables, FACES), atol=1e-6)
+    np.testing.assert_allclose(apply(0.0), evaluation(module)(variables, FACES)[0], atol=1e-6)
     assert not np.allclose(apply(0.5), apply(0.0))
     np.testing.assert_array_equal(apply(1.0), np.zeros((3, 7)))  # all biases start at 0
 
 
 def test_bfloat16_gives_float32_logits():
     module, variables = initialised()
-    logits = module.clone(dtype='bfloat16').apply(variables, FACES)
+    logits, _ = evaluation(module.clone(dtype='bfloat16'))(variables, FACES)
     assert logits.dtype == jnp.float32
-    np.testing.assert_allclose(logits, module.apply(variables, FACES), atol=0.02)
+    np.testing.assert_allclose(logits, evaluation(module)(variables, FACES)[0], atol=0.02)
 
 
 @pytest.mark.parametrize(
