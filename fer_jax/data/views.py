@@ -82,7 +82,7 @@ def by_class_counts(
     rotation: float,
     contrast: tuple[float, float],
 ) -> Views:
-    """The originals and copies of each by its class: flip, rotation, contrast (haddad2020, sec. 4.1).
+    """The originals and copies by class: flips, rotations, contrasts (haddad2020, sec. 4.1).
 
     One draw a copy, held over its frames. The published counts make 1,722 views of CK+'s 327 clips.
 

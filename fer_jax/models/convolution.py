@@ -58,18 +58,20 @@ def conv2d(
         float [B, H', W', O].
     """
     margins = _margins(kernel.shape[:-2], padding)
-    bias = jnp.zeros(kernel.shape[-1], kernel.dtype) if bias is None else bias
     if chosen_form(form) == 'lax':
-        return _convolve(x, kernel, margins) + bias[None, None, None]
-    return _taps2d(x, kernel, bias, margins)
+        return _add(_convolve(x, kernel, margins), bias)
+    return _taps2d(x, kernel, margins, bias)
 
 
-def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
+def conv3d(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, *, form: str = 'auto'
+) -> jax.Array:
     """Three-dimensional convolution (cross-correlation) with stride 1 and 'SAME' padding.
 
     Args:
         x: float [B, T, H, W, C].
         kernel: float [kt, kh, kw, C, O]; kt, kh and kw odd.
+        bias: float [O], added to the result.
         form: 'auto', 'lax' or 'taps', which holds every frame up to kt times in memory.
 
     Returns:
@@ -77,7 +79,7 @@ def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
     """
     margins = _margins(kernel.shape[:-2], 'SAME')
     if chosen_form(form) == 'lax':
-        return _convolve(x, kernel, margins)
+        return _add(_convolve(x, kernel, margins), bias)
     b, t, h, w, c = x.shape
     centre = kernel.shape[0] // 2
     # Taps further from the centre than the clip is long meet only padding.
@@ -88,8 +90,7 @@ def conv3d(x: jax.Array, kernel: jax.Array, *, form: str = 'auto') -> jax.Array:
     stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1)
     stacked = stacked.reshape(b * t, h, w, kt * c)
     flat_kernel = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
-    bias = jnp.zeros(o, kernel.dtype)
-    return _taps2d(stacked, flat_kernel, bias, margins[1:]).reshape(b, t, h, w, o)
+    return _taps2d(stacked, flat_kernel, margins[1:], bias).reshape(b, t, h, w, o)
 
 
 def _margins(window: tuple[int, ...], padding: str) -> tuple[int, ...]:
@@ -111,18 +112,22 @@ def _convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.
     )
 
 
+def _add(y: jax.Array, bias: jax.Array | None) -> jax.Array:
+    return y if bias is None else y + bias.reshape(*(1,) * (y.ndim - 1), -1)
+
+
 def _taps2d(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array, margins: tuple[int, int]
+    x: jax.Array, kernel: jax.Array, margins: tuple[int, int], bias: jax.Array | None
 ) -> jax.Array:
     """A 2D convolution in the form 'taps'."""
     _, kw, c, o = kernel.shape
     if kw > 1 and c <= _PAIRS_UP_TO[0] and o <= _PAIRS_UP_TO[1]:
-        return _in_pairs(x, kernel, bias, margins)
-    return _conv2d(x, kernel, margins) + bias[None, None, None]
+        return _in_pairs(x, kernel, margins, bias)
+    return _add(_conv2d(x, kernel, margins), bias)
 
 
 def _in_pairs(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array, margins: tuple[int, int]
+    x: jax.Array, kernel: jax.Array, margins: tuple[int, int], bias: jax.Array | None
 ) -> jax.Array:
     """The same convolution with two neighbouring pixels of a row as one of twice the channels.
 
@@ -143,8 +148,8 @@ def _in_pairs(
     wide = jnp.where(inside[..., None, None], kernel[:, np.clip(column, 0, kw - 1)], 0)
     wide = wide.transpose(0, 1, 2, 4, 3, 5).reshape(kh, pairs, 2 * c, 2 * o)
     y = _conv2d(x.reshape(b, x.shape[1], -1, 2 * c), wide, (0, 0))
-    # Added to pairs, so that what follows element by element never asks for a pixel's own channel.
-    y = y + jnp.tile(bias, 2)[None, None, None]
+    # Added to pairs: what follows element by element can then stay in pairs up to the next layer.
+    y = _add(y, None if bias is None else jnp.tile(bias, 2))
     return y.reshape(b, y.shape[1], -1, o)[:, :, :width]
 
 

@@ -110,9 +110,9 @@ class Conv(nn.Module):
             bias = bias.astype(x.dtype)
         if len(self.window) == 2:
             return conv2d(x, kernel, bias, padding=self.padding, form=self.form)
-        if self.padding != 'SAME' or bias is not None:
-            raise ValueError('a convolution over three axes has padding SAME and no bias')
-        return conv3d(x, kernel, form=self.form)
+        if self.padding != 'SAME':
+            raise ValueError('a convolution over three axes has padding SAME')
+        return conv3d(x, kernel, bias, form=self.form)
 
 
 class BatchNorm(nn.Module):

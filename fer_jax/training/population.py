@@ -42,7 +42,7 @@ class Population:
     def train(
         self, state: TrainState, sums: Sums, traits: Traits, batches: Batch
     ) -> tuple[TrainState, Sums]:
-        """Steps through [member, step, row, ...] batches; `state` is donated: use what is returned."""
+        """Steps through [member, step, row, ...] batches; `state` is donated: keep what returns."""
         rows = self.layout.mesh.shape['data']
         batches = jax.tree.map(lambda x: _pad(np.asarray(x), 2, rows), batches)
         batches = jax.device_put(batches, self.layout.sharding('member', None, 'data'))

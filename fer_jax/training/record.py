@@ -100,9 +100,12 @@ class MemberRecord:
         self._probabilities.flush()
 
     def as_json(self, sums: list[float], finished: bool) -> dict:
-        """What a checkpoint keeps besides the state: history, sums of an epoch cut short."""
+        """What a checkpoint keeps besides the state: history, sums of an epoch cut short.
+
+        The history is copied: a checkpoint is written in the background while epochs are added.
+        """
         return {
-            'history': self.history,
+            'history': list(self.history),
             'stopped': self.stopped,
             'sums': sums,
             'finished': finished,

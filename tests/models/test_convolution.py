@@ -49,6 +49,23 @@ def test_conv2d_equals_the_native_form(space, window, channels, padding):
     assert_close(gradients(conv2d, x, kernel, padding=padding, form='taps'), native)
 
 
+@pytest.mark.parametrize('filters', [4, 17])
+def test_bias_is_added_to_every_position(filters):
+    x, kernel, bias = values((2, 5, 7, 3)), values((3, 3, 3, filters), 1), values(filters, 2)
+    expected = torch.nn.functional.conv2d(
+        torch.tensor(x).permute(0, 3, 1, 2),
+        torch.tensor(kernel).permute(3, 2, 0, 1),
+        torch.tensor(bias),
+    ).permute(0, 2, 3, 1)
+    for form in ('lax', 'taps'):
+        y = conv2d(x, kernel, bias, padding='VALID', form=form)
+        assert_close([y], [expected.numpy()])
+        slope = jax.grad(
+            lambda bias, form=form: conv2d(x, kernel, bias, padding='VALID', form=form).sum()
+        )(bias)
+        np.testing.assert_allclose(slope, np.full(filters, y[..., 0].size), rtol=1e-6)
+
+
 def test_conv2d_valid_takes_even_kernels():
     x, kernel = values((2, 5, 7, 2)), values((2, 4, 2, 3), 1)
     native = gradients(conv2d, x, kernel, padding='VALID', form='lax')
@@ -64,13 +81,16 @@ def test_conv3d_equals_the_native_form(t, frames, space):
     assert_close(gradients(conv3d, x, kernel, form='taps'), native)
 
 
+@pytest.mark.parametrize('filters', [4, 20])
 @pytest.mark.parametrize('form', ['lax', 'taps'])
-def test_conv3d_equals_pytorch(form):
-    x, kernel = values((2, 4, 5, 6, 3)), values((5, 3, 3, 3, 20), 1)
-    y = conv3d(x, kernel, form=form)
+def test_conv3d_equals_pytorch(form, filters):
+    x, kernel = values((2, 4, 5, 6, 3)), values((5, 3, 3, 3, filters), 1)
+    bias = values(filters, 2)
+    y = conv3d(x, kernel, bias, form=form)
     expected = torch.nn.functional.conv3d(
         torch.tensor(x).permute(0, 4, 1, 2, 3),
         torch.tensor(kernel).permute(4, 3, 0, 1, 2),
+        torch.tensor(bias),
         padding=(2, 1, 1),
     )
     assert_close([np.moveaxis(np.asarray(y), -1, 1)], [expected.numpy()])

@@ -127,5 +127,5 @@ def test_initialisers_have_pytorch_s_ranges():
 
 def test_convolutions_over_time_have_same_padding_only():
     module = layers.Conv(2, (3, 3, 3), layers.pytorch_uniform, padding='VALID')
-    with pytest.raises(ValueError, match='SAME'):
+    with pytest.raises(ValueError, match='padding SAME'):
         module.init(jax.random.key(0), jnp.zeros((1, 3, 3, 3, 1)))

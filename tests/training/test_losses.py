@@ -19,9 +19,10 @@ def test_weighted_cross_entropy_is_pytorchs(weight):
     leaf = torch.tensor(logits, requires_grad=True)
     expected = criterion(leaf[mask], torch.tensor(label)[mask])
     expected.backward()
-    function = lambda x: losses.cross_entropy(
-        x, jnp.array(label), jnp.array(mask), jnp.array(weight)
-    )
+
+    def function(x):
+        return losses.cross_entropy(x, jnp.array(label), jnp.array(mask), jnp.array(weight))
+
     value, gradient = jax.value_and_grad(function)(jnp.array(logits))
     np.testing.assert_allclose(value, expected.item(), rtol=1e-6)
     np.testing.assert_allclose(gradient, leaf.grad.numpy(), atol=1e-7)

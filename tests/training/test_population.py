@@ -1,4 +1,4 @@
-"""What a member learns depends neither on who trains beside it nor on how many devices there are."""
+"""What a member learns depends neither on who trains beside it nor on the number of devices."""
 
 import chex
 import jax

@@ -12,8 +12,8 @@ from fer_jax.twins import LOADERS, TWINS
 # Compiled once and run once.
 QUICK = {'xla_backend_optimization_level': 1}
 CASES = [
-    ('c3d', (3, 10, 48, 48, 1), {'width': 0.0625}),
-    (
+    pytest.param('c3d', (3, 10, 48, 48, 1), {'width': 0.0625}, marks=pytest.mark.slow),
+    pytest.param(
         'c3d',
         (2, 3, 20, 17, 2),
         {
@@ -23,6 +23,7 @@ CASES = [
             'pooling': 'max',
             'second_conv': True,
         },
+        marks=pytest.mark.slow,
     ),
     ('c3d', (2, 4, 32, 32, 3), {'width': 0.0625, 'activation': 'mish', 'temporal_size': 1}),
     ('stn', (3, 1, 48, 48, 1), {}),
