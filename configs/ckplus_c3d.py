@@ -6,7 +6,8 @@ Command:
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated  # a laptop, no licensed data
 
 Hardware and time: published size (78 million parameters, 1,722 views, 16 epochs, 10 folds): not
-run, it needs the licensed release. `:simulated`: see the README.
+run, it needs the licensed release. `:simulated` has an eighth of the width, 10 frames of 48 x 48
+pixels, 15 epochs and 5 folds, for a few minutes on 2 cores; README.md has its figures.
 
 Paper: 100 % (10-fold, best epoch of each test fold), 97.56 % (LOSO). Ours: needs the licensed
 release.
@@ -14,7 +15,9 @@ release.
 Deviations: face boxes come from the landmarks that ship with CK+, not from OpenCV's DNN detector
 (its weights are not ours to ship); folds are `idstep` (sorted subjects, i::10), while the paper's
 printed accuracies fit `balanced` (BUILD_NOTES.md); one augmentation draw is held over a clip's
-frames.
+frames. `:simulated` besides takes frames uniformly from neutral to apex, registers eyes, draws
+light augmentation anew each epoch, and uses ELU, max-pooling and a learning rate of 3e-4 with
+cosine decay: in so few steps the published setting hardly leaves the majority class.
 """
 
 from ml_collections import ConfigDict
@@ -33,7 +36,7 @@ COPIES = {
 }
 
 # Of the laptop-size variant: a fresh draw for every clip and epoch costs no more views.
-LIGHT = {'flip': 0.5, 'rotation': 8.0, 'shift': 0.04, 'scale': 0.06, 'contrast': 0.2}
+LIGHT = {'flip': 0.5, 'rotation': 6.0, 'shift': 0.03, 'scale': 0.04, 'contrast': 0.2}
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -107,13 +110,15 @@ def get_config(variant: str = '') -> ConfigDict:
     )
     if options.simulated:
         config.simulated.subjects = 118
-        config.data.update({'sampling': 'uniform', 'size': 32, 'registration': 'eyes'})
+        config.data.update({'sampling': 'uniform', 'size': 48, 'registration': 'eyes'})
         if config.protocol.k:
             config.protocol.k = 5
         config.inputs.equalize = 'none'
         config.augment = ConfigDict({'kind': 'random', 'options': LIGHT})
-        config.model.update({'width': 0.125, 'pooling': 'max', 'dropout_rate': 0.1})
+        config.model.update(
+            {'width': 0.125, 'pooling': 'max', 'activation': 'elu', 'dropout_rate': 0.1}
+        )
         config.optimizer.update({'learning_rate': 3e-4, 'schedule': 'cosine'})
-        config.train.update({'batch_size': 8, 'epochs': 24})
-        config.train.update({'checkpoint_every': 6, 'evaluate_batch': 64})
+        config.train.update({'batch_size': 8, 'epochs': 15})
+        config.train.update({'checkpoint_every': 5, 'evaluate_batch': 64})
     return config

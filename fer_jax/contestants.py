@@ -60,7 +60,14 @@ class Subject:
 
 
 class Twin:
-    """The PyTorch twin's training step (forward, loss, backward, optimizer) and inference."""
+    """The PyTorch twin's training step and inference on a batch that lies ready.
+
+    The step is forward, cross-entropy, backward and the config's optimizer; Lookahead and the L2
+    penalty, where the config has them, are left to fer_jax.
+
+    Raises:
+        UserError: no PyTorch, or one without the GPU that JAX runs on.
+    """
 
     def __init__(self, config: ConfigDict, batch: int):
         try:
@@ -79,14 +86,13 @@ class Twin:
         shape = (data.frames, data.size, data.size, config.inputs.channels)
         options = dict(config.model)
         module = TWINS[options.pop('name')]
-        # What has no say in time: the twin draws its own initial values.
-        known = {key: options[key] for key in options if key not in ('initializer', 'init_std')}
-        dtype = getattr(torch, known.pop('dtype', 'float32'))
-        known.pop('form', None)
-        self._module = module(shape, num_classes=CLASSES, **known).to(self._device, dtype)
+        dtype = getattr(torch, options.pop('dtype', 'float32'))
+        for own in ('initializer', 'init_std', 'form'):  # the twin draws its own initial values
+            options.pop(own, None)
+        self._module = module(shape, num_classes=CLASSES, **options).to(self._device, dtype)
         self._run = torch.compile(self._module) if on_gpu else self._module
-        frames = torch.rand(batch, shape[-1], *shape[:-1], device=self._device, dtype=dtype)
-        self._frames = frames
+        size = (batch, shape[-1], *shape[:-1])
+        self._frames = torch.rand(size, device=self._device, dtype=dtype)
         self._label = torch.arange(batch, device=self._device) % CLASSES
         rate, kind = config.optimizer.learning_rate, config.optimizer.name
         self._optimizer = {
