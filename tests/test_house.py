@@ -35,16 +35,28 @@ ROOMS = {
         *('errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training', 'run_files'),
     },
     'runtime': set(),
+    'contestants': {'errors', 'training', 'twins'},
 }
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint
 # format, flags are read by commands, and PyTorch is for comparing only.
 ONLY = {
-    'jax': {'ops', 'models', 'training', 'run_files', 'experiment', 'runtime', COMMAND},
+    'jax': {
+        *(
+            'ops',
+            'models',
+            'training',
+            'run_files',
+            'experiment',
+            'runtime',
+            'contestants',
+            COMMAND,
+        ),
+    },
     'flax': {'models', 'training', COMMAND},
     'orbax': {'training.checkpoint'},
     'absl.flags': {'cli', COMMAND},
-    'torch': {'twins', 'benchmark'},
+    'torch': {'twins', 'contestants'},
     'tensorflow': set(),
 }
 
