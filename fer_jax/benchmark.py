@@ -32,14 +32,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import flags
+from jax import lax
 from ml_collections import ConfigDict
 
 from fer_jax import cli, experiment, runtime
-from fer_jax.contestants import CLASSES, Subject, Twin, floating_point_operations, threads
 from fer_jax.errors import UserError
 from fer_jax.evaluation import whole
+from fer_jax.training.mesh import make_layout
+from fer_jax.training.state import Batch, Resident, Sums, Traits
+from fer_jax.training.step import System
 
+# Noise has no classes; the number of emotions of most datasets here.
+CLASSES = 7
 # Long enough for the clock, short enough to take turns often: seconds of one turn.
 TURN = 0.25
 # Sides of the matrices whose product gives the peak, by platform; others take the larger.
@@ -99,9 +105,8 @@ def measure(
     contestants = {'fer_jax': subject}
     if forms:
         contestants['native'] = Subject(native, config, batch)
-    twin = Twin(config, batch) if against else None
-    if twin:
-        contestants['torch'] = twin
+    if against:
+        contestants['torch'] = twin(config, batch)
     training = take_turns({name: each.train for name, each in contestants.items()}, rounds)
     inference = take_turns({name: each.infer for name, each in contestants.items()}, rounds)
     peaks = matmul_peaks()
@@ -128,6 +133,98 @@ def measure(
         'inference_batch_1': inference,
         'process_peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+
+
+class Subject:
+    """A system's compiled training step and inference on noise."""
+
+    def __init__(self, system: System, config: ConfigDict, batch: int):
+        layout = make_layout(1, jax.devices()[:1], wave=1, chunk=config.train.chunk)
+        self._steps = layout.chunk
+        resident, traits, batches = noise(config, batch, self._steps)
+        self._data = traits, resident, batches
+        self.clip_shape = (*resident.frames.shape[1:-1], config.inputs.channels)
+        # Not measured, and random numbers are slow to compile well.
+        init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
+        self._carry = init(traits, resident), Sums.zero()
+        started = time.perf_counter()
+        train = jax.jit(steps_of(system), donate_argnums=0)
+        self._train = train.lower(self._carry, *self._data).compile()
+        compile_seconds = time.perf_counter() - started
+        infer = jax.jit(system.evaluate_step)
+        self._clip = traits, resident, jnp.zeros(1, jnp.int32)
+        started = time.perf_counter()
+        self._infer = infer.lower(self._carry[0], *self._clip).compile()
+        memory = self._train.memory_analysis()
+        self.compiled = {
+            'compile_seconds': compile_seconds,
+            'inference_compile_seconds': time.perf_counter() - started,
+            'program_bytes': memory.temp_size_in_bytes + memory.argument_size_in_bytes,
+        }
+
+    def train(self) -> float:
+        """Seconds a step."""
+        started = time.perf_counter()
+        self._carry = jax.block_until_ready(self._train(self._carry, *self._data))
+        return (time.perf_counter() - started) / self._steps
+
+    def infer(self) -> float:
+        """Seconds a clip, one at a time."""
+        started = time.perf_counter()
+        jax.block_until_ready(self._infer(self._carry[0], *self._clip))
+        return time.perf_counter() - started
+
+
+def twin(config: ConfigDict, batch: int):
+    """The PyTorch contestant, on the device and the threads that JAX runs on."""
+    try:
+        from fer_jax.twins.contestant import Twin  # PyTorch is no part of the core install
+    except ImportError:
+        raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
+    on_gpu = jax.default_backend() == 'gpu'
+    return Twin(config, batch, classes=CLASSES, threads=threads(), on_gpu=on_gpu)
+
+
+def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits, Batch]:
+    """Clips of the config's geometry, and a member's batches [step, row, ...] of turned views."""
+    data, rng = config.data, np.random.default_rng(0)
+    shape = (batch, data.frames, data.size, data.size, data.channels)
+    resident = Resident(
+        frames=jnp.asarray(rng.integers(0, 256, shape, np.uint8)),
+        length=jnp.full(batch, data.frames, jnp.int32),
+        label=jnp.arange(batch, dtype=jnp.int32) % CLASSES,
+    )
+    traits = Traits(
+        key=jax.random.key(0),
+        learning_rate=jnp.float32(config.optimizer.learning_rate),
+        dropout_rate=jnp.float32(config.model.get('dropout_rate', 0.0)),
+        total_steps=jnp.float32(1000),
+        class_weight=jnp.ones(CLASSES),
+        mean=jnp.zeros((1, 1, 1)),
+        std=jnp.ones((1, 1, 1)),
+    )
+    affine = np.tile(np.eye(2, 3, dtype=np.float32), (steps, batch, 1, 1))
+    affine += rng.normal(0, 0.02, affine.shape).astype(np.float32)
+    batches = Batch(
+        clip=jnp.tile(jnp.arange(batch, dtype=jnp.int32), (steps, 1)),
+        affine=jnp.asarray(affine),
+        contrast=jnp.ones((steps, batch)),
+        mask=jnp.ones((steps, batch), bool),
+    )
+    return resident, traits, batches
+
+
+def steps_of(system: System) -> Callable:
+    """The steps of one dispatch: one on a CPU, a scan over a chunk on accelerators."""
+
+    def run(carry, traits, resident, batches):
+        if batches.clip.shape[0] == 1:
+            only = jax.tree.map(lambda x: x[0], batches)
+            return system.train_step(*carry, traits, resident, only)
+        step = lambda carry, batch: (system.train_step(*carry, traits, resident, batch), None)  # noqa: E731
+        return lax.scan(step, carry, batches)[0]
+
+    return run
 
 
 def take_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, Any]]:
@@ -178,6 +275,21 @@ def matmul_peaks() -> dict[str, float]:
             spent.append(time.perf_counter() - started)
         peaks[dtype] = 2 * size**3 / min(spent)
     return peaks
+
+
+def floating_point_operations(native: System, config: ConfigDict, batch: int) -> dict[str, float]:
+    """Operations of a training step and of one clip's inference, by XLA's cost analysis."""
+    resident, traits, batches = noise(config, batch, 1)
+    state = jax.eval_shape(native.init, traits, resident)
+    carry = state, Sums.zero()
+    step = jax.jit(steps_of(native)).lower(carry, traits, resident, batches)
+    one = jax.jit(native.evaluate_step).lower(state, traits, resident, jnp.zeros(1, jnp.int32))
+    return {'train': step.cost_analysis()['flops'], 'infer': one.cost_analysis()['flops']}
+
+
+def threads() -> int:
+    """Cores that this process may run on: what XLA's CPU backend uses."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 
 def device() -> dict[str, Any]:

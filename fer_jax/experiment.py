@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import tqdm
 from ml_collections import ConfigDict
 
 from fer_jax import config as configs
@@ -93,7 +94,14 @@ def _simulate(name: str, data_dir: pathlib.Path, *, subjects: int, seed: int) ->
     if not prepared.location(name, folder).exists():
         release = folder / 'release'
         if not (release / 'SIMULATED.json').exists():
-            simulated.write_release(name, release, subjects=subjects, seed=seed)
+            print(f'drawing a simulated {name} of {subjects} people into {release}', flush=True)
+            with tqdm.tqdm(desc='drawing', unit=' parts', disable=None) as bar:
+
+                def show(done, total):
+                    bar.total = total
+                    bar.update(done - bar.n)
+
+                simulated.write_release(name, release, subjects=subjects, seed=seed, progress=show)
         preparation.prepare(name, release, folder)
     return folder
 

@@ -80,10 +80,17 @@ def conv3d(
     margins = _margins(kernel.shape[:-2], 'SAME')
     if chosen_form(form) == 'lax':
         return _add(_convolve(x, kernel, margins), bias)
-    # Taps further from the centre than the clip is long meet only padding.
+    b, t, h, w, c = x.shape
     centre = kernel.shape[0] // 2
-    reach = min(centre, x.shape[1] - 1)
-    return _add(_conv3d(x, kernel[centre - reach : centre + reach + 1]), bias)
+    # Taps further from the centre than the clip is long meet only padding.
+    reach = min(centre, t - 1)
+    kernel = kernel[centre - reach : centre + reach + 1]
+    kt, kh, kw, _, o = kernel.shape
+    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0), (0, 0), (0, 0)))
+    stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1)
+    stacked = stacked.reshape(b * t, h, w, kt * c)
+    flat_kernel = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
+    return _taps2d(stacked, flat_kernel, margins[1:], bias).reshape(b, t, h, w, o)
 
 
 def _margins(window: tuple[int, ...], padding: str) -> tuple[int, ...]:
@@ -107,46 +114,6 @@ def _convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.
 
 def _add(y: jax.Array, bias: jax.Array | None) -> jax.Array:
     return y if bias is None else y + bias.reshape(*(1,) * (y.ndim - 1), -1)
-
-
-@jax.custom_vjp
-def _conv3d(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A 3D convolution in the form 'taps', [B, T, H, W, C] -> [B, T, H, W, O]."""
-    b, t, h, w, _ = x.shape
-    return _over_stacked(_stacked(x, kernel.shape[0]), kernel).reshape(b, t, h, w, -1)
-
-
-def _conv3d_forward(x, kernel):
-    return _conv3d(x, kernel), (x, kernel)
-
-
-def _conv3d_backward(residuals, dy):
-    x, kernel = residuals
-    # The input's gradient is the convolution with the kernel turned round. (The transposed 2D
-    # convolution has kt times as many outputs as inputs, which is slower.)
-    dx = _conv3d(dy, jnp.swapaxes(kernel[::-1, ::-1, ::-1], -1, -2))
-    stacked = _stacked(x, kernel.shape[0])  # again: cheaper than to keep
-    _, pull = jax.vjp(lambda kernel: _over_stacked(stacked, kernel), kernel)
-    return dx, *pull(dy.reshape(-1, *dy.shape[2:]))
-
-
-_conv3d.defvjp(_conv3d_forward, _conv3d_backward)
-
-
-def _stacked(x: jax.Array, taps: int) -> jax.Array:
-    """Each frame with its neighbours in time in the channels: [B * T, H, W, taps * C]."""
-    b, t, h, w, c = x.shape
-    reach = taps // 2
-    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0), (0, 0), (0, 0)))
-    stacked = jnp.concatenate([padded[:, i : i + t] for i in range(taps)], -1)
-    return stacked.reshape(b * t, h, w, taps * c)
-
-
-def _over_stacked(stacked: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The 2D convolution of `_stacked` frames that equals the 3D one: [B * T, H, W, O]."""
-    kt, kh, kw, c, o = kernel.shape
-    flat = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
-    return _taps2d(stacked, flat, (kh // 2, kw // 2), None)
 
 
 def _taps2d(

@@ -1,0 +1,75 @@
+"""A twin's training step and inference, for `benchmark --against=torch` to time."""
+
+import time
+
+import torch
+from ml_collections import ConfigDict
+
+from fer_jax.errors import UserError
+from fer_jax.twins import TWINS
+
+
+class Twin:
+    """The PyTorch twin's training step and inference on a batch that lies ready.
+
+    The step is forward, cross-entropy, backward and the config's optimizer; Lookahead and the L2
+    penalty, where the config has them, are left to fer_jax.
+
+    Args:
+        config: of an experiment; its data's geometry, inputs, model and optimizer matter.
+        batch: clips a step.
+        classes: of the classifier.
+        threads: of a CPU.
+        on_gpu: whether to run, compiled (torch.compile), on the first GPU.
+
+    Raises:
+        UserError: this PyTorch knows no GPU.
+    """
+
+    def __init__(self, config: ConfigDict, batch: int, *, classes: int, threads: int, on_gpu: bool):
+        if on_gpu and not torch.cuda.is_available():
+            raise UserError('jax runs on a GPU and this PyTorch does not: install its CUDA build')
+        torch.set_num_threads(threads)
+        self._device = torch.device('cuda' if on_gpu else 'cpu')
+        data = config.data
+        shape = (data.frames, data.size, data.size, config.inputs.channels)
+        options = dict(config.model)
+        module = TWINS[options.pop('name')]
+        dtype = getattr(torch, options.pop('dtype', 'float32'))
+        for own in ('initializer', 'init_std', 'form'):  # the twin draws its own initial values
+            options.pop(own, None)
+        self._module = module(shape, num_classes=classes, **options).to(self._device, dtype)
+        self._run = torch.compile(self._module) if on_gpu else self._module
+        size = (batch, shape[-1], *shape[:-1])
+        self._frames = torch.rand(size, device=self._device, dtype=dtype)
+        self._label = torch.arange(batch, device=self._device) % classes
+        rate, kind = config.optimizer.learning_rate, config.optimizer.name
+        self._optimizer = {
+            'sgd': lambda p: torch.optim.SGD(p, lr=rate),
+            'momentum': lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9),
+            'adam': lambda p: torch.optim.Adam(p, lr=rate),
+        }[kind](self._module.parameters())
+
+    def train(self) -> float:
+        """Seconds a step."""
+        self._module.train()
+        started = time.perf_counter()
+        self._optimizer.zero_grad()
+        logits = self._run(self._frames).float()
+        torch.nn.functional.cross_entropy(logits, self._label).backward()
+        self._optimizer.step()
+        self._finish()
+        return time.perf_counter() - started
+
+    def infer(self) -> float:
+        """Seconds a clip, one at a time."""
+        self._module.eval()
+        started = time.perf_counter()
+        with torch.inference_mode():
+            self._run(self._frames[:1]).softmax(-1)
+        self._finish()
+        return time.perf_counter() - started
+
+    def _finish(self) -> None:
+        if self._device.type == 'cuda':
+            torch.cuda.synchronize()
