@@ -35,7 +35,6 @@ ROOMS = {
         *('errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training', 'run_files'),
     },
     'runtime': set(),
-    'contestants': {'errors', 'training', 'twins'},
 }
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint
@@ -56,7 +55,7 @@ ONLY = {
     'flax': {'models', 'training', COMMAND},
     'orbax': {'training.checkpoint'},
     'absl.flags': {'cli', COMMAND},
-    'torch': {'twins', 'contestants'},
+    'torch': {'twins'},
     'tensorflow': set(),
 }
 
