@@ -1,44 +1,98 @@
-"""Draws a run's report again, from the files of its directory alone.
+"""Draws a run's report again, or compares runs on the same folds, from their files alone.
 
     python -m fer_jax.report RUN [--out=DIR]
+    python -m fer_jax.report RUN RUN [RUN ...] [--rule=RULE] [--out=DIR]
+    python -m fer_jax.report --card=haddad2020:table4 [RUN ...] [--out=DIR]
 
-RUN is the directory that fer_jax.main wrote and finished. Writes report.html, which needs nothing
-else, and figures/ (every figure as SVG, every number drawn as CSV) into DIR, by default into RUN,
-and prints the results as text.
+RUN is a directory that fer_jax.main wrote and finished. Both write report.html, which needs nothing
+else, and figures/ (every figure as SVG, every number drawn as CSV) into DIR, and print the results
+as text.
+
+With one run DIR is by default the run's own directory. With several it is comparison/: every run
+under every rule of choosing an epoch, and for every pair the difference of their accuracies with an
+interval, an effect size, and p-values: paired and corrected resampled t-tests and Wilcoxon's test
+over folds, McNemar's exact test on clips. Runs are paired by fold and clip; where datasets,
+classes, labels, test clips or training clips are not the same the comparison is refused. RULE is
+the rule that the pairs are compared under, by default val_best, or last where a run has no
+validation clips.
+
+With --card a paper's table is printed beside the finished runs that answer it, and drawn as a page
+where --out is given.
 """
 
 from pathlib import Path
 
 from absl import flags
 
-from fer_jax import cli
+from fer_jax import cards, cli
 from fer_jax.errors import UserError
-from fer_jax.evaluation import report, results, rundir
+from fer_jax.evaluation import comparison, comparison_page, report, results, rundir
+from fer_jax.evaluation.rules import RULES
+from fer_jax.evaluation.rundir import Run
 
 
 def define(fv: flags.FlagValues) -> None:
     """Declares this command's flags."""
     flags.DEFINE_string('out', None, 'folder for report.html and figures/', flag_values=fv)
+    flags.DEFINE_enum(
+        'rule', None, list(RULES), f'compare under this rule: {", ".join(RULES)}', flag_values=fv
+    )
+    flags.DEFINE_string(
+        'card', None, 'a reproduction card, PAPER:TABLE; a wrong name lists all', flag_values=fv
+    )
 
 
 def main(fv: flags.FlagValues) -> None:
-    """Draws the report of the run named on the command line.
+    """Draws the report of the run, or of the comparison of the runs, that the command names.
 
     Raises:
-      UserError: not exactly one run, or one that is missing, unfinished or damaged.
+      UserError: no run, or one that is missing, unfinished or damaged, or runs that cannot be
+        paired.
     """
-    if len(fv.positional) != 1:
-        raise UserError('name one run: python -m fer_jax.report RUN [--out=DIR]')
-    run = Path(fv.positional[0])
-    if not run.is_dir():
-        raise UserError(f'there is no run at {run}: give the directory that fer_jax.main wrote')
-    if not (run / 'DONE').is_file():
-        raise UserError(f'{run} has not finished (no DONE in it): start its command again')
-    loaded = rundir.load(run)
-    values = results.compute(loaded.predictions, stamps=loaded.stamps)
-    path = report.write_report(run, fv.out, values)
-    print(results.summary_text(values))
+    if fv.card:
+        _card(fv)
+        return
+    if not fv.positional:
+        raise UserError('name a run, or runs to compare: python -m fer_jax.report RUN [RUN ...]')
+    if len(fv.positional) > 1:
+        path, text = _compare([_finished(Path(name)) for name in fv.positional], fv)
+    else:
+        if fv.rule:
+            raise UserError('--rule is for comparing: name two runs or more, or leave it out')
+        run = _finished(Path(fv.positional[0]))
+        values = results.compute(run.predictions, stamps=run.stamps)
+        path = report.write_report(run.path, fv.out, values)
+        text = results.summary_text(values)
+    print(text)
     print(f'\n{path}')
+
+
+def _card(fv: flags.FlagValues) -> None:
+    """Prints a paper's table beside the runs that answer it; with --out draws its page as well."""
+    if fv.rule:
+        raise UserError('--rule is for comparing runs: leave it out with --card')
+    card, runs = cards.load(fv.card), [cards.read(path) for path in fv.positional]
+    print(cards.text(card, runs))
+    if fv.out:
+        print(f'\n{cards.write_page(fv.out, card, runs)}')
+
+
+def _finished(path: Path) -> Run:
+    """A finished run; UserError where there is none."""
+    if not path.is_dir():
+        raise UserError(f'there is no run at {path}: give the directory that fer_jax.main wrote')
+    if not (path / 'DONE').is_file():
+        raise UserError(f'{path} has not finished (no DONE in it): start its command again')
+    return rundir.load(path)
+
+
+def _compare(runs: list[Run], fv: flags.FlagValues) -> tuple[Path, str]:
+    """Writes the comparison; returns the page's path and the text."""
+    out = Path(fv.out or 'comparison')
+    if (out / 'config.json').exists():
+        raise UserError(f'{out} is a run, whose own report lies there: give another --out')
+    values = comparison.compute(runs, rule=fv.rule)
+    return comparison_page.write(values, out), comparison.summary_text(values)
 
 
 if __name__ == '__main__':

@@ -29,6 +29,7 @@ ROOMS = {
     'models': {'errors', 'ops'},
     'evaluation': {'errors', 'ops', 'models', 'data'},
     'training': {'errors', 'config', 'ops', 'models', 'data', 'evaluation'},
+    'cards': {'errors', 'config', 'data', 'evaluation'},
     'twins': {'errors', 'models'},
     'run_files': {'errors', 'config', 'data', 'evaluation', 'training'},
     'experiment': {

@@ -1,5 +1,6 @@
 """Percentile intervals by bootstrap over subjects, or over clips where subjects are unknown."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,32 +73,52 @@ class Counts:
         values = self.metrics(np.ones((1, len(self.confusion)), np.float32))
         return {name: value[0] for name, value in values.items()}
 
-    def intervals(
-        self, draws: int = DRAWS, level: float = LEVEL, seed: int = SEED
-    ) -> dict[str, np.ndarray]:
-        """Percentile intervals of each metric's mean over seeds: [2], and 'recall' [2,K].
+    def drawn(self, draws: int = DRAWS, seed: int = SEED) -> dict[str, np.ndarray]:
+        """Each metric's mean over seeds in every draw: [D], and 'recall' [D,K].
 
         A draw resamples the units once and keeps all that belongs to each: its clips under every
-        seed and repeat. Empty where there are fewer than two units.
+        seed and repeat. Counts of the same units with the same `seed` see the same draws, so that
+        differences between them are paired. Empty where there are fewer than two units.
         """
         units = len(self.confusion)
         if units < 2:
             return {}
-        rng = np.random.default_rng(seed)
-        block = max(1, min(draws, BLOCK // units))
-        parts = []
-        for start in range(0, draws, block):
-            size = min(block, draws - start)
-            picked = rng.integers(units, size=(size, units), dtype=np.int32)
-            picked += np.arange(size, dtype=np.int32)[:, None] * units
-            weights = np.bincount(picked.ravel(), minlength=size * units).reshape(size, units)
-            parts.append(self.metrics(weights.astype(np.float32)))
-        tail = 50.0 * (1.0 - level)
-        result = {}
-        for name in parts[0]:
-            over_seeds = np.moveaxis(np.concatenate([part[name] for part in parts]), 1, -1)
-            result[name] = _percentiles(metrics.mean_of_present(over_seeds), [tail, 100.0 - tail])
-        return result
+        parts = [self.metrics(weights) for weights in resampled(units, draws, seed)]
+        return {
+            name: metrics.mean_of_present(
+                np.moveaxis(np.concatenate([part[name] for part in parts]), 1, -1)
+            )
+            for name in parts[0]
+        }
+
+    def intervals(
+        self, draws: int = DRAWS, level: float = LEVEL, seed: int = SEED
+    ) -> dict[str, np.ndarray]:
+        """Percentile intervals of each metric's mean over seeds: [2], and 'recall' [2,K]."""
+        return intervals(self.drawn(draws, seed), level)
+
+
+def resampled(units: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[np.ndarray]:
+    """How often each draw has each unit: blocks float32 [d,C] whose d add up to `draws`."""
+    rng = np.random.default_rng(seed)
+    block = max(1, min(draws, BLOCK // units))
+    for start in range(0, draws, block):
+        size = min(block, draws - start)
+        picked = rng.integers(units, size=(size, units), dtype=np.int32)
+        picked += np.arange(size, dtype=np.int32)[:, None] * units
+        weights = np.bincount(picked.ravel(), minlength=size * units).reshape(size, units)
+        yield weights.astype(np.float32)
+
+
+def intervals(drawn: Mapping[str, np.ndarray], level: float = LEVEL) -> dict[str, np.ndarray]:
+    """Percentile intervals [2,...] of values [D,...] by name."""
+    return {name: interval(values, level) for name, values in drawn.items()}
+
+
+def interval(values: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """The percentile interval [2,...] of drawn values [D,...]."""
+    tail = 50.0 * (1.0 - level)
+    return _percentiles(values, [tail, 100.0 - tail])
 
 
 def _percentiles(values: np.ndarray, percent: list[float]) -> np.ndarray:

@@ -13,12 +13,24 @@ from typing import Any
 import fer_jax
 from fer_jax.evaluation import figures, samples
 from fer_jax.evaluation.figures import Drawing
-from fer_jax.evaluation.tables import COUNT, DIFFERENCE, INTERVAL, SHARE, TEXT, Column, Table
+from fer_jax.evaluation.tables import (
+    COUNT,
+    DIFFERENCE,
+    DIFFERENCE_INTERVAL,
+    INTERVAL,
+    INTERVALS,
+    NUMBER,
+    PROBABILITY,
+    SHARE,
+    TEXT,
+    Column,
+    Table,
+)
 
 # Longer tables scroll within the page.
 TALL = 16
-# Longer text wraps within its cell.
-LONG = 40
+# Longer text wraps within its cell, shorter never does.
+LONG, SHORT = 40, 17
 
 
 @cache
@@ -62,7 +74,7 @@ def page(
 <main>
 {body}
 </main>
-<footer><p>Drawn by fer_jax {fer_jax.__version__} from the files of the run alone.</p></footer>
+<footer><p>Drawn by fer_jax {fer_jax.__version__} from saved files alone.</p></footer>
 <script>
 {_resource('page.js')}</script>
 </body>
@@ -104,16 +116,24 @@ def _csv_link(name: str) -> str:
 
 
 def _cell(column: Column, value: Any) -> str:
-    sort = value[0] if column.kind == INTERVAL and value is not None else value
+    sort = value[0] if column.kind in INTERVALS and value is not None else value
     missing = value is None or value != value  # NaN is not equal to itself
     sort = '' if missing else sort
-    long = ' long' if column.kind == TEXT and len(str(value)) > LONG else ''
+    size = ''
+    if column.kind == TEXT:
+        size = ' long' if len(str(value)) > LONG else ' short' * (len(str(value)) < SHORT)
     shown = '–' if missing else escape(show(column.kind, value))
-    return f'<td class="{column.kind}{long}" data-value="{escape(str(sort))}">{shown}</td>'
+    return f'<td class="{column.kind}{size}" data-value="{escape(str(sort))}">{shown}</td>'
 
 
 def show(kind: str, value: Any) -> str:
     """A value as people read it: shares in per cent, differences in points with their sign."""
+    if kind == DIFFERENCE_INTERVAL:
+        return ' to '.join(f'{100 * end:+.1f}' for end in value).replace('-', '−')
+    if kind == NUMBER:
+        return f'{value:.2f}'.replace('-', '−')
+    if kind == PROBABILITY:
+        return probability(value)
     if kind == SHARE:
         return f'{100 * value:.2f}'
     if kind == DIFFERENCE:
@@ -123,6 +143,13 @@ def show(kind: str, value: Any) -> str:
     if kind == COUNT:
         return f'{value:,}'.replace(',', '\u202f')
     return str(value)
+
+
+def probability(value: float) -> str:
+    """A p-value: four decimals, one more where they would leave a single digit."""
+    if value < 0.0001:
+        return '<0.0001'
+    return f'{value:.4f}' if value >= 0.001 else f'{value:.5f}'
 
 
 def drawing(value: Drawing, stamps: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """report.html: one run on one page that needs nothing else, its figures and their data."""
 
 import json
-import os
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -46,6 +45,7 @@ def write_report(
         table.name: table
         for table in (
             tables.rules(values),
+            tables.optimism(values),
             tables.duplicates(best),
             tables.seeds(best),
             tables.folds(run, best),
@@ -84,31 +84,7 @@ def write_report(
         files['samples.png'] = samples.sheet(faces, stamps)
         files['samples.csv'] = samples.csv(faces, stamps)
     text = _compose(run, values, shown, {d.name: d for d in drawings}, faces)
-    return _publish(Path(run_dir if out is None else out), text, files)
-
-
-def _publish(out: Path, text: str, files: Mapping[str, str | bytes]) -> Path:
-    """Writes all beside its place, then moves the figures and last the page into it."""
-    published = out / 'figures'
-    with whole.folder_beside(out) as beside:
-        new, old = beside / 'figures', beside / 'old'
-        new.mkdir()
-        for name, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            (new / name).write_bytes(data)
-        (beside / 'report.html').write_text(text, encoding='utf-8')
-        if published.exists():
-            published.rename(old)
-        try:
-            new.rename(published)
-            os.replace(beside / 'report.html', out / 'report.html')
-        except BaseException:  # the old figures belong to the old page
-            if published.exists():
-                published.rename(new)
-            if old.exists():
-                old.rename(published)
-            raise
-    return out / 'report.html'
+    return whole.publish_page(run_dir if out is None else out, text, files)
 
 
 def _compose(
@@ -136,7 +112,7 @@ def _compose(
         (
             'rules',
             'Choosing an epoch',
-            table('rules') + page.pair(drawing('rules'), _meanings(values))
+            table('rules') + table('optimism') + page.pair(drawing('rules'), _meanings(values))
             + table('duplicates') + table('seeds'),
         ),
         ('curves', 'Learning', page.pair(drawing('accuracy_curves'), drawing('loss_curves'))),

@@ -67,7 +67,8 @@ def compute(
         a random split ('repeated' says so); clips, subjects: how many different ones;
       intervals {metric: [low, high]}; interval {level, draws, unit, seed}: how they were made;
       standard_deviation {metric: over seeds}, None with one seed; seeds: each seed's metrics;
-      optimism: pooled accuracy minus the headline rule's, for optimistic rules;
+      optimism: pooled accuracy minus the headline rule's, for optimistic rules, and
+        optimism_interval [low, high]: both rules in the same draws, at their own epochs;
       folds, classes, per_subject: tables; confusion: counts [K][K] over all seeds;
       duplicates: accuracy with and without test clips identical to others; None without any.
 
@@ -79,11 +80,13 @@ def compute(
     """
     chosen = choose(predictions)
     headline = next(rule for rule in RULES if rule in chosen)
-    results = {}
+    results: dict[str, dict[str, Any]] = {}
+    drawn = {}
     for rule in chosen:
         rows = predictions.at(chosen[rule])
         counts = bootstrap.count(rows, predictions)
-        estimates, intervals = counts.estimates(), counts.intervals(draws, seed=seed)
+        drawn[rule] = counts.drawn(draws, seed)
+        estimates, intervals = counts.estimates(), bootstrap.intervals(drawn[rule])
         results[rule] = {
             'title': RULES[rule].title,
             'optimistic': RULES[rule].optimistic,
@@ -108,9 +111,14 @@ def compute(
             'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
         }
         results[rule]['duplicates'] = _duplicates(rows, predictions, results[rule], draws, seed)
-    for values in results.values():
-        honest = results[headline]['pooled_accuracy']
-        values['optimism'] = values['pooled_accuracy'] - honest if values['optimistic'] else None
+    for rule, values in results.items():
+        values['optimism'] = values['optimism_interval'] = None
+        if values['optimistic']:
+            honest = results[headline]['pooled_accuracy']
+            values['optimism'] = values['pooled_accuracy'] - honest
+            if drawn[rule]:
+                more = drawn[rule]['pooled_accuracy'] - drawn[headline]['pooled_accuracy']
+                values['optimism_interval'] = _numbers(bootstrap.interval(more))
     return results
 
 
@@ -293,6 +301,12 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
             f'{100 * values["macro_f1"]:>10.2f}%{mark}'
         )
     lines.append(f'{"Majority class of training":<30}{100 * best["majority_accuracy"]:>8.2f}%')
+    for values in results.values():
+        if values['optimism'] is not None:
+            ends = values.get('optimism_interval')  # results of older versions have none
+            shown = '' if ends is None else f'{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}'
+            title = f'Optimism of “{values["title"]}”'
+            lines.append(f'{title:<44}{100 * values["optimism"]:>+7.2f}{shown:>18} points')
     lines.append('')
     lines.append(f'{best["title"]}, in full:')
     for name, title in METRIC_TITLES.items():

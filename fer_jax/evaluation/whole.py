@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +49,36 @@ def folder_beside(folder: Path | str) -> Iterator[Path]:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def publish_page(out: Path | str, text: str, figures: Mapping[str, str | bytes]) -> Path:
+    """Writes report.html and its figures/ into `out` and returns the page's path.
+
+    All is written beside its place, then moved into it: the figures, and last the page. Where that
+    fails, an older page and its figures are as they were.
+
+    Args:
+      text: the page's HTML.
+      figures: {name: content} of the files in figures/, which replace all that was there.
+    """
+    out = Path(out)
+    published = out / 'figures'
+    with folder_beside(out) as beside:
+        new, old = beside / 'figures', beside / 'old'
+        new.mkdir()
+        for name, content in figures.items():
+            data = content.encode() if isinstance(content, str) else content
+            (new / name).write_bytes(data)
+        (beside / 'report.html').write_text(text, encoding='utf-8')
+        if published.exists():
+            published.rename(old)
+        try:
+            new.rename(published)
+            os.replace(beside / 'report.html', out / 'report.html')
+        except BaseException:  # the old figures belong to the old page
+            if published.exists():
+                published.rename(new)
+            if old.exists():
+                old.rename(published)
+            raise
+    return out / 'report.html'

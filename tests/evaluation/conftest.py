@@ -1,5 +1,6 @@
 """A run's directory as fer_jax.main leaves it, with plausible random numbers in it."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def synthetic(
         train_counts=train_counts,
         duplicate=duplicate,
     )
+
+
+def other_system(predictions: Predictions, *, noise: float, seed: int) -> Predictions:
+    """What a less sure system says of the same clips in the same folds."""
+    rng = np.random.default_rng(seed)
+    logits = np.log(np.maximum(predictions.probabilities.astype(np.float32), 1e-6))
+    logits += rng.normal(scale=noise, size=logits.shape)
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    return dataclasses.replace(predictions, probabilities=probabilities.astype(np.float16))
 
 
 def drawn_face(kind: int, number: int) -> np.ndarray:
@@ -169,6 +179,19 @@ def finished_run(tmp_path_factory, predictions) -> Path:
     """A simulated run; tests only read it and write elsewhere."""
     path = tmp_path_factory.mktemp('runs') / 'ckplus_c3d-0123abcd'
     return write_run(path, predictions, simulated=True)
+
+
+@pytest.fixture(scope='session')
+def other_run(tmp_path_factory, predictions) -> Path:
+    """Another simulated run on the folds of `finished_run`; tests only read it."""
+    path = tmp_path_factory.mktemp('runs') / 'ckplus_c3d-4567cdef'
+    return write_run(path, other_system(predictions, noise=1.0, seed=1), simulated=True)
+
+
+@pytest.fixture
+def make_other():
+    """The function that makes another system's predictions."""
+    return other_system
 
 
 @pytest.fixture

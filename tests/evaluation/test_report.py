@@ -14,9 +14,17 @@ from sklearn import metrics as reference
 from fer_jax import cli
 from fer_jax import report as command
 from fer_jax.errors import UserError
-from fer_jax.evaluation import figures, page, plots, report, samples
+from fer_jax.evaluation import figures, page, plots, report, samples, whole
 from fer_jax.evaluation.figures import Drawing
-from fer_jax.evaluation.tables import INTERVAL, SHARE, Column, Table
+from fer_jax.evaluation.tables import (
+    DIFFERENCE_INTERVAL,
+    INTERVAL,
+    NUMBER,
+    PROBABILITY,
+    SHARE,
+    Column,
+    Table,
+)
 
 VOID = {'meta', 'link', 'br', 'img', 'hr', 'input'}
 
@@ -87,9 +95,9 @@ def test_every_figure_table_and_csv_is_stamped_when_faces_are_simulated(drawn):
     text = (drawn / 'report.html').read_text(encoding='utf-8')
     reader = Reader(text)
     assert '<p class="stamp" role="note">SIMULATED FACES</p>' in text
-    assert len(reader.captions) == 9 + 6 + 2  # drawings, tables, two grids of faces
+    assert len(reader.captions) == 9 + 7 + 2  # drawings, tables, two grids of faces
     assert all(caption.startswith('SIMULATED FACES ') for caption in reader.captions)
-    assert len(list((drawn / 'figures').glob('*.csv'))) == 13
+    assert len(list((drawn / 'figures').glob('*.csv'))) == 14
     for path in (drawn / 'figures').glob('*.csv'):
         assert {row['stamps'] for row in read_csv(path)} == {'SIMULATED FACES'}, path.name
     for path in (drawn / 'figures').glob('*.svg'):
@@ -117,6 +125,12 @@ def test_the_numbers_are_those_of_results_json(drawn, finished_run):
             entry['intervals']['pooled_accuracy'][0], abs=1e-6
         )
         assert row['optimistic'] == ('yes' if entry['optimistic'] else 'no')
+    for row in read_csv(drawn / 'figures' / 'optimism.csv'):
+        entry = next(entry for entry in values.values() if entry['title'] == row['title'])
+        assert float(row['optimism']) == pytest.approx(entry['optimism'], abs=1e-6)
+        for end, value in zip(('low', 'high'), entry['optimism_interval'], strict=True):
+            assert float(row[f'optimism_interval_{end}']) == pytest.approx(value, abs=1e-6)
+        assert page.show(DIFFERENCE_INTERVAL, entry['optimism_interval']) in text
     folds = read_csv(drawn / 'figures' / 'folds.csv')
     assert sum(int(row['test_clips']) for row in folds) == 327
     assert 'python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated' in text
@@ -140,7 +154,7 @@ def test_a_report_that_fails_leaves_the_old_one(drawn, finished_run, tmp_path, m
     def full(*_):
         raise OSError('no space left on device')
 
-    monkeypatch.setattr(report.os, 'replace', full)
+    monkeypatch.setattr(whole.os, 'replace', full)
     with pytest.raises(OSError, match='no space left'):
         report.write_report(finished_run, out)
     assert {p: p.read_bytes() for p in out.rglob('*') if p.is_file()} == before
@@ -250,6 +264,13 @@ def test_tables_show_per_cent_and_write_shares():
     assert html.count('data-value="">–</td>') == 2
 
 
+def test_differences_numbers_and_p_values_as_people_read_them():
+    assert page.show(DIFFERENCE_INTERVAL, (-0.0184, 0.0779)) == '−1.8 to +7.8'
+    assert page.show(NUMBER, -1.234) == '−1.23'
+    shown = [page.show(PROBABILITY, p) for p in (1.0, 0.0362, 0.001, 0.00057, 0.0001, 0.00009, 0)]
+    assert shown == ['1.0000', '0.0362', '0.0010', '0.00057', '0.00010', '<0.0001', '<0.0001']
+
+
 def call(*argv):
     """Runs the command as its users do, with errors left to the test."""
     cli.call(command.main, command.define, list(argv))
@@ -308,5 +329,5 @@ def test_a_damaged_run_is_one_line_and_nothing_is_written(finished_run, tmp_path
 def test_a_missing_run_and_no_run_are_errors(tmp_path):
     with pytest.raises(UserError, match='there is no run at'):
         call(str(tmp_path / 'none'))
-    with pytest.raises(UserError, match='name one run'):
+    with pytest.raises(UserError, match='name a run, or runs to compare'):
         call()

@@ -75,7 +75,24 @@ def test_optimism_is_the_difference_to_the_honest_rule(values):
     assert values['last']['optimism'] is None
     for rule in ('test_best_fold', 'test_best_common'):
         assert values[rule]['optimism'] == values[rule]['pooled_accuracy'] - honest
+        low, high = values[rule]['optimism_interval']
+        assert low < values[rule]['optimism'] < high
     assert values['test_best_fold']['optimism'] > 0
+
+
+def test_the_interval_of_optimism_pairs_the_subjects(predictions, values):
+    chosen = {rule: np.array(values[rule]['epochs']) - 1 for rule in ('val_best', 'test_best_fold')}
+    rows = {rule: predictions.at(epoch) for rule, epoch in chosen.items()}
+    more, honest = (
+        rows[rule].predicted == rows[rule].label for rule in ('test_best_fold', 'val_best')
+    )
+    number = np.unique(predictions.subject[rows['val_best'].clip], return_inverse=True)[1]
+    gained, total = np.bincount(number, weights=more * 1.0 - honest), np.bincount(number)
+    picked = np.random.default_rng(3).integers(118, size=(2000, 118))
+    drawn = gained[picked].sum(1) / total[picked].sum(1)
+    np.testing.assert_allclose(
+        values['test_best_fold']['optimism_interval'], np.percentile(drawn, [2.5, 97.5]), atol=0.006
+    )
 
 
 def test_the_headline_is_the_last_epoch_without_validation(make_predictions):
@@ -146,4 +163,5 @@ def test_the_text_has_the_stamps_and_the_headline(values):
     assert text.startswith('*** SIMULATED FACES ***\n')
     assert f'{100 * values["val_best"]["pooled_accuracy"]:.2f}%' in text
     assert text.count('(optimistic)') == 2
+    assert f'{100 * values["test_best_fold"]["optimism"]:+.2f}' in text
     assert max(map(len, text.splitlines())) <= 80

@@ -1,0 +1,288 @@
+"""Several runs on the same folds: their numbers side by side, and what their differences are worth.
+
+Runs are paired by fold and clip (fer_jax.evaluation.pairing), seeds averaged.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation import bootstrap, page, pairing, results, significance
+from fer_jax.evaluation.pairing import Judged
+from fer_jax.evaluation.rules import RULES
+from fer_jax.evaluation.rundir import Run
+
+LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+
+TESTS = {
+    't': 'Paired t-test',
+    'corrected_t': 'Corrected t-test',
+    'wilcoxon': 'Wilcoxon',
+    'mcnemar': 'McNemar, exact',
+}
+
+DIRECTION = (
+    'Two-sided: the two runs differ. One-sided: the first run is better than the second (A − B: A '
+    'is better than B); it may be read only where that was the question before the results were '
+    'seen.'
+)
+
+OPTIMISTIC = 'EPOCHS CHOSEN ON THE TEST CLIPS'
+
+
+def compute(
+    runs: Sequence[Run],
+    *,
+    rule: str | None = None,
+    draws: int = bootstrap.DRAWS,
+    seed: int = bootstrap.SEED,
+) -> dict[str, Any]:
+    """Everything that a comparison says, as plain Python (None where there is no number).
+
+    Keys:
+      rule, title, optimistic: the rule that the pairs are compared under; level, draws, unit: of
+        the intervals; stamps: of all runs together, and one more for an optimistic rule;
+      clips, subjects (None where unknown), repeated: whether a clip is judged in several folds;
+      runs: letter, name, path, protocol, seeds and results (what results.compute says) of each;
+      folds: fold (from 1), train_clips (validation included), test_clips, {letter: accuracy};
+      settings: configuration values that are not the same in all runs, {setting, letter: text};
+      pairs: first, second (letters), difference (of the pooled accuracies), interval,
+        fold_difference (mean over folds), effect_size (d_z over folds), only_first, only_second,
+        both, neither (clips; None where a clip is judged more than once, by seeds or repeats),
+        tests {name of TESTS: pairs, statistic, two_sided, holm, greater, less}.
+
+    Args:
+      rule: one that every run has; by default the first honest one that every run has.
+
+    Raises:
+      UserError: the runs cannot be paired, or do not all have the rule.
+    """
+    if len(runs) > len(LETTERS):
+        raise UserError(f'{len(runs)} runs to compare: give at most {len(LETTERS)}')
+    for one, other in itertools.pairwise(sorted(runs, key=lambda run: run.path.resolve())):
+        if one.path.resolve() == other.path.resolve():
+            raise UserError(f'{other.path} is given twice: name different runs')
+    for other in runs[1:]:
+        pairing.same_data(runs[0], other)
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):  # one config, changed on the command line
+        names = [run.path.resolve().name for run in runs]
+    entries = [
+        _entry(letter, name, run, draws, seed)
+        for letter, name, run in zip(LETTERS, names, runs, strict=False)
+    ]
+    rule = _rule(entries, rule)
+    judged = [
+        pairing.judge(run, entry['results'][rule]['epochs'])
+        for run, entry in zip(runs, entries, strict=True)
+    ]
+    for run, mine in zip(runs[1:], judged[1:], strict=True):
+        pairing.same_clips(runs[0], judged[0], run, mine)
+        pairing.same_training(runs[0], run, np.unique(judged[0].fold).tolist())
+
+    first = judged[0]
+    known = bool((first.subject != '').all())
+    stamps = list(dict.fromkeys(stamp for run in runs for stamp in run.stamps))
+    folds = _folds(runs[0], entries, judged)
+    return {
+        'rule': rule,
+        'title': RULES[rule].title,
+        'optimistic': RULES[rule].optimistic,
+        'level': bootstrap.LEVEL,
+        'draws': draws,
+        'unit': 'subjects' if known else 'clips',
+        'stamps': stamps + [OPTIMISTIC] * RULES[rule].optimistic,
+        'clips': len(np.unique(first.clip)),
+        'subjects': len(np.unique(first.subject)) if known else None,
+        'repeated': len(np.unique(first.clip)) < len(first.clip),
+        'runs': entries,
+        'folds': folds,
+        'settings': _settings(runs),
+        'pairs': _pairs(judged, folds, known, draws, seed),
+    }
+
+
+def _entry(letter: str, name: str, run: Run, draws: int, seed: int) -> dict[str, Any]:
+    return {
+        'letter': letter,
+        'name': name,
+        'path': str(run.path),
+        'protocol': run.folds['protocol'],
+        'seeds': np.unique(run.predictions.seed).tolist(),
+        'command': run.versions.get('command'),
+        'commit': run.versions.get('commit'),
+        'results': results.compute(run.predictions, stamps=run.stamps, draws=draws, seed=seed),
+    }
+
+
+def _rule(entries: Sequence[Mapping[str, Any]], rule: str | None) -> str:
+    """The rule to compare under; UserError where a run does not have it."""
+    if rule is None:
+        shared = [name for name in RULES if all(name in entry['results'] for entry in entries)]
+        return shared[0]
+    for entry in entries:
+        if rule not in entry['results']:
+            raise UserError(
+                f'{entry["path"]} has no rule {rule}: it has {", ".join(entry["results"])}'
+            )
+    return rule
+
+
+def _folds(
+    run: Run, entries: Sequence[Mapping[str, Any]], judged: Sequence[Judged]
+) -> list[dict[str, Any]]:
+    """Each fold's sizes and every run's accuracy in it (mean over seeds)."""
+    table = []
+    for fold in np.unique(judged[0].fold).tolist():
+        mine = judged[0].fold == fold
+        table.append(
+            {
+                'fold': fold + 1,
+                'train_clips': len(pairing.training(run, fold)),
+                'test_clips': int(mine.sum()),
+                **{
+                    entry['letter']: float(rows.right[mine].mean())
+                    for entry, rows in zip(entries, judged, strict=True)
+                },
+            }
+        )
+    return table
+
+
+def _pairs(
+    judged: Sequence[Judged],
+    folds: Sequence[Mapping[str, Any]],
+    by_subject: bool,
+    draws: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Every run against every later one."""
+    rows = judged[0]
+    unit = np.unique(rows.subject if by_subject else rows.clip, return_inverse=True)[1]
+    total = np.bincount(unit).astype(np.float64)
+    once = len(np.unique(rows.clip)) == len(rows.clip) and {t.seeds for t in judged} == {1}
+    test_to_train = sum(f['test_clips'] for f in folds) / sum(f['train_clips'] for f in folds)
+    table = []
+    for (i, mine), (j, theirs) in itertools.combinations(enumerate(judged), 2):
+        of_folds = [[fold[letter] for fold in folds] for letter in (LETTERS[i], LETTERS[j])]
+        counts: dict[str, int | None] = dict.fromkeys(
+            ('only_first', 'only_second', 'both', 'neither')
+        )
+        tests = {
+            't': significance.paired_t(*of_folds),
+            'corrected_t': significance.corrected_t(*of_folds, test_to_train),
+            'wilcoxon': significance.wilcoxon(*of_folds),
+        }
+        if len(folds) < 2:
+            tests = {}
+        if once:
+            first, second = mine.right > 0.5, theirs.right > 0.5
+            counts = {
+                'only_first': int((first & ~second).sum()),
+                'only_second': int((~first & second).sum()),
+                'both': int((first & second).sum()),
+                'neither': int((~first & ~second).sum()),
+            }
+            tests['mcnemar'] = significance.mcnemar(counts['only_first'], counts['only_second'])
+        table.append(
+            {
+                'first': LETTERS[i],
+                'second': LETTERS[j],
+                'difference': float(mine.right.mean() - theirs.right.mean()),
+                'interval': significance.difference_interval(
+                    np.bincount(unit, weights=mine.right),
+                    np.bincount(unit, weights=theirs.right),
+                    total, draws=draws, seed=seed,
+                ),
+                'fold_difference': float(np.mean(of_folds[0]) - np.mean(of_folds[1])),
+                'effect_size': significance.effect_size(*of_folds),
+                **counts,
+                'tests': {name: dict(vars(outcome)) for name, outcome in tests.items()},
+            }
+        )  # fmt: skip
+    for name in table[0]['tests']:
+        outcomes = [pair['tests'][name] for pair in table]
+        adjusted = significance.holm([outcome['two_sided'] for outcome in outcomes])
+        for outcome, value in zip(outcomes, adjusted, strict=True):
+            outcome['holm'] = value
+    return table
+
+
+def _settings(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """Configuration values that are not the same in all runs, by dotted key."""
+    flat = [dict(_flat(run.config)) for run in runs]
+    keys = dict.fromkeys(key for config in flat for key in config)
+    missing = object()
+    table = []
+    for key in keys:
+        values = [config.get(key, missing) for config in flat]
+        if any(value != values[0] for value in values):
+            shown = ['–' if value is missing else str(value) for value in values]
+            table.append({'setting': key, **dict(zip(LETTERS, shown, strict=False))})
+    return table
+
+
+def _flat(config: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
+    pairs = []
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            pairs += _flat(value, f'{prefix}{key}.')
+        else:
+            pairs.append((prefix + key, value))
+    return pairs
+
+
+def summary_text(values: Mapping[str, Any]) -> str:
+    """The comparison as plain text for a terminal, at most 79 columns where names allow it."""
+    lines = [f'*** {stamp} ***' for stamp in values['stamps']]
+    people = '' if values['subjects'] is None else f' of {values["subjects"]} subjects'
+    folds = len(values['folds'])
+    lines.append(
+        f'{len(values["runs"])} runs on {values["clips"]} test clips{people}, '
+        f'{folds} fold{"s" * (folds > 1)}'
+    )
+    level = f'{100 * values["level"]:.0f} % interval'
+    lines += ['', f'{"":<40}{"accuracy":>9}{level:>16}{"macro F1":>11}']
+    for run in values['runs']:
+        lines.append(f'{run["letter"]}  {run["name"]}  ({run["path"]})')
+        for rule, entry in run['results'].items():
+            interval = entry['intervals']['pooled_accuracy']
+            shown = '' if interval is None else f'{100 * interval[0]:.1f} - {100 * interval[1]:.1f}'
+            mark = '*' if rule == values['rule'] else ' '
+            title = entry['title'] + ' (opt.)' * entry['optimistic']
+            lines.append(
+                f' {mark} {title:<37}{100 * entry["pooled_accuracy"]:>8.2f}%{shown:>16}'
+                f'{100 * entry["macro_f1"]:>10.2f}%'
+            )
+    lines += ['', f'*: compared below. (opt.): optimistic, {OPTIMISTIC.lower()}.']
+    several = len(values['pairs']) > 1
+    for pair in values['pairs']:
+        interval = pair['interval']
+        shown = ''
+        if interval is not None:
+            shown = (
+                f'  ({level} {100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}, over '
+                f'{values["unit"]})'
+            )
+        lines += ['', f'{pair["first"]} - {pair["second"]}: '
+                  f'{100 * pair["difference"]:+.2f} points{shown}']  # fmt: skip
+        if pair['effect_size'] is not None:
+            lines.append(f'  effect size d_z over folds {pair["effect_size"]:.2f}')
+        if pair['only_first'] is not None:
+            lines.append(
+                f'  right on a clip: only {pair["first"]} {pair["only_first"]}, only '
+                f'{pair["second"]} {pair["only_second"]}, both {pair["both"]}'
+            )
+        if pair['tests']:
+            head = f'{"p: two-sided":>16}{"Holm" * several:>10}'
+            lines.append(f'{"":<39}{head}{pair["first"] + " better":>12}')
+        for name, outcome in pair['tests'].items():
+            p = [outcome['two_sided'], *([outcome['holm']] * several), outcome['greater']]
+            widths = [16, *([10] * several), 12] if several else [16, 22]
+            shown = ['-' if value is None else page.probability(value) for value in p]
+            cells = [f'{text:>{width}}' for text, width in zip(shown, widths, strict=True)]
+            lines.append(f'  {TESTS[name]:<37}{"".join(cells)}')
+    return '\n'.join(lines)
