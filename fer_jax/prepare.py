@@ -1,11 +1,23 @@
 """Prepares a dataset: from a release as its owners ship it to records of face clips, once.
 
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+
+    python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+ --faces=dlib
     python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013 --ferplus=fer2013new.csv
 
-Writes DATA_DIR/<dataset>/faces-release/<version>/: array_record files and metadata.json, which says
+Writes DATA_DIR/<dataset>/faces-<faces>/<version>/: array_record files and metadata.json, which says
 what was found, what was dropped and why. Prints the same, and warns where the counts are not the
-published ones.
+published ones. Interrupted, it leaves what a detector found in .detections beside that folder,
+where the same command takes it up again.
+
+Ways of finding faces (--faces), each in a folder of its own; not every dataset offers all of them:
+  release          boxes, landmarks or cut faces that ship with the dataset
+  dlib             HOG detector and correlation tracker; landmarks with --weights=FILE, dlib's
+                   shape_predictor_68_face_landmarks.dat
+  haar             OpenCV's cascade, no landmarks
+  face_alignment   S3FD and FAN, 68 landmarks; --weights=FOLDER with both networks' files, else
+                   $TORCH_HOME/hub/checkpoints or a download
+  opencv_dnn       OpenCV's deep learning model, no landmarks; --weights=FILE.caffemodel with its
+                   .prototxt beside it
 """
 
 from absl import flags
@@ -24,6 +36,12 @@ def define(fv: flags.FlagValues) -> None:
     root = f'${prepared.DATA_DIR_VARIABLE}, else {prepared.DEFAULT_DATA_DIR}'
     data_dir_help = f'where prepared datasets lie; default {root}'
     flags.DEFINE_string('data_dir', None, data_dir_help, flag_values=fv)
+    faces_help = 'release, dlib, haar, face_alignment or opencv_dnn; default: release or dlib'
+    flags.DEFINE_string('faces', '', faces_help, flag_values=fv)
+    weights_help = 'what the detector has learnt: file, or folder for face_alignment'
+    flags.DEFINE_string('weights', None, weights_help, flag_values=fv)
+    skip_help = 'leave out and list clips that cannot be read; three, or 5 %, at most'
+    flags.DEFINE_bool('skip_unreadable', False, skip_help, flag_values=fv)
     ferplus_help = "fer2013: FER+'s fer2013new.csv; default: beside fer2013.csv"
     flags.DEFINE_string('ferplus', None, ferplus_help, flag_values=fv)
     flags.DEFINE_bool('overwrite', False, 'replace what was prepared at that place', flag_values=fv)
@@ -36,7 +54,16 @@ def main(fv: flags.FlagValues) -> None:
             usage = 'python -m fer_jax.prepare --dataset=NAME --release=DIR'
             raise UserError(f'--{flag} is missing: {usage}')
     options = {'ferplus': fv.ferplus} if fv.ferplus else {}
-    preparation.prepare(fv.dataset, fv.release, fv.data_dir, overwrite=fv.overwrite, **options)
+    preparation.prepare(
+        fv.dataset,
+        fv.release,
+        fv.data_dir,
+        faces=fv.faces,
+        weights=fv.weights,
+        skip_unreadable=fv.skip_unreadable,
+        overwrite=fv.overwrite,
+        **options,
+    )
 
 
 if __name__ == '__main__':

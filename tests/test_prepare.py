@@ -1,11 +1,13 @@
 """The prepare command as it is typed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -42,6 +44,22 @@ def test_it_prepares_and_prints(tmp_path, capsys):
     assert prepared.describe('fer2013', tmp_path / 'data')['clips'] == 8
 
 
+def test_flags_for_faces_and_damaged_clips_reach_the_preparation(tmp_path, monkeypatch):
+    given = {}
+    monkeypatch.setattr(prepare.preparation, 'prepare', lambda *_, **options: given.update(options))
+    flags = ['--faces=dlib', '--weights=points.dat', '--skip_unreadable', '--overwrite']
+    release = ['--dataset=ckplus', f'--release={tmp_path}']
+    cli.call(prepare.main, prepare.define, [*release, *flags])
+    assert given == {
+        'faces': 'dlib',
+        'weights': 'points.dat',
+        'skip_unreadable': True,
+        'overwrite': True,
+    }
+    cli.call(prepare.main, prepare.define, release)
+    assert given == {'faces': '', 'weights': None, 'skip_unreadable': False, 'overwrite': False}
+
+
 @pytest.mark.parametrize('given', [[], ['--dataset=ckplus'], ['--release=x']])
 def test_missing_flags_are_the_users_mistake(given):
     with pytest.raises(UserError, match='is missing'):
@@ -50,7 +68,9 @@ def test_missing_flags_are_the_users_mistake(given):
 
 def test_exit_statuses(tmp_path):
     shown = run('--help')
-    assert shown.returncode == 0 and '--ferplus' in shown.stdout
+    assert shown.returncode == 0
+    for flag in ('ferplus', 'faces', 'weights', 'skip_unreadable'):
+        assert f'--{flag}' in shown.stdout
     wrong = run('--dataset=ckplus', f'--release={tmp_path / "nowhere"}', f'--data_dir={tmp_path}')
     assert wrong.returncode == 1 and not wrong.stdout
     assert wrong.stderr.startswith(f'error: {tmp_path}/nowhere: no such folder')
@@ -83,3 +103,43 @@ def test_killed_it_leaves_nothing_that_passes_for_whole(tmp_path):
     assert sorted(path.name for path in folder.parent.iterdir()) == ['1.0.0']
     found = prepared.load('fer2013', data_dir=data, frames=1, sampling='last', size=48)
     assert len(found) == 4000
+
+
+def test_killed_while_it_looks_for_faces_it_takes_up_what_it_found(tmp_path):
+    """Pictures of noise, in which dlib looks twice at each frame and finds nobody."""
+    release, rng = tmp_path / 'ck', np.random.default_rng(0)
+    for part in ('cohn-kanade-images', 'Emotion', 'Landmarks'):
+        for number in range(1, 31):
+            folder = release / part / 'S001' / f'{number:03d}'
+            folder.mkdir(parents=True)
+            stem = f'S001_{number:03d}_'
+            if part == 'Emotion':
+                (folder / f'{stem}00000004_emotion.txt').write_text('3.0000000e+00')
+            elif part == 'cohn-kanade-images':
+                for frame in range(1, 5):
+                    noise = rng.integers(0, 256, (120, 160)).astype(np.uint8)
+                    cv2.imwrite(str(folder / f'{stem}{frame:08d}.png'), noise)
+    data = tmp_path / 'data'
+    flags = ('--dataset=ckplus', f'--release={release}', '--faces=dlib', f'--data_dir={data}')
+    process = subprocess.Popen(
+        command(*flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    folder = prepared.location('ckplus', data, 'dlib').parent
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(folder.glob('.detections/*.npz'))) < 3:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(UserError, match='is not prepared'):
+        prepared.describe('ckplus', data, 'dlib')
+
+    again = run(*flags)
+    assert again.returncode == 0, again.stderr
+    assert re.search(r'ckplus: goes on with the faces of \d+ clips found before', again.stdout)
+    assert 'kept, without a face in any frame: 30:' in again.stdout
+    assert sorted(path.name for path in folder.iterdir()) == ['1.0.0']

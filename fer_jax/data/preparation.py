@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fer_jax.data import datasets, prepared
+from fer_jax.data.faces import cache, make_detector
 from fer_jax.errors import UserError
 
 _NAMED = 3  # how many dropped clips the summary names; all are stored
@@ -18,6 +19,9 @@ def prepare(
     release: str | Path,
     data_dir: str | Path | None = None,
     *,
+    faces: str = '',
+    weights: str | Path | None = None,
+    skip_unreadable: bool = False,
     overwrite: bool = False,
     report: Callable[[str], None] = print,
     **options,
@@ -26,48 +30,77 @@ def prepare(
 
     Records are written into a folder beside the final one, which takes their place in one rename:
     a preparation that is killed leaves nothing that passes for whole, and what it left is removed
-    by the next one.
+    by the next one. What a detector found until then stays in a folder beside, .detections, and
+    saves the next one the work; it goes when the dataset is whole, which holds the same faces.
 
     Args:
-      name: 'ckplus' or 'fer2013'.
+      name: one of `datasets.DATASETS`.
       release: folder with the owners' files, or with those of `fer_jax.simulate`.
       data_dir: where prepared datasets lie (`prepared.data_root`).
+      faces: how to find them, one of the builder's FACES; '' is its first. Each has a place of its
+        own.
+      weights: file or folder with what a detector has learnt (`faces.make_detector`).
+      skip_unreadable: leaves out, and lists, the clips that cannot be read, unless they are many.
       overwrite: replaces what was prepared from another release, or the same one again.
       report: takes each line of the summary.
       options: what the dataset's builder takes besides, e.g. `ferplus` (path) for fer2013.
     Returns:
       The description stored beside the records (`prepared.describe`).
     Raises:
-      UserError: anything wrong with the release, or another release is prepared at that place.
+      UserError: anything wrong with the release or the detector, or another release, or other
+        weights, prepared at that place.
     """
     builder_class = datasets.builder_class(name)
     unknown = sorted(set(options) - set(builder_class.OPTIONS))
     if unknown:
         raise UserError(f'{name} takes no --{unknown[0]}; leave it out')
-    target = prepared.location(name, data_dir)
+    target = prepared.location(name, data_dir, faces)
+    way = faces or builder_class.FACES[0]
+    if way == 'release' and weights is not None:
+        raise UserError('--weights is for detectors: name one with --faces, or leave it out')
+    detector = None if way == 'release' else make_detector(way, weights=weights)
     staging = target.parent / '.preparing'  # on the target's file system
     with _alone(staging, name):
         builder = builder_class(data_dir=staging, config=target.parent.name)
         manifest = builder.open(release, **options)
         if target.exists() and not overwrite:
-            found = prepared.describe(name, data_dir)
+            found = prepared.describe(name, data_dir, faces)
+            elsewhere = 'choose another --data_dir, or replace it with --overwrite'
             if found['fingerprint'] != manifest.fingerprint:
                 raise UserError(
                     f'{target} was prepared from another release ({_origin(found)}) than {release} '
-                    f'({_kind(manifest.simulated)}): choose another --data_dir, or replace it '
-                    'with --overwrite'
+                    f'({_kind(manifest.simulated)}): {elsewhere}'
                 )
-            report(f'{name}: already prepared from this release at {target}')
+            if detector is not None and found['detector']['identity'] != detector.identity:
+                raise UserError(
+                    f'{target} was prepared with {_weights(found["detector"]["identity"])}, not '
+                    f'with {_weights(detector.identity)}: {elsewhere}'
+                )
+            report(f'{name}: already prepared from this release at {target}{_without(found)}')
             return found
+        builder.skip_unreadable = skip_unreadable
+        detections = target.parent / '.detections'
+        if detector is not None:
+            builder.detector = cache.Cached(detector, detections)
+            if len(builder.detector):
+                known = f'{len(builder.detector):,} clips found before it stopped'
+                report(f'{name}: goes on with the faces of {known}')
         _write(builder, Path(release).expanduser())
         if target.exists():
             target.rename(staging / 'replaced')
         Path(builder.data_dir).rename(target)
-    found = prepared.describe(name, data_dir)
+        shutil.rmtree(detections, ignore_errors=True)
+    found = prepared.describe(name, data_dir, faces)
     for line in summary(found):
         report(line)
-    report(f'{name}: prepared at {target}')
+    report(f'{name}: prepared at {target}{_without(found)}')
     return found
+
+
+def _without(found: dict) -> str:
+    """How the last line ends where damaged clips were left out."""
+    left_out = sum(clip['reason'] == 'unreadable' for clip in found['dropped'])
+    return f', WITHOUT {left_out:,} unreadable clip(s)' if left_out else ''
 
 
 @contextlib.contextmanager
@@ -130,6 +163,14 @@ def _origin(found: dict) -> str:
     return f'{_kind(found["simulated"])}, {found["release"]}'
 
 
+def _weights(identity: dict) -> str:
+    """A detector and what it has learnt, in words."""
+    files = [f'{name} ({digest[:8]})' for name, digest in identity['weights'].items()]
+    options = {key: value for key, value in identity.items() if key not in ('name', 'weights')}
+    listed = [*files, *(f'{key} {value}' for key, value in options.items())]
+    return f'{identity["name"]} ({", ".join(listed)})'
+
+
 def summary(found: dict) -> list[str]:
     """What a preparation found, in lines for people: counts, what was dropped, differences."""
     name = found['dataset']
@@ -143,12 +184,27 @@ def summary(found: dict) -> list[str]:
         lines.append(
             '  parts: ' + ', '.join(f'{part} {n:,}' for part, n in found['splits'].items())
         )
+    if found['unlabelled']:
+        lines.append(f'  kept, without a label: {found["unlabelled"]:,}')
     reasons = sorted({clip['reason'] for clip in found['dropped']})
     for reason in reasons:
         ids = [clip['clip_id'] for clip in found['dropped'] if clip['reason'] == reason]
         lines.append(f'  dropped, {reason}: {_some(ids)}')
+    lines += [f'    {clip["fault"]}' for clip in found['dropped'] if 'fault' in clip]
+    if found['detector']:
+        points = f'landmarks in {found["landmarked"]:,} frames'
+        without = 'no landmarks: registration falls back to the face box'
+        finder = found['detector']['package']
+        lines.append(
+            f'  faces found by {found["detector"]["identity"]["name"]} ({finder}), '
+            + (points if found['landmarked'] else without)
+        )
     if found['faceless']:
         lines.append(f'  kept, without a face in any frame: {_some(found["faceless"])}')
+    if found['faceless_frames']:
+        count = sum(found['faceless_frames'].values())
+        clips = _some(list(found['faceless_frames']))
+        lines.append(f'  {count:,} frames without a face in clips that have one, {clips}')
     if found['differences']:
         sign = 'warning' if found['simulated'] is None else 'note (simulated release)'
         lines += [f'{sign}: {difference}' for difference in found['differences']]

@@ -72,6 +72,43 @@ def test_a_failed_replacement_keeps_what_was_there(ckplus_release, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ['1.0.0']
 
 
+def test_a_truncated_picture_costs_one_clip_where_that_is_asked_for(ckplus_release, tmp_path):
+    frame = next((ckplus_release / 'cohn-kanade-images').glob('S999/003/*5.png'))
+    frame.write_bytes(frame.read_bytes()[:-10])
+    lines, data = [], tmp_path / 'data'
+    with pytest.raises(UserError, match='truncated.*, or leave such clips out with --skip_unread'):
+        preparation.prepare('ckplus', ckplus_release, data, report=quiet)
+    found = preparation.prepare(
+        'ckplus', ckplus_release, data, skip_unreadable=True, report=lines.append
+    )
+    assert found['clips'] == 3 and found['class_counts']['ckplus']['happiness'] == 0
+    assert '  dropped, unreadable: 1: S999_003' in lines
+    assert (
+        f'    {frame}: unreadable image (truncated); copy the file again from the release' in lines
+    )
+    assert 'warning: class happiness: 0 of 69 published' in lines
+    clips = prepared.load('ckplus', data_dir=data, frames=1, sampling='last', size=16)
+    assert clips.clip_id.tolist() == ['S005_001', 'S010_001', 'S010_002']
+
+
+def test_each_way_of_finding_faces_has_its_place(ckplus_release, tmp_path):
+    """The hand-made faces are two discs, which no detector takes for a face."""
+    data = tmp_path / 'data'
+    preparation.prepare('ckplus', ckplus_release, data, report=quiet)
+    lines = []
+    found = preparation.prepare('ckplus', ckplus_release, data, faces='haar', report=lines.append)
+    assert len(found['faceless']) == 4 and found['detector']['identity']['name'] == 'haar'
+    assert any('no landmarks: registration falls back to the face box' in line for line in lines)
+    assert any('kept, without a face in any frame: 4: S005_001' in line for line in lines)
+    assert prepared.describe('ckplus', data)['faceless'] == []
+    folders = sorted(path.name for path in (data / 'ckplus').iterdir())
+    assert folders == ['faces-haar', 'faces-release']
+    again = preparation.prepare('ckplus', ckplus_release, data, faces='haar', report=lines.append)
+    assert again == found and 'already prepared' in lines[-1]
+    with pytest.raises(UserError, match="ckplus offers no faces 'yolo'"):
+        preparation.prepare('ckplus', ckplus_release, data, faces='yolo', report=quiet)
+
+
 def test_one_preparation_at_a_time(fer2013_release, tmp_path):
     folder = prepared.location('fer2013', tmp_path / 'data').parent
     folder.mkdir(parents=True)

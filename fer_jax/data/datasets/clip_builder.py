@@ -3,24 +3,33 @@
 A dataset adds one package with one `Builder`: its class names, its published counts, `scan` (which
 clips there are) and `read` (one clip's frames and faces). Storage needs no TensorFlow: array_record
 files, arrays as raw bytes. A BuilderConfig is one way of finding faces ('faces-release': the boxes,
-landmarks or cut faces that ship with the dataset), so that two ways never mix.
+landmarks or cut faces that ship with the dataset; 'faces-dlib': a detector's), so that two ways
+never mix.
 """
 
 import abc
 import collections
 import concurrent.futures
+import contextlib
+import dataclasses
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import writer as tfds_writer
 from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
-from fer_jax.data.datasets import records
+from fer_jax.data import faces
+from fer_jax.data.datasets import records, storing
 from fer_jax.errors import UserError
+
+# More clips at once are little faster and take more memory: a second of video holds 30 MB.
+_CLIPS_AT_ONCE = 4
+# Of a release with more unreadable clips than this part (and a few) something else is wrong.
+_UNREADABLE, _A_FEW = 0.05, 3
 
 SPLIT = 'clips'  # the one TFDS split; the owners' parts are a field of the record
 
@@ -28,20 +37,16 @@ SPLIT = 'clips'  # the one TFDS split; the owners' parts are a field of the reco
 class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Reads one dataset's release into records of clips.
 
-    A record holds: `clip_id`, `label` (class name in the first label set) and `label_<set>` for
-    further sets ('' where that set drops the clip), `subject`, `split`, `path` (in the release);
-    `frames` uint8 [T, S, S, C] (C 1 for grey, 3 for RGB), `box` float32 [T, 4] (left, top, right,
-    bottom edges in pixels of the crop), `has_face` bool [T] and, with LANDMARKS, `landmarks`
-    float32 [T, 68, 2] in pixels of the crop; NaN where there is none. TFDS stores records in the
-    order of their keys' hashes.
+    A record holds: `clip_id`, `label` (class name in the first label set, '' where the owners keep
+    it to themselves) and `label_<set>` for further sets ('' where that set drops the clip),
+    `subject`, `split`, `path` (in the release); `frames` uint8 [T, S, S, C] (C 1 for grey, 3 for
+    RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the crop), `has_face`
+    bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, 68, 2] in pixels of the crop, NaN
+    where there is none; with AUDIO `audio` int16 [samples] and `sample_rate` int32 in hertz (empty
+    and 0 without sound). TFDS stores records in the order of their keys' hashes.
     """
 
     VERSION = tfds.core.Version('1.0.0')
-    BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(
-            name='faces-release', description='Faces as they ship with the release.'
-        )
-    ]
 
     # What a dataset states about itself.
     DESCRIPTION: str
@@ -51,11 +56,30 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     PUBLISHED_CLASSES: dict[str, int]  # of the first label set, over all splits
     PUBLISHED_SPLITS: dict[str, int] = {}
     PUBLISHED_SUBJECTS: int | None = None
-    LANDMARKS: bool  # are there landmarks with the faces
+    # Ways of finding faces, the default first: 'release' where faces ship with it, and detectors.
+    FACES: tuple[str, ...] = ('release',)
+    LANDMARKS: bool  # are there landmarks with the faces of 'release'
+    AUDIO = False  # does `sound` give each clip's sound
     STORED_MARGIN = records.STORED_MARGIN  # how far the stored frames reach around the face box
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
     manifest: records.Manifest | None = None  # set by `open`
+    # Set by a preparation: what finds the faces (anything with `Detector.find`, None for 'release')
+    # and whether clips that cannot be read are left out.
+    detector = None
+    skip_unreadable = False
+
+    def __init_subclass__(cls, **kwargs):
+        cls.BUILDER_CONFIGS = [
+            tfds.core.BuilderConfig(
+                name=f'faces-{name}',
+                description='Faces as they ship with the release.'
+                if name == 'release'
+                else f"Faces found by '{name}'.",
+            )
+            for name in cls.FACES
+        ]
+        super().__init_subclass__(**kwargs)
 
     @abc.abstractmethod
     def scan(self, release: Path, **options) -> records.Manifest:
@@ -64,14 +88,27 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     @abc.abstractmethod
     def read(
         self, source: records.ClipSource, pool: concurrent.futures.Executor
-    ) -> tuple[list[np.ndarray], records.Faces]:
-        """One clip's frames uint8 [H, W, C] and its faces in their pixels; raises UserError."""
+    ) -> tuple[list[np.ndarray], records.Faces | None]:
+        """One clip's frames uint8 [H, W, C] and its faces in their pixels; raises UserError.
+
+        None for the faces where the release ships none for this clip. Several clips are read at
+        once, on threads of their own; `pool` is for one clip's files.
+        """
+
+    def sound(self, source: records.ClipSource) -> tuple[np.ndarray, int]:
+        """With AUDIO: one clip's sound, int16 [samples], mono, and its rate in hertz."""
+        raise NotImplementedError(f'{self.name} states AUDIO and reads none')
 
     def record(
         self, source: records.ClipSource, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
-        """One clip's stored arrays: what `read` gives, cut to the face."""
-        return records.cropped(*self.read(source, pool))
+        """One clip's stored arrays: the frames that `read` gives, cut to the face."""
+        frames, shipped = self.read(source, pool)
+        if self.detector is not None:
+            found = self.detector.find(frames)
+        else:
+            found = shipped or records.Faces.nowhere(len(frames))
+        return records.cropped(frames, found)
 
     def open(self, release: str | Path, **options) -> records.Manifest:
         """Scans a release and keeps the manifest for the preparation that follows."""
@@ -88,10 +125,15 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             'box': tfds.features.Tensor(shape=(None, 4), dtype=np.float32, encoding=raw),
             'has_face': tfds.features.Tensor(shape=(None,), dtype=np.bool_, encoding=raw),
         }
-        if self.LANDMARKS:
+        if self._with_landmarks():
             features['landmarks'] = tfds.features.Tensor(
                 shape=(None, 68, 2), dtype=np.float32, encoding=raw
             )
+        if self.AUDIO:
+            features |= {
+                'audio': tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding=raw),
+                'sample_rate': tfds.features.Tensor(shape=(), dtype=np.int32, encoding=raw),
+            }
         return _LocalInfo(
             builder=self,
             description=self.DESCRIPTION,
@@ -101,6 +143,13 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(),
         )
 
+    def _way(self) -> str:
+        """How this builder's config finds faces."""
+        return self.builder_config.name.removeprefix('faces-')
+
+    def _with_landmarks(self) -> bool:
+        return self.LANDMARKS or self._way() != 'release'
+
     def _further_labels(self) -> dict[str, str]:
         """Feature name -> label set, for all label sets but the first."""
         return {f'label_{name}': name for name in list(self.LABEL_SETS)[1:]}
@@ -108,42 +157,78 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         if self.manifest is None:
             self.open(Path(dl_manager.manual_dir))
+        if self.detector is None and self._way() != 'release':
+            self.detector = faces.make_detector(self._way())
         return {SPLIT: self._generate_examples()}
 
     def _generate_examples(self) -> Iterator[tuple[str, dict]]:
-        clips = self.manifest.clips
-        faceless, frames = [], 0
-        bar = tqdm(clips, desc=f'preparing {self.name}', unit=' clips', disable=None)
-        with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for source in bar:
-                record = self.record(source, pool)
-                if not record['has_face'].any():
-                    faceless.append(source.clip_id)
-                frames += len(record['frames'])
-                if not self.LANDMARKS:
-                    del record['landmarks']
-                further = {
-                    feature: source.other_labels.get(name, '')
-                    for feature, name in self._further_labels().items()
-                }
-                yield (
-                    source.clip_id,
-                    {
-                        'clip_id': source.clip_id,
-                        'label': source.label,
-                        **further,
-                        'subject': source.subject,
-                        'split': source.split,
-                        'path': source.path,
-                        **record,
-                    },
-                )
+        clips, tally, unreadable = self.manifest.clips, _Tally(), []
+        cores = len(os.sched_getaffinity(0))
+        at_once = min(_CLIPS_AT_ONCE, cores) if getattr(self.detector, 'PARALLEL', True) else 1
+        with contextlib.ExitStack() as stack:
+            files = stack.enter_context(concurrent.futures.ThreadPoolExecutor(min(8, cores)))
+            readers = concurrent.futures.ThreadPoolExecutor(at_once)
+            stack.callback(readers.shutdown, cancel_futures=True)
+            read = functools.partial(self._arrays, pool=files)
+            bar = stack.enter_context(
+                tqdm(total=len(clips), desc=f'preparing {self.name}', unit=' clips', disable=None)
+            )
+            for source, future in _in_order(readers, read, clips, 2 * at_once):
+                try:
+                    record = future.result()
+                except UserError as error:
+                    unreadable.append(self._unreadable(source, error, len(unreadable) + 1))
+                else:
+                    tally.count(source.clip_id, record)
+                    yield source.clip_id, self._spool.put(source.clip_id, record)
+                bar.update()
+        left_out = {clip['clip_id'] for clip in unreadable}
+        kept = [clip for clip in clips if clip.clip_id not in left_out]
         # Stored as metadata.json in the same folder and at the same moment as the records.
-        self.info.metadata.update(self._description(), frames=frames, faceless=faceless)
+        self.info.metadata.update(self._description(kept, unreadable), **dataclasses.asdict(tally))
 
-    def _description(self) -> dict:
+    def _arrays(self, source: records.ClipSource, pool: concurrent.futures.Executor) -> dict:
+        """All fields of one clip's record."""
+        record = self.record(source, pool)
+        if not self._with_landmarks():
+            del record['landmarks']
+        if self.AUDIO:
+            samples, rate = self.sound(source)
+            record |= {'audio': np.asarray(samples, np.int16), 'sample_rate': np.int32(rate)}
+        further = {
+            feature: source.other_labels.get(name, '')
+            for feature, name in self._further_labels().items()
+        }
+        return {
+            'clip_id': source.clip_id,
+            'label': source.label,
+            **further,
+            'subject': source.subject,
+            'split': source.split,
+            'path': source.path,
+            **record,
+        }
+
+    def _unreadable(self, source: records.ClipSource, error: UserError, number: int) -> dict:
+        """Notes an unreadable clip, the `number`-th; UserError where it is not to be left out."""
+        if not self.skip_unreadable:
+            raise UserError(f'{error}, or leave such clips out with --skip_unreadable') from error
+        total = len(self.manifest.clips)
+        if number > min(max(_A_FEW, _UNREADABLE * total), total - 1):
+            raise UserError(
+                f'{error}; with it {number:,} of {total:,} clips are unreadable, too many to '
+                'leave out: copy the release again'
+            ) from error
+        return {
+            'clip_id': source.clip_id,
+            'path': source.path,
+            'reason': 'unreadable',
+            'label_set': '',
+            'fault': str(error),
+        }
+
+    def _description(self, clips: list[records.ClipSource], unreadable: list[dict]) -> dict:
         """What is stored beside the records: counts, what was dropped, and from where."""
-        clips = self.manifest.clips
         counts = {}
         for name in self.manifest.label_sets:
             first = name == next(iter(self.LABEL_SETS))
@@ -155,15 +240,18 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {
             'dataset': self.name,
             'faces': self.builder_config.name,
+            'detector': self.detector
+            and {'identity': self.detector.identity, 'package': self.detector.package},
             'simulated': self.manifest.simulated,
             'fingerprint': self.manifest.fingerprint,
             'stored_margin': self.STORED_MARGIN,
             'clips': len(clips),
+            'unlabelled': sum(not clip.label for clip in clips),
             'subjects': len({clip.subject for clip in clips} - {''}),
             'splits': dict(splits),
             'label_sets': {name: list(self.LABEL_SETS[name]) for name in counts},
             'class_counts': counts,
-            'dropped': self.manifest.dropped,
+            'dropped': [*self.manifest.dropped, *unreadable],
             'differences': self._differences(
                 counts, splits, {clip.subject for clip in clips} - {''}
             ),
@@ -185,8 +273,54 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             lines.append(f'subjects: {len(subjects)} of {self.PUBLISHED_SUBJECTS} published')
         return lines
 
-    def _example_writer(self) -> tfds_writer.ExampleWriter:
-        return _RepeatableWriter(file_format=self.info.file_format)
+    def _download_and_prepare(self, *args, **kwargs):
+        folder = Path(self.data_dir).parents[2]  # without dataset, config and version
+        folder.mkdir(parents=True, exist_ok=True)
+        with storing.spool(folder) as self._spool:
+            super()._download_and_prepare(*args, **kwargs)
+
+    def _example_writer(self) -> storing.Writer:
+        return storing.Writer(self._spool, self.info.file_format)
+
+
+@dataclasses.dataclass
+class _Tally:
+    """What all records together hold.
+
+    Attributes:
+      frames, landmarked: frames, and those with landmarks.
+      faceless: clips without a face in any frame.
+      faceless_frames: clip -> how many of its frames have no face, where others have one.
+    """
+
+    frames: int = 0
+    landmarked: int = 0
+    faceless: list[str] = dataclasses.field(default_factory=list)
+    faceless_frames: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def count(self, clip_id: str, record: dict) -> None:
+        """Takes one more record in."""
+        has_face = record['has_face']
+        self.frames += len(has_face)
+        if 'landmarks' in record:
+            self.landmarked += int(np.isfinite(record['landmarks']).all((1, 2)).sum())
+        if not has_face.any():
+            self.faceless.append(clip_id)
+        elif not has_face.all():
+            self.faceless_frames[clip_id] = int((~has_face).sum())
+
+
+def _in_order(
+    pool: concurrent.futures.Executor, function: Callable, items: Iterable, ahead: int
+) -> Iterator[tuple]:
+    """Each item with its call's future, in order; at most `ahead` calls wait to be taken."""
+    waiting = collections.deque()
+    for item in items:
+        waiting.append((item, pool.submit(function, item)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
 
 
 class _LocalInfo(tfds.core.DatasetInfo):
@@ -214,14 +348,3 @@ def decode(
             raw = np.frombuffer(stored[f'{name}/value'].bytes_list.value[0], feature.np_dtype)
             record[name] = raw.reshape(stored[f'{name}/shape'].int64_list.value)
     return record
-
-
-class _RepeatableWriter(tfds_writer.ExampleWriter):
-    """Writes a record's fields in one order, so that two preparations give the same bytes."""
-
-    def write(self, path, examples):
-        parse = tf_example_pb2.Example.FromString
-        return super().write(
-            path,
-            ((key, parse(data).SerializeToString(deterministic=True)) for key, data in examples),
-        )

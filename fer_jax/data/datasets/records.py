@@ -31,6 +31,13 @@ class Faces:
     landmarks: np.ndarray
 
     @classmethod
+    def nowhere(cls, length: int) -> 'Faces':
+        """A clip of `length` frames without a face."""
+        return cls(
+            np.full((length, 4), np.nan, np.float32), np.full((length, 68, 2), np.nan, np.float32)
+        )
+
+    @classmethod
     def from_landmarks(cls, landmarks: np.ndarray) -> 'Faces':
         """Boxes are the tight ones around the 68 points (brows to chin); float [T, 68, 2] in."""
         landmarks = np.asarray(landmarks, np.float32)
@@ -44,7 +51,7 @@ class ClipSource:
 
     Attributes:
       clip_id: unique and stable over preparations.
-      label: class name in the dataset's first label set.
+      label: class name in the dataset's first label set; '' where the owners keep it.
       subject: '' where the release names none.
       split: the owners' part, 'train', 'validation' or 'test'; '' where there is none.
       path: where it lies, relative to the release.

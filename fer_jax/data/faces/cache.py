@@ -1,0 +1,48 @@
+"""What a detector found, kept on disk until a preparation is whole."""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax.data.datasets import records
+from fer_jax.data.faces.detector import Detector
+
+
+class Cached:
+    """A detector that looks into a folder first, and leaves there what it finds.
+
+    A clip is known by its pixels, the detector's identity and its package's version: a file that
+    changed, other weights or another version are looked at anew.
+    """
+
+    def __init__(self, detector: Detector, folder: Path):
+        self.detector, self.folder = detector, folder
+        self.identity, self.package = detector.identity, detector.package
+        self.PARALLEL = detector.PARALLEL
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.folder.glob('*.npz'))
+
+    def find(self, frames: Sequence[np.ndarray]) -> records.Faces:
+        """`Detector.find`, at most once for a clip."""
+        digest = hashlib.sha256(self.detector.key.encode())
+        for frame in frames:
+            digest.update(repr(frame.shape).encode())
+            digest.update(np.ascontiguousarray(frame))
+        path = self.folder / f'{digest.hexdigest()}.npz'
+        try:
+            with open(path, 'rb') as file, np.load(file) as known:
+                return records.Faces(known['box'], known['landmarks'])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            pass  # not there, or cut off by a machine that went down
+        faces = self.detector.find(frames)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.folder, suffix='.part', delete=False) as file:
+            np.savez(file, box=faces.box, landmarks=faces.landmarks)
+        os.replace(file.name, path)
+        return faces

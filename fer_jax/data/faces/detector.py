@@ -1,0 +1,102 @@
+"""What all ways of finding faces share: follow one face, then its landmarks where there are any."""
+
+import abc
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_jax.data.datasets import records
+from fer_jax.data.faces import tracking
+from fer_jax.errors import UserError
+
+# The detector looks at every fifth frame: five times a second of a video of 25 frames.
+EVERY = 5
+
+
+class Detector(abc.ABC):
+    """Finds the face of a clip. Safe to call from several threads; repeats itself to the bit.
+
+    Attributes:
+      NAME: as in `faces.DETECTORS`.
+      PARALLEL: several clips at once are faster than one (False: the package uses all cores).
+      landmarks: whether faces come with landmarks.
+      identity: what decides which faces are found, as JSON values: name, options, weights.
+      package: the package that does the work, with its version.
+    """
+
+    NAME: str
+    PARALLEL = True
+    landmarks = False
+
+    def __init__(self, package: str, *weights: Path, **options):
+        """Takes the files that were learnt and the options, as part of what the detector is."""
+        self.package = package
+        digests = {path.name: _digest(path) for path in weights}
+        self.identity = {'name': self.NAME, 'every': EVERY, **options, 'weights': digests}
+        self._own = threading.local()
+
+    @property
+    def key(self) -> str:
+        """Identity and package as text: the same text finds the same faces."""
+        return json.dumps([self.identity, self.package], sort_keys=True)
+
+    @abc.abstractmethod
+    def boxes(self, image: np.ndarray) -> np.ndarray:
+        """All faces of a picture uint8 [H, W, C]: float64 [F, 4], left, top, right, bottom edges.
+
+        Pixel centres are at integers, so that the whole picture is (-0.5, -0.5, W - 0.5, H - 0.5).
+        """
+
+    new_tracker = None  # a method that makes a `tracking.Tracker`, where the package has one
+
+    def points(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """The landmarks [68, 2] of the face in `box`; called only where `landmarks` is True."""
+        raise NotImplementedError(f'{self.NAME} finds no landmarks')
+
+    def find(self, frames: Sequence[np.ndarray]) -> records.Faces:
+        """Follows one face through a clip of T frames uint8 [H, W, C] (`tracking.follow`).
+
+        With landmarks, boxes are the tight ones around them, as with faces that ship with a
+        release; without, they are the detector's own.
+        """
+        boxes = tracking.follow(frames, self.boxes, EVERY, self.new_tracker)
+        points = np.full((len(frames), 68, 2), np.nan, np.float32)
+        if not self.landmarks:
+            return records.Faces(boxes, points)
+        for index in np.flatnonzero(np.isfinite(boxes[:, 0])):
+            points[index] = self.points(frames[index], boxes[index])
+        return records.Faces.from_landmarks(points)
+
+    def own(self, make):
+        """This thread's own instance of something that threads cannot share."""
+        if not hasattr(self._own, 'instance'):
+            self._own.instance = make()
+        return self._own.instance
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, C] -> [H, W], contiguous."""
+    return np.ascontiguousarray(
+        image[:, :, 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    )
+
+
+def coloured(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, C] -> RGB [H, W, 3]."""
+    return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
+
+
+def package_missing(name: str, package: str, error: ImportError) -> UserError:
+    """What to say where a detector's package cannot be imported."""
+    why = ' '.join(str(error).split())
+    return UserError(f"--faces={name} needs {package} ({why}): pip install -e '.[landmarks]'")
+
+
+def _digest(path: Path) -> str:
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
