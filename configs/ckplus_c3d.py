@@ -4,6 +4,7 @@ Command:
     python -m fer_jax.main --config=configs/ckplus_c3d.py            # 10 folds, as published
     python -m fer_jax.main --config=configs/ckplus_c3d.py:loso       # leave one subject out
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated  # a laptop, no licensed data
+    python -m fer_jax.ablate --config=configs/ckplus_c3d.py          # what the paper leaves open
 
 Hardware and time: published size (78 million parameters, 1,722 views, 16 epochs, 10 folds): not
 run, it needs the licensed release. `:simulated` has an eighth of the width, 10 frames of 48 x 48
@@ -22,7 +23,7 @@ cosine decay: in so few steps the published setting hardly leaves the majority c
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import parse_variant
+from fer_jax.config import Reading, parse_variant
 
 # haddad2020, sec. 4.1: copies of each training clip besides the original.
 COPIES = {
@@ -35,6 +36,9 @@ COPIES = {
     'surprise': {'flip': 1, 'rotation': 1, 'contrast': 0},
 }
 
+# CK+'s labelled clips, and the views that they and their copies are.
+CLIPS, VIEWS = 327, 1722
+
 # Of the laptop-size variant: a fresh draw for every clip and epoch costs no more views.
 LIGHT = {'flip': 0.5, 'rotation': 6.0, 'shift': 0.03, 'scale': 0.04, 'contrast': 0.2}
 
@@ -46,6 +50,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.name = 'ckplus_c3d'
     config.paper = 'haddad2020'
     config.seed = 0
+    config.init = ConfigDict({'run': ''})
     config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
     config.data = ConfigDict(
         {
@@ -61,7 +66,14 @@ def get_config(variant: str = '') -> ConfigDict:
         }
     )
     config.protocol = ConfigDict(
-        {'name': 'idstep', 'k': 10, 'fold': options.fold, 'validation': 0.0, 'seed': 0}
+        {
+            'name': 'idstep',
+            'k': 10,
+            'fold': options.fold,
+            'validation': 0.0,
+            'seed': 0,
+            'file': '',
+        }
     )
     if options.balanced:
         config.protocol.name = 'balanced'
@@ -102,6 +114,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'epochs': 16,
             'seeds': 1,
             'patience': 0,
+            'retrain': False,
             'checkpoint_every': 1,
             'evaluate_batch': 30,
             'wave': 0,
@@ -122,3 +135,44 @@ def get_config(variant: str = '') -> ConfigDict:
         config.train.update({'batch_size': 8, 'epochs': 15})
         config.train.update({'checkpoint_every': 5, 'evaluate_batch': 64})
     return config
+
+
+def get_readings(config: ConfigDict) -> dict[str, Reading]:
+    """What haddad2020 contradicts or leaves open, against the config as it stands."""
+    readings = {
+        'no_initializer': Reading(
+            'The framework\'s initial weights: Table 3 has the initialiser "none", which Table 1 '
+            'does not list.',
+            {'model.initializer': 'none'},
+        ),
+        'class_weights': Reading(
+            'Loss weights by inverse class frequency: searched in Table 1, false in Table 2, how '
+            'they are computed is not said.',
+            {'loss.class_weights': True},
+        ),
+    }
+    if config.protocol.name == 'idstep':
+        readings['balanced'] = Reading(
+            'Folds of equal size by subject, which the printed fold accuracies fit; the paper '
+            'cites folds by ascending subject.',
+            {'protocol.name': 'balanced'},
+        )
+    if config.augment.kind == 'class_counts':
+        readings['fresh_draws'] = Reading(
+            'One view of each clip, drawn anew each epoch, for as many views in all: whether the '
+            'copies are drawn once is not said.',
+            {
+                'augment': {
+                    'kind': 'random',
+                    'options': {
+                        'flip': 0.5,
+                        'rotation': 30.0,
+                        'shift': 0.0,
+                        'scale': 0.0,
+                        'contrast': 0.78,  # 0.22 to 1.78: a fresh draw lies about 1
+                    },
+                },
+                'train.epochs': round(config.train.epochs * VIEWS / CLIPS),
+            },
+        )
+    return readings

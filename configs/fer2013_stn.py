@@ -4,6 +4,7 @@ Command:
     python -m fer_jax.main --config=configs/fer2013_stn.py              # labels of FER2013
     python -m fer_jax.main --config=configs/fer2013_stn.py:ferplus7     # labels of FER+, 7 classes
     python -m fer_jax.main --config=configs/fer2013_stn.py:simulated    # a laptop, no download
+    python -m fer_jax.ablate --config=configs/fer2013_stn.py:ferplus7   # what the paper leaves open
 
 Hardware and time, results: README.md.
 
@@ -15,7 +16,7 @@ the variant `stated`; the default is the reading under which the recipe trains).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import parse_variant
+from fer_jax.config import Reading, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -25,6 +26,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.name = 'fer2013_stn'
     config.paper = 'minaee2019'
     config.seed = 0
+    config.init = ConfigDict({'run': ''})
     config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
     labels = 'ferplus7' if options.ferplus7 else 'ferplus8' if options.ferplus8 else 'fer2013'
     config.data = ConfigDict(
@@ -40,7 +42,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'margin': 1.0,
         }
     )
-    config.protocol = ConfigDict({'name': 'official', 'fold': -1})
+    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
     config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'unit', 'channels': 1})
     config.augment = ConfigDict(
         {
@@ -54,7 +56,15 @@ def get_config(variant: str = '') -> ConfigDict:
             },
         }
     )
-    config.model = ConfigDict({'name': 'stn', 'dropout_rate': 0.5, 'initializer': 'default'})
+    config.model = ConfigDict(
+        {
+            'name': 'stn',
+            'transform': 'input',
+            'localiser_kernels': (3, 3),
+            'initializer': 'default',
+            'dropout_rate': 0.5,
+        }
+    )
     config.loss = ConfigDict({'class_weights': False, 'l2': 1e-3, 'l2_layers': ('fc1', 'fc2')})
     config.optimizer = ConfigDict(
         {
@@ -74,6 +84,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'epochs': 500,
             'seeds': 3,
             'patience': 0,
+            'retrain': False,
             'checkpoint_every': 5,
             'evaluate_batch': 512,
             'wave': 0,
@@ -84,3 +95,35 @@ def get_config(variant: str = '') -> ConfigDict:
         config.simulated.subjects = 400
         config.train.update({'epochs': 20, 'seeds': 1})
     return config
+
+
+def get_readings(config: ConfigDict) -> dict[str, Reading]:
+    """What minaee2019 contradicts or leaves open, against the config as it stands."""
+    initializer = {'model.initializer': 'normal'}
+    rate = {'optimizer.learning_rate': 5e-3, 'optimizer.schedule': 'constant'}
+    return {
+        'stated_initializer': Reading(
+            "Weights from N(0, 0.05) as stated, but for the transformer's last layer, which starts "
+            'at the identity.',
+            initializer,
+        ),
+        'stated_rate': Reading('Adam at 0.005 from the first epoch to the last, as stated.', rate),
+        'stated_both': Reading('The stated initialiser and the stated rate.', initializer | rate),
+        'no_l2': Reading(
+            'Without the L2 term on the last two layers, whose weight the paper does not give.',
+            {'loss.l2': 0.0},
+        ),
+        'grid_on_features': Reading(
+            'The grid acts on the features after dropout, as the figure has it; by the text it '
+            'acts on the input.',
+            {'model.transform': 'features'},
+        ),
+        'no_transformer': Reading(
+            'Without a spatial transformer: what it is worth.', {'model.transform': 'none'}
+        ),
+        'kernels_7_5': Reading(
+            'Localiser kernels of 7 and 5 with 640 outputs. The figure has kernels of 3 and 90 '
+            'outputs, which no 48 x 48 image gives.',
+            {'model.localiser_kernels': (7, 5)},
+        ),
+    }

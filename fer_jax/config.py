@@ -1,6 +1,8 @@
-"""Configs: variants, strict sections, identity."""
+"""Configs: variants, readings, strict sections, identity."""
 
+import dataclasses
 import hashlib
+import importlib.util
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -39,6 +41,68 @@ def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
         except ValueError:
             raise UserError(f"config variant '{item}': '{value}' is not {kind.__name__}") from None
     return ConfigDict(options)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """One way to read what a paper contradicts or leaves open: values that replace a config's.
+
+    Attributes:
+      why: a sentence for the report: what is read, and where the paper stands.
+      changes: dotted key -> value; a mapping replaces a whole section.
+    """
+
+    why: str
+    changes: Mapping[str, Any]
+
+
+def load_readings(path: str, config: ConfigDict) -> dict[str, Reading]:
+    """The readings, by name, that a config file declares in get_readings(config).
+
+    Args:
+      path: the config file.
+      config: as it stands, variant and command line included; readings may depend on it.
+
+    Raises:
+      UserError: the file has no such function.
+    """
+    spec = importlib.util.spec_from_file_location('readings_config', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, 'get_readings'):
+        raise UserError(f'{path} declares no readings: write get_readings(config) into it')
+    return module.get_readings(config)
+
+
+def changed(config: ConfigDict, name: str, reading: Reading) -> ConfigDict:
+    """A copy of a config in which the values of the reading `name` stand.
+
+    Raises:
+      UserError: a key that the config does not have, or a value of another type.
+    """
+    copy = config.copy_and_resolve_references()
+    for key, value in reading.changes.items():
+        section: Any = copy
+        *path, last = key.split('.')
+        for depth, part in enumerate([*path, last]):
+            if not isinstance(section, ConfigDict) or part not in section:
+                place = '.'.join(['config', *path[:depth]])
+                known = ', '.join(section) if isinstance(section, ConfigDict) else 'no keys'
+                raise UserError(
+                    f"reading '{name}' changes config.{key}, which is not there: "
+                    f'{place} has {known}'
+                )
+            if depth < len(path):
+                section = section[part]
+        try:
+            section[last] = value
+        except TypeError:
+            kind = type(section[last])
+            kind = 'section' if kind is ConfigDict else kind.__name__
+            raise UserError(
+                f"reading '{name}' sets config.{key} to {value!r}, which is no {kind}"
+            ) from None
+    return copy
 
 
 def bind(function: Callable, section: Mapping, path: str, *args: Any, **given: Any) -> Any:

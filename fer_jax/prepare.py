@@ -3,11 +3,15 @@
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+ --faces=dlib
     python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013 --ferplus=fer2013new.csv
+    python -m fer_jax.prepare --dataset=ckplus --report [--out=DIR]
 
 Writes DATA_DIR/<dataset>/faces-<faces>/<version>/: array_record files and metadata.json, which says
 what was found, what was dropped and why. Prints the same, and warns where the counts are not the
 published ones. Interrupted, it leaves what a detector found in .detections beside that folder,
 where the same command takes it up again.
+
+--report draws report.html beside the records, or into --out: sample faces of each class, counts by
+class and subject, what was left out, face sizes. Look before you train; do not publish the page.
 
 Ways of finding faces (--faces), each in a folder of its own; not every dataset offers all of them:
   release          boxes, landmarks or cut faces that ship with the dataset
@@ -25,6 +29,9 @@ from absl import flags
 from fer_jax import cli
 from fer_jax.data import datasets, preparation, prepared
 from fer_jax.errors import UserError
+from fer_jax.evaluation import contact_sheet
+
+OPTIONS = ('ferplus', 'camera', 'light', 'fold')  # that not every dataset takes
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -44,26 +51,42 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_bool('skip_unreadable', False, skip_help, flag_values=fv)
     ferplus_help = "fer2013: FER+'s fer2013new.csv; default: beside fer2013.csv"
     flags.DEFINE_string('ferplus', None, ferplus_help, flag_values=fv)
+    camera_help = 'oulu_casia: VL (visible light, the default) or NI (near infrared)'
+    flags.DEFINE_string('camera', None, camera_help, flag_values=fv)
+    light_help = 'oulu_casia: Strong (the default), Weak or Dark'
+    flags.DEFINE_string('light', None, light_help, flag_values=fv)
+    fold_help = 'tfd: which of the five official folds becomes the split, 1 (the default) to 5'
+    flags.DEFINE_integer('fold', None, fold_help, flag_values=fv)
+    report_help = 'draw report.html: sample faces, counts, what was left out, face sizes'
+    flags.DEFINE_bool('report', False, report_help, flag_values=fv)
+    out_help = 'folder for the report; default: beside the records'
+    flags.DEFINE_string('out', None, out_help, flag_values=fv)
     flags.DEFINE_bool('overwrite', False, 'replace what was prepared at that place', flag_values=fv)
 
 
 def main(fv: flags.FlagValues) -> None:
     """Prepares and prints what was found."""
-    for flag in ('dataset', 'release'):
+    for flag in ('dataset',) if fv.report else ('dataset', 'release'):
         if not fv[flag].value:
             usage = 'python -m fer_jax.prepare --dataset=NAME --release=DIR'
             raise UserError(f'--{flag} is missing: {usage}')
-    options = {'ferplus': fv.ferplus} if fv.ferplus else {}
-    preparation.prepare(
-        fv.dataset,
-        fv.release,
-        fv.data_dir,
-        faces=fv.faces,
-        weights=fv.weights,
-        skip_unreadable=fv.skip_unreadable,
-        overwrite=fv.overwrite,
-        **options,
-    )
+    if fv.release:
+        options = {name: fv[name].value for name in OPTIONS if fv[name].value is not None}
+        preparation.prepare(
+            fv.dataset,
+            fv.release,
+            fv.data_dir,
+            faces=fv.faces,
+            weights=fv.weights,
+            skip_unreadable=fv.skip_unreadable,
+            overwrite=fv.overwrite,
+            **options,
+        )
+    if fv.report:
+        page = contact_sheet.write_sheet(
+            fv.dataset, data_dir=fv.data_dir, faces=fv.faces, out=fv.out
+        )
+        print(f'report: {page}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Variants, strict sections, identity of configs."""
+"""Variants, readings, strict sections, identity of configs."""
 
 import pytest
 from ml_collections import ConfigDict
@@ -46,3 +46,54 @@ def test_identity_is_the_content():
     difference = configs.first_difference(configs.as_json(one), configs.as_json(other))
     assert difference == 'config.b.c is [1, 2], there [1, 3]'
     assert configs.first_difference({'a': 1}, {'a': 1}) is None
+
+
+def some_config():
+    return ConfigDict({'name': 'x', 'train': {'epochs': 3, 'rate': 0.1}, 'layers': (1, 2)})
+
+
+def test_a_readings_values_stand_in_a_copy():
+    config = some_config().lock()
+    changes = {'name': 'y', 'train.rate': 1, 'layers': [3], 'train.epochs': 4}
+    changed = configs.changed(config, 'other', configs.Reading('Why.', changes))
+    assert changed.to_dict() == {
+        'name': 'y', 'train': {'epochs': 4, 'rate': 1.0}, 'layers': (3,)
+    }  # fmt: skip
+    assert config.to_dict() == some_config().to_dict()
+
+
+def test_a_mapping_replaces_a_section():
+    changes = {'train': {'steps': 7}}
+    changed = configs.changed(some_config(), 'other', configs.Reading('Why.', changes))
+    assert changed.train.to_dict() == {'steps': 7}
+
+
+@pytest.mark.parametrize(
+    'changes,message',
+    [
+        ({'train.epcohs': 3}, 'config.train.epcohs, which is not there: config.train has epochs'),
+        ({'trian.epochs': 3}, 'config.trian.epochs, which is not there: config has layers, name'),
+        ({'name.epochs': 3}, 'config.name.epochs, which is not there: config.name has no keys'),
+        ({'train.epochs': 'many'}, "config.train.epochs to 'many', which is no int"),
+        ({'train.epochs': 1.5}, 'to 1.5, which is no int'),
+        ({'train': 3}, 'config.train to 3, which is no section'),
+        ({'name': {'first': 1}}, "config.name to {'first': 1}, which is no str"),
+    ],
+)
+def test_a_reading_that_does_not_fit_is_a_sentence(changes, message):
+    with pytest.raises(UserError, match=message) as error:
+        configs.changed(some_config(), 'other', configs.Reading('Why.', changes))
+    assert str(error.value).startswith("reading 'other' ") and '\n' not in str(error.value)
+
+
+def test_a_file_declares_its_readings(tmp_path):
+    file = tmp_path / 'file.py'
+    file.write_text(
+        'from fer_jax.config import Reading\n'
+        "def get_readings(config): return {'more': Reading('More.', {'train.epochs': config.n})}\n"
+    )
+    found = configs.load_readings(str(file), ConfigDict({'n': 9}))
+    assert found == {'more': configs.Reading('More.', {'train.epochs': 9})}
+    file.write_text('')
+    with pytest.raises(UserError, match='declares no readings: write get_readings'):
+        configs.load_readings(str(file), some_config())

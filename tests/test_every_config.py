@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from fer_jax import config as configs
 from fer_jax import experiment
 from fer_jax.training.state import Batch, Resident, Sums, Traits
 
@@ -36,6 +37,16 @@ def variants() -> list:
     return found
 
 
+def readings() -> list:
+    """Each reading that a config declares for itself as published."""
+    found = []
+    for path in CONFIGS:
+        module = load(path)
+        names = module.get_readings(module.get_config()) if hasattr(module, 'get_readings') else ()
+        found += [pytest.param(path, name, id=f'{path.stem}:{name}') for name in names]
+    return found
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_docstring_says_what_is_needed_to_judge_a_result(path):
     doc = load(path).__doc__
@@ -48,7 +59,30 @@ def test_docstring_says_what_is_needed_to_judge_a_result(path):
 
 @pytest.mark.parametrize(('path', 'variant'), variants())
 def test_config_runs_abstractly(path, variant):
-    config = load(path).get_config(variant)
+    run_abstractly(load(path).get_config(variant))
+
+
+@pytest.mark.parametrize(('path', 'name'), readings())
+def test_reading_runs_abstractly(path, name):
+    module = load(path)
+    config = module.get_config()
+    reading = module.get_readings(config)[name]
+    changed = configs.changed(config, name, reading)
+    assert configs.identity(changed) != configs.identity(config)
+    assert reading.why.endswith('.')
+    run_abstractly(changed)
+
+
+@pytest.mark.parametrize(('path', 'variant'), variants())
+def test_readings_fit_every_variant(path, variant):
+    module = load(path)
+    config = module.get_config(variant)
+    for name, reading in getattr(module, 'get_readings', lambda config: {})(config).items():
+        configs.changed(config, name, reading)
+
+
+def run_abstractly(config):
+    """A training step and an evaluation step of the config's system, shapes and types only."""
     classes = 8 if config.data.labels == 'ferplus8' else 7
     system = experiment.make_system(config, classes)
     inputs = {key: value for key, value in config.inputs.items() if key != 'equalize'}

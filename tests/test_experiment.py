@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -104,6 +105,63 @@ def test_a_fold_alone_is_the_fold_among_others(finished, data_dir, tmp_path):
     for row in among + alone:
         del row['member']
     assert among == alone
+
+
+def best_params(run, member):
+    """A member's parameters as its run would predict with them."""
+    checkpoints = MemberCheckpoints(run / 'checkpoints' / member)
+    params = checkpoints.restore_best()[1]['params']
+    checkpoints.close()
+    return params
+
+
+def test_a_run_starts_from_the_networks_of_another(finished, data_dir, tmp_path, capsys):
+    folder, _ = finished
+    # A learning rate of 0 keeps the networks that were taken over.
+    changes = {'init.run': str(folder), 'optimizer.learning_rate': 0.0, 'train.epochs': 1}
+    experiment.run(small_config(**changes), workdir=str(tmp_path / 'next'), data_dir=data_dir)
+    assert 'starts from the networks of finished' in capsys.readouterr().out
+    chain = json.loads((tmp_path / 'next' / 'dataset.json').read_text())['starts_from']
+    assert chain['dataset'] == 'ckplus' and chain['fresh'] == [] and chain['simulated']
+    for member in ('000', '001'):
+        first, then = (best_params(place, member) for place in (folder, tmp_path / 'next'))
+        jax.tree.map(np.testing.assert_array_equal, first, then)
+
+    with pytest.raises(UserError, match='was trained on test clips of fold 0'):
+        experiment.run(
+            small_config(**changes, **{'protocol.name': 'random'}),
+            workdir=str(tmp_path / 'leak'), data_dir=data_dir,
+        )  # fmt: skip
+    assert not (tmp_path / 'leak').exists()
+
+
+def test_nested_trains_again_for_the_epochs_that_validation_chose(data_dir, tmp_path, capsys):
+    folder = tmp_path / 'nested'
+    changes = {'protocol.validation': 0.3, 'train.retrain': True}
+    values = experiment.run(small_config(**changes), workdir=str(folder), data_dir=data_dir)
+    assert values['nested']['headline']
+    chosen, last = values['val_best']['epochs'], values['nested']['epochs']
+    assert chosen[2:] == [0, 0] and last == [0, 0, *chosen[:2]] and min(chosen[:2]) >= 1
+    rows = rows_of(folder / 'predictions.csv')
+    folds = json.loads((folder / 'folds.json').read_text())['folds']
+    for number, fold in enumerate(folds):
+        # What chose is not judged, and every test clip is, once under each rule.
+        own = [row for row in rows if row['fold'] == str(number) and row['rule'] == 'nested']
+        assert sorted(row['clip_id'] for row in own) == sorted(fold['test'])
+        assert {row['part'] for row in own} == {'test'}
+    assert 'then again on training and validation clips' in capsys.readouterr().out
+
+    # The second network saw the validation clips: as many members as folds, other class counts.
+    with np.load(folder / 'probabilities.npz') as saved:
+        counts = saved['train_counts'].sum(1)
+        assert saved['retrained'].tolist() == [False, False, True, True]
+    assert [counts[2 + i] - counts[i] for i in range(2)] == [len(f['validation']) for f in folds]
+    assert best_params(folder, '002')
+
+    with pytest.raises(UserError, match='give --config.protocol.validation'):
+        experiment.run(
+            small_config(**{'train.retrain': True}), workdir=str(tmp_path / 'x'), data_dir=data_dir
+        )
 
 
 def command(workdir, data_dir):

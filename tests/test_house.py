@@ -32,8 +32,10 @@ ROOMS = {
     'cards': {'errors', 'config', 'data', 'evaluation'},
     'twins': {'errors', 'models'},
     'run_files': {'errors', 'config', 'data', 'evaluation', 'training'},
+    'loading': {'errors', 'config', 'data'},
     'experiment': {
-        *('errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training', 'run_files'),
+        *('errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training'),
+        *('loading', 'run_files'),
     },
     'runtime': set(),
 }

@@ -44,6 +44,16 @@ def test_it_prepares_and_prints(tmp_path, capsys):
     assert prepared.describe('fer2013', tmp_path / 'data')['clips'] == 8
 
 
+def test_a_prepared_dataset_is_drawn(tmp_path, capsys):
+    release, data = write_release(tmp_path / 'fer', 8), f'--data_dir={tmp_path / "data"}'
+    flags = ['--dataset=fer2013', data]
+    cli.call(prepare.main, prepare.define, [*flags, f'--release={release}', '--report'])
+    page = prepared.location('fer2013', tmp_path / 'data') / 'report.html'
+    assert capsys.readouterr().out.splitlines()[-1] == f'report: {page}'
+    cli.call(prepare.main, prepare.define, [*flags, '--report', f'--out={tmp_path / "sheet"}'])
+    assert (tmp_path / 'sheet' / 'report.html').read_bytes() == page.read_bytes()
+
+
 def test_flags_for_faces_and_damaged_clips_reach_the_preparation(tmp_path, monkeypatch):
     given = {}
     monkeypatch.setattr(prepare.preparation, 'prepare', lambda *_, **options: given.update(options))

@@ -26,7 +26,7 @@ def test_writes_a_release_and_says_where(tmp_path, capsys):
     [
         (['--out=x'], '--dataset is missing'),
         (['--dataset=ckplus'], '--out is missing'),
-        (['--dataset=nobody', '--out=x'], 'choose from ckplus, fer2013'),
+        (['--dataset=nobody', '--out=x'], 'choose from ckplus, jaffe, mmi'),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, words, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The clip: the one shape in which every dataset reaches protocols, training and evaluation."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,16 +15,20 @@ class ClipSet:
     """A whole dataset in memory; a still is a clip of one frame.
 
     Attributes:
-      name: the dataset's name, e.g. 'ckplus'.
+      name: the dataset's name, e.g. 'ckplus'; of a combined one, 'fer2013+tfd'.
       classes: class names in the order that `label` indexes.
       simulated: the faces come from `fer_jax.simulate`.
       frames: uint8 [clip, frame, height, width, channel], grey levels 0 to 255. Clips shorter than
         the frame axis are padded by repeating their last frame.
       length: int32 [clip], frames before padding, 1 to the size of the frame axis.
-      label: int32 [clip], index into `classes`.
+      label: int32 [clip], index into `classes`; -1 where a clip without a label was asked for.
       subject: str [clip], '' where the release names none.
       clip_id: str [clip], unique.
       split: str [clip], the owners' official part, '' where there is none.
+      registration: how the faces were registered, in words.
+      landmarks: float32 [clip, frame, 68, 2], x and y in pixels of the frames, NaN where there are
+        none and in repeated frames. Only where a registration is still to be fitted on them
+        (`fitted.fit_registration`), else None.
     """
 
     name: str
@@ -35,6 +40,8 @@ class ClipSet:
     subject: np.ndarray
     clip_id: np.ndarray
     split: np.ndarray
+    registration: str = 'none'
+    landmarks: np.ndarray | None = None
 
     def __post_init__(self):
         n = len(self.clip_id)
@@ -45,6 +52,8 @@ class ClipSet:
         for field in ('frames', 'length', 'label', 'subject', 'split'):
             if len(getattr(self, field)) != n:
                 raise ValueError(f'{field} has {len(getattr(self, field))} rows, clip_id has {n}')
+        if self.landmarks is not None and self.landmarks.shape[:2] != self.frames.shape[:2]:
+            raise ValueError(f'landmarks are {self.landmarks.shape}, frames {self.frames.shape}')
         if len(np.unique(self.clip_id)) != n:
             raise ValueError('clip ids are not unique')
 
@@ -54,8 +63,54 @@ class ClipSet:
     @property
     def class_counts(self) -> dict[str, int]:
         """Clips of each class, in the order of `classes`."""
-        counts = np.bincount(self.label, minlength=len(self.classes))
+        counts = np.bincount(self.label[self.label >= 0], minlength=len(self.classes))
         return {name: int(count) for name, count in zip(self.classes, counts, strict=True)}
+
+    @property
+    def part(self) -> np.ndarray:
+        """Int [clip]: which of a combined set's datasets each clip is of, in the name's order."""
+        parts = self.name.split('+')
+        if len(parts) == 1:
+            return np.zeros(len(self), int)
+        of = {part: number for number, part in enumerate(parts)}
+        return np.array([of[clip_id.split('/')[0]] for clip_id in self.clip_id.tolist()])
+
+
+def combine(parts: Sequence[ClipSet]) -> ClipSet:
+    """Joins datasets into one (kahou2015: FER2013 and TFD; jain2018: JAFFE and MMI).
+
+    Classes are matched by name: the first dataset's come first, then those that only a later one
+    has; a dataset may lack some. Clip ids and subjects get the dataset's name before them
+    ('tfd/0017'; no subject stays none), so that none is taken for another's. Official parts stay as
+    they are, and the frames must be of one geometry.
+    """
+    names = [part.name for part in parts]
+    if len(set(names)) < len(names):
+        raise UserError(f"data.name '{'+'.join(names)}' names a dataset twice; name each once")
+    classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
+    index = [[classes.index(name) for name in part.classes] + [-1] for part in parts]
+    known = [part.landmarks is not None for part in parts]
+    said = dict.fromkeys(part.registration for part in parts)
+    return ClipSet(
+        name='+'.join(names),
+        classes=classes,
+        simulated=any(part.simulated for part in parts),
+        frames=np.concatenate([part.frames for part in parts]),
+        length=np.concatenate([part.length for part in parts]),
+        # Label -1, none, stays -1: it takes the last of the numbers.
+        label=np.concatenate(
+            [np.array(to, np.int32)[part.label] for to, part in zip(index, parts, strict=True)]
+        ),
+        subject=np.array(
+            [f'{part.name}/{name}' if name else '' for part in parts for name in part.subject]
+        ),
+        clip_id=np.array([f'{part.name}/{name}' for part in parts for name in part.clip_id]),
+        split=np.concatenate([part.split for part in parts]),
+        registration=next(iter(said))
+        if len(said) == 1
+        else '; '.join(f'{part.name}: {part.registration}' for part in parts),
+        landmarks=np.concatenate([part.landmarks for part in parts]) if all(known) else None,
+    )
 
 
 def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:

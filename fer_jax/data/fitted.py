@@ -4,6 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from fer_jax.data import registration
+from fer_jax.data.clips import ClipSet
+
 # Clips summed at a time.
 _BLOCK = 512
 
@@ -68,3 +71,69 @@ def class_weights(labels: np.ndarray, indices: np.ndarray, num_classes: int) -> 
     weight = np.divide(1.0, counts, out=np.zeros(num_classes), where=counts > 0)
     weight *= np.sum(counts > 0) / weight.sum()
     return Fitted('class weights', weight.astype(np.float32), np.asarray(indices))
+
+
+def fit_registration(
+    clips: ClipSet,
+    indices: np.ndarray,
+    *,
+    kind: str,
+    points: int,
+    target: np.ndarray | None = None,
+) -> Fitted | None:
+    """Fits what a registration needs, to be given to `prepared.load` for the same data section.
+
+    Args:
+      clips: as loaded with this registration and nothing fitted: unregistered, with landmarks.
+      indices: int [clip], the clips to fit on.
+      kind: the registration (`drawing.REGISTRATIONS`). 'procrustes' fits a template, onto which
+        each frame is moved by its own similarity. 'mean_shape' (kahou2015, sec. 2.1.2; jain2018,
+        sec. 3) fits one similarity a dataset, which takes its mean shape onto `target`.
+      points: of a shape, 5, 51 or 68 (`registration.keypoints`).
+      target: float [P, 2], the mean shape to map onto, in pixels of the frames; None is that of the
+        combined set's first dataset. A set that a network trained on another set is to see takes
+        that one's, from `mean_shapes`.
+
+    Returns:
+      A Fitted whose value is the template float64 [P, 2], or float64 [dataset, 2, 3], output pixel
+      -> pixel of the unregistered frames; NaN where the clips have no landmarks to fit on. None for
+      a registration that fits nothing.
+    """
+    if kind == 'procrustes':
+        shapes = _shapes(clips, indices, points)
+        template = np.full((points, 2), np.nan)
+        template = registration.procrustes_mean(shapes) if len(shapes) else template
+        return Fitted('Procrustes template', template, np.asarray(indices))
+    if kind == 'mean_shape':
+        shapes = mean_shapes(clips, indices, points)
+        target = shapes[0] if target is None else target
+        matrices = np.full((len(shapes), 2, 3), np.nan)
+        for number, shape in enumerate(shapes):
+            if np.isfinite(shape).all() and np.isfinite(target).all():
+                matrices[number] = registration.similarity(target, shape)
+        return Fitted('mean shapes', matrices, np.asarray(indices))
+    return None
+
+
+def mean_shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
+    """Each dataset's mean shape over all frames with landmarks of some clips.
+
+    Args:
+      clips, indices, points: as of `fit_registration`.
+
+    Returns:
+      float64 [dataset, P, 2], x and y in pixels of the frames; NaN for a dataset without landmarks.
+    """
+    indices, part = np.asarray(indices), clips.part
+    means = np.full((len(clips.name.split('+')), points, 2), np.nan)
+    for number in range(len(means)):
+        shapes = _shapes(clips, indices[part[indices] == number], points)
+        if len(shapes):
+            means[number] = shapes.mean(0, dtype=np.float64)
+    return means
+
+
+def _shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
+    """The shapes of all frames of some clips that have one, float32 [frame, P, 2]."""
+    shapes = registration.keypoints(clips.landmarks[indices].reshape(-1, 68, 2), points)
+    return shapes[np.isfinite(shapes).all((1, 2))]

@@ -19,8 +19,11 @@ SUBJECTS_UNKNOWN = 'subjects unknown'
 NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
 
 
-def check_folds(protocol: Protocol, clips: ClipSet) -> tuple[str, ...]:
+def check_folds(protocol: Protocol, clips: ClipSet, source: str = '') -> tuple[str, ...]:
     """Holds a protocol's folds to what it promises.
+
+    Args:
+      source: the file that the folds come from, for messages; '' for the protocol's name.
 
     Returns:
       What every report must be stamped with: 'subjects shared' where some fold has a subject in two
@@ -31,10 +34,11 @@ def check_folds(protocol: Protocol, clips: ClipSet) -> tuple[str, ...]:
         repeats, a fold without training or test clips, or a subject in two parts although the
         protocol keeps subjects apart.
     """
+    source = source or protocol.name
     stamps = set()
     judged = np.zeros(len(clips), int)
     for number, fold in enumerate(protocol.folds):
-        where = f'{protocol.name}, fold {number}'
+        where = f'{source}, fold {number}'
         seen = np.zeros(len(clips), int)
         for part in PARTS:
             np.add.at(seen, getattr(fold, part), 1)
@@ -49,7 +53,7 @@ def check_folds(protocol: Protocol, clips: ClipSet) -> tuple[str, ...]:
     if (judged > protocol.repeats).any():
         names = shorten(clips.clip_id[judged > protocol.repeats].tolist())
         raise UserError(
-            f'{protocol.name}: {names} in the test part of more than {protocol.repeats} folds; its '
+            f'{source}: {names} in the test part of more than {protocol.repeats} folds; its '
             'result would count them more than once'
         )
     return tuple(sorted(stamps))
@@ -57,21 +61,27 @@ def check_folds(protocol: Protocol, clips: ClipSet) -> tuple[str, ...]:
 
 def _check_subjects(where: str, fold: Fold, clips: ClipSet, disjoint: bool) -> set[str]:
     stamps = set()
-    subjects = {part: set(clips.subject[getattr(fold, part)].tolist()) for part in PARTS}
-    if any('' in names for names in subjects.values()):
+    used = np.concatenate([getattr(fold, part) for part in PARTS])
+    if (clips.subject[used] == '').any():
         if disjoint:
             raise UserError(f'{where}: declared subject-disjoint, but some clips name no subject')
         stamps.add(SUBJECTS_UNKNOWN)
-    for one, other in itertools.combinations(PARTS, 2):
-        shared = sorted(subjects[one] & subjects[other] - {''})
-        if shared and disjoint:
+    for (one, other), shared in shared_subjects(fold, clips).items():
+        if disjoint:
             raise UserError(
                 f'{where}: declared subject-disjoint, but {one} and {other} share '
                 f'{shorten(shared)}; move the clips of each subject to one part'
             )
-        if shared:
-            stamps.add(SUBJECTS_SHARED)
+        stamps.add(SUBJECTS_SHARED)
     return stamps
+
+
+def shared_subjects(fold: Fold, clips: ClipSet) -> dict[tuple[str, str], list[str]]:
+    """The subjects, ascending, that two parts of a fold have in common: {(part, part): [name]}."""
+    subjects = {part: set(clips.subject[getattr(fold, part)].tolist()) - {''} for part in PARTS}
+    pairs = itertools.combinations(PARTS, 2)
+    shared = {(one, other): sorted(subjects[one] & subjects[other]) for one, other in pairs}
+    return {pair: names for pair, names in shared.items() if names}
 
 
 def check_views(clip: np.ndarray, fold: Fold) -> None:
@@ -96,10 +106,15 @@ def check_fitted(fitted: Fitted, fold: Fold) -> None:
 
 
 def _check_inside(what: str, clip: np.ndarray, fold: Fold) -> None:
-    outside = np.setdiff1d(clip, fold.train)
-    if len(outside):
-        names = shorten([f'number {i}' for i in outside])
+    found = outside(clip, fold)
+    if len(found):
+        names = shorten([f'number {i}' for i in found])
         raise UserError(f'leak: {what} made from clips outside the training part: {names}')
+
+
+def outside(clip: np.ndarray, fold: Fold) -> np.ndarray:
+    """Which of the clips (int [n]) are no training clips of the fold: int [m], each once."""
+    return np.setdiff1d(clip, fold.train)
 
 
 def duplicates(clips: ClipSet) -> np.ndarray:
@@ -134,8 +149,15 @@ def duplicate_marks(groups: np.ndarray, fold: Fold) -> np.ndarray:
     return marks
 
 
-def label_conflicts(groups: np.ndarray, label: np.ndarray) -> int:
-    """How many groups of identical clips carry more than one label; groups and label are int
-    [N]."""
+def label_conflicts(groups: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Groups of identical clips that carry more than one label.
+
+    Args:
+      groups, label: int [N].
+
+    Returns:
+      int [conflict], numbers of groups, ascending.
+    """
     pairs = np.unique(np.stack([groups, label]), axis=1)
-    return int(np.sum(np.unique(pairs[0], return_counts=True)[1] > 1))
+    number, labels = np.unique(pairs[0], return_counts=True)
+    return number[labels > 1]

@@ -186,6 +186,8 @@ def summary(found: dict) -> list[str]:
         )
     if found['unlabelled']:
         lines.append(f'  kept, without a label: {found["unlabelled"]:,}')
+    if found.get('edition'):
+        lines.append(f'  edition by its counts: {found["edition"]}')
     reasons = sorted({clip['reason'] for clip in found['dropped']})
     for reason in reasons:
         ids = [clip['clip_id'] for clip in found['dropped'] if clip['reason'] == reason]

@@ -4,16 +4,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 
-from fer_jax.data import clips, datasets, registration
+from fer_jax.data import clips, datasets, drawing
+from fer_jax.data.fitted import Fitted
 from fer_jax.errors import UserError
 
 DATA_DIR_VARIABLE = 'FER_JAX_DATA'
 DEFAULT_DATA_DIR = '~/.local/share/fer_jax'
-REGISTRATIONS = ('none', 'eyes')
 _BATCH = 1024  # records read at once
 
 
@@ -22,13 +22,22 @@ def data_root(data_dir: str | Path | None = None) -> Path:
     return Path(data_dir or os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR).expanduser()
 
 
-def location(name: str, data_dir: str | Path | None = None, faces: str = 'release') -> Path:
-    """The folder of one prepared dataset: DATA_DIR/<name>/faces-<faces>/<version>."""
-    version = datasets.builder_class(name).VERSION
-    return data_root(data_dir) / name / f'faces-{faces}' / str(version)
+def location(name: str, data_dir: str | Path | None = None, faces: str = '') -> Path:
+    """The folder of one prepared dataset: DATA_DIR/<name>/faces-<faces>/<version>.
+
+    Args:
+      faces: how the faces were found; '' is the dataset's default.
+    Raises:
+      UserError: an unknown dataset, or a way of finding faces that it does not offer.
+    """
+    builder = datasets.builder_class(name)
+    faces = faces or builder.FACES[0]
+    if faces not in builder.FACES:
+        raise UserError(f"{name} offers no faces '{faces}': one of {', '.join(builder.FACES)}")
+    return data_root(data_dir) / name / f'faces-{faces}' / str(builder.VERSION)
 
 
-def describe(name: str, data_dir: str | Path | None = None, faces: str = 'release') -> dict:
+def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> dict:
     """What the preparation stored beside the records.
 
     Returns:
@@ -43,8 +52,9 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = 'releas
     try:
         return json.loads((folder / 'metadata.json').read_text())
     except FileNotFoundError as error:
+        options = [f'--faces={faces}'] if faces else []
         raise UserError(
-            f'{name} is not prepared at {folder}: {prepare_command(name, data_dir)}'
+            f'{name} is not prepared at {folder}: {prepare_command(name, data_dir, *options)}'
         ) from error
 
 
@@ -59,55 +69,192 @@ def load(
     name: str,
     *,
     data_dir: str | Path | None = None,
-    faces: str = 'release',
+    faces: str = '',
     labels: str = '',
     frames: int,
     sampling: str,
     size: int,
     channels: int = 1,
     registration: str = 'none',
+    points: int = 5,
     margin: float = 1.0,
     drop_faceless: bool = False,
+    unlabelled: bool = False,
+    fitted: Fitted | None = None,
 ) -> clips.ClipSet:
     """Loads a prepared dataset into memory, in the order of its clip ids.
 
     Args:
-      faces: how the faces were found, the prepared BuilderConfig's suffix.
-      labels: label set, e.g. 'ferplus7' of fer2013; '' is the dataset's first. Clips that the set
-        drops are left out.
+      name: a dataset, or several joined by '+' into one (`clips.combine`).
+      faces: how the faces were found, the prepared BuilderConfig's suffix; '' is the dataset's
+        default. Of a combined set one for all, or one for each joined by '+'.
+      labels: label set, e.g. 'ferplus7' of fer2013; '' is the dataset's first. Of a combined set as
+        `faces`. Clips that the set drops are left out.
       frames: frames of a clip T; `sampling` 'last' or 'uniform' (`clips.sample_frames`).
       size: side of the square output in pixels.
       channels: 1 grey (OpenCV's weights) or 3 RGB; grey pictures are repeated.
       registration: 'none' crops one window a clip around the median face box, which keeps the
         head's motion. 'eyes' draws each frame through the similarity that puts its eye centres at
-        fixed places (`registration.eye_line`), which removes it; a frame without landmarks takes
-        the nearest frame's matrix, a clip without any is cropped as by 'none'.
+        fixed places (`registration.eye_places`), which removes it; 'procrustes' through the one
+        that suits its shape best on a template. 'mean_shape' draws all clips of a dataset through
+        one similarity, with noise where the stored picture ends (kahou2015, jain2018). A frame
+        without landmarks takes the nearest frame's matrix; a clip without any (mean_shape: a
+        dataset) is cropped as by 'none', and `ClipSet.registration` says how many.
+      points: of a shape, for the last two: 5, 51 or 68 (`registration.keypoints`).
       margin: side of the output as a multiple of the face box (1: the box).
       drop_faceless: leaves out clips without a face in any frame (`describe` lists them). Otherwise
         they stay, as the published counts of FER2013 have its 12 black rows.
+      unlabelled: loads, instead of the labelled clips, those without a label (AFEW's test part),
+        with label -1.
+      fitted: what 'procrustes' and 'mean_shape' need (`fitted.fit_registration`). None draws them
+        as 'none' does and keeps the landmarks, to fit on.
     Returns:
       ClipSet with frames uint8 [N, T, size, size, channels].
     Raises:
       UserError: not prepared, an unknown label set, or an option that these faces cannot serve.
     """
+    geometry = drawing.Geometry(frames, sampling, size, channels, registration, points, margin)
+    parts = _parts(name, faces, labels)
+    fits = [None] * len(parts)
+    if fitted is not None:  # a template serves all datasets, of mean shapes each has its own
+        fits = fitted.value if registration == 'mean_shape' else [fitted.value] * len(parts)
+    choice = {'drop_faceless': drop_faceless, 'unlabelled': unlabelled}
+    sets = [
+        _load(*part, data_dir, geometry, fit, **choice)
+        for part, fit in zip(parts, fits, strict=True)
+    ]
+    return sets[0] if len(sets) == 1 else clips.combine(sets)
+
+
+def load_audio(
+    name: str, *, data_dir: str | Path | None = None, faces: str = ''
+) -> dict[str, tuple[np.ndarray, int]]:
+    """The sound of all clips, labelled or not, under the ids that `load` gives them.
+
+    Returns:
+      {clip id: (int16 [samples], mono; samples a second)}; no samples and rate 0 for a clip without
+      sound.
+    Raises:
+      UserError: not prepared, or a dataset without sound.
+    """
+    sound = {}
+    for part, part_faces, _ in _parts(name, faces, ''):
+        if not datasets.builder_class(part).AUDIO:
+            raise UserError(f'{part} has no sound: choose a dataset of films, such as afew')
+        describe(part, data_dir, part_faces)
+        for record in records(part, data_dir, part_faces):
+            clip_id = f'{part}/{record["clip_id"]}' if '+' in name else record['clip_id']
+            sound[clip_id] = record['audio'], int(record['sample_rate'])
+    return sound
+
+
+def about(
+    loaded: clips.ClipSet, *, data_dir: str | Path | None = None, faces: str = '', labels: str = ''
+) -> dict[str, Any]:
+    """What a run's dataset.json says of the clips that `load` gave for the same options.
+
+    Of a combined set: fingerprints and ways of finding faces joined by '+'; clips, and differences
+    from the published counts, named with their dataset.
+    """
+    several = '+' in loaded.name
+    before = {'dropped': [], 'faceless': [], 'differences': []}
+    faces_of, fingerprints = [], []
+    for part, part_faces, part_labels in _parts(loaded.name, faces, labels):
+        found = describe(part, data_dir, part_faces)
+        prefix, where = (f'{part}/', f'{part}: ') if several else ('', '')
+        before['dropped'] += [
+            clip | {'clip_id': prefix + clip['clip_id']}
+            for clip in found['dropped']
+            if clip['label_set'] in ('', part_labels)
+        ]
+        before['faceless'] += [prefix + clip_id for clip_id in found['faceless']]
+        before['differences'] += [where + line for line in found['differences']]
+        faces_of.append(found['faces'])
+        fingerprints.append(found['fingerprint'])
+    return {
+        'name': loaded.name,
+        'simulated': loaded.simulated,
+        'clips': len(loaded),
+        'classes': list(loaded.classes),
+        'class_counts': loaded.class_counts,
+        'subjects': len(set(loaded.subject) - {''}),
+        'faces': '+'.join(faces_of),
+        'fingerprint': '+'.join(fingerprints),
+        'registration': loaded.registration,
+        **before,
+    }
+
+
+def records(name: str, data_dir: str | Path | None = None, faces: str = '') -> Iterator[dict]:
+    """All records of a prepared dataset, in stored order, as `ClipBuilder` lists their fields."""
+    import tensorflow_datasets as tfds  # takes a second: not at import
+
+    from fer_jax.data.datasets import clip_builder
+
+    builder = tfds.builder_from_directory(location(name, data_dir, faces))
+    raw = builder.as_data_source(clip_builder.SPLIT).data_source  # bytes, read many at once
+    features = dict(builder.info.features.items())
+    for start in range(0, len(raw), _BATCH):
+        for data in raw.__getitems__(range(start, min(start + _BATCH, len(raw)))):
+            yield clip_builder.decode(data, features)
+
+
+def _parts(name: str, faces: str, labels: str) -> list[tuple[str, str, str]]:
+    """The datasets of a name, each with its way of finding faces and its label set."""
+    names = name.split('+')
+    columns = [names]
+    for key, value in (('faces', faces), ('labels', labels)):
+        each = value.split('+')
+        each = each * len(names) if len(each) == 1 else each
+        if len(each) != len(names):
+            raise UserError(
+                f"data.{key} '{value}' has {len(each)} parts, {name} has {len(names)}: give one "
+                "for all, or one for each joined by '+'"
+            )
+        columns.append(each)
+    return list(zip(*columns, strict=True))
+
+
+def _load(
+    name: str,
+    faces: str,
+    labels: str,
+    data_dir: str | Path | None,
+    geometry: drawing.Geometry,
+    fit: np.ndarray | None,
+    *,
+    drop_faceless: bool,
+    unlabelled: bool,
+) -> clips.ClipSet:
+    """Loads one dataset; `fit` is its part of what the registration needs (`drawing.draw`)."""
     found = describe(name, data_dir, faces)
     classes = _classes(found, name, labels, data_dir)
-    _check(found, name, channels, registration, margin)
-    feature = 'label' if labels in ('', next(iter(found['label_sets']))) else f'label_{labels}'
-
-    total = found['clips']
-    pictures = np.empty((total, frames, size, size, channels), np.uint8)
-    rows = []
-    for record in _records(location(name, data_dir, faces)):
-        label = record[feature]
-        if not label or (drop_faceless and not record['has_face'].any()):
-            continue
-        length = _draw(pictures[len(rows)], record, sampling, registration, margin)
-        text = (record[key] for key in ('clip_id', 'subject', 'split'))
-        rows.append((*text, length, classes.index(label)))
-    if not rows:
+    if not 0 < geometry.margin <= found['stored_margin']:
         raise UserError(
-            f"{name}: no clip has a label in '{labels or feature}'; choose another label set"
+            f'margin is {geometry.margin:g}: {name} is stored {found["stored_margin"]:g} face '
+            'boxes wide'
+        )
+    first = next(iter(found['label_sets']))
+    feature = 'label' if labels in ('', first) else f'label_{labels}'
+    numbers = {'': -1} if unlabelled else {label: k for k, label in enumerate(classes)}
+    side = geometry.size
+    pictures = np.empty((found['clips'], geometry.frames, side, side, geometry.channels), np.uint8)
+    rows, landmarks, by_box = [], [], 0
+    for record in records(name, data_dir, faces):
+        if record[feature] not in numbers:
+            continue
+        if drop_faceless and not record['has_face'].any():
+            continue
+        length, boxed = drawing.draw(pictures[len(rows)], record, geometry, fit)
+        by_box += boxed
+        if geometry.fits and fit is None:
+            landmarks.append(drawing.landmarks(record, geometry))
+        text = (record[key] for key in ('clip_id', 'subject', 'split'))
+        rows.append((*text, length, numbers[record[feature]]))
+    if not rows:
+        wanted = 'lacks' if unlabelled else 'has'
+        raise UserError(
+            f"{name}: no clip {wanted} a label in '{labels or first}'; choose another label set"
         )
     order = sorted(range(len(rows)), key=lambda row: rows[row][0])
     clip_id, subject, split, length, label = zip(*(rows[row] for row in order), strict=True)
@@ -121,6 +268,8 @@ def load(
         subject=np.array(subject),
         clip_id=np.array(clip_id),
         split=np.array(split),
+        registration=geometry.in_words(fit is not None, by_box, len(rows)),
+        landmarks=np.stack([landmarks[row] for row in order]) if landmarks else None,
     )
 
 
@@ -137,68 +286,3 @@ def _classes(found: dict, name: str, labels: str, data_dir) -> tuple[str, ...]:
             + prepare_command(name, data_dir, *options, '--overwrite')
         )
     raise UserError(f"{name} has no labels '{chosen}': one of {', '.join(sets)}")
-
-
-def _check(found: dict, name: str, channels: int, registration: str, margin: float) -> None:
-    if channels not in (1, 3):
-        raise UserError(f'channels is {channels}: 1 (grey) or 3 (RGB)')
-    if registration not in REGISTRATIONS:
-        raise UserError(f"unknown registration '{registration}': one of {', '.join(REGISTRATIONS)}")
-    if registration == 'eyes' and not datasets.builder_class(name).LANDMARKS:
-        raise UserError(f"{name} has no landmarks for the registration 'eyes': choose 'none'")
-    if not 0 < margin <= found['stored_margin']:
-        raise UserError(
-            f'margin is {margin:g}: {name} is stored {found["stored_margin"]:g} face boxes wide'
-        )
-
-
-def _records(folder: Path) -> Iterator[dict]:
-    """All records of a prepared dataset, in stored order."""
-    import tensorflow_datasets as tfds  # takes a second: not at import
-
-    from fer_jax.data.datasets import clip_builder
-
-    builder = tfds.builder_from_directory(folder)
-    raw = builder.as_data_source(clip_builder.SPLIT).data_source  # bytes, read many at once
-    features = dict(builder.info.features.items())
-    for start in range(0, len(raw), _BATCH):
-        for data in raw.__getitems__(range(start, min(start + _BATCH, len(raw)))):
-            yield clip_builder.decode(data, features)
-
-
-def _draw(out: np.ndarray, record: dict, sampling: str, how: str, margin: float) -> int:
-    """Fills `out` uint8 [T, S, S, C] with a record's clip; gives its length before padding."""
-    frames, size, _, channels = out.shape
-    stored = record['frames']
-    chosen = clips.sample_frames(len(stored), frames, sampling)
-    length = min(frames, len(stored))
-    matrices = _eye_matrices(record, size, margin) if how == 'eyes' else None
-    window = registration.face_window(record['box'], margin) or (0, 0, stored.shape[1])
-    for index in range(length):
-        frame = _as_channels(stored[chosen[index]], channels)
-        if matrices is None:
-            cut = registration.crop(frame, window, size)
-        else:
-            cut = registration.warp(frame, matrices[chosen[index]], size)
-        out[index] = cut.reshape(size, size, channels)
-    out[length:] = out[length - 1]
-    return length
-
-
-def _as_channels(frame: np.ndarray, channels: int) -> np.ndarray:
-    """Uint8 [H, W, C] -> [H, W] grey or [H, W, 3]."""
-    if frame.shape[2] == channels:
-        return frame[:, :, 0] if channels == 1 else frame
-    code = cv2.COLOR_RGB2GRAY if channels == 1 else cv2.COLOR_GRAY2RGB
-    return cv2.cvtColor(frame, code)
-
-
-def _eye_matrices(record: dict, size: int, margin: float) -> list[np.ndarray] | None:
-    """A matrix for each stored frame; None for a clip without landmarks."""
-    landmarks = record['landmarks']
-    known = np.flatnonzero(np.isfinite(landmarks).all((1, 2)))
-    if not len(known):
-        return None
-    nearest = known[np.abs(known[:, None] - np.arange(len(landmarks))).argmin(0)]
-    matrices = {frame: registration.eye_line(landmarks[frame], size, margin) for frame in known}
-    return [matrices[frame] for frame in nearest]

@@ -6,7 +6,7 @@ holds it to the promise.
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,11 @@ class Fold:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+    def merged(self) -> 'Fold':
+        """The same fold with its validation clips among those to be fitted on."""
+        train = np.sort(np.concatenate([self.train, self.validation]))
+        return Fold(train, self.validation[:0], self.test)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,58 +120,26 @@ def make_protocol(
     return Protocol(name if name == 'loso' else f'{name}{k}', True, tuple(folds))
 
 
-def to_json(protocol: Protocol, clips: ClipSet, stamps: Sequence[str] = ()) -> dict[str, Any]:
-    """The folds as clip ids: what folds.json holds and other laboratories can read.
+def parse_name(name: str) -> dict[str, Any]:
+    """What `make_protocol` takes for a protocol's name as reports print it.
 
-    Args:
-      stamps: what the leak check found to be said on every report.
-    """
-    return {
-        'protocol': protocol.name,
-        'subject_disjoint': protocol.subject_disjoint,
-        'repeats': protocol.repeats,
-        'stamps': list(stamps),
-        'folds': [
-            {part: [str(clip) for clip in clips.clip_id[getattr(fold, part)]] for part in PARTS}
-            for fold in protocol.folds
-        ],
-    }
-
-
-def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
-    """Reads folds written by `to_json`, by this or another laboratory.
-
-    Args:
-      document: parsed JSON.
-      source: the file's name, for messages.
+    'idstep10' and 'balanced10' have k = 10; 'random80x5' trains on 80 % of the clips, five times;
+    'loso' and 'official' have no number.
 
     Raises:
-      UserError: not such a document, a clip that the dataset does not have, or one of the dataset's
-        that a fold leaves out.
+      UserError: no such name.
     """
-    keys = {'protocol': str, 'subject_disjoint': bool, 'folds': list}
-    document = document if isinstance(document, Mapping) else {}
-    for key, kind in keys.items():
-        if not isinstance(document.get(key), kind):
-            raise UserError(f"{source}: '{key}' must be there and a {kind.__name__}")
-    repeats = document.get('repeats', 1)
-    if not document['folds'] or not isinstance(repeats, int):
-        raise UserError(f"{source}: 'folds' must not be empty, 'repeats' must be a whole number")
-    index = {str(clip): i for i, clip in enumerate(clips.clip_id)}
-    folds = []
-    for number, entry in enumerate(document['folds']):
-        where = f'{source}, fold {number}'
-        parts = [entry.get(part) for part in PARTS] if isinstance(entry, Mapping) else [None]
-        if not all(isinstance(ids, list) for ids in parts):
-            raise UserError(f'{where}: needs lists of clip ids under {", ".join(PARTS)}')
-        parts = [[str(clip) for clip in ids] for ids in parts]
-        named = set().union(*parts)
-        if foreign := sorted(named - set(index)):
-            raise UserError(f'{where}: {shorten(foreign)} not in {clips.name} as it was prepared')
-        if missing := sorted(set(index) - named):
-            raise UserError(f'{where}: {shorten(missing)} of {clips.name} in no part of it')
-        folds.append(Fold(*(np.sort(np.array([index[c] for c in ids], int)) for ids in parts)))
-    return Protocol(document['protocol'], document['subject_disjoint'], tuple(folds), repeats)
+    if name in ('official', 'loso'):
+        return {'name': name}
+    if match := re.fullmatch(r'(idstep|balanced)(\d+)', name):
+        return {'name': match[1], 'k': int(match[2])}
+    if match := re.fullmatch(r'random(\d+(?:\.\d+)?)x(\d+)', name):
+        fraction, repeats = float(match[1]) / 100, int(match[2])
+        return {'name': 'random', 'train_fraction': fraction, 'repeats': repeats}
+    raise UserError(
+        f"unknown protocol '{name}': idstep10, balanced10 (any number of folds), loso, official or "
+        'random80x5 (per cent for training, times)'
+    )
 
 
 def shorten(names: Sequence[str], most: int = 5) -> str:

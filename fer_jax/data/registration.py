@@ -1,5 +1,9 @@
 """Where the face goes in the picture: square crops and similarity registration from landmarks.
 
+The eye line (saurav2020) has fixed places for the eyes; a Procrustes template and mean shapes
+(kahou2015, jain2018) are fitted on training clips (`fer_jax.data.fitted`). All are similarities and
+can be undone (`invert`).
+
 A matrix here is float64 [2, 3] and maps an OUTPUT pixel (x, y, 1) to an INPUT pixel (x, y), with
 pixel centres at integers, as `cv2.warpAffine` with WARP_INVERSE_MAP reads it. Points are (x, y) in
 pixels. A window is (x, y, side) in whole pixels: the square whose top left pixel is (x, y).
@@ -13,8 +17,11 @@ import numpy as np
 # Where the two eye centres lie in a square face box of side 1 around the 68 landmarks: level, 0.44
 # of the side apart (a 63 mm pupil distance over a 143 mm jaw), 0.28 of the side above the centre.
 EYES_IN_BOX = np.array([[0.28, 0.22], [0.72, 0.22]])
-# The eyes of the 68 landmark scheme (iBUG 300-W), the one on the left of the picture first.
+# Parts of the 68 landmark scheme (iBUG 300-W), the eye on the left of the picture first.
 _LEFT_EYE, _RIGHT_EYE = slice(36, 42), slice(42, 48)
+_NOSE_TIP, _MOUTH_CORNERS, _JAW = 30, (48, 54), 17
+# How many points a shape may have (`keypoints`).
+POINTS = (5, 51, 68)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -46,6 +53,11 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 
+def compose(first: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """The [2, 3] matrix that maps through `first` and what comes of it through `then`."""
+    return np.column_stack([then[:, :2] @ first[:, :2], apply(then, first[:, 2])])
+
+
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Maps float [..., 2] points through a [2, 3] matrix."""
     return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]
@@ -64,21 +76,69 @@ def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     )
 
 
-def eye_line(landmarks: np.ndarray, size: int, margin: float) -> np.ndarray:
-    """The similarity that puts a frame's eyes at fixed places of the output (saurav2020, sec. 3.1).
+def eye_places(size: int, margin: float) -> np.ndarray:
+    """Where the eye line puts the eye centres in the output (saurav2020, sec. 3.1).
 
-    The eyes come to lie level and as far apart as in a face whose box fills 1 / margin of the
-    output.
+    Level and as far apart as in a face whose box fills 1 / margin of the output.
 
     Args:
-      landmarks: float [68, 2], pixels of the input.
       size: side of the square output in pixels.
       margin: side of the output as a multiple of the face box (1: the box).
     Returns:
-      float64 [2, 3], output pixel -> input pixel.
+      float64 [2, 2], x and y in pixels, the left one first.
     """
-    canonical = (0.5 + (EYES_IN_BOX - 0.5) / margin) * size - 0.5
-    return similarity(canonical, eye_centres(landmarks))
+    return (0.5 + (EYES_IN_BOX - 0.5) / margin) * size - 0.5
+
+
+def keypoints(landmarks: np.ndarray, count: int) -> np.ndarray:
+    """The points that make a shape, [..., 68, 2] -> [..., count, 2].
+
+    5: eye centres, tip of the nose, corners of the mouth (kahou2015, sec. 2.1.2; jain2018, sec. 3).
+    51: all but the jaw line. 68: all.
+    """
+    if count == 5:
+        rest = landmarks[..., [_NOSE_TIP, *_MOUTH_CORNERS], :]
+        return np.concatenate([eye_centres(landmarks), rest], axis=-2)
+    return landmarks[..., _JAW if count == 51 else 0 :, :]
+
+
+def each_frame(target: np.ndarray, shapes: np.ndarray) -> list[np.ndarray] | None:
+    """The similarities that put every frame's shape on `target` as well as they can.
+
+    Args:
+      target: float [P, 2], places in the output.
+      shapes: float [T, P, 2], places in the input; NaN where a frame has none.
+    Returns:
+      T matrices float64 [2, 3], output pixel -> input pixel; a frame without a shape takes the
+      nearest frame's, the earlier of two. None where no frame has one.
+    """
+    known = np.flatnonzero(np.isfinite(shapes).all((1, 2)))
+    if not len(known):
+        return None
+    nearest = known[np.abs(known[:, None] - np.arange(len(shapes))).argmin(0)]
+    matrices = {frame: similarity(target, shapes[frame]) for frame in known}
+    return [matrices[frame] for frame in nearest]
+
+
+def procrustes_mean(shapes: np.ndarray) -> np.ndarray:
+    """The mean of shapes whatever their places, sizes and rotations, at their average place.
+
+    The full Procrustes mean: the shape whose summed squared distance from all shapes, each moved by
+    the similarity that suits it best, is least. With points as complex numbers it is the first
+    eigenvector of the sum of the centred and normalised shapes' outer products (Kent 1994). The
+    similarity that fits it best on the plain mean of the shapes gives it place, size and angle.
+
+    Args:
+      shapes: float [F, P, 2], P >= 2.
+    Returns:
+      float64 [P, 2].
+    """
+    plain = shapes.mean(0, dtype=np.float64)
+    centred = (shapes - shapes.mean(1, keepdims=True)) @ [1, 1j]
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    first = np.linalg.eigh(unit.T @ unit.conj())[1][:, -1]
+    mean = np.column_stack([first.real, first.imag])
+    return apply(similarity(mean, plain), mean)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
@@ -87,13 +147,52 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     Bilinear. Where the output is coarser than the input, it is drawn on a grid that is a whole
     number of times finer and averaged over areas, so that shrinking does not alias.
     """
-    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))  # input pixels per output pixel
-    finer = max(1, math.ceil(scale - 1e-6))
+    finer = _finer(matrix)
     shift = 0.5 / finer - 0.5
     fine = np.column_stack([matrix[:, :2] / finer, matrix[:, :2] @ [shift, shift] + matrix[:, 2]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     drawn = cv2.warpAffine(image, fine, (size * finer, size * finer), flags=flags)
     return drawn if finer == 1 else cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _finer(matrix: np.ndarray) -> int:
+    """How many times finer than the output `warp` draws: input pixels per output pixel, up."""
+    return max(1, math.ceil(math.sqrt(abs(np.linalg.det(matrix[:, :2]))) - 1e-6))
+
+
+def noisy_border(
+    frames: np.ndarray, matrix: np.ndarray, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Extends a clip by noise as far as the output reaches (kahou2015, sec. 2.1.2).
+
+    Levels are uniform from 0 to 255, grey, one draw for all frames.
+
+    Args:
+      frames: uint8 [T, H, W, C].
+      matrix: float [2, 3], output pixel -> pixel of the frames.
+      size: side of the square output in pixels.
+    Returns:
+      The extended frames and the matrix in their pixels; both as given where nothing is missing.
+    """
+    count, height, width, channels = frames.shape
+    outermost = 0.5 / _finer(matrix) - 0.5  # where `warp` samples, in output pixels
+    ends = outermost, size - 1 - outermost
+    edges = apply(matrix, np.array([[x, y] for x in ends for y in ends]))
+    left, top = np.maximum(0, np.ceil(-edges.min(0) - 1e-6)).astype(int)
+    right, bottom = np.maximum(0, np.ceil(edges.max(0) + 1 - (width, height) - 1e-6)).astype(int)
+    if not (left or top or right or bottom):
+        return frames, matrix
+    shape = (top + height + bottom, left + width + right, 1)
+    canvas = np.tile(rng.integers(0, 256, shape, np.uint8), (count, 1, 1, channels))
+    canvas[:, top : top + height, left : left + width] = frames
+    return canvas, matrix + [[0, 0, left], [0, 0, top]]
+
+
+def window_matrix(window: tuple[int, int, int], size: int) -> np.ndarray:
+    """The matrix [2, 3] of `crop`: pixel of the crop -> pixel of the image."""
+    x, y, side = window
+    scale = side / size
+    return np.array([[scale, 0, x + scale / 2 - 0.5], [0, scale, y + scale / 2 - 0.5]])
 
 
 def face_window(boxes: np.ndarray, margin: float) -> tuple[int, int, int] | None:

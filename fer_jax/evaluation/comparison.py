@@ -37,6 +37,8 @@ def compute(
     runs: Sequence[Run],
     *,
     rule: str | None = None,
+    names: Sequence[str] = (),
+    against_first: bool = False,
     draws: int = bootstrap.DRAWS,
     seed: int = bootstrap.SEED,
 ) -> dict[str, Any]:
@@ -56,6 +58,8 @@ def compute(
 
     Args:
       rule: one that every run has; by default the first honest one that every run has.
+      names: of the runs; by default their configs' or, where those are the same, their folders'.
+      against_first: pairs are each later run minus the first, not each run minus every later one.
 
     Raises:
       UserError: the runs cannot be paired, or do not all have the rule.
@@ -67,7 +71,7 @@ def compute(
             raise UserError(f'{other.path} is given twice: name different runs')
     for other in runs[1:]:
         pairing.same_data(runs[0], other)
-    names = [run.name for run in runs]
+    names = names or [run.name for run in runs]
     if len(set(names)) < len(names):  # one config, changed on the command line
         names = [run.path.resolve().name for run in runs]
     entries = [
@@ -101,7 +105,7 @@ def compute(
         'runs': entries,
         'folds': folds,
         'settings': _settings(runs),
-        'pairs': _pairs(judged, folds, known, draws, seed),
+        'pairs': _pairs(judged, folds, known, against_first, draws, seed),
     }
 
 
@@ -156,17 +160,21 @@ def _pairs(
     judged: Sequence[Judged],
     folds: Sequence[Mapping[str, Any]],
     by_subject: bool,
+    against_first: bool,
     draws: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Every run against every later one."""
+    """Every run against every later one, or every later one against the first."""
     rows = judged[0]
     unit = np.unique(rows.subject if by_subject else rows.clip, return_inverse=True)[1]
     total = np.bincount(unit).astype(np.float64)
     once = len(np.unique(rows.clip)) == len(rows.clip) and {t.seeds for t in judged} == {1}
     test_to_train = sum(f['test_clips'] for f in folds) / sum(f['train_clips'] for f in folds)
     table = []
-    for (i, mine), (j, theirs) in itertools.combinations(enumerate(judged), 2):
+    number = range(len(judged))
+    chosen = [(i, 0) for i in number[1:]] if against_first else itertools.combinations(number, 2)
+    for i, j in chosen:
+        mine, theirs = judged[i], judged[j]
         of_folds = [[fold[letter] for fold in folds] for letter in (LETTERS[i], LETTERS[j])]
         counts: dict[str, int | None] = dict.fromkeys(
             ('only_first', 'only_second', 'both', 'neither')
@@ -203,7 +211,7 @@ def _pairs(
                 'tests': {name: dict(vars(outcome)) for name, outcome in tests.items()},
             }
         )  # fmt: skip
-    for name in table[0]['tests']:
+    for name in table[0]['tests'] if table else ():
         outcomes = [pair['tests'][name] for pair in table]
         adjusted = significance.holm([outcome['two_sided'] for outcome in outcomes])
         for outcome, value in zip(outcomes, adjusted, strict=True):
@@ -213,23 +221,24 @@ def _pairs(
 
 def _settings(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Configuration values that are not the same in all runs, by dotted key."""
-    flat = [dict(_flat(run.config)) for run in runs]
-    keys = dict.fromkeys(key for config in flat for key in config)
+    configs = [dict(flat(run.config)) for run in runs]
+    keys = dict.fromkeys(key for config in configs for key in config)
     missing = object()
     table = []
     for key in keys:
-        values = [config.get(key, missing) for config in flat]
+        values = [config.get(key, missing) for config in configs]
         if any(value != values[0] for value in values):
             shown = ['–' if value is missing else str(value) for value in values]
             table.append({'setting': key, **dict(zip(LETTERS, shown, strict=False))})
     return table
 
 
-def _flat(config: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
+def flat(config: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
+    """The values of a config of sections by their dotted keys."""
     pairs = []
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            pairs += _flat(value, f'{prefix}{key}.')
+            pairs += flat(value, f'{prefix}{key}.')
         else:
             pairs.append((prefix + key, value))
     return pairs

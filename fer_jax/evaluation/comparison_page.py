@@ -40,12 +40,13 @@ def write(values: Mapping[str, Any], out: Path | str) -> Path:
     """Writes report.html and figures/ (SVG, and every table and figure as CSV); returns the page.
 
     Args:
-      values: what comparison.compute says.
+      values: what comparison.compute or readings.compute says.
     """
     stamps = values['stamps']
     shown = {
         table.name: table
         for table in (
+            tables.readings(values),
             tables.runs(values),
             tables.differences(values),
             tables.tests(values),
@@ -54,10 +55,9 @@ def write(values: Mapping[str, Any], out: Path | str) -> Path:
         )
         if table is not None
     }
-    drawings = {
-        'accuracies': accuracies(values, shown['runs'].csv(stamps)),
-        'intervals': intervals(values, shown['differences'].csv(stamps)),
-    }
+    drawings = {'accuracies': accuracies(values, shown['runs'].csv(stamps))}
+    if values['pairs']:
+        drawings['intervals'] = intervals(values, shown['differences'].csv(stamps))
     if 1 < len(values['folds']) <= MOST_LINES and len(values['runs']) <= len(SERIES):
         drawings['fold_accuracies'] = fold_accuracies(values, shown['folds'].csv(stamps))
     files = {f'{table.name}.csv': table.csv(stamps) for table in shown.values()}
@@ -195,20 +195,29 @@ def _compose(
     title = f'{len(values["runs"])} runs compared'
     if len(values['runs']) == 2:
         title = ' and '.join(run['name'] for run in values['runs'])
-    sections = [
-        ('headline', 'Result', _sentences(values)),
-        (
-            'differences',
-            'Differences',
-            table('differences', f'{len(values["pairs"])} pairs')
-            + page.pair(drawing('intervals'), drawing('fold_accuracies')),
-        ),
-        ('tests', 'Tests', table('tests', f'{len(shown["tests"].rows)} tests') + _meanings(values)
-         if 'tests' in shown else '<p>No test applies: there is one fold, and its clips are judged '
-         'more than once.</p>'),
+    sections = [('headline', 'Result', _sentences(values))]
+    if 'readings' in values:
+        title = f'{len(values["readings"]) - 1} readings compared'
+        apart = [row['refusal'] for row in values['readings'] if row['refusal']]
+        notes = ''.join(f'<p class="note">{escape(refusal)}.</p>' for refusal in apart)
+        sections = [('readings', 'Readings', table('readings') + notes)]
+    if values['pairs']:
+        sections += [
+            (
+                'differences',
+                'Differences',
+                table('differences', f'{len(values["pairs"])} pairs')
+                + page.pair(drawing('intervals'), drawing('fold_accuracies')),
+            ),
+            ('tests', 'Tests',
+             table('tests', f'{len(shown["tests"].rows)} tests') + _meanings(values)
+             if 'tests' in shown else '<p>No test applies: there is one fold, and its clips are '
+             'judged more than once.</p>'),
+        ]  # fmt: skip
+    sections += [
         ('runs', 'Runs', table('runs') + page.pair(drawing('accuracies'), _provenance(values))),
         ('folds', 'Folds', table('folds', f'{number} folds')),
-    ]  # fmt: skip
+    ]
     if 'settings' in shown:
         sections.append(('settings', 'What was set differently', table('settings')))
     return page.page(title, lead, stamps, sections)

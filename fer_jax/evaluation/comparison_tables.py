@@ -77,9 +77,36 @@ def runs(values: Mapping[str, Any]) -> Table:
     )
 
 
-def differences(values: Mapping[str, Any]) -> Table:
-    """Every pair: by how much, how surely, on how many clips."""
+def readings(values: Mapping[str, Any]) -> Table | None:
+    """Every reading of a config beside the config as it stands; None in other comparisons."""
+    if 'readings' not in values:
+        return None
+    rows = values['readings']
+    return Table(
+        'readings',
+        f'Every reading of the config under “{values["title"]}”, in per cent, and its difference '
+        f'from {rows[0]["name"]} in points, with intervals by bootstrap over {values["unit"]}. '
+        'Without a difference: judged on other folds.',
+        (
+            Column('run', 'Run'),
+            Column('name', 'Reading'),
+            Column('why', 'What it takes'),
+            Column('changes', 'Changed'),
+            Column('accuracy', 'Accuracy', SHARE),
+            Column('interval', level(values), INTERVAL),
+            Column('difference', 'Difference', DIFFERENCE),
+            Column('difference_interval', level(values), DIFFERENCE_INTERVAL),
+        ),
+        rows,
+        frozenset({0}),
+    )
+
+
+def differences(values: Mapping[str, Any]) -> Table | None:
+    """Every pair: by how much, how surely, on how many clips; None without a pair."""
     rows = [{**pair, 'pair': pair_title(pair)} for pair in values['pairs']]
+    if not rows:
+        return None
     counts = ('only_first', 'Only the first'), ('only_second', 'Only the second')
     counted = rows[0]['only_first'] is not None
     return Table(

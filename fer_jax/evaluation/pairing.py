@@ -105,6 +105,18 @@ def same_training(one: Run, other: Run, folds: Sequence[int]) -> None:
             )
 
 
+def refusal(one: Run, other: Run) -> str | None:
+    """Why two runs cannot be paired, as a sentence; None where they can."""
+    try:
+        same_data(one, other)
+        mine, theirs = (judge(run, run.predictions.epochs) for run in (one, other))
+        same_clips(one, mine, other, theirs)
+        same_training(one, other, np.unique(mine.fold).tolist())
+    except UserError as error:
+        return str(error)
+    return None
+
+
 def training(run: Run, fold: int) -> set[str]:
     """Ids of the clips that a fold (from 0) was trained and its epoch chosen on."""
     parts = run.folds['folds'][fold]

@@ -66,15 +66,16 @@ def rules(results: Mapping[str, Mapping[str, Any]], stamps: Sequence[str], csv: 
 def curves(
     curves: Mapping[str, np.ndarray],
     what: str,
-    rows: Sequence[Mapping[str, Any]],
+    fold: np.ndarray,
+    seed: np.ndarray,
     chosen: Sequence[int],
     stamps: Sequence[str],
 ) -> Drawing:
     """Learning curves of 'loss' or 'accuracy': members thin, their mean bold.
 
     Args:
-      rows: results' folds, which name each member's fold and seed.
-      chosen: each member's epoch under the headline rule, from 1, ticked on the axis.
+      fold, seed: each member's.
+      chosen: the epochs of the headline rule, from 1, ticked on the axis.
     """
     scale = 100.0 if what == 'accuracy' else 1.0
     shown = {part: scale * curves[f'{part}_{what}'] for part in PARTS}
@@ -111,8 +112,8 @@ def curves(
     header = ['member', 'fold', 'seed', 'epoch', *(f'{part}_{what}' for part in shown)]
     columns = [
         member,
-        np.array([row['fold'] for row in rows])[member],
-        np.array([row['seed'] for row in rows])[member],
+        fold[member],
+        seed[member],
         epoch + 1,
         *(curves[f'{part}_{what}'].ravel() for part in shown),
     ]

@@ -54,7 +54,9 @@ class Predictions:
     fold, seed int32 [M]; epochs int32 [M], the epochs really run;
     train_counts int64 [M,K]: class counts of each member's training clips;
     duplicate int8 [M,N]: 2 pixel-identical to a training clip of that member, 1 to one of its
-      validation clips only, else 0.
+      validation clips only, else 0;
+    retrained bool [M]: trained again on training and validation clips, for the epochs that another
+      member's validation clips chose; by default none is.
 
     Raises ValueError where shapes disagree.
     """
@@ -70,15 +72,18 @@ class Predictions:
     epochs: np.ndarray
     train_counts: np.ndarray
     duplicate: np.ndarray
+    retrained: np.ndarray = None
 
     def __post_init__(self) -> None:
+        if self.retrained is None:
+            object.__setattr__(self, 'retrained', np.zeros(len(self.fold), bool))
         if self.probabilities.ndim != 4:
             raise ValueError(f'probabilities must be [M,E,N,K], not {self.probabilities.shape}')
         members, epochs, clips, classes = self.probabilities.shape
         expected = {
             'part': (members, clips), 'duplicate': (members, clips), 'label': (clips,),
             'subject': (clips,), 'clip_id': (clips,), 'fold': (members,), 'seed': (members,),
-            'epochs': (members,), 'train_counts': (members, classes),
+            'epochs': (members,), 'train_counts': (members, classes), 'retrained': (members,),
         }  # fmt: skip
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
@@ -100,12 +105,13 @@ class Predictions:
         return saved[:, clips].astype(np.float32), self.label[clips]
 
     def at(self, epoch: np.ndarray, part: int = TEST) -> Rows:
-        """The rows of `part` with each member at its own epoch (int [M], from 0).
+        """The rows of `part` with each member at its own epoch (int [M], from 0; -1: left out).
 
         Raises UserError where a member has no probabilities there: it diverged or was not saved.
         """
-        member, clip = np.nonzero(self.part == part)
-        probabilities = self.probabilities[member, np.asarray(epoch)[member], clip]
+        epoch = np.asarray(epoch)
+        member, clip = np.nonzero((self.part == part) & (epoch >= 0)[:, None])
+        probabilities = self.probabilities[member, epoch[member], clip]
         probabilities = probabilities.astype(np.float32)
         broken = np.isnan(probabilities).any(axis=-1)
         if broken.any():

@@ -38,7 +38,9 @@ def write_report(
     if values is None:
         values = results.compute(run.predictions, stamps=run.stamps)
     best = values[results.headline(values)]
-    rows = run.predictions.at(np.array(best['epochs']) - 1)
+    judged = run.predictions
+    rows = judged.at(np.array(best['epochs']) - 1)
+    chosen = [epoch for epoch in best['epochs'] if epoch]
     stamps = run.stamps
 
     shown = {
@@ -56,14 +58,14 @@ def write_report(
         if table is not None
     }
     confusion = tables.confusion(best)
-    roc, precision_recall, scores = plots.ranking(rows, run.predictions.classes, stamps)
+    roc, precision_recall, scores = plots.ranking(rows, judged.classes, stamps)
     shown['classes'] = tables.classes(best, scores)
     drawings = [
         plots.rules(values, stamps, shown['rules'].csv(stamps)),
-        plots.curves(run.curves, 'accuracy', best['folds'], best['epochs'], stamps),
-        plots.curves(run.curves, 'loss', best['folds'], best['epochs'], stamps),
+        plots.curves(run.curves, 'accuracy', judged.fold, judged.seed, chosen, stamps),
+        plots.curves(run.curves, 'loss', judged.fold, judged.seed, chosen, stamps),
         plots.confusion(
-            best['confusion'], run.predictions.classes, len(best['seeds']), stamps,
+            best['confusion'], judged.classes, len(best['seeds']), stamps,
             confusion.csv(stamps),
         ),
         plots.recalls(best, stamps, shown['classes'].csv(stamps)),
@@ -74,7 +76,7 @@ def write_report(
         drawings.append(plots.folds(shown['folds'], best, stamps))
     if 'subjects' in shown:
         drawings.append(plots.subjects(shown['subjects'], best, stamps))
-    faces = samples.pick(rows, run.predictions, run.sample_frames, run.sample_ids)
+    faces = samples.pick(rows, judged, run.sample_frames, run.sample_ids)
 
     files: dict[str, str | bytes] = {t.name + '.csv': t.csv(stamps) for t in shown.values()}
     for drawing in drawings:

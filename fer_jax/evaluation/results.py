@@ -59,7 +59,7 @@ def compute(
     """What results.json holds: {rule: values}, all plain Python.
 
     Values of a rule (shares in 0..1; None where there is no number):
-      title, optimistic, headline, epochs (of each member, from 1), stamps;
+      title, optimistic, headline, epochs (of each member, from 1; 0: left out), stamps;
       pooled_accuracy, subject_accuracy (mean of the subjects' accuracies; None where subjects are
         unknown), fold_accuracy (mean of the folds'), mean_class_accuracy, macro_f1,
         majority_accuracy: means over seeds;
@@ -183,7 +183,7 @@ def _seeds(rows: Rows, predictions: Predictions, estimates: Mapping, counts) -> 
 
 
 def _folds(rows: Rows, predictions: Predictions, epoch: np.ndarray) -> list[dict[str, Any]]:
-    """One entry for each member: its fold, seed, chosen epoch (from 1) and accuracies."""
+    """One entry for each member that the rule counts: fold, seed, epoch (from 1), accuracies."""
     correct = rows.predicted == rows.label
     majority = _majority_correct(rows, predictions)
     validation = {}
@@ -194,7 +194,7 @@ def _folds(rows: Rows, predictions: Predictions, epoch: np.ndarray) -> list[dict
         )
         validation = dict(zip(members.tolist(), accuracies.tolist(), strict=True))
     table = []
-    for member in range(predictions.members):
+    for member in np.flatnonzero(epoch >= 0).tolist():
         mine = rows.member == member
         table.append(
             {

@@ -29,6 +29,9 @@ class Rule:
 RULES = {
     rule.name: rule
     for rule in (
+        Rule('nested', 'Nested',
+             'each member trained again on its training and validation clips together, for as many '
+             'epochs as the validation clips chose', False),
         Rule('val_best', 'Best on validation',
              'each member at its epoch of highest validation accuracy', False),
         Rule('last', 'Last epoch', 'each member at its last epoch', False),
@@ -69,6 +72,9 @@ def best_epoch(correct: np.ndarray, loss: np.ndarray) -> int:
 def choose(predictions: Predictions) -> dict[str, np.ndarray]:
     """The epoch (int32 [M], from 0) of each member under each rule that the run allows.
 
+    -1 leaves a member out: 'nested' counts those that were trained again, at their last epoch, and
+    is absent where none was; the other rules count those that were not.
+
     'val_best' is absent where a member has no validation clips. The two rules that look at the test
     clips are absent where the test was not saved after every epoch: their best could not be found.
     A member that stopped before a common epoch counts with its last: its state no longer changed.
@@ -76,16 +82,16 @@ def choose(predictions: Predictions) -> dict[str, np.ndarray]:
     Raises:
       UserError: a member has no test clips, or no numbers where a rule needs them.
     """
-    members = range(predictions.members)
+    members = np.flatnonzero(~predictions.retrained).tolist()
     validation = [scores(*predictions.course(m, VALIDATION)) for m in members]
     test = [scores(*predictions.course(m, TEST)) for m in members]
-    for member in members:
+    for member in range(predictions.members):
         if not (predictions.part[member] == TEST).any():
             raise UserError(f'member {member} (fold {predictions.fold[member]}) has no test clips')
 
     chosen = {}
-    if (predictions.part == VALIDATION).any(axis=1).all():
-        for member, (correct, _) in enumerate(validation):
+    if (predictions.part[members] == VALIDATION).any(axis=1).all():
+        for member, (correct, _) in zip(members, validation, strict=True):
             if np.isnan(correct).all():
                 raise UserError(
                     f'member {member} (fold {predictions.fold[member]}, seed '
@@ -93,23 +99,32 @@ def choose(predictions: Predictions) -> dict[str, np.ndarray]:
                     'diverged; lower the learning rate and run it again'
                 )
         chosen['val_best'] = [best_epoch(*score) for score in validation]
-    chosen['last'] = [int(epochs) - 1 for epochs in predictions.epochs]
+    chosen['last'] = predictions.epochs[members] - 1
     if not any(np.isnan(correct).any() for correct, _ in test):
         chosen['test_best_fold'] = [best_epoch(*score) for score in test]
-        chosen['test_best_common'] = _common(predictions, test)
-    return {rule: np.array(epoch, np.int32) for rule, epoch in chosen.items()}
+        chosen['test_best_common'] = _common(
+            predictions.epochs[members], predictions.seed[members], test
+        )
+    found = {}
+    if predictions.retrained.any():
+        found['nested'] = np.where(predictions.retrained, predictions.epochs - 1, -1)
+    for rule, epoch in chosen.items():
+        found[rule] = np.full(predictions.members, -1)
+        found[rule][members] = epoch
+    return {rule: epoch.astype(np.int32) for rule, epoch in found.items()}
 
 
-def _common(predictions: Predictions, test: list[tuple[np.ndarray, np.ndarray]]) -> list[int]:
+def _common(
+    epochs: np.ndarray, seeds: np.ndarray, test: list[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
     """One epoch for all members of a seed; members that ended earlier stay at their last."""
-    epochs = predictions.epochs
-    chosen = np.zeros(predictions.members, np.int32)
-    for seed in np.unique(predictions.seed):
-        members = np.flatnonzero(predictions.seed == seed)
+    chosen = np.zeros(len(epochs), np.int32)
+    for seed in np.unique(seeds):
+        members = np.flatnonzero(seeds == seed)
         longest = epochs[members].max()
         at = [np.minimum(np.arange(longest), epochs[m] - 1) for m in members]
         correct = sum(test[m][0][a] for m, a in zip(members, at, strict=True))
         loss = sum(test[m][1][a] for m, a in zip(members, at, strict=True))
         common = best_epoch(correct, loss)
         chosen[members] = np.minimum(common, epochs[members] - 1)
-    return chosen.tolist()
+    return chosen

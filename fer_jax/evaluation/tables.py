@@ -192,7 +192,9 @@ def folds(run: Run, values: Mapping[str, Any]) -> Table:
     rows = []
     for row in values['folds']:
         fold = run.folds['folds'][row['fold']]
-        sizes = {f'{part}_clips': len(fold[part]) for part in ('train', 'validation', 'test')}
+        sizes = {f'{part}_clips': len(fold[part]) for part in ('validation', 'test')}
+        # A member that was trained again has the fold's validation clips among its own.
+        sizes['train_clips'] = int(run.predictions.train_counts[row['member']].sum())
         rows.append({**row, **sizes, 'fold': row['fold'] + 1})
     several = len({row['seed'] for row in rows}) > 1
     validated = any(row['validation_accuracy'] is not None for row in rows)

@@ -12,7 +12,7 @@ import numpy as np
 from fer_jax.errors import UserError
 from fer_jax.ops import augment, equalize, photometry
 
-EQUALIZATIONS = ('none', 'histogram', 'clahe')
+EQUALIZATIONS = ('none', 'histogram', 'clahe', 'gamma_dark')
 NORMALIZATIONS = ('unit', 'symmetric', 'mean_std')
 
 
@@ -21,7 +21,8 @@ def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.nd
 
     Args:
       frames: uint8 [clip, frame, height, width, channel].
-      kind: 'none', 'histogram', or 'clahe' (clip limit 2, 8 x 8 tiles: haddad2020, sec. 3.3).
+      kind: 'none', 'histogram', 'clahe' (clip limit 2, 8 x 8 tiles: haddad2020, sec. 3.3) or
+        'gamma_dark' (dark clips made brighter: saurav2020, on AFEW).
 
     Returns:
       uint8, same shape.
@@ -32,6 +33,8 @@ def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.nd
         op = jax.jit(equalize.equalize_histogram)
     elif kind == 'clahe':
         op = jax.jit(equalize.clahe)
+    elif kind == 'gamma_dark':
+        op = jax.jit(photometry.brighten_dark)
     else:
         raise UserError(f"unknown inputs.equalize '{kind}': one of {', '.join(EQUALIZATIONS)}")
     batch = min(batch, len(frames))

@@ -19,6 +19,7 @@ from fer_jax.training.progress import TrainingProgress
 from fer_jax.training.record import MemberRecord
 from fer_jax.training.state import Resident, Sums
 from fer_jax.training.step import System
+from fer_jax.training.transfer import graft
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,12 +193,14 @@ class _Wave:
             judged_now.append(record)
             validated = 'validation_accuracy' in row
             best = record.best_epoch()
-            if best == epoch and (validated or epoch == self.schedule.epochs):
+            if best == epoch and (validated or epoch == record.last_epoch):
                 record.checkpoints.save_best(
                     epoch, *pop.take((judged(state.params), state.batch_stats), i)
                 )
             patience = self.schedule.patience
-            record.stopped = bool(patience) and validated and epoch - best >= patience
+            record.stopped = epoch == record.last_epoch or (
+                bool(patience) and validated and epoch - best >= patience
+            )
         return judged_now
 
     def _count_stopped(self, progress, epoch):
@@ -226,9 +229,20 @@ class _Wave:
             saved = record.as_json(own, finished)
             record.checkpoints.save_latest(epoch * EPOCH + step, pop.take(state, i), saved)
 
+    def _initial(self):
+        """Fresh states, with the networks that members start from put into them."""
+        state = self.population.init(self.traits)
+        if all(member.start is None for member in self.members):
+            return state
+        own = [
+            graft(pop.take(state, i), member.start) if member.start else pop.take(state, i)
+            for i, member in enumerate(self.members)
+        ]
+        return self.population.place(pop.stack(own))
+
     def _restore(self, on_epoch):
         """State, sums, epoch and step of the newest position that all members have, or new ones."""
-        state = self.population.init(self.traits)
+        state = self._initial()
         common = set.intersection(*(set(record.checkpoints.positions()) for record in self.records))
         if not common:
             return state, self._no_sums(), 1, 0

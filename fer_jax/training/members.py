@@ -33,6 +33,8 @@ class Member:
       learning_rate, dropout_rate: its own scalars.
       class_weight: float32 [class].
       mean, std: float32 [height, width, channel], fitted on its training clips.
+      start: {'params', 'batch_stats'} of the network that it starts from; None for a fresh one.
+      stop_after: it ends with this epoch, at the latest where the schedule does; 0: no other end.
     """
 
     index: int
@@ -44,6 +46,8 @@ class Member:
     class_weight: np.ndarray
     mean: np.ndarray
     std: np.ndarray
+    start: Mapping | None = None
+    stop_after: int = 0
 
     def generator(self, *purpose: int) -> np.random.Generator:
         """A random generator that depends on the seed, the fold and the purpose only."""
@@ -112,6 +116,16 @@ class Recipe:
         return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[2:]), batches)
 
 
+def fold_numbers(protocol: Protocol, fold: int) -> Sequence[int]:
+    """The folds to train: that number (0-based), or all for -1; UserError for another."""
+    count = len(protocol.folds)
+    if not -1 <= fold < count:
+        raise UserError(
+            f'protocol.fold is {fold}: {protocol.name} has folds 0 to {count - 1} (-1 for all)'
+        )
+    return range(count) if fold == -1 else [fold]
+
+
 def make_members(
     protocol: Protocol,
     clips: ClipSet,
@@ -135,12 +149,7 @@ def make_members(
     Raises:
       UserError: a fold out of range, or anything that saw a clip outside the training part.
     """
-    count = len(protocol.folds)
-    if not -1 <= fold < count:
-        raise UserError(
-            f'protocol.fold is {fold}: {protocol.name} has folds 0 to {count - 1} (-1 for all)'
-        )
-    numbers = range(count) if fold == -1 else [fold]
+    numbers = fold_numbers(protocol, fold)
     statistics = {}
     for number in numbers:
         train = protocol.folds[number].train

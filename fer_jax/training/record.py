@@ -23,8 +23,9 @@ class MemberRecord:
     always fits the state.
 
     Attributes:
+      last_epoch: where the member ends at the latest.
       history: one dict of COLUMNS for each finished epoch.
-      stopped: the early stop has ended this member.
+      stopped: this member has ended.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class MemberRecord:
     ):
         folder.mkdir(parents=True, exist_ok=True)
         self.member = member
+        self.last_epoch = min(member.stop_after or epochs, epochs)
         self.checkpoints = MemberCheckpoints(folder)
         self.history: list[dict] = []
         self.stopped = False

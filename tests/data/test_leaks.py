@@ -67,6 +67,23 @@ def test_a_shared_subject_stamps_a_protocol_that_promises_nothing(clips):
     assert leaks.check_folds(apart, clips) == ()
 
 
+def test_shared_subjects_are_named_by_parts(clips):
+    fold = fold_of([0, 2, 4], [1, 6], [3, 7, 11])
+    assert leaks.shared_subjects(fold, clips) == {
+        ('train', 'validation'): ['S0'],
+        ('train', 'test'): ['S1'],
+        ('validation', 'test'): ['S3'],
+    }
+    unknown = dataclasses.replace(clips, subject=np.array([''] * 12))
+    assert leaks.shared_subjects(fold, unknown) == {}
+
+
+def test_a_message_names_the_file_that_folds_come_from(clips):
+    shared = Protocol('mine', True, (fold_of([0, 2], [], [3, 4]),))
+    with pytest.raises(UserError, match=r'^theirs\.json, fold 0: declared subject-disjoint'):
+        leaks.check_folds(shared, clips, 'theirs.json')
+
+
 def test_unknown_subjects_are_stamped_or_refused(clips):
     subject = clips.subject.copy()
     subject[:2] = ''
@@ -137,8 +154,11 @@ def test_duplicates_are_marked_by_what_saw_them(clips):
     assert not leaks.duplicate_marks(groups, fold_of([0, 4, 9], [], [5])).any()
 
 
-def test_label_conflicts_are_counted_by_group(clips):
-    assert leaks.label_conflicts(leaks.duplicates(clips), clips.label) == 1
+def test_label_conflicts_are_found_by_group(clips):
+    groups = leaks.duplicates(clips)
+    (conflict,) = leaks.label_conflicts(groups, clips.label)
+    assert np.flatnonzero(groups == conflict).tolist() == [0, 4, 9]
+    assert not len(leaks.label_conflicts(groups, np.zeros(12, int)))
 
 
 def test_duplicates_are_found_in_seconds(clips):
@@ -212,4 +232,4 @@ def test_the_duplicates_of_the_original_fer2013():
     marks = leaks.duplicate_marks(groups, fold)[fold.test]
     assert np.sum(marks == leaks.IN_TRAINING) == 288
     assert np.sum(marks > leaks.NOT_DUPLICATE) == 314
-    assert leaks.label_conflicts(groups, real.label) == 57
+    assert len(leaks.label_conflicts(groups, real.label)) == 57

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.data import clips, preparation, prepared, registration
+from fer_jax.data import clips, datasets, fitted, preparation, prepared, registration
 from fer_jax.data.datasets import clip_builder
+from fer_jax.data.datasets.ckplus import builder as ckplus
 from fer_jax.errors import UserError
 
 GEOMETRY = {'frames': 3, 'sampling': 'last', 'size': 40}
@@ -104,7 +105,8 @@ def test_eyes_registration_levels_and_fixes_the_eyes(data_dir):
         registration='eyes',
         margin=margin,
     )
-    expected = (0.5 + (registration.EYES_IN_BOX - 0.5) / margin) * size - 0.5
+    assert found.registration == 'eyes' and found.landmarks is None
+    expected = registration.eye_places(size, margin)
     for clip in found.frames:
         for frame in clip[:, :, :, 0].astype(float):
             for x, y in expected:
@@ -127,6 +129,157 @@ def test_one_window_keeps_the_heads_motion(data_dir):
     assert change[1] < 0.3 * change[0]
 
 
+@pytest.fixture
+def both_dir(data_dir, fer2013_release):
+    preparation.prepare('fer2013', fer2013_release, data_dir, report=quiet)
+    return data_dir
+
+
+def test_datasets_join_under_their_names(both_dir):
+    alone = {
+        name: prepared.load(name, data_dir=both_dir, **GEOMETRY) for name in ('fer2013', 'ckplus')
+    }
+    joined = prepared.load('fer2013+ckplus', data_dir=both_dir, **GEOMETRY)
+    assert joined.name == 'fer2013+ckplus' and len(joined) == 7 + 4
+    assert joined.classes == (*alone['fer2013'].classes, 'contempt')
+    for part, found in enumerate(alone.values()):
+        rows = np.flatnonzero(joined.part == part)
+        np.testing.assert_array_equal(joined.frames[rows], found.frames)
+        np.testing.assert_array_equal(joined.length[rows], found.length)
+        names = [found.classes[label] for label in found.label]
+        assert [joined.classes[label] for label in joined.label[rows]] == names
+        assert joined.clip_id[rows].tolist() == [f'{found.name}/{c}' for c in found.clip_id]
+        subjects = [f'{found.name}/{name}' if name else '' for name in found.subject]
+        assert joined.subject[rows].tolist() == subjects
+        assert joined.split[rows].tolist() == found.split.tolist()
+    with pytest.raises(UserError, match="'ckplus.ckplus' names a dataset twice"):
+        prepared.load('ckplus+ckplus', data_dir=both_dir, **GEOMETRY)
+
+
+def test_each_of_joined_datasets_has_its_labels_and_faces(both_dir):
+    joined = prepared.load('fer2013+ckplus', data_dir=both_dir, labels='ferplus8+', **GEOMETRY)
+    seven = prepared.load('fer2013', data_dir=both_dir, labels='ferplus8', **GEOMETRY)
+    assert np.sum(joined.part == 0) == len(seven) == 5
+    assert joined.classes == seven.classes  # contempt is among them
+    options = {'data_dir': both_dir, 'labels': 'ferplus8+'}
+    said = prepared.about(joined, **options)
+    each = [prepared.describe(name, both_dir) for name in ('fer2013', 'ckplus')]
+    assert said['name'] == 'fer2013+ckplus' and said['clips'] == 9 and said['subjects'] == 3
+    assert said['fingerprint'] == '+'.join(found['fingerprint'] for found in each)
+    assert said['faces'] == 'faces-release+faces-release'
+    assert said['class_counts'] == joined.class_counts
+    dropped = {clip['clip_id']: clip['reason'] for clip in said['dropped']}
+    assert dropped['ckplus/S011_001'] == 'unlabelled' and len(dropped) == 3
+    assert dropped['fer2013/fer2013/00000003'].startswith('ferplus8: ')
+    assert said['faceless'] == ['fer2013/fer2013/00000006']
+    assert 'fer2013: split train: 3 of 28,709 published' in said['differences']
+    with pytest.raises(UserError, match="data.labels '.*' has 3 parts, fer2013.ckplus has 2"):
+        prepared.load('fer2013+ckplus', data_dir=both_dir, labels='a+b+c', **GEOMETRY)
+    alone = prepared.load('ckplus', data_dir=both_dir, **GEOMETRY)
+    said = prepared.about(alone, data_dir=both_dir)
+    assert said['fingerprint'] == each[1]['fingerprint'] and said['registration'] == 'none'
+    assert [clip['clip_id'] for clip in said['dropped']] == ['S011_001']
+    assert said['differences'] == each[1]['differences']
+
+
+def test_the_mean_image_of_joined_datasets_is_that_of_all_their_frames(both_dir):
+    """kahou2015 has one mean and deviation image of two datasets; here of training clips only."""
+    joined = prepared.load('fer2013+ckplus', data_dir=both_dir, **GEOMETRY)
+    train = np.array([0, 2, 5, 7, 8])
+    fit = fitted.fit_mean_std(joined.frames, joined.length, train)
+    levels = np.concatenate([joined.frames[i, : joined.length[i]] for i in train]) / 255
+    np.testing.assert_allclose(fit.value[0], levels.mean(0), atol=1e-6)
+    np.testing.assert_allclose(fit.value[1], levels.std(0), atol=1e-5)
+    assert fit.clips.tolist() == train.tolist()
+
+
+@pytest.mark.parametrize('kind, points', [('procrustes', 51), ('mean_shape', 5)])
+def test_a_fold_fits_on_its_training_clips_and_loads_again(data_dir, kind, points):
+    options = {'data_dir': data_dir, 'registration': kind, 'points': points, **GEOMETRY}
+    loose = prepared.load('ckplus', **options)
+    plain = prepared.load('ckplus', data_dir=data_dir, **GEOMETRY)
+    np.testing.assert_array_equal(loose.frames, plain.frames)
+    assert loose.registration == 'none' and loose.landmarks.shape == (4, 3, 68, 2)
+    fit = fitted.fit_registration(loose, np.array([0, 2, 3]), kind=kind, points=points)
+    registered = prepared.load('ckplus', fitted=fit, **options)
+    assert registered.clip_id.tolist() == loose.clip_id.tolist() and registered.landmarks is None
+    assert registered.registration == f'{kind} of {points} points'
+    if kind == 'mean_shape':  # of one dataset onto its own mean shape: where it is
+        centre = np.s_[:, :, 8:-8, 8:-8]
+        change = registered.frames[centre].astype(int) - plain.frames[centre]
+        assert np.abs(change).mean() < 2
+    else:
+        row = loose.clip_id.tolist().index('S010_002')  # its head moves by 2 pixels a frame
+        change = [
+            np.abs(np.diff(found.frames[row].astype(float), axis=0)).mean()
+            for found in (loose, registered)
+        ]
+        assert change[1] < 0.3 * change[0]
+
+
+def test_datasets_without_landmarks_go_by_the_box_and_say_so(both_dir):
+    options = {'data_dir': both_dir, **GEOMETRY}
+    plain = prepared.load('fer2013', **options)
+    eyes = prepared.load('fer2013', registration='eyes', **options)
+    np.testing.assert_array_equal(eyes.frames, plain.frames)
+    assert eyes.registration == 'eyes; all clips by the face box: no landmarks'
+    joined = prepared.load('fer2013+ckplus', registration='mean_shape', **options)
+    fit = fitted.fit_registration(joined, np.arange(11), kind='mean_shape', points=5)
+    assert np.isnan(fit.value).all()  # nothing to map onto
+    joined = prepared.load('fer2013+ckplus', registration='mean_shape', fitted=fit, **options)
+    assert joined.registration.endswith('all clips by the face box: no landmarks')
+    joined = prepared.load('ckplus+fer2013', registration='mean_shape', **options)
+    fit = fitted.fit_registration(joined, np.arange(11), kind='mean_shape', points=5)
+    joined = prepared.load('ckplus+fer2013', registration='mean_shape', fitted=fit, **options)
+    ckplus, fer2013 = joined.registration.split('; fer2013: ')
+    assert ckplus == 'ckplus: mean_shape of 5 points'
+    assert fer2013 == 'mean_shape of 5 points; all clips by the face box: no landmarks'
+    np.testing.assert_array_equal(joined.frames[joined.part == 1], plain.frames)
+
+
+def test_clips_without_a_label_are_left_out_unless_asked_for(both_dir):
+    options = {'data_dir': both_dir, 'labels': 'ferplus8', **GEOMETRY}
+    labelled = prepared.load('fer2013', **options)
+    rest = prepared.load('fer2013', unlabelled=True, **options)
+    assert len(labelled) == 5 and (labelled.label >= 0).all()
+    assert rest.clip_id.tolist() == ['fer2013/00000003', 'fer2013/00000006']
+    assert rest.label.tolist() == [-1, -1] and rest.classes == labelled.classes
+    assert sum(rest.class_counts.values()) == 0
+    with pytest.raises(UserError, match="ckplus: no clip lacks a label in 'ckplus'"):
+        prepared.load('ckplus', data_dir=both_dir, unlabelled=True, **GEOMETRY)
+    joined = clips.combine([rest, prepared.load('ckplus', data_dir=both_dir, **GEOMETRY)])
+    assert joined.label[:2].tolist() == [-1, -1] and (joined.label[2:] >= 0).all()
+
+
+def test_sound_is_loaded_by_itself(both_dir, ckplus_release, monkeypatch):
+    """A dataset laid out as CK+ in which all clips but one have sound, at two rates."""
+    sounds = {
+        clip: (np.arange(-3, 500 * (k % 3), dtype=np.int16), 16_000 + 8_000 * (k % 2))
+        for k, clip in enumerate(['S005_001', 'S010_001', 'S010_002', 'S999_003'])
+    }
+    sounds['S010_002'] = np.empty(0, np.int16), 0
+
+    class Talkies(ckplus.Builder):
+        AUDIO = True
+
+        def sound(self, source):
+            return sounds[source.clip_id]
+
+    silent = datasets.builder_class
+    monkeypatch.setattr(
+        datasets, 'builder_class', lambda name: Talkies if name == 'talkies' else silent(name)
+    )
+    preparation.prepare('talkies', ckplus_release, both_dir, report=quiet)
+    found = prepared.load_audio('talkies', data_dir=both_dir)
+    assert set(found) == set(sounds)
+    for clip_id, (samples, rate) in sounds.items():
+        assert found[clip_id][0].dtype == np.int16 and found[clip_id][1] == rate
+        np.testing.assert_array_equal(found[clip_id][0], samples)
+    assert len(prepared.load('talkies', data_dir=both_dir, **GEOMETRY)) == 4
+    with pytest.raises(UserError, match='fer2013 has no sound'):
+        prepared.load_audio('talkies+fer2013', data_dir=both_dir)
+
+
 def test_a_missing_dataset_names_the_command(tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         prepared.load('ckplus', data_dir=tmp_path, **GEOMETRY)
@@ -146,7 +299,8 @@ def test_a_missing_dataset_names_the_command(tmp_path, monkeypatch):
         ({'margin': 1.7}, 'margin is 1.7: ckplus is stored 1.6 face boxes wide'),
         ({'margin': 0}, 'margin is 0'),
         ({'sampling': 'first'}, "unknown frame sampling 'first'"),
-        ({'faces': 'dlib'}, 'ckplus is not prepared at .*faces-dlib'),
+        ({'faces': 'dlib'}, 'ckplus is not prepared at .*faces-dlib.* --faces=dlib$'),
+        ({'faces': 'ears'}, "ckplus offers no faces 'ears': one of release, dlib"),
     ],
 )
 def test_what_cannot_be_served_is_refused(data_dir, change, message):
@@ -154,16 +308,12 @@ def test_what_cannot_be_served_is_refused(data_dir, change, message):
         prepared.load('ckplus', data_dir=data_dir, **(GEOMETRY | change))
 
 
-def test_unknown_datasets_and_stills_without_landmarks(fer2013_release, tmp_path):
-    with pytest.raises(UserError, match="unknown dataset 'ck': one of ckplus, fer2013"):
+def test_unknown_datasets_and_margins(fer2013_release, tmp_path):
+    with pytest.raises(UserError, match="unknown dataset 'ck': one of ckplus, jaffe, .*fer2013"):
         prepared.load('ck', data_dir=tmp_path, **GEOMETRY)
     preparation.prepare('fer2013', fer2013_release, tmp_path / 'data', report=quiet)
-    for change, message in (
-        ({'registration': 'eyes'}, 'fer2013 has no landmarks'),
-        ({'margin': 1.2}, 'fer2013 is stored 1 face boxes wide'),
-    ):
-        with pytest.raises(UserError, match=message):
-            prepared.load('fer2013', data_dir=tmp_path / 'data', **(GEOMETRY | change))
+    with pytest.raises(UserError, match='fer2013 is stored 1 face boxes wide'):
+        prepared.load('fer2013', data_dir=tmp_path / 'data', **(GEOMETRY | {'margin': 1.2}))
 
 
 def test_where_prepared_datasets_lie(tmp_path, monkeypatch):

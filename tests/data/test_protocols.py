@@ -1,7 +1,5 @@
 """Protocols against their published fold sizes, scikit-learn and a plain reading of their rules."""
 
-import json
-
 import numpy as np
 import pytest
 import sklearn.model_selection
@@ -213,42 +211,11 @@ def test_official_validation_cannot_be_held_out_twice():
         protocols.make_protocol(clips, name='official', validation=0.1)
 
 
-def test_json_there_and_back(ckplus):
-    protocol = protocols.make_protocol(ckplus, name='idstep', k=10, validation=0.1)
-    text = json.dumps(protocols.to_json(protocol, ckplus, ['a stamp']))
-    assert json.loads(text)['stamps'] == ['a stamp']
-    back = protocols.from_json(json.loads(text), ckplus, 'folds.json')
-    assert (back.name, back.subject_disjoint, back.repeats) == ('idstep10', True, 1)
-    for fold, same in zip(protocol.folds, back.folds, strict=True):
-        for part in protocols.PARTS:
-            np.testing.assert_array_equal(getattr(fold, part), getattr(same, part))
-            assert getattr(same, part).dtype.kind == 'i'
-
-
-def changed(document, **entries):
-    return {**document, **entries}
-
-
-def test_json_mistakes(stills):
-    document = protocols.to_json(protocols.make_protocol(stills, name='loso'), stills)
-    fold = document['folds'][0]
-    cases = [
-        ([], "f.json: 'protocol' must be there and a str"),
-        (changed(document, subject_disjoint='no'), "'subject_disjoint' must be there and a bool"),
-        (changed(document, folds=[]), "'folds' must not be empty"),
-        (
-            changed(document, folds=[{'train': []}]),
-            'fold 0: needs lists of clip ids under train, val',
-        ),
-        (
-            changed(document, folds=[fold, {**fold, 'test': [*fold['test'], 'S9/1']}]),
-            'fold 1: S9/1 not in some as it was prepared',
-        ),
-        (
-            changed(document, folds=[{**fold, 'test': fold['test'][6:]}]),
-            'fold 0: c0000, c0001, c0002, c0003, c0004 and 1 more of some in no part of it',
-        ),
-    ]
-    for wrong, message in cases:
-        with pytest.raises(UserError, match=message):
-            protocols.from_json(wrong, stills, 'f.json')
+def test_names_are_parsed_to_what_gives_them(ckplus):
+    for name in ('idstep10', 'balanced3', 'loso', 'random80x5', 'random62.5x2'):
+        options = protocols.parse_name(name)
+        assert protocols.make_protocol(ckplus, **options).name == name
+    assert protocols.parse_name('official') == {'name': 'official'}
+    for name in ('idstep', 'loso10', 'random80', 'random', 'kfold10', ''):
+        with pytest.raises(UserError, match=f"unknown protocol '{name}': idstep10, balanced10"):
+            protocols.parse_name(name)

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+import scipy.spatial
+import scipy.stats
 
 from fer_jax.data import registration
 
@@ -19,6 +21,13 @@ def least_squares(source, target) -> np.ndarray:
     rows = np.concatenate([np.column_stack([x, -y, one, zero]), np.column_stack([y, x, zero, one])])
     a, b, shift_x, shift_y = np.linalg.lstsq(rows, target.T.ravel())[0]
     return np.array([[a, -b, shift_x], [b, a, shift_y]])
+
+
+def eye_line(landmarks, size, margin) -> np.ndarray:
+    """The matrix that loading's 'eyes' draws a frame through."""
+    places = registration.eye_places(size, margin)
+    (matrix,) = registration.each_frame(places, registration.eye_centres(landmarks)[None])
+    return matrix
 
 
 def blob_centres(image, count):
@@ -80,7 +89,7 @@ def test_invert_undoes():
 @pytest.mark.parametrize('margin', [1.0, 1.3])
 def test_eyes_land_where_they_should(handmade, margin):
     landmarks = handmade.posed_face((70, 66), 50, 17)
-    matrix = registration.eye_line(landmarks, 112, margin)
+    matrix = eye_line(landmarks, 112, margin)
     eyes = registration.eye_centres(registration.apply(registration.invert(matrix), landmarks))
     assert eyes[0, 1] == pytest.approx(eyes[1, 1])
     assert eyes[1, 0] - eyes[0, 0] == pytest.approx(0.44 * 112 / margin)
@@ -93,7 +102,7 @@ def test_landmarks_agree_after_registration(handmade):
     for _ in range(10):
         pose = (rng.uniform(60, 90, 2), rng.uniform(30, 60), rng.uniform(-30, 30))
         landmarks = handmade.posed_face(*pose)
-        matrix = registration.eye_line(landmarks, 64, 1.2)
+        matrix = eye_line(landmarks, 64, 1.2)
         registered.append(registration.apply(registration.invert(matrix), landmarks))
     assert np.ptp(registered, axis=0).max() < 1
 
@@ -102,10 +111,124 @@ def test_landmarks_agree_after_registration(handmade):
 def test_the_drawn_eyes_land_where_the_matrix_says(handmade, size):
     landmarks = handmade.posed_face((74, 62), 60, -20)
     image = handmade.drawn_face(landmarks)
-    matrix = registration.eye_line(landmarks, size, 1.2)
+    matrix = eye_line(landmarks, size, 1.2)
     found = blob_centres(registration.warp(image, matrix, size), 2)
-    expected = (0.5 + (registration.EYES_IN_BOX - 0.5) / 1.2) * size - 0.5
-    assert np.abs(found - expected).max() < 0.5
+    assert np.abs(found - registration.eye_places(size, 1.2)).max() < 0.5
+
+
+def test_keypoints_are_those_of_the_scheme(handmade):
+    landmarks = np.stack([handmade.posed_face((70, 66), 50, d) for d in (0, 17)])
+    five = registration.keypoints(landmarks, 5)
+    eyes = [landmarks[:, 36:42].mean(1), landmarks[:, 42:48].mean(1)]
+    named = [*eyes, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]]
+    np.testing.assert_allclose(five, np.stack(named, 1))
+    np.testing.assert_array_equal(registration.keypoints(landmarks, 51), landmarks[:, 17:])
+    np.testing.assert_array_equal(registration.keypoints(landmarks, 68), landmarks)
+
+
+def test_a_frame_without_a_shape_takes_its_neighbours_matrix():
+    rng = np.random.default_rng(5)
+    target, shapes = rng.uniform(0, 60, (5, 2)), rng.uniform(0, 160, (6, 5, 2))
+    shapes[[0, 2, 3], 1] = np.nan
+    matrices = registration.each_frame(target, shapes)
+    for frame, source in enumerate([1, 1, 1, 4, 4, 5]):
+        expected = least_squares(target, shapes[source])
+        np.testing.assert_allclose(matrices[frame], expected, atol=1e-9)
+    assert registration.each_frame(target, np.full((3, 5, 2), np.nan)) is None
+
+
+@pytest.mark.parametrize('points', [5, 51])
+def test_procrustes_recovers_a_known_shape_and_similarities(points):
+    """Faces of one shape under known similarities and noise come to lie together."""
+    rng = np.random.default_rng(points)
+    shape = rng.uniform(-1, 1, (points, 2))
+    moves = []
+    for angle, scale in zip(rng.uniform(-0.6, 0.6, 40), rng.uniform(30, 50, 40), strict=True):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        moves.append(np.column_stack([scale * turn, rng.uniform(60, 100, 2)]))
+    faces = np.stack([registration.apply(move, shape) for move in moves])
+    faces += rng.normal(0, 0.15, faces.shape)
+    template = registration.procrustes_mean(faces)
+    truth = registration.similarity(shape, template)
+    assert np.abs(registration.apply(truth, shape) - template).max() < 0.1
+    square = template.mean(0) + np.array([[-30, -30], [-30, 30], [30, -30], [30, 30]])
+    for move, face in zip(moves, faces, strict=True):
+        matrix = registration.similarity(template, face)
+        known = registration.compose(registration.invert(truth), move)
+        wrong = registration.apply(matrix, square) - registration.apply(known, square)
+        assert np.abs(wrong).max() < 0.5
+        landed = registration.apply(registration.invert(matrix), face)
+        assert np.abs(landed - template).max() < 1
+
+
+def test_procrustes_mean_is_the_best_there_is():
+    """SciPy's disparities to it are less than to shapes near it, and than to the plain mean."""
+    rng = np.random.default_rng(6)
+    faces = rng.uniform(0, 100, (10, 2)) + rng.normal(0, 6, (30, 10, 2))
+    faces = np.stack([registration.apply(random_similarity(rng), face) for face in faces])
+
+    def disparity(mean):
+        return sum(scipy.spatial.procrustes(mean, face)[2] for face in faces)
+
+    best = registration.procrustes_mean(faces)
+    least = disparity(best)
+    assert least < disparity(faces.mean(0)) - 1e-6
+    for _ in range(10):
+        assert least < disparity(best + rng.normal(0, 0.02 * np.std(best), best.shape))
+
+
+def test_procrustes_mean_stays_where_the_faces_are(handmade):
+    poses = [((70 + d, 60 - d), 50 + 2 * d, 4 * d) for d in (-2, -1, 0, 1, 2)]
+    faces = np.stack([handmade.posed_face(*pose) for pose in poses])
+    found = registration.procrustes_mean(faces)
+    np.testing.assert_allclose(found, handmade.posed_face((70, 60), 50, 0), atol=0.5)
+
+
+def test_compose_and_window_matrix_agree_with_the_crop():
+    rng = np.random.default_rng(7)
+    one, other = random_similarity(rng), random_similarity(rng)
+    points = rng.uniform(0, 90, (6, 2))
+    through = registration.apply(other, registration.apply(one, points))
+    np.testing.assert_allclose(
+        registration.apply(registration.compose(one, other), points), through
+    )
+    window = (13, -7, 55)
+    back = registration.apply(registration.window_matrix(window, 48), points)
+    np.testing.assert_allclose(registration.to_crop(back, window, 48), points, atol=1e-9)
+
+
+@pytest.mark.parametrize('degrees, side', [(0, 96), (0, 130), (20, 130), (20, 300)])
+def test_the_border_is_noise_and_the_picture_stays(degrees, side):
+    """A grey picture in noise: what OpenCV draws inside is the same, what it leaves 0 is noise."""
+    picture = np.full((2, 96, 96, 3), 90, np.uint8)
+    angle, scale = np.deg2rad(degrees), side / 48
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = np.column_stack([linear, [47.5, 47.5] - linear @ [23.5, 23.5]])
+    given = np.random.default_rng(1)
+    frames, moved = registration.noisy_border(picture, matrix, 48, given)
+    assert (frames[0] == frames[1]).all() and (frames[..., 0] == frames[..., 1]).all()
+    drawn = registration.warp(frames[0], moved, 48)[:, :, 0].astype(int)
+    covered = registration.warp(np.full((96, 96), 255, np.uint8), matrix, 48)
+    assert (drawn[covered == 255] == 90).all()
+    outside = drawn[covered == 0]
+    if side <= 96:
+        assert frames is picture and not len(outside)
+    elif degrees == 0:
+        assert len(outside) > 400
+    if len(outside):
+        assert abs(outside.mean() - 127.5) < 12
+        assert outside.std() > 50 * 48 / side  # shrinking averages it
+        assert (outside != 0).mean() > 0.95  # nowhere beyond the extended picture
+
+
+def test_noise_is_uniform():
+    picture = np.zeros((1, 10, 10, 1), np.uint8)
+    matrix = np.array([[1.0, 0, -200], [0, 1.0, -200]])
+    frames, moved = registration.noisy_border(picture, matrix, 100, np.random.default_rng(0))
+    noise = frames[0, :150, :150].ravel()
+    counts = np.bincount(noise, minlength=256)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+    np.testing.assert_array_equal(moved - matrix, [[0, 0, 200], [0, 0, 200]])
 
 
 def test_warp_is_opencvs_where_nothing_shrinks():

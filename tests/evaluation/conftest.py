@@ -188,19 +188,19 @@ def other_run(tmp_path_factory, predictions) -> Path:
     return write_run(path, other_system(predictions, noise=1.0, seed=1), simulated=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def make_other():
     """The function that makes another system's predictions."""
     return other_system
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def make_predictions():
     """The function that makes predictions, for tests that need other kinds."""
     return synthetic
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def make_run():
     """The function that writes a run's directory."""
     return write_run

@@ -1,5 +1,7 @@
 """Rules of choosing an epoch, on cases small enough to see through."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,21 @@ def test_equal_accuracy_goes_to_the_lower_loss_then_to_the_earliest():
 def test_accuracy_comes_before_loss():
     correct, loss = np.array([3.0, 4.0]), np.array([0.1, 9.0])
     assert rules.best_epoch(correct, loss) == 1
+
+
+def test_nested_counts_the_members_that_were_trained_again():
+    predictions = tiny([[0.2, 0.9, 0.1]] * 2, [[0.9, 0.1, 0.9], [0.1, 0.9, np.nan]], epochs=[3, 2])
+    part = predictions.part.copy()
+    part[1, 0] = 0  # its validation clip is a training clip now
+    again = dataclasses.replace(predictions, part=part, retrained=np.array([False, True]))
+    chosen = {rule: epoch.tolist() for rule, epoch in rules.choose(again).items()}
+    assert chosen == {
+        'nested': [-1, 1], 'val_best': [1, -1], 'last': [2, -1], 'test_best_fold': [0, -1],
+        'test_best_common': [0, -1],
+    }  # fmt: skip
+    assert next(iter(rules.RULES)) == 'nested' and not rules.RULES['nested'].optimistic
+    rows = again.at(np.array(chosen['nested']))
+    assert rows.member.tolist() == [1] and rows.probabilities[0, 0] == np.float16(0.9)
 
 
 def test_without_validation_there_is_no_val_best():

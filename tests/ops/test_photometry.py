@@ -35,6 +35,21 @@ def test_gamma_is_a_power_of_its_own_for_each_clip():
     assert got[0].mean() > frames[0].mean() and got[2].mean() < frames[2].mean()
 
 
+def test_only_dark_clips_are_brightened():
+    frames = np.random.default_rng(1).integers(0, 256, (5, 3, 6, 5, 1)).astype(np.uint8)
+    frames[[0, 3]] //= 3
+    frames[2] = 80  # exactly the threshold: not below it
+    frames[4] = 79
+    frames[0, 0] = 130  # a bright frame of a dark clip goes with the others
+    assert frames[0].mean() < 80
+    got = np.asarray(jax.jit(photometry.brighten_dark)(frames))
+    expected = np.rint(255 * (frames / 255) ** (1 / 1.5))
+    np.testing.assert_allclose(got[[0, 3, 4]], expected[[0, 3, 4]], atol=1)
+    assert (got[[0, 3, 4]] == expected[[0, 3, 4]]).mean() > 0.999
+    np.testing.assert_array_equal(got[[1, 2]], frames[[1, 2]])
+    assert got.dtype == np.float32 and got[0, 0, 0, 0, 0] == round(255 * (130 / 255) ** (2 / 3))
+
+
 def test_ranges():
     ends = np.array([0, 127.5, 255], np.float32)
     np.testing.assert_allclose(photometry.to_unit(ends), [0, 0.5, 1])

@@ -6,8 +6,18 @@ from fer_jax.errors import UserError
 
 # Dataset -> the module whose `Builder` (a `clip_builder.ClipBuilder`) reads its release.
 DATASETS = {
-    'ckplus': 'fer_jax.data.datasets.ckplus.builder',
-    'fer2013': 'fer_jax.data.datasets.fer2013.builder',
+    name: f'fer_jax.data.datasets.{name}.builder'
+    for name in (
+        'ckplus',
+        'jaffe',
+        'mmi',
+        'oulu_casia',
+        'savee',
+        'afew',
+        'fer2013',
+        'ferg',
+        'tfd',
+    )
 }
 
 

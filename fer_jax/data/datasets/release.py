@@ -2,21 +2,26 @@
 
 import concurrent.futures
 import hashlib
+import io
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
+from fer_jax.data.datasets import records
 from fer_jax.errors import UserError
 
 # Written by `fer_jax.simulate` into the root of a simulated release.
 SIMULATED_FILE = 'SIMULATED.json'
 _AGAIN = 'copy the file again from the release'
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+# What a file's name ends with -> its type, as Pillow calls it.
+_TYPES = {'.tiff': 'TIFF', '.tif': 'TIFF', '.jpeg': 'JPEG', '.jpg': 'JPEG', '.bmp': 'BMP'}
 
 
 def root(release: str | Path, dataset: str, wanted: dict[str, str]) -> Path:
@@ -53,6 +58,26 @@ def root(release: str | Path, dataset: str, wanted: dict[str, str]) -> Path:
         f'{release} is no {dataset} release: it has no {missing[0]} ({wanted[missing[0]]}); '
         f'--release names the folder that holds {_listed(wanted)}'
     )
+
+
+def folder(release: Path, dataset: str, found: Callable[[Path], object], wanted: str) -> Path:
+    """Checks a release whose root holds no part of a fixed name.
+
+    Args:
+      found: whether a folder is the root.
+      wanted: what the root holds, for the message.
+    Raises:
+      UserError: no such folder, one level off (the right one is named), or nothing found.
+    """
+    advice = f'--release names the folder that holds {wanted}'
+    if not release.exists():
+        raise UserError(f'{release}: no such folder; {advice}')
+    if release.is_dir() and found(release):
+        return release
+    for other in (*release.resolve().parents[:2], *sorted(release.glob('*/'))):
+        if found(other):
+            raise UserError(f'{release} is not the root of {dataset}: pass --release={other}')
+    raise UserError(f'{release} is no {dataset} release; {advice}')
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -93,6 +118,45 @@ def _inside(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
+def read_picture(path: Path) -> np.ndarray:
+    """Reads an 8-bit picture as uint8 [H, W, 1] (grey) or [H, W, 3] (RGB).
+
+    Its type is the one that its name ends with: PNG, TIFF, JPEG or BMP. Indices into a palette
+    become the palette's colours, one channel where all of those are grey.
+
+    Raises:
+      UserError: the file is missing, truncated, damaged, of another type or not 8 bits deep.
+    """
+    if path.suffix.lower() == '.png':
+        return read_png(path)
+    kind = _TYPES[path.suffix.lower()]
+    data = _bytes(path)
+    if not data:
+        raise UserError(f'{path}: unreadable image (empty file); {_AGAIN}')
+    try:
+        # Pillow fails on a picture cut short, where OpenCV fills up with grey.
+        image = Image.open(io.BytesIO(data), formats=[kind])
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError, UserWarning) as error:
+        raise UserError(
+            f'{path}: unreadable image (truncated, damaged or no {kind}); {_AGAIN}'
+        ) from error
+    if image.mode in ('1', 'L', 'LA'):
+        return np.array(image.convert('L'))[:, :, None]
+    if image.mode not in ('P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr'):
+        raise UserError(f'{path}: {image.mode} pixels; convert the image to 8 bits a channel')
+    colours = np.array(image.convert('RGB'))
+    grey = image.mode in ('P', 'PA') and not np.ptp(colours, axis=2).any()
+    return colours[:, :, :1] if grey else colours
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f'{path}: {error.strerror}; {_AGAIN}') from error
+
+
 def read_png(path: Path) -> np.ndarray:
     """Reads an 8-bit PNG as uint8 [H, W, 1] (grey) or [H, W, 3] (RGB).
 
@@ -102,10 +166,7 @@ def read_png(path: Path) -> np.ndarray:
     Raises:
       UserError: the file is missing, truncated, damaged, no PNG or not 8 bits deep.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f'{path}: {error.strerror}; {_AGAIN}') from error
+    data = _bytes(path)
     fault = _png_fault(data)
     image = None if fault else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
@@ -139,14 +200,14 @@ def _png_fault(data: bytes) -> str:
 
 
 def read_frames(paths: Sequence[Path], pool: concurrent.futures.Executor) -> list[np.ndarray]:
-    """Reads a clip's PNG frames, on the pool's threads (decoding leaves the interpreter's lock).
+    """Reads a clip's frames, on the pool's threads (decoding leaves the interpreter's lock).
 
     Frames of a clip share their channels: one colour frame makes the clip colour.
 
     Raises:
       UserError: an unreadable frame, or frames of different sizes.
     """
-    frames = list(pool.map(read_png, paths))
+    frames = list(pool.map(read_picture, paths))
     for path, frame in zip(paths, frames, strict=True):
         if frame.shape[:2] != frames[0].shape[:2]:
             raise UserError(
@@ -158,6 +219,27 @@ def read_frames(paths: Sequence[Path], pool: concurrent.futures.Executor) -> lis
         frame if frame.shape[2] == channels else np.repeat(frame, channels, axis=2)
         for frame in frames
     ]
+
+
+def whole_pictures(frames: Sequence[np.ndarray]) -> records.Faces:
+    """Faces of pictures [H, W, C] that ship cut to the face: all of each, without landmarks."""
+    edges = [(-0.5, -0.5, frame.shape[1] - 0.5, frame.shape[0] - 0.5) for frame in frames]
+    landmarks = np.full((len(frames), 68, 2), np.nan, np.float32)
+    return records.Faces(np.array(edges, np.float32), landmarks)
+
+
+def stored_whole(frames: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The record's arrays (`clip_builder.ClipBuilder`) of pictures that are stored as they are.
+
+    Frames of one shape uint8 [S, S, C], each all face.
+    """
+    faces = whole_pictures(frames)
+    return {
+        'frames': np.stack(frames),
+        'box': faces.box,
+        'landmarks': faces.landmarks,
+        'has_face': np.ones(len(frames), bool),
+    }
 
 
 def read_numbers(path: Path, shape: tuple[int, ...], what: str) -> np.ndarray:

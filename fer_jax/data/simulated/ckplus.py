@@ -8,7 +8,7 @@
 Every sequence runs from the resting face to the apex, which is its last frame.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,23 @@ def length(emotion: str, rng: np.random.Generator) -> int:
     return int(
         np.clip(round(MEAN_FRAMES * dynamics.PACE[emotion] * np.exp(rng.normal(0, 0.27))), 6, 40)
     )
+
+
+def plan(subjects: int | None, seed: int, unlabelled: bool | None = None) -> list[Sequence]:
+    """All sequences (`roster.plan`).
+
+    `unlabelled` is whether to draw those without an emotion label as well; None does so for the
+    published size only.
+    """
+    return roster.plan(subjects, seed, subjects is None if unlabelled is None else unlabelled)
+
+
+def write(
+    out: Path, plan: list[Sequence], seed: int, run: Callable[[list], Iterator[None]]
+) -> None:
+    """Draws and writes all sequences."""
+    for _ in run(tasks(out, plan, seed)):
+        pass
 
 
 def tasks(out: Path, plan: list[Sequence], seed: int) -> list[tuple[Callable, tuple]]:

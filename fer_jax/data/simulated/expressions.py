@@ -84,7 +84,7 @@ def sample(
     `style` draws what this person always does (which optional units, which side); `rng` what varies
     between showings.
     """
-    strength = float(np.clip(rng.normal(0.74, 0.20), 0.36, 1.12))
+    strength = float(np.clip(rng.normal(0.84, 0.18), 0.45, 1.12))
     apex = {}
     for unit, usual in CORE[emotion].items():
         apex[unit] = usual * float(np.clip(style.normal(1, 0.22), 0.35, 1.5))

@@ -161,8 +161,10 @@ def votes(shown: str, amount: float, rng: np.random.Generator) -> list[int]:
     return rng.multinomial(TAGGERS, p / p.sum()).tolist()
 
 
-def write(out: Path, rows: Iterator[list[tuple]]) -> None:
-    """Writes both csv files from what the tasks drew, in order."""
+def write(
+    out: Path, plan: list[tuple[str, list[int]]], seed: int, run: Callable[[list], Iterator[list]]
+) -> None:
+    """Writes both csv files from what the tasks draw, in order."""
     digits = np.array([str(v) for v in range(256)], dtype=object)
     with (
         (out / 'fer2013.csv').open('w', newline='') as images,
@@ -172,7 +174,7 @@ def write(out: Path, rows: Iterator[list[tuple]]) -> None:
         table = csv.writer(tags, lineterminator='\n')
         table.writerow(['Usage', 'Image name', *VOTES])
         number = 0
-        for piece in rows:
+        for piece in run(tasks(plan, seed)):
             for usage, label, image, vote in piece:
                 images.write(f'{label},{" ".join(digits[image.ravel()])},{usage}\n')
                 table.writerow([usage, '' if vote[-1] else f'fer{number:07d}.png', *vote])

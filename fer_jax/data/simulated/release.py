@@ -1,6 +1,9 @@
 """Writes a simulated release: whole or not at all, the same bytes on however many cores."""
 
 import contextlib
+import functools
+import importlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -11,12 +14,30 @@ from pathlib import Path
 
 import cv2
 
-from fer_jax.data.simulated import ckplus, fer2013, roster
 from fer_jax.errors import UserError
 
-GENERATOR_VERSION = 1
+# Raised with every change that draws other pictures.
+VERSION = 2
 STAMP = 'SIMULATED.json'
-DATASETS = ('ckplus', 'fer2013')
+# Dataset -> the module that draws it, imported when asked for (some need PyAV). It has
+#   plan(subjects: int | None, seed: int, **options) -> what is to be drawn, UserError where the
+#     number is out of range; None is the published size;
+#   write(folder: Path, plan, seed: int, run) -> None, where run(tasks) runs a list of (function,
+#     arguments) on all cores and yields their results in order.
+DATASETS = {
+    name: f'fer_jax.data.simulated.{name}'
+    for name in (
+        'ckplus',
+        'jaffe',
+        'mmi',
+        'oulu_casia',
+        'savee',
+        'afew',
+        'fer2013',
+        'ferg',
+        'tfd',
+    )
+}
 
 
 def write_release(
@@ -25,53 +46,49 @@ def write_release(
     subjects: int | None = None,
     seed: int = 0,
     *,
-    unlabelled: bool | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **options,
 ) -> Path:
     """Draws a dataset and lays it out as its owners' release, with a SIMULATED.json beside it.
 
     Args:
-      dataset: 'ckplus' or 'fer2013'.
+      dataset: one of DATASETS.
       out: the release's folder; it must not exist, or be empty.
       subjects: how many people; None is the published size.
-      unlabelled: for ckplus, whether to draw the sequences without an emotion label as well; None
-        does so for the published size only.
       workers: processes; None is one a core. Their number changes nothing in the files.
       progress: called with (pieces done, pieces).
+      options: what the dataset's `plan` takes besides; None stands for its default: ckplus
+        `unlabelled`, afew `rendered`.
 
     Raises:
-      UserError: an unknown dataset, a number of subjects out of range, an `out` that holds
-        something.
+      UserError: an unknown dataset or option, a number of subjects out of range, an `out` that
+        holds something.
     """
     out = Path(out)
     if dataset not in DATASETS:
         raise UserError(
             f'--dataset={dataset}: there is no simulation of it; choose from {", ".join(DATASETS)}'
         )
-    if unlabelled and dataset != 'ckplus':
-        raise UserError(f'--unlabelled: {dataset} has no sequences without a label')
+    module = importlib.import_module(DATASETS[dataset])
+    options = {name: value for name, value in options.items() if value is not None}
+    for name in sorted(set(options) - set(inspect.signature(module.plan).parameters)):
+        raise UserError(f'--{name}: a simulated {dataset} has no such choice; leave it out')
     if seed < 0:
         raise UserError(f'--seed={seed}: a seed is 0 or more')
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: exists and is not empty; choose another --out, or remove it')
-    extra = subjects is None if unlabelled is None else unlabelled
-    plan = (
-        roster.plan(subjects, seed, extra) if dataset == 'ckplus' else fer2013.plan(subjects, seed)
-    )
+    plan = module.plan(subjects, seed, **options)
     out.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
     try:
-        if dataset == 'ckplus':
-            for _ in _run(ckplus.tasks(building, plan, seed), workers, progress):
-                pass
-        else:
-            fer2013.write(building, _run(fer2013.tasks(plan, seed), workers, progress))
+        run = functools.partial(_run, workers=workers, progress=progress)
+        module.write(building, plan, seed, run)
         stamp = {
             'dataset': dataset,
             'subjects': subjects,
             'seed': seed,
-            'generator_version': GENERATOR_VERSION,
+            'generator_version': VERSION,
         }
         (building / STAMP).write_text(json.dumps(stamp, indent=2) + '\n')
         building.chmod(0o755)

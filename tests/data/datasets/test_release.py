@@ -6,6 +6,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_jax.data.datasets import release
 from fer_jax.errors import UserError
@@ -156,3 +157,41 @@ def test_the_simulators_note(folder):
     (folder / release.SIMULATED_FILE).write_text('{"seed"')
     with pytest.raises(UserError, match='not JSON'):
         release.simulated(folder)
+
+
+def test_pictures_of_other_types_are_read_as_they_are(tmp_path):
+    grey = np.add.outer(np.arange(20), 8 * np.arange(30)).astype(np.uint8)
+    colour = np.dstack([grey, 255 - grey, grey // 2])
+    Image.fromarray(grey).save(tmp_path / 'grey.tiff')
+    Image.fromarray(grey).save(tmp_path / 'grey.BMP')
+    Image.fromarray(colour).save(tmp_path / 'colour.tif', compression='tiff_lzw')
+    reds = Image.frombytes('P', (30, 20), (grey % 2).tobytes())
+    reds.putpalette([200, 10, 20, 100, 110, 120])
+    reds.save(tmp_path / 'reds.tiff')
+    for name in ('grey.tiff', 'grey.BMP'):
+        np.testing.assert_array_equal(release.read_picture(tmp_path / name), grey[..., None])
+    np.testing.assert_array_equal(release.read_picture(tmp_path / 'colour.tif'), colour)
+    table = np.array([[200, 10, 20], [100, 110, 120]])
+    np.testing.assert_array_equal(release.read_picture(tmp_path / 'reds.tiff'), table[grey % 2])
+
+
+@pytest.mark.parametrize(
+    'name, content, message',
+    [
+        ('empty.jpeg', b'', 'empty file'),
+        ('png.jpeg', b'\x89PNG\r\n\x1a\n' + b'0' * 60, 'truncated, damaged or no JPEG'),
+        ('text.tiff', b'not a picture at all', 'truncated, damaged or no TIFF'),
+    ],
+)
+def test_pictures_that_are_none_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f'{name}: unreadable image .{message}'):
+        release.read_picture(tmp_path / name)
+
+
+def test_deep_and_missing_pictures_are_named(tmp_path):
+    Image.fromarray(np.full((8, 8), 3000, np.uint16)).save(tmp_path / 'deep.tiff')
+    with pytest.raises(UserError, match='deep.tiff: I;16 pixels; convert the image to 8 bits'):
+        release.read_picture(tmp_path / 'deep.tiff')
+    with pytest.raises(UserError, match='gone.jpeg: No such file'):
+        release.read_picture(tmp_path / 'gone.jpeg')

@@ -178,7 +178,7 @@ def test_stamp_says_what_it_is(ckplus_release, fer2013_release):
         'dataset': 'ckplus',
         'subjects': 2,
         'seed': 3,
-        'generator_version': release.GENERATOR_VERSION,
+        'generator_version': release.VERSION,
     }
     assert json.loads((fer2013_release / simulated.STAMP).read_text())['dataset'] == 'fer2013'
 
@@ -238,7 +238,7 @@ def test_fer2013_votes_join_by_row(fer2013_release):
 def test_black_rows_have_no_name_and_no_face(tmp_path):
     black = ('Training', 3, np.zeros((48, 48), np.uint8), [0] * 9 + [10])
     face = ('Training', 3, np.full((48, 48), 7, np.uint8), [0, 10] + [0] * 8)
-    fer2013.write(tmp_path, iter([[black], [face]]))
+    fer2013.write(tmp_path, [], 0, lambda tasks: iter([[black], [face]]))
     assert (tmp_path / 'fer2013new.csv').read_text().splitlines()[1:] == [
         'Training,,0,0,0,0,0,0,0,0,0,10',
         'Training,fer0000001.png,0,10,0,0,0,0,0,0,0,0',

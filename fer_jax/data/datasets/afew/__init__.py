@@ -1,0 +1,1 @@
+"""Acted facial expressions in the wild (AFEW), the clips of the EmotiW challenges."""

@@ -1,0 +1,1 @@
+"""The Japanese Female Facial Expression dataset (JAFFE)."""

@@ -1,0 +1,1 @@
+"""The MMI facial expression database."""

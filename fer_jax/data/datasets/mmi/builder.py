@@ -1,0 +1,196 @@
+"""MMI: videos and stills of posed expressions and single action units (pantic2005, valstar2010).
+
+The owners document their files on the database's own site only. What is read here, the metadata's
+fields, the numbers of the emotions and which videos lie on their side, follows public loaders.
+"""
+
+import re
+import xml.etree.ElementTree
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax.data.datasets import clip_builder, records, video
+from fer_jax.data.datasets import release as releases
+from fer_jax.errors import UserError
+
+_SESSIONS = 'Sessions'
+_FILMS, _PICTURES = ('.avi', '.mpg', '.mpeg', '.mp4'), ('.jpg', '.jpeg', '.png', '.bmp')
+# S001-002.avi: subject, number; a frame of its own adds one more number.
+_NAME = re.compile(r'(S\d+)-(\d+)(?:[-_](\d+))?', re.IGNORECASE)
+# In the order of the metadata's numbers, from 1. Higher ones are other displays (bored, asleep).
+_CLASSES = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise')
+_FRONT, _PROFILE = '0', '1'  # the metadata's views; 2 is both, side by side by a mirror
+_SIDEWAYS = 576  # rows of the frames of a camera that was turned
+_PUBLISHED, _SUBJECTS = 2900, 75
+
+
+class Builder(clip_builder.ClipBuilder):
+    """Reads the sessions that carry one of the six emotions.
+
+    A session's folder holds session.xml (`track` with its `view`: 0 front, 1 profile, 2 both), a
+    video S001-002.avi or pictures (S001-002.jpg, or frames S001-002_01.jpg and so on), and
+    S001-002.xml, where `Metatag` with the name Emotion has the number: 1 anger, 2 disgust, 3 fear,
+    4 happiness, 5 sadness, 6 surprise. Dropped are sessions without that tag (single action units),
+    with another emotion, and those in profile only. A video runs from the neutral face over the
+    apex back to neutral; neutral is no class. Videos from the front with 576 rows and without
+    frame-by-frame action units (S001-002-oao_aucs.xml) were taken with the camera on its side and
+    are turned. Clip ids are session and name, `0002_S001-002`.
+    """
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """
+    MMI is given to researchers who sign its agreement (https://mmifacedb.eu). Download the sessions
+    with their metadata, unpack all archives into one place and pass the folder that holds Sessions:
+      Sessions/2/session.xml  Sessions/2/S001-002.avi  Sessions/2/S001-002.xml
+    """
+    DESCRIPTION = 'MMI: over 2,900 videos and stills of 75 subjects; those with one of 6 emotions.'
+    HOMEPAGE = 'https://mmifacedb.eu'
+    CITATION = """@inproceedings{pantic2005,
+      title={Web-based database for facial expression analysis},
+      author={Pantic, Maja and Valstar, Michel and Rademaker, Ron and Maat, Ludo},
+      booktitle={IEEE International Conference on Multimedia and Expo}, year={2005}}
+    @inproceedings{valstar2010,
+      title={Induced Disgust, Happiness and Surprise: an Addition to the MMI Facial Expression
+        Database},
+      author={Valstar, Michel F. and Pantic, Maja},
+      booktitle={LREC Workshop on EMOTION}, year={2010}}"""
+    LABEL_SETS = {'mmi': _CLASSES}
+    PUBLISHED_CLASSES = {}  # there is no published table; `_differences` checks what there is
+    FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    LANDMARKS = False
+
+    def scan(self, release: Path) -> records.Manifest:
+        folder = releases.root(release, 'MMI', {_SESSIONS: "of the database's downloads"})
+        clips, dropped, listed, read = [], [], [], []
+        for session in _folders(folder / _SESSIONS):
+            view, metadata = _view(session)
+            read += metadata
+            for name, files in _media(session).items():
+                clip_id = f'{int(session.name):04d}_{name}'
+                path = session.relative_to(folder).as_posix()
+                tags = session / f'{name}.xml'
+                number = _emotion(tags)
+                read += [tags] if tags.exists() else []
+                reason = _left_out(number, view)
+                if reason:
+                    left_out = {'clip_id': clip_id, 'path': path, 'reason': reason}
+                    dropped.append({**left_out, 'label_set': ''})
+                    continue
+                coded = (session / f'{name}-oao_aucs.xml').exists()
+                listed += files
+                clips.append(
+                    records.ClipSource(
+                        clip_id=clip_id,
+                        label=_CLASSES[number - 1],
+                        subject=name.split('-')[0],
+                        split='',
+                        path=path,
+                        payload=(files, view == _FRONT and not coded),
+                    )
+                )
+        return records.Manifest(
+            clips=clips,
+            label_sets=tuple(self.LABEL_SETS),
+            dropped=dropped,
+            fingerprint=releases.fingerprint(folder, listed=listed, read=read),
+            simulated=releases.simulated(folder),
+        )
+
+    def read(self, source, pool):
+        files, maybe_turned = source.payload
+        if files[0].suffix.lower() in _FILMS:
+            frames = video.read_video(files[0])
+        else:
+            frames = releases.read_frames(files, pool)
+        if maybe_turned and len(frames) > 1 and frames[0].shape[0] == _SIDEWAYS:
+            frames = [np.ascontiguousarray(np.rot90(frame, -1)) for frame in frames]
+        return frames, None
+
+    def _differences(self, counts, splits, subjects):
+        names = [clip.clip_id for clip in self.manifest.clips]
+        names += [clip['clip_id'] for clip in self.manifest.dropped]
+        people = {name.split('_')[1].split('-')[0] for name in names}
+        lines = super()._differences(counts, splits, subjects)
+        if len(names) < _PUBLISHED:
+            lines.append(f'videos and stills: {len(names):,} of over {_PUBLISHED:,} published')
+        if len(people) != _SUBJECTS:
+            lines.append(f'subjects: {len(people)} of {_SUBJECTS} published')
+        return lines
+
+
+def _left_out(number: int | None, view: str) -> str:
+    """Why a clip is dropped, '' where it stays."""
+    if number is None:
+        return 'no emotion'
+    if number > len(_CLASSES):
+        return 'an emotion other than the six'
+    return 'in profile only' if view == _PROFILE else ''
+
+
+def _folders(sessions: Path) -> list[Path]:
+    """The sessions by number."""
+    folders = [path for path in sessions.glob('*/') if not path.name.startswith('.')]
+    for path in folders:
+        if not path.name.isdecimal():
+            raise UserError(
+                f"{path}: '{path.name}' is no session of MMI, which is a number; "
+                'rename the folder as in the release, or move it elsewhere'
+            )
+    return sorted(folders, key=lambda path: int(path.name))
+
+
+def _media(session: Path) -> dict[str, list[Path]]:
+    """Name (S001-002) -> its video, or its pictures in order."""
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for path in session.iterdir():
+        if path.suffix.lower() not in (*_FILMS, *_PICTURES) or path.name.startswith('.'):
+            continue
+        parts = _NAME.fullmatch(path.stem)
+        if not parts:
+            raise UserError(
+                f"{path}: no name of a video or picture of MMI, which is like 'S001-002.avi'; "
+                'rename the file as in the release, or move it elsewhere'
+            )
+        name = f'{parts[1].upper()}-{parts[2]}'
+        found.setdefault(name, []).append((int(parts[3] or 0), path))
+    media = {}
+    for name, files in sorted(found.items()):
+        pictures = [path for _, path in sorted(files)]
+        films = [path for path in pictures if path.suffix.lower() in _FILMS]
+        media[name] = films[:1] or pictures  # beside a video a picture is its preview
+    return media
+
+
+def _view(session: Path) -> tuple[str, list[Path]]:
+    """What session.xml states as its first track's view ('' where it does not), and that file."""
+    path = session / 'session.xml'
+    if not path.exists():
+        return '', []
+    return next((track.get('view', '') for track in _elements(path, 'track')), ''), [path]
+
+
+def _emotion(path: Path) -> int | None:
+    """The number of the emotion in a clip's metadata, None where there is none."""
+    if not path.exists():
+        return None
+    for tag in _elements(path, 'Metatag'):
+        if tag.get('Name') == 'Emotion':
+            value = tag.get('Value', '')
+            if not (value.isdecimal() and int(value)):
+                raise UserError(
+                    f"{path}: emotion '{value[:20]}' is no number from 1; "
+                    'copy the file again from the release'
+                )
+            return int(value)
+    return None
+
+
+def _elements(path: Path, name: str) -> list[xml.etree.ElementTree.Element]:
+    """All elements of a name, whatever their namespace."""
+    try:
+        root = xml.etree.ElementTree.parse(path).getroot()
+    except xml.etree.ElementTree.ParseError as error:
+        raise UserError(
+            f'{path}: truncated or no XML ({error}); copy the file again from the release'
+        ) from error
+    return [element for element in root.iter() if element.tag.rpartition('}')[2] == name]

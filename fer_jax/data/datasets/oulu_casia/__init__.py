@@ -1,0 +1,1 @@
+"""The Oulu-CASIA NIR&VIS facial expression dataset."""

@@ -1,0 +1,1 @@
+"""The Surrey audio-visual expressed emotion database (SAVEE)."""

@@ -1,0 +1,1 @@
+"""The Toronto Face Database (TFD)."""

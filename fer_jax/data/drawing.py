@@ -1,0 +1,164 @@
+"""From a record to the frames of a ClipSet: which ones, of which part of the picture, how large."""
+
+import dataclasses
+import zlib
+
+import cv2
+import numpy as np
+
+from fer_jax.data import clips, registration
+from fer_jax.errors import UserError
+
+REGISTRATIONS = ('none', 'eyes', 'procrustes', 'mean_shape')
+FITTED = ('procrustes', 'mean_shape')  # those that need training clips
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """What a config's `data` section says of the frames.
+
+    Attributes:
+      frames: T, frames of a clip; `sampling` chooses them (`clips.sample_frames`).
+      size: side of the square output in pixels.
+      channels: 1 grey (OpenCV's weights) or 3 RGB; grey pictures are repeated.
+      registration: one of REGISTRATIONS.
+      points: of a shape (`registration.keypoints`), for what is fitted.
+      margin: side of the output as a multiple of the face box (1: the box).
+    """
+
+    frames: int
+    sampling: str
+    size: int
+    channels: int
+    registration: str
+    points: int
+    margin: float
+
+    def __post_init__(self):
+        if self.channels not in (1, 3):
+            raise UserError(f'channels is {self.channels}: 1 (grey) or 3 (RGB)')
+        if self.registration not in REGISTRATIONS:
+            raise UserError(
+                f"unknown registration '{self.registration}': one of {', '.join(REGISTRATIONS)}"
+            )
+        if self.points not in registration.POINTS:
+            raise UserError(f'points is {self.points}: one of 5, 51, 68')
+        if self.sampling not in clips.SAMPLINGS:
+            raise UserError(
+                f"unknown frame sampling '{self.sampling}': one of {', '.join(clips.SAMPLINGS)}"
+            )
+
+    @property
+    def fits(self) -> bool:
+        """Whether the registration is one that is fitted."""
+        return self.registration in FITTED
+
+    def in_words(self, fitted: bool, by_box: int, count: int) -> str:
+        """What was done to `count` clips, `by_box` of which went by their box, for a report."""
+        if self.fits and not fitted:
+            return 'none'
+        name = self.registration + (f' of {self.points} points' if self.fits else '')
+        if not by_box:
+            return name
+        some = 'all' if by_box == count else f'{by_box:,} of {count:,}'
+        return f'{name}; {some} clips by the face box: no landmarks'
+
+
+def draw(
+    out: np.ndarray, record: dict, geometry: Geometry, fit: np.ndarray | None
+) -> tuple[int, bool]:
+    """Draws a record's clip.
+
+    Args:
+      out: uint8 [T, S, S, C], filled; frames beyond the clip's repeat its last one.
+      record: as it is stored (`clip_builder.ClipBuilder`).
+      fit: 'procrustes': the template float64 [P, 2]; 'mean_shape': the dataset's matrix float64
+        [2, 3], output pixel -> pixel of the unregistered frames, NaN where it has no mean shape.
+        None draws both as 'none' does.
+    Returns:
+      The clip's length before padding, and whether the registration had to go by the face box.
+    """
+    chosen = _chosen(record, geometry)
+    frames = [_as_channels(record['frames'][index], geometry.channels) for index in chosen]
+    window = _window(record, geometry)
+    matrices = None
+    wanted = geometry.registration == 'eyes' or fit is not None
+    if wanted and (fit is None or np.isfinite(fit).all()):
+        if geometry.registration == 'mean_shape':
+            frames, matrices = _in_noise(frames, record['clip_id'], window, geometry.size, fit)
+        else:
+            matrices = _by_landmarks(record, geometry, fit)
+            matrices = matrices and [matrices[index] for index in chosen]
+    for index, frame in enumerate(frames):
+        if matrices is None:
+            drawn = registration.crop(frame, window, geometry.size)
+        else:
+            drawn = registration.warp(frame, matrices[index], geometry.size)
+        out[index] = drawn.reshape(out.shape[1:])
+    out[len(frames) :] = out[len(frames) - 1]
+    return len(frames), wanted and matrices is None
+
+
+def landmarks(record: dict, geometry: Geometry) -> np.ndarray:
+    """The landmarks of the chosen frames in pixels of the unregistered output.
+
+    Returns:
+      float32 [T, 68, 2]; NaN where a frame has none and beyond the clip's length.
+    """
+    out = np.full((geometry.frames, 68, 2), np.nan, np.float32)
+    if 'landmarks' in record:
+        chosen = _chosen(record, geometry)
+        window = _window(record, geometry)
+        points = registration.to_crop(record['landmarks'][chosen], window, geometry.size)
+        out[: len(chosen)] = points
+    return out
+
+
+def _chosen(record: dict, geometry: Geometry) -> np.ndarray:
+    """Indices of the stored frames, without the repeated ones."""
+    stored = len(record['frames'])
+    chosen = clips.sample_frames(stored, geometry.frames, geometry.sampling)
+    return chosen[: min(geometry.frames, stored)]
+
+
+def _window(record: dict, geometry: Geometry) -> tuple[int, int, int]:
+    """The clip's window without registration; the whole stored picture where there is no face."""
+    side = record['frames'].shape[1]
+    return registration.face_window(record['box'], geometry.margin) or (0, 0, side)
+
+
+def _by_landmarks(
+    record: dict, geometry: Geometry, template: np.ndarray | None
+) -> list[np.ndarray] | None:
+    """A matrix for each stored frame; None for a clip without landmarks."""
+    if 'landmarks' not in record:
+        return None
+    if geometry.registration == 'eyes':
+        places = registration.eye_places(geometry.size, geometry.margin)
+        return registration.each_frame(places, registration.eye_centres(record['landmarks']))
+    shapes = registration.keypoints(record['landmarks'], geometry.points)
+    return registration.each_frame(template, shapes)
+
+
+def _in_noise(
+    frames: list[np.ndarray],
+    clip_id: str,
+    window: tuple[int, int, int],
+    size: int,
+    fit: np.ndarray,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The frames with a noisy border, the same whenever the clip is drawn; a matrix for each."""
+    matrix = registration.compose(fit, registration.window_matrix(window, size))
+    rng = np.random.default_rng(zlib.crc32(clip_id.encode()))
+    height, width = frames[0].shape[:2]
+    stack = np.stack(frames).reshape(len(frames), height, width, -1)
+    extended, matrix = registration.noisy_border(stack, matrix, size, rng)
+    return extended, [matrix] * len(frames)
+
+
+def _as_channels(frame: np.ndarray, channels: int) -> np.ndarray:
+    """Uint8 [H, W, C] -> [H, W] grey or [H, W, 3]."""
+    if frame.shape[2] == channels:
+        return frame[:, :, 0] if channels == 1 else frame
+    code = cv2.COLOR_RGB2GRAY if channels == 1 else cv2.COLOR_GRAY2RGB
+    return cv2.cvtColor(frame, code)

@@ -1,0 +1,25 @@
+"""The leak laboratory: how much each of four leaks flatters an accuracy, on simulated faces.
+
+The only room in which training clips and test clips are mixed on purpose. `fer_jax.leaks` is its
+only door; no run, config or protocol can reach it.
+"""
+
+from fer_jax.laboratory.design import Design, make_system
+from fer_jax.laboratory.divisions import Copies, make_copies
+from fer_jax.laboratory.optimism import compute, summary_text
+from fer_jax.laboratory.outcomes import Outcomes, load, save, train
+from fer_jax.laboratory.report import write
+
+__all__ = [
+    'Copies',
+    'Design',
+    'Outcomes',
+    'compute',
+    'load',
+    'make_copies',
+    'make_system',
+    'save',
+    'summary_text',
+    'train',
+    'write',
+]

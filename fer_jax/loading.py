@@ -1,0 +1,73 @@
+"""The clips that a config names: simulated first where it says so, loaded, registered."""
+
+import pathlib
+from typing import Any
+
+import tqdm
+from ml_collections import ConfigDict
+
+from fer_jax import config as configs
+from fer_jax.data import drawing, fitted, leaks, preparation, prepared, simulated
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.fitted import Fitted
+from fer_jax.data.protocols import Fold
+
+
+def place(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
+    """Where the config's prepared data lie.
+
+    With `simulated.subjects` above 0 that is a folder of their own, in which the release is drawn
+    and prepared where it is not there yet.
+    """
+    subjects, seed = config.simulated.subjects, config.simulated.seed
+    if not subjects:
+        return data_dir
+    folder = data_dir / 'simulated'
+    folder /= f'{config.data.name}-{subjects}-subjects-seed-{seed}-version-{simulated.VERSION}'
+    for name in config.data.name.split('+'):
+        faces = config.data.faces
+        if prepared.location(name, folder, faces).exists():
+            continue
+        release = folder / f'release-{name}'
+        if not (release / simulated.STAMP).exists():
+            print(f'drawing a simulated {name} of {subjects} people into {release}', flush=True)
+            with tqdm.tqdm(desc='drawing', unit=' parts', disable=None) as bar:
+
+                def show(done, total, bar=bar):
+                    bar.total = total
+                    bar.update(done - bar.n)
+
+                simulated.write_release(name, release, subjects=subjects, seed=seed, progress=show)
+        preparation.prepare(name, release, folder, faces=faces)
+    return folder
+
+
+def load(config: ConfigDict, folder: pathlib.Path, fit: Fitted | None = None) -> ClipSet:
+    """The config's clips as they were prepared in `folder` (`prepared.load`)."""
+    options = dict(config.data)
+    name = options.pop('name')
+    return configs.bind(prepared.load, options, 'data', name, data_dir=folder, fitted=fit)
+
+
+def about(config: ConfigDict, clips: ClipSet, folder: pathlib.Path) -> dict[str, Any]:
+    """What dataset.json says of the clips."""
+    said = {key: config.data[key] for key in ('faces', 'labels')}
+    return prepared.about(clips, data_dir=folder, **said)
+
+
+def is_fitted(config: ConfigDict) -> bool:
+    """Whether the config's registration is fitted, so that every fold has frames of its own."""
+    return config.data.registration in drawing.FITTED
+
+
+def register(config: ConfigDict, clips: ClipSet, fold: Fold, folder: pathlib.Path) -> ClipSet:
+    """The clips drawn again, registered by what was fitted on the fold's training clips.
+
+    Args:
+      clips: as `load` gives them without a fit.
+    """
+    fit = fitted.fit_registration(
+        clips, fold.train, kind=config.data.registration, points=config.data.get('points', 5)
+    )
+    leaks.check_fitted(fit, fold)
+    return load(config, folder, fit)

@@ -1,0 +1,158 @@
+"""Writes a dataset's folds to a file that any run accepts, or audits an experiment for leaks.
+
+    python -m fer_jax.protocol --dataset=ckplus --name=idstep10 --out=folds.json
+    python -m fer_jax.protocol --audit --config=configs/fer2013_stn.py --out=audit
+
+Names: idstep10 and balanced10 (any number of folds), loso, official, random80x5 (80 % for training,
+five times). The file names clips and subjects, so that laboratories can exchange folds; a run takes
+it with --config.protocol.file=folds.json and refuses it where it breaks its promise. The folds.json
+of a finished run is such a file too.
+
+--audit trains nothing. It looks for subjects in two parts of a fold, clips of one part that are
+identical or similar to a clip of another, views and fitted statistics that saw other than training
+clips, identical clips with different labels, and classes out of balance. It prints what it found
+and writes report.html with figures/ (all tables as CSV) to --out, by default to
+audits/<config>-<hash of the config>. The page shows faces of the dataset: do not publish it.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from fer_jax import cli, loading
+from fer_jax import config as configs
+from fer_jax.data import fitted, fold_file, leaks, prepared, protocols
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Protocol
+from fer_jax.errors import UserError
+from fer_jax.evaluation import audit, audit_page, rundir, whole
+
+# Nothing is drawn where only folds are wanted: pictures are loaded as small as can be.
+THUMBNAIL = {'frames': 1, 'sampling': 'last', 'size': 8}
+
+
+def define(fv: flags.FlagValues) -> None:
+    """The command's flags."""
+    cli.define_config(fv)
+    flags.DEFINE_bool('audit', False, 'look for leaks in the folds of --config', flag_values=fv)
+    flags.DEFINE_string('dataset', None, 'the dataset to divide', flag_values=fv)
+    flags.DEFINE_string('name', None, 'how to divide it, e.g. idstep10', flag_values=fv)
+    flags.DEFINE_string('out', None, 'the fold file; with --audit a folder', flag_values=fv)
+    flags.DEFINE_string(
+        'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
+    )
+
+
+def main(fv: flags.FlagValues) -> None:
+    """Writes folds, or audits."""
+    needed, others = ('dataset', 'name', 'out'), ('config',)
+    if fv.audit:
+        needed, others = ('config',), ('dataset', 'name')
+    for flag in needed:
+        if fv[flag].value is None:
+            usage = '--audit --config=FILE' if fv.audit else '--dataset=NAME --name=NAME --out=FILE'
+            raise UserError(f'--{flag} is missing: python -m fer_jax.protocol {usage}')
+    for flag in others:
+        if fv[flag].value is not None:
+            raise UserError(f'--{flag} does not go {"with" if fv.audit else "without"} --audit')
+    if fv.audit:
+        audit_experiment(fv.config, prepared.data_root(fv.data_dir), fv.out)
+    else:
+        write_folds(fv.dataset, fv.name, Path(fv.out), fv.data_dir)
+
+
+def write_folds(dataset: str, name: str, out: Path, data_dir: str | None) -> None:
+    """Divides a prepared dataset and writes the fold file."""
+    options = protocols.parse_name(name)
+    clips = prepared.load(dataset, data_dir=data_dir, **THUMBNAIL)
+    protocol = protocols.make_protocol(clips, **options)
+    stamps = (rundir.SIMULATED,) * clips.simulated + leaks.check_folds(protocol, clips)
+    whole.write_json(out, fold_file.to_json(protocol, clips, stamps))
+    sizes = ' '.join(str(len(fold.test)) for fold in protocol.folds)
+    print(
+        f'{out}: {protocol.name} of {dataset}, {len(clips):,} clips; '
+        f'{len(protocol.folds)} folds with {sizes} test clips'
+    )
+    for stamp in stamps:
+        print(f'note: {stamp}')
+
+
+def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> None:
+    """Prints what the audit finds and writes its page.
+
+    Raises:
+      UserError: the config or its data are wrong; or, once the page is written, the folds are such
+        that a run refuses them.
+    """
+    from fer_jax import experiment  # imports jax: seconds that writing folds does not need
+
+    config = experiment.resolve(config)
+    folder = Path(out or Path('audits') / f'{config.name}-{configs.identity(config)}')
+    if (folder / 'config.json').exists() or (folder.exists() and not folder.is_dir()):
+        raise UserError(f'{folder} is a run or a file: give another folder as --out')
+    place = loading.place(config, data_dir)
+    clips = loading.load(config, place)
+    protocol = experiment.make_protocol(config, clips)
+    source = config.protocol.get('file', '')
+    promising_nothing = dataclasses.replace(protocol, subject_disjoint=False)
+    stamps = leaks.check_folds(promising_nothing, clips, source)
+    refusal = ''
+    try:
+        leaks.check_folds(protocol, clips, source)
+    except UserError as error:
+        refusal = str(error)
+    made = list(_made(config, protocol, clips))
+    examined = audit.examine(
+        clips,
+        protocol,
+        sorted({item.fold for item in made}),
+        made,
+        stamps=(rundir.SIMULATED,) * clips.simulated + stamps,
+        refusal=refusal,
+    )
+    facts = {
+        'Command': ' '.join(['python -m fer_jax.protocol', *sys.argv[1:]]),
+        'Fingerprint of the data': loading.about(config, clips, place)['fingerprint'],
+        'Fold file': source or None,
+        'SHA-256 of the fold file': config.protocol.get('sha256'),
+    }
+    path = audit_page.write(examined, facts, folder)
+    print(audit_page.text(examined))
+    print(f'\naudit: {path}\n{audit_page.KEEP}')
+    if refusal:
+        raise UserError(refusal)
+
+
+def _made(config: ConfigDict, protocol: Protocol, clips: ClipSet) -> Iterator[audit.Made]:
+    """What training would make of the clips of each fold: its views and its statistics."""
+    from fer_jax.training.members import Recipe, make_members
+
+    recipe = Recipe(config.augment.kind, dict(config.augment.options), config.train.batch_size)
+    members = make_members(
+        protocol,
+        clips,
+        seeds=[config.seed],
+        fold=config.protocol.fold,
+        learning_rate=0.0,
+        dropout_rate=0.0,
+        class_weights=False,  # what is fitted is fitted below, where its clips can be read
+        mean_std=False,
+    )
+    for member in members:
+        number, fold = member.fold_number, member.fold
+        views = recipe.views(member, clips, 1)
+        yield audit.Made(number, f'views ({recipe.kind})', views.clip, True)
+        if config.loss.class_weights:
+            fit = fitted.class_weights(clips.label, fold.train, len(clips.classes))
+            yield audit.Made(number, fit.name, fit.clips, False)
+        if config.inputs.normalize == 'mean_std':
+            fit = fitted.fit_mean_std(clips.frames, clips.length, fold.train)
+            yield audit.Made(number, fit.name, fit.clips, False)
+
+
+if __name__ == '__main__':
+    cli.run(main, define, __doc__)

@@ -1,0 +1,165 @@
+"""Starting from the network of another run, without letting its training clips into a test part."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import UserError
+from fer_jax.evaluation import predictions, rundir
+from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.members import Member
+from fer_jax.training.optimizers import judged, wrap
+from fer_jax.training.state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A finished run whose networks others start from.
+
+    Attributes:
+      path: its directory.
+      chain: what dataset.json of the new run says of it: run, config, dataset, commit, and what the
+        run itself started from.
+      fold, seed: int [member].
+      seen: for each fold, the ids of the clips that its network was fitted or chosen on.
+    """
+
+    path: pathlib.Path
+    chain: dict[str, Any]
+    fold: np.ndarray
+    seed: np.ndarray
+    seen: Sequence[frozenset[str]]
+
+    @classmethod
+    def open(cls, path: str) -> 'Source':
+        """Reads all of a finished run but its networks; UserError where it is none."""
+        folder = pathlib.Path(path).expanduser()
+        if not (folder / 'DONE').is_file():
+            raise UserError(f'init.run: {folder} is no finished run (it has no DONE)')
+        table = predictions.load(folder / 'probabilities.npz')
+        config, dataset, versions, folds = (
+            rundir.read_json(folder / f'{name}.json')
+            for name in ('config', 'dataset', 'versions', 'folds')
+        )
+        chain = {
+            'run': folder.name,
+            'config': config['name'],
+            'dataset': dataset['name'],
+            'simulated': bool(dataset['simulated']),
+            'commit': versions['commit'],
+            'starts_from': dataset.get('starts_from'),
+        }
+        seen = [frozenset(fold['train'] + fold['validation']) for fold in folds['folds']]
+        return cls(folder, chain, table.fold, table.seed, seen)
+
+    def choose(self, member: Member, clips: ClipSet) -> int:
+        """The member of this run whose network a member may start from.
+
+        On the same dataset that is one whose training and validation clips are no test clips of the
+        member; among several, and on another dataset, the one with the same fold and seed comes
+        first, then the same fold, then the first.
+
+        Raises:
+          UserError: each of them has seen a clip that the member is tested on.
+        """
+        possible = range(len(self.fold))
+        if self.chain['dataset'] == clips.name:
+            tested = set(clips.clip_id[member.fold.test].tolist())
+            possible = [i for i in possible if not tested & self.seen[self.fold[i]]]
+            if not possible:
+                known = sorted(tested & self.seen[self.fold[0]])
+                raise UserError(
+                    f'init.run: every network of {self.path} was trained on test clips of fold '
+                    f'{member.fold_number}, e.g. {known[0]}: give both runs the same protocol'
+                )
+        return min(
+            possible,
+            key=lambda i: (
+                self.fold[i] != member.fold_number,
+                self.seed[i] != member.seed,
+                i,
+            ),
+        )
+
+    def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+        """The members with the networks that they start from.
+
+        Raises:
+          UserError: as for `choose`.
+        """
+        chosen = [self.choose(member, clips) for member in members]
+        networks = {index: self._network(index) for index in sorted(set(chosen))}
+        return [
+            dataclasses.replace(member, start=networks[index])
+            for member, index in zip(members, chosen, strict=True)
+        ]
+
+    def _network(self, index: int) -> dict:
+        """{'params', 'batch_stats'} of a member's best epoch, on the host."""
+        checkpoints = MemberCheckpoints(self.path / 'checkpoints' / f'{index:03}')
+        try:
+            return checkpoints.restore_best()[1]
+        finally:
+            checkpoints.close()
+
+
+def graft(state: TrainState, network: Mapping) -> TrainState:
+    """Puts a network's arrays into a fresh state, where name and shape agree.
+
+    What differs stays as it was initialised: the head, where the classes are others
+    (haddad2020, rows c3 and c4 of Tables 4 and 5).
+
+    Args:
+      state: of one member, without a leading axis.
+      network: {'params', 'batch_stats'}.
+    """
+    own = judged(state.params)
+    params = _replaced(own, network['params'])
+    return state.replace(
+        params=wrap(params, lookahead=own is not state.params),
+        batch_stats=_replaced(state.batch_stats, network['batch_stats'] or {}),
+    )
+
+
+def fresh(params: Any, network: Mapping) -> list[str]:
+    """Names, e.g. 'fc2/kernel', of the parameters that `graft` leaves as they were initialised.
+
+    Args:
+      params: arrays, or their shapes.
+
+    Raises:
+      UserError: all of them: the network is another one.
+    """
+    known = _by_path(network['params'])
+    own = _by_path(judged(params))
+    names = [path for path, leaf in own.items() if not _fits(known.get(path), leaf)]
+    if len(names) == len(own):
+        raise UserError('init.run: no parameter of its network fits this model: it is another one')
+    return names
+
+
+def _replaced(own, given):
+    known = _by_path(given)
+
+    def choose(path, leaf):
+        found = known.get(_name(path))
+        return np.asarray(found, leaf.dtype) if _fits(found, leaf) else leaf
+
+    return jax.tree_util.tree_map_with_path(choose, own)
+
+
+def _fits(found, leaf) -> bool:
+    return found is not None and np.shape(found) == leaf.shape
+
+
+def _by_path(tree) -> dict:
+    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _name(path) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator='/')

@@ -1,0 +1,111 @@
+"""Starting from another run's network: what is taken over, what stays fresh, what is refused."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from fer_jax.data.protocols import Fold
+from fer_jax.errors import UserError
+from fer_jax.training import loop, transfer
+from fer_jax.training.members import traits
+from fer_jax.training.optimizers import judged
+from fer_jax.training.state import Resident
+
+
+def fresh_state(system, member, clips):
+    own = jax.tree.map(lambda x: x[0], traits([member], [10]))
+    return system.init(own, Resident(clips.frames, clips.length, clips.label))
+
+
+def other_network(state):
+    """A network like this state's with every array at 2 or 3, and a head of five classes."""
+    params = jax.tree.map(lambda x: np.full(x.shape, 2, np.float32), judged(state.params))
+    params['fc2'] = {'kernel': np.full((8, 5), 2, np.float32), 'bias': np.full(5, 2.0)}
+    stats = jax.tree.map(lambda x: np.full(x.shape, 3, np.float32), state.batch_stats)
+    return {'params': params, 'batch_stats': stats}
+
+
+@pytest.mark.parametrize('lookahead', [False, True])
+def test_all_but_the_head_is_taken_over(tiny_system, tiny_members, tiny_clips, lookahead):
+    system = dataclasses.replace(
+        tiny_system, optimizer={**tiny_system.optimizer, 'lookahead': lookahead}
+    )
+    before = fresh_state(system, tiny_members[0], tiny_clips)
+    given = other_network(before)
+    after = transfer.graft(before, given)
+    assert jax.tree.structure(after) == jax.tree.structure(before)
+    for params in (after.params.fast, after.params.slow) if lookahead else (after.params,):
+        assert (params['conv']['kernel'] == 2).all() and (params['fc1']['bias'] == 2).all()
+        own = judged(before.params)['fc2']['kernel']
+        np.testing.assert_array_equal(params['fc2']['kernel'], own)
+    assert all((leaf == 3).all() for leaf in jax.tree.leaves(after.batch_stats))
+    assert transfer.fresh(before.params, given) == ['fc2/bias', 'fc2/kernel']
+
+
+def test_another_network_is_refused(tiny_system, tiny_members, tiny_clips):
+    state = fresh_state(tiny_system, tiny_members[0], tiny_clips)
+    with pytest.raises(UserError, match='no parameter of its network fits this model'):
+        transfer.fresh(state.params, {'params': {'conv9': {'kernel': np.ones(3)}}})
+
+
+def test_a_started_member_is_judged_as_its_source_was(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe, tmp_path
+):
+    def train(folder, members, epochs):
+        return loop.train(
+            tiny_system, members, tiny_clips, tiny_recipe,
+            loop.Schedule(epochs=epochs, evaluate_batch=16), tmp_path / folder,
+            devices=jax.devices()[:1],
+        )  # fmt: skip
+
+    members = tiny_members[2:4]  # with validation clips, and without
+    members = [dataclasses.replace(m, index=i) for i, m in enumerate(members)]
+    source = train('source', members, 3)
+    started = []
+    for member, record in zip(members, source, strict=True):
+        epoch, best = record.checkpoints.restore_best()
+        assert epoch == record.best_epoch()
+        # A learning rate of 0 keeps the network: what is judged is what was taken over.
+        started.append(dataclasses.replace(member, start=best, learning_rate=0.0))
+    records = train('started', started, 1)
+    unlike = train('fresh', [dataclasses.replace(m, learning_rate=0.0) for m in members], 1)
+    for one, other, fresh in zip(source, records, unlike, strict=True):
+        np.testing.assert_allclose(
+            other.probabilities()[0], one.probabilities()[one.best_epoch() - 1], atol=0.12
+        )
+        assert np.abs(fresh.probabilities()[0] - other.probabilities()[0]).max() > 0.01
+
+
+def source_of(clips, folds, pairs):
+    seen = [frozenset(clips.clip_id[np.array(train)].tolist()) for train in folds]
+    fold, seed = np.array(pairs).T
+    chain = {'dataset': clips.name}
+    return transfer.Source('runs/first', chain, fold, seed, seen)
+
+
+def test_the_network_with_the_same_fold_and_seed_comes_first(tiny_clips, tiny_members):
+    # Every fold was trained on clip 39 only, which no member here is tested on.
+    source = source_of(tiny_clips, [[39]] * 4, [(f, s) for f in range(4) for s in (4, 5)])
+    member = dataclasses.replace(tiny_members[1], fold=Fold(*(np.array([i]) for i in range(3))))
+    assert source.choose(member, tiny_clips) == 3
+    assert source.choose(dataclasses.replace(member, seed=9), tiny_clips) == 2
+    assert source.choose(dataclasses.replace(member, fold_number=7), tiny_clips) == 1
+
+
+def test_a_network_that_saw_test_clips_is_passed_over_and_refused(tiny_clips, tiny_members):
+    member = tiny_members[0]
+    tested = member.fold.test
+    source = source_of(tiny_clips, [tested[:1], [39 if 39 not in tested else 0]], [(0, 5), (1, 5)])
+    assert source.choose(member, tiny_clips) == 1
+    leaking = source_of(tiny_clips, [tested[:1]], [(0, 5)])
+    with pytest.raises(UserError, match=f'test clips of fold 0, e.g. clip{tested[0]:03}'):
+        leaking.choose(member, tiny_clips)
+    leaking.chain['dataset'] = 'another'
+    assert leaking.choose(member, tiny_clips) == 0
+
+
+def test_an_unfinished_run_is_no_source(tmp_path):
+    with pytest.raises(UserError, match='no finished run'):
+        transfer.Source.open(str(tmp_path))
