@@ -6,9 +6,20 @@ from flax import linen as nn
 
 from fer_jax.errors import UserError
 from fer_jax.models.c3d import C3D
+from fer_jax.models.cnn_rnn import CNNRNN
+from fer_jax.models.convlstm import ConvLSTMNet
+from fer_jax.models.frame_cnn import FrameCNN
+from fer_jax.models.rnn import RNN
 from fer_jax.models.stn import SpatialTransformerNet
 
-MODELS: dict[str, type[nn.Module]] = {'c3d': C3D, 'stn': SpatialTransformerNet}
+MODELS: dict[str, type[nn.Module]] = {
+    'c3d': C3D,
+    'stn': SpatialTransformerNet,
+    'convlstm': ConvLSTMNet,
+    'frame_cnn': FrameCNN,
+    'rnn': RNN,
+    'cnn_rnn': CNNRNN,
+}
 
 
 def build(name: str, **options) -> nn.Module:

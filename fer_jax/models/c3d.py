@@ -113,7 +113,7 @@ class C3D(nn.Module):
         return nn.Dense(units, dtype=x.dtype, kernel_init=init, bias_init=bias_init, name=name)(x)
 
     def _scaled(self, units: int) -> int:
-        return scaled(units, self.width)
+        return layers.scaled(units, self.width)
 
     def _check_options(self) -> None:
         allowed = {
@@ -131,8 +131,3 @@ class C3D(nn.Module):
 def group_filters(second_conv: bool) -> tuple[tuple[int, ...], ...]:
     """GROUPS, with the convolution of the first two groups doubled where `second_conv` is set."""
     return tuple(g * 2 if second_conv and len(g) == 1 else g for g in GROUPS)
-
-
-def scaled(units: int, width: float) -> int:
-    """A layer's units under the width multiplier, at least one."""
-    return max(1, round(units * width))

@@ -17,6 +17,9 @@ Initializer = nn.initializers.Initializer
 # PyTorch's default for weights, kaiming_uniform with a = sqrt(5): uniform in +-1 / sqrt(fan_in).
 pytorch_uniform: Initializer = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
 
+# For networks of ReLUs whose paper names no initialiser (He et al. 2015, arXiv 1502.01852).
+he_normal: Initializer = nn.initializers.he_normal()
+
 # haddad2020, Table 1 and, for 'none' (what the framework does by itself), Table 3.
 KERNEL_INITIALIZERS: dict[str, Initializer] = {
     'none': pytorch_uniform,
@@ -28,6 +31,40 @@ KERNEL_INITIALIZERS: dict[str, Initializer] = {
 def at_least_float32(x: jax.Array) -> jax.Array:
     """A bfloat16 array as float32; float32 (and float64, in parity tests) as it is."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def scaled(units: int, width: float) -> int:
+    """A layer's units under a network's width multiplier, at least one."""
+    return max(1, round(units * width))
+
+
+def valid_frames(length: jax.Array | None, b: int, t: int) -> jax.Array:
+    """Which of a clip's frames are no padding: bool [B, T].
+
+    Args:
+        length: int32 [B], true number of frames; None where all T are.
+        b, t: the clips' B and T.
+    """
+    if length is None:
+        return jnp.ones((b, t), bool)
+    return jnp.arange(t)[None] < length[:, None]
+
+
+def average_frames(logits: jax.Array, valid: jax.Array) -> jax.Array:
+    """Logits whose softmax is the mean of the frames' class probabilities.
+
+    Args:
+        logits: float [B, T, K] of frames.
+        valid: bool [B, T], at least one in each row; the other frames count for nothing.
+
+    Returns:
+        float [B, K]; of a single frame its logits as they are.
+    """
+    if logits.shape[1] == 1:
+        return logits[:, 0]
+    weight = valid[..., None] / valid.sum(1)[:, None, None]
+    log_probability = jax.nn.log_softmax(logits)
+    return jax.nn.logsumexp(log_probability, 1, b=weight.astype(logits.dtype))
 
 
 def uniform_by_fan_in(fan_in: int) -> Initializer:

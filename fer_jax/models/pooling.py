@@ -1,10 +1,11 @@
 """Max- and average-pooling with gradients that are fast on a CPU.
 
 XLA's gradient of a max-pool (select and scatter) costs ten times and more what choosing by the
-position of the window's maximum costs. Windows here do not overlap (strides >= window), so that the
-gradient is one select over the input, and they may be padded as PyTorch pads: with -inf for the
-maximum, with zeros that count for the mean. As in PyTorch the output's size is rounded down, and of
-equal maxima the first one (in row-major order) receives the gradient.
+position of the window's maximum costs. Where windows do not overlap (strides >= window) the
+gradient is one select over the input; the maximum also takes windows that do. They may be padded as
+PyTorch pads: with -inf for the maximum, with zeros that count for the mean. As in PyTorch the
+output's size is rounded down, and of equal maxima the first one (in row-major order) receives the
+gradient.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from fer_jax.models.convolution import chosen_form
@@ -35,6 +37,18 @@ class _Geometry(NamedTuple):
         """Number of windows along each axis."""
         return tuple((n + 2 * p - w) // s + 1 for n, w, s, p in zip(*self, strict=True))
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether a cell may lie in more than one window."""
+        return any(s < w for w, s in zip(self.window, self.strides, strict=True))
+
+    def along(self, axis: int, space: Sizes) -> '_Geometry':
+        """The pooling of one spatial axis alone, of a map whose other axes have these sizes."""
+        window, strides, padding = [1] * len(space), [1] * len(space), [0] * len(space)
+        for sizes, own in zip((window, strides, padding), self[1:], strict=True):
+            sizes[axis] = own[axis]
+        return _Geometry(space, tuple(window), tuple(strides), tuple(padding))
+
 
 def max_pool(
     x: jax.Array,
@@ -49,7 +63,7 @@ def max_pool(
     Args:
         x: float [B, *space, C].
         window: sizes of the window along the spatial axes.
-        strides: at least the window's sizes; the default is the window.
+        strides: of the windows; the default is the window.
         padding: cells of -inf on both sides of each axis, fewer than the window has; default none.
         form: 'lax' is XLA's reduce_window and its gradient; 'taps' and 'auto' the own one.
 
@@ -57,13 +71,19 @@ def max_pool(
         float [B, *space', C], space' = floor((space + 2 padding - window) / strides) + 1.
 
     Raises:
-        ValueError: windows that overlap, or an axis shorter than its window.
+        ValueError: an axis shorter than its window, or padding as wide as the window.
     """
     geometry = _geometry(x, window, strides, padding)
     if _is_native(form):
         margins = [(p, p) for p in geometry.padding]
         return nn.max_pool(x, geometry.window, geometry.strides, margins)
-    return _max_pool(x, geometry)
+    if not geometry.overlaps:
+        return _max_pool(x, geometry)
+    # One axis after another: 3 + 3 cells instead of 3 x 3. From the last axis to the first, the
+    # first maximum of each is the first in row-major order.
+    for axis in reversed(range(len(geometry.window))):
+        x = _max_pool(x, geometry.along(axis, x.shape[1:-1]))
+    return x
 
 
 def avg_pool(
@@ -76,9 +96,11 @@ def avg_pool(
 ) -> jax.Array:
     """Mean over windows, channels last; padded zeros count (PyTorch's count_include_pad=True).
 
-    Arguments, result and errors as `max_pool`.
+    Arguments, result and errors as `max_pool`; windows that overlap are an error, too.
     """
     geometry = _geometry(x, window, strides, padding)
+    if geometry.overlaps:
+        raise ValueError(f'average pooling {geometry}: strides must reach the window')
     if _is_native(form):
         margins = [(p, p) for p in geometry.padding]
         return nn.avg_pool(x, geometry.window, geometry.strides, margins)
@@ -117,10 +139,10 @@ def _geometry(
         x.shape[1:-1], window, tuple(strides or window), tuple(padding or (0,) * len(window))
     )
     for n, w, s, p in zip(*geometry, strict=True):
-        if s < w or p >= w or n + 2 * p < w:
+        if s < 1 or p >= w or n + 2 * p < w:
             raise ValueError(
-                f'pooling {geometry}: strides must reach the window, padding stay below it, '
-                'and each axis hold one window'
+                f'pooling {geometry}: padding must stay below the window, and each axis hold one '
+                'window'
             )
     return geometry
 
@@ -156,24 +178,31 @@ def _spread(values: jax.Array, chosen: jax.Array | None, geometry: _Geometry) ->
         float [B, *space, C].
     """
     space, window, strides, padding = geometry
-    out = geometry.out
-    # A cell's number in its window, -1 between windows, as [1, 1, s1, 1, s2, ..., 1]: it meets
-    # the values as [B, n1, 1, n2, 1, ..., C].
-    number = jnp.full(strides, -1, jnp.int8)
-    number = number.at[tuple(map(slice, window))].set(
-        jnp.arange(prod(window), dtype=jnp.int8).reshape(window)
-    )
-    number = number.reshape(1, *(n for s in strides for n in (1, s)), 1)
+    # A cell's number in its window, -1 beyond, in blocks of the strides' size: windows that overlap
+    # reach into more than one.
+    reach = tuple(-(-w // s) for w, s in zip(window, strides, strict=True))
+    numbers = np.full([r * s for r, s in zip(reach, strides, strict=True)], -1, np.int8)
+    numbers[tuple(map(slice, window))] = np.arange(prod(window)).reshape(window)
+    # A block as [1, 1, s1, 1, s2, ..., 1] meets the values as [B, n1, 1, n2, 1, ..., C].
+    shape = (1, *(n for s in strides for n in (1, s)), 1)
     within = tuple(range(2, 2 * len(window) + 1, 2))
-    taken = number >= 0 if chosen is None else jnp.expand_dims(chosen, within) == number
     zero = jnp.zeros((), values.dtype)
-    wide = jnp.where(taken, jnp.expand_dims(values, within), zero)
-    wide = wide.reshape(len(values), *(n * s for n, s in zip(out, strides, strict=True)), -1)
-    # Cut what lay in the padding, add the cells that no window reached.
-    edges = [
-        (-p, p + m - n * s, 0) for m, p, n, s in zip(space, padding, out, strides, strict=True)
-    ]
-    return jax.lax.pad(wide, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+    parts = []
+    for block in product(*map(range, reach)):
+        first = [b * s for b, s in zip(block, strides, strict=True)]
+        number = numbers[tuple(slice(f, f + s) for f, s in zip(first, strides, strict=True))]
+        number = number.reshape(shape)
+        taken = number >= 0 if chosen is None else jnp.expand_dims(chosen, within) == number
+        wide = jnp.where(taken, jnp.expand_dims(values, within), zero)
+        size = [n * s for n, s in zip(geometry.out, strides, strict=True)]
+        wide = wide.reshape(len(values), *size, values.shape[-1])
+        # Cut what lay in the padding, add the cells that no window reached.
+        edges = [
+            (f - p, m + p - f - n, 0)
+            for m, p, f, n in zip(space, padding, first, size, strict=True)
+        ]
+        parts.append(jax.lax.pad(wide, zero, [(0, 0, 0), *edges, (0, 0, 0)]))
+    return reduce(jnp.add, parts)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from fer_jax.models.c3d import HIDDEN, POOLINGS, group_filters, scaled
+from fer_jax.models.c3d import HIDDEN, POOLINGS, group_filters
+from fer_jax.models.layers import scaled
 from fer_jax.models.pooling import fitted
 from fer_jax.twins.layouts import copy_conv, copy_dense, copy_norm, copy_slope
 

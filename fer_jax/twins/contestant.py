@@ -8,6 +8,9 @@ from ml_collections import ConfigDict
 from fer_jax.errors import UserError
 from fer_jax.twins import TWINS
 
+# Options of the models that the twins do not have: they draw their own initial values.
+OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')
+
 
 class Twin:
     """The PyTorch twin's training step and inference on a batch that lies ready.
@@ -36,7 +39,7 @@ class Twin:
         options = dict(config.model)
         module = TWINS[options.pop('name')]
         dtype = getattr(torch, options.pop('dtype', 'float32'))
-        for own in ('initializer', 'init_std', 'form'):  # the twin draws its own initial values
+        for own in OWN:
             options.pop(own, None)
         self._module = module(shape, num_classes=classes, **options).to(self._device, dtype)
         self._run = torch.compile(self._module) if on_gpu else self._module

@@ -40,6 +40,20 @@ def copy_norm(layer: nn.BatchNorm3d, params: Mapping, batch_stats: Mapping) -> N
     _copy(layer.running_var, batch_stats['var'])
 
 
+def recurrent(inputs: int, units: int, activation: str) -> nn.RNN:
+    """PyTorch's simple recurrent network, batch first, with one bias: its second stays at zero."""
+    layer = nn.RNN(inputs, units, nonlinearity=activation, batch_first=True)
+    nn.init.zeros_(layer.bias_hh_l0).requires_grad_(False)
+    return layer
+
+
+def copy_recurrent(layer: nn.RNN, params: Mapping) -> None:
+    """Copies the parameters of `fer_jax.models.recurrent.SimpleRecurrent`."""
+    _copy(layer.weight_ih_l0, np.asarray(params['input']['kernel']).T)
+    _copy(layer.bias_ih_l0, params['input']['bias'])
+    _copy(layer.weight_hh_l0, np.asarray(params['recurrent']['kernel']).T)
+
+
 def copy_slope(layer: nn.Module, params: Mapping) -> None:
     """Copies the slope of a PReLU."""
     _copy(layer.weight, np.asarray(params['slope'])[None])

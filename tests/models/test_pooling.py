@@ -15,6 +15,11 @@ GEOMETRIES = [
     ((3, 7, 8), (1, 2, 2), (2, 2, 2), (0, 1, 1)),  # haddad2020's last pooling
     ((4, 9, 10), (2, 3, 2), (3, 4, 2), (1, 1, 0)),  # gaps between windows, and padding
 ]
+# Of the maximum only: windows that overlap.
+OVERLAPPING = [
+    ((2, 8, 7), (1, 3, 3), (1, 2, 2), (0, 1, 1)),  # kahou2015, jain2018
+    ((5, 7, 3), (3, 5, 2), (2, 2, 1), (0, 2, 0)),
+]
 
 
 def torch_pool(kind, x, geometry, upstream):
@@ -36,8 +41,10 @@ def upstream_of(shape):
 
 
 @pytest.mark.parametrize('tied', [False, True])
-@pytest.mark.parametrize('kind', ['max', 'avg'])
-@pytest.mark.parametrize('space, window, strides, padding', GEOMETRIES)
+@pytest.mark.parametrize(
+    'kind, space, window, strides, padding',
+    [('avg', *case) for case in GEOMETRIES] + [('max', *case) for case in GEOMETRIES + OVERLAPPING],
+)
 def test_equals_pytorch(kind, space, window, strides, padding, tied):
     rng = np.random.default_rng(0)
     # Ties as a black border or a saturated patch makes them; all negative, so that a zero in the
@@ -73,14 +80,18 @@ def test_mapped_over_members_equals_one_after_another():
 @pytest.mark.parametrize(
     'space, window, strides, padding',
     [
-        ((6, 6), (3, 3), (2, 2), (0, 0)),  # overlap
         ((6, 6), (2, 2), (2, 2), (2, 0)),  # padding as wide as the window
         ((6, 1), (2, 2), (2, 2), (0, 0)),  # axis too short
     ],
 )
 def test_impossible_poolings_are_refused(space, window, strides, padding):
-    with pytest.raises(ValueError, match='strides must reach the window'):
+    with pytest.raises(ValueError, match='padding must stay below the window'):
         max_pool(jnp.zeros((1, *space, 1)), window, strides, padding)
+
+
+def test_the_mean_takes_no_windows_that_overlap():
+    with pytest.raises(ValueError, match='strides must reach the window'):
+        avg_pool(jnp.zeros((1, 6, 6, 1)), (3, 3), (2, 2))
 
 
 def test_fitted_leaves_short_axes_alone():

@@ -1,4 +1,4 @@
-"""Both networks against PyTorch, in float64: logits, loss, every gradient, running statistics."""
+"""All networks against PyTorch, in float64: logits, loss, every gradient, running statistics."""
 
 import jax
 import jax.numpy as jnp
@@ -29,11 +29,59 @@ CASES = [
     ('stn', (3, 1, 48, 48, 1), {}),
     ('stn', (3, 1, 48, 48, 1), {'transform': 'features', 'localiser_kernels': (7, 5)}),
     ('stn', (3, 1, 21, 19, 3), {'transform': 'none'}),
+    ('convlstm', (2, 3, 8, 8, 1), {'width': 0.0625, 'second_branch': True}),
+    pytest.param(
+        'convlstm',
+        (2, 2, 9, 7, 3),
+        {'width': 0.0625, 'pool_after': (2,), 'gate': 'hard_sigmoid', 'states': 'all'},
+        marks=pytest.mark.slow,
+    ),
+    ('frame_cnn', (3, 1, 9, 8, 1), {'width': 0.0625}),
+    ('frame_cnn', (2, 3, 9, 8, 1), {'width': 0.03125, 'structure': 'three5', 'batch_norm': True}),
+    pytest.param(
+        'frame_cnn',
+        (3, 1, 13, 8, 3),
+        {'width': 0.03125, 'structure': 'very_deep'},
+        marks=pytest.mark.slow,
+    ),
+    ('rnn', (3, 4, 3, 2, 2), {'units': 5}),
+    ('rnn', (3, 4, 3, 2, 2), {'units': 5, 'activation': 'tanh'}),
+    pytest.param(
+        'cnn_rnn',
+        (2, 2, 16, 8, 1),
+        {'width': 0.25, 'rnn': 'none', 'kernels': 'all5'},
+        marks=pytest.mark.slow,
+    ),
+    ('cnn_rnn', (3, 1, 17, 8, 3), {'width': 0.25, 'units': 4, 'depth': 4}),
+    pytest.param(
+        'cnn_rnn',
+        (3, 1, 9, 8, 1),
+        {'width': 0.25, 'units': 4, 'rnn': 'tanh', 'features': 'pool3', 'stills': 'repeat'},
+        marks=pytest.mark.slow,
+    ),
 ]
 # The native formulations, once each.
 NATIVE = [
     ('c3d', (2, 2, 32, 32, 1), {'width': 0.0625, 'form': 'lax'}),
     ('stn', (3, 1, 48, 48, 1), {'form': 'lax'}),
+    pytest.param(
+        'convlstm',
+        (2, 3, 8, 8, 1),
+        {'width': 0.0625, 'second_branch': True, 'freeze': True, 'form': 'lax'},
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        'frame_cnn',
+        (2, 2, 8, 8, 1),
+        {'width': 0.0625, 'structure': 'two3', 'form': 'lax'},
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        'cnn_rnn',
+        (2, 3, 9, 8, 1),
+        {'width': 0.125, 'units': 4, 'depth': 5, 'freeze': True, 'form': 'lax'},
+        marks=pytest.mark.slow,
+    ),
 ]
 
 
@@ -44,7 +92,8 @@ def test_parity(name, shape, options):
 
 
 def check_parity(name, shape, options):
-    module = build(name, num_classes=7, **{'form': 'taps', **options}, dtype='float64')
+    form = {} if name == 'rnn' else {'form': 'taps'}
+    module = build(name, num_classes=7, **form | options, dtype='float64')
     options = {key: value for key, value in options.items() if key != 'form'}
     rng = np.random.default_rng(0)
     frames, label = rng.random(shape), np.arange(shape[0]) % 7
@@ -93,6 +142,8 @@ def check_parity(name, shape, options):
     for (path, parameter), (_, ours) in zip(
         twin.named_parameters(), carrier.named_parameters(), strict=True
     ):
+        if not parameter.requires_grad:
+            continue
         theirs = parameter.grad
         assert theirs.abs().max() > 0, path
         tolerance = 1e-9 * theirs.abs().max().item()

@@ -1,0 +1,160 @@
+"""The networks of jain2018: a CNN of six convolutions alone, and a recurrent network behind it."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from fer_jax.errors import UserError
+from fer_jax.models import layers, recurrent
+from fer_jax.models.frame_stack import FrameStack, Structure
+
+# Figure 2: filters and hidden units.
+FILTERS = (8, 16, 32, 64, 128, 256)
+HIDDEN = (200, 200)
+# Figure 2 has 'of size 5x5 and 3x3', section 3.1 'expanded the filter size from 3 to 5'.
+KERNELS = {'mixed': (5, 5, 5, 3, 3, 3), 'all5': (5,) * 6}
+OPTIONS = {
+    'rnn': ('none', *recurrent.ACTIVATIONS),
+    'depth': (4, 5, 6),
+    'kernels': tuple(KERNELS),
+    'features': ('fc', 'pool3'),
+    'stills': ('rows', 'repeat'),
+}
+
+
+class CNNRNN(nn.Module):
+    """Hybrid CNN-RNN and its CNN alone (jain2018, sec. 3.1 to 3.3, Figures 2 and 3).
+
+    CNN ('frames', see `fer_jax.models.frame_stack`): convolutions that keep the size with ReLU,
+    each but the last followed by a 3x3 max-pooling at strides of 2; the last map's average over the
+    image; fully connected 'fc1' and 'fc2', each with ReLU and dropout. Alone (`rnn` 'none') 'fc3'
+    classifies: 496,783 parameters with one channel and 7 classes. Else 'rnn' (see
+    `fer_jax.models.recurrent`) runs over a sequence of feature vectors and 'classifier' classifies
+    its last state: 549,083 parameters with 150 units. The CNN's parameters have the same names in
+    both, for one to start from the other.
+
+    A clip's frames are the sequence. A still has none, and the paper classifies stills: its rows
+    can be the sequence, top to bottom (ReNet, the paper's reference 28), or the same image again.
+
+    Sown in 'intermediates', float [B, T, ...]: 'conv1a' (after its ReLU), 'pool1', ..., 'hidden1',
+    'hidden2' (after their ReLUs; of a still's rows, where they are the sequence, instead of its
+    frame) and, of the CNN alone, 'logits'; of the recurrent network 'state', its last one [B,
+    units].
+
+    Attributes:
+        num_classes: K.
+        rnn: 'relu' (the IRNN), 'tanh', or 'none' for the CNN alone.
+        units: hidden units of the recurrent network; Table 2 has 50, 100, 150 (the best) and 200.
+        identity_scale: of the IRNN's recurrent weights at the start.
+        depth: number of convolutions, 4, 5 or 6 (Table 3).
+        kernels: 'mixed' (5, 5, 5, 3, 3, 3) or 'all5'.
+        features: 'fc' (sec. 3.3: the 200 values of 'fc2'; of a still's row those of the last map's
+            average over that row) or 'pool3' (sec. 3.1: the third convolution's map after pooling;
+            what would follow it is not built).
+        stills: what a still's sequence is: 'rows' or 'repeat'.
+        steps: how often an image is repeated; the paper's P has no value.
+        freeze: train the recurrent network but not the CNN, which another run has trained (sec.
+            3.3), and run the CNN as in evaluation.
+        dropout_rate: after 'fc1' and 'fc2'.
+        width: multiplier of all filters and hidden units but the recurrent network's.
+        dtype: of the CNN's computation, 'float32' or 'bfloat16'; parameters and the recurrent
+            network's state are float32.
+        form: of convolutions and poolings, see `fer_jax.models.convolution`.
+    """
+
+    num_classes: int
+    rnn: str = 'relu'
+    units: int = 150
+    identity_scale: float = 1.0
+    depth: int = 6
+    kernels: str = 'mixed'
+    features: str = 'fc'
+    stills: str = 'rows'
+    steps: int = 8
+    freeze: bool = False
+    dropout_rate: float = 0.5
+    width: float = 1.0
+    dtype: str = 'float32'
+    form: str = 'auto'
+
+    @nn.compact
+    def __call__(
+        self,
+        frames: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        length: jax.Array | None = None,
+        train: bool = False,
+        dropout_rate: float | jax.Array | None = None,
+    ) -> jax.Array:
+        """Classifies stills or clips.
+
+        Args:
+            frames: float [B, T, H, W, C], normalised as the config says.
+            mask: bool [B]; not used, there are no batch statistics.
+            length: int32 [B], true number of frames; what follows them changes nothing.
+            train: dropout (rng 'dropout').
+            dropout_rate: in [0, 1], may be traced; None for the field.
+
+        Returns:
+            Logits float32 [B, K]; of the CNN alone those of the mean of the frames' probabilities.
+
+        Raises:
+            UserError: an option outside the values above.
+        """
+        self._check_options()
+        rate = self.dropout_rate if dropout_rate is None else dropout_rate
+        b, t = frames.shape[:2]
+        alone, still = self.rnn == 'none', t == 1
+        by_rows = still and not alone and self.stills == 'rows'
+        images = frames.reshape(b * t, *frames.shape[2:]).astype(self.dtype)
+        if self.features == 'pool3' and not alone:
+            x = self._maps(images, 3, b)['pool3']
+            x = x.reshape(b * t, x.shape[1] if by_rows else 1, -1)
+        else:
+            x = self._maps(images, self.depth, b)[f'conv{self.depth}a']
+            x = x.mean(2) if by_rows else x.mean((1, 2))[:, None]
+            for number, units in enumerate(HIDDEN, 1):
+                x = nn.relu(self._dense(layers.scaled(units, self.width), f'fc{number}', x))
+                self.sow('intermediates', f'hidden{number}', x.reshape(b, -1, x.shape[-1]))
+                dropout = layers.Dropout(name=f'dropout{number}')
+                x = dropout(x, rate=rate, train=train and not self.freeze)
+        x = x.reshape(b, -1, x.shape[-1])  # of each image or row
+        if alone:
+            x = layers.at_least_float32(self._dense(self.num_classes, 'fc3', x))
+            self.sow('intermediates', 'logits', x)
+            return layers.average_frames(x, layers.valid_frames(length, b, t))
+        if self.freeze:
+            x = jax.lax.stop_gradient(x)
+        if still and not by_rows:
+            x = jnp.repeat(x, self.steps, 1)
+        network = recurrent.SimpleRecurrent(self.units, self.rnn, self.identity_scale, name='rnn')
+        state = network(x, length=None if still else length)
+        self.sow('intermediates', 'state', state)
+        return self._dense(self.num_classes, 'classifier', state)
+
+    def _maps(self, images: jax.Array, depth: int, b: int) -> dict[str, jax.Array]:
+        """The first `depth` convolutions' maps of images [B T, H, W, C], and sows them."""
+        structure = Structure(
+            tuple((f,) for f in FILTERS[:depth]), KERNELS[self.kernels][:depth], 3
+        )
+        stack = FrameStack(
+            structure.scaled(self.width), layers.he_normal, form=self.form, name='frames'
+        )
+        maps, _ = stack(images)
+        for name, values in maps.items():
+            self.sow('intermediates', name, values.reshape(b, -1, *values.shape[1:]))
+        return maps
+
+    def _dense(self, units: int, name: str, x: jax.Array) -> jax.Array:
+        return nn.Dense(units, dtype=x.dtype, kernel_init=layers.he_normal, name=name)(x)
+
+    def _check_options(self) -> None:
+        for option, values in OPTIONS.items():
+            if getattr(self, option) not in values:
+                known = ', '.join(map(str, values))
+                raise UserError(
+                    f'model.{option} is {getattr(self, option)!r}; cnn_rnn knows {known}'
+                )
+        if self.steps < 1:
+            raise UserError(f'model.steps is {self.steps}: give at least 1')
