@@ -7,8 +7,8 @@ Command:
     python -m fer_jax.ablate --config=configs/ckplus_c3d.py          # what the paper leaves open
 
 Hardware and time: published size (78 million parameters, 1,722 views, 16 epochs, 10 folds): not
-run, it needs the licensed release. `:simulated` has an eighth of the width, 10 frames of 48 x 48
-pixels, 15 epochs and 5 folds, for a few minutes on 2 cores; README.md has its figures.
+run, it needs the licensed release. `:simulated` has an eighth of the width, 4 frames of 48 x 48
+pixels, 24 epochs and 5 folds, for a few minutes on 2 cores; README.md has its figures.
 
 Paper: 100 % (10-fold, best epoch of each test fold), 97.56 % (LOSO). Ours: needs the licensed
 release.
@@ -123,7 +123,8 @@ def get_config(variant: str = '') -> ConfigDict:
     )
     if options.simulated:
         config.simulated.subjects = 118
-        config.data.update({'sampling': 'uniform', 'size': 48, 'registration': 'eyes'})
+        config.data.update({'frames': 4, 'sampling': 'uniform', 'size': 48})
+        config.data.registration = 'eyes'
         if config.protocol.k:
             config.protocol.k = 5
         config.inputs.equalize = 'none'
@@ -132,7 +133,7 @@ def get_config(variant: str = '') -> ConfigDict:
             {'width': 0.125, 'pooling': 'max', 'activation': 'elu', 'dropout_rate': 0.1}
         )
         config.optimizer.update({'learning_rate': 3e-4, 'schedule': 'cosine'})
-        config.train.update({'batch_size': 8, 'epochs': 15})
+        config.train.update({'batch_size': 8, 'epochs': 24})
         config.train.update({'checkpoint_every': 5, 'evaluate_batch': 64})
     return config
 

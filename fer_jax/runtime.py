@@ -9,6 +9,7 @@ import jax
 # Parameters of mallopt in glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _GIB = 2**30
+_NEVER = -1  # as a size_t the largest; 2 GiB, an int's most, is less than a step of C3D takes
 
 
 def prepare() -> None:
@@ -31,7 +32,7 @@ def _keep_buffers() -> None:
         return
     for parameter, value in (
         (_MMAP_MAX, 0),
-        (_TRIM_THRESHOLD, 2 * _GIB - 1),
+        (_TRIM_THRESHOLD, _NEVER),
         (_TOP_PAD, _GIB // 4),
         (_ARENA_MAX, 1),
     ):

@@ -25,13 +25,12 @@ def get_config(variant=''):
     config = published.get_config(variant)
     config.update_from_flattened_dict({{
         'simulated.subjects': 8, 'data.frames': 2, 'data.size': 32, 'protocol.k': 2,
-        'model.width': 0.03125, 'train.epochs': 1, 'train.batch_size': 16,
+        'protocol.fold': 0, 'model.width': 0.03125, 'train.epochs': 1, 'train.batch_size': 16,
     }})
     return config
 
 def get_readings(config):
     return {{
-        'balanced': Reading('Folds of equal size.', {{'protocol.name': 'balanced'}}),
         'weighted': Reading('Rare classes count for more.', {{'loss.class_weights': True}}),
         'same': Reading('As it is.', {{'train.epochs': config.train.epochs}}),
         'typo': Reading('A key too many.', {{'loss.class_weigths': True}}),
@@ -70,14 +69,14 @@ def finished(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiment, 'run', stop_after_one)
         with pytest.raises(Interrupted):
-            call(place, '--readings=balanced,weighted,same')
+            call(place, '--readings=weighted,same')
     folder = place / 'readings'
     assert [path.name for path in folder.iterdir()] == ['base']
     before = (folder / 'base' / 'report.html').stat().st_mtime_ns
     said = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('builtins.print', lambda *words, **options: said.append(str(words[0])))
-        call(place, '--readings=balanced,weighted,same')
+        call(place, '--readings=weighted,same')
     assert (folder / 'base' / 'report.html').stat().st_mtime_ns == before
     return folder, '\n'.join(said)
 
@@ -91,7 +90,7 @@ def rows_of(folder):
 def test_each_reading_is_a_run_of_its_own_and_all_are_one_table(finished):
     folder, said = finished
     rows = rows_of(folder)
-    assert list(rows) == ['base', 'balanced', 'weighted']
+    assert list(rows) == ['base', 'weighted']
     accuracy = {}
     for name, row in rows.items():
         assert (folder / name / 'DONE').exists() and (folder / name / 'report.html').exists()
@@ -104,9 +103,8 @@ def test_each_reading_is_a_run_of_its_own_and_all_are_one_table(finished):
     assert rows['weighted']['changes'] == 'loss.class_weights = True'
     config = json.loads((folder / 'weighted' / 'config.json').read_text())
     assert config['loss']['class_weights'] is True
-    assert rows['balanced']['difference'] == ''  # other folds
     assert 'reading same is the config of base: not trained twice' in said
-    assert 'Folds of equal size.' in said and 'SIMULATED' in said
+    assert 'Rare classes count for more.' in said and 'SIMULATED' in said
     assert 'Rare classes count for more.' in (folder / 'report.html').read_text(encoding='utf-8')
 
 
@@ -139,7 +137,7 @@ def test_a_reading_goes_where_main_with_its_values_would_put_it(place, tmp_path,
 @pytest.mark.parametrize(
     'words,message',
     [
-        (['--readings=balancd'], "unknown reading 'balancd': .*small.py has balanced, weighted"),
+        (['--readings=wieghted'], "unknown reading 'wieghted': .*small.py has weighted, same"),
         (['--readings=typo'], "reading 'typo' changes config.loss.class_weigths, which is not"),
         (['--readings=kind'], "reading 'kind' sets config.train.epochs to 'many'"),
         (['--readings=same'], 'every reading is the config as it stands'),

@@ -197,7 +197,8 @@ def _compose(
         title = ' and '.join(run['name'] for run in values['runs'])
     sections = [('headline', 'Result', _sentences(values))]
     if 'readings' in values:
-        title = f'{len(values["readings"]) - 1} readings compared'
+        count = len(values['readings']) - 1
+        title = f'{count} reading{"s" * (count > 1)} compared'
         apart = [row['refusal'] for row in values['readings'] if row['refusal']]
         notes = ''.join(f'<p class="note">{escape(refusal)}.</p>' for refusal in apart)
         sections = [('readings', 'Readings', table('readings') + notes)]

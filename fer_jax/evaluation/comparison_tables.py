@@ -82,20 +82,21 @@ def readings(values: Mapping[str, Any]) -> Table | None:
     if 'readings' not in values:
         return None
     rows = values['readings']
+    apart = ' Without a difference: judged on other folds.' * any(row['refusal'] for row in rows)
     return Table(
         'readings',
         f'Every reading of the config under “{values["title"]}”, in per cent, and its difference '
-        f'from {rows[0]["name"]} in points, with intervals by bootstrap over {values["unit"]}. '
-        'Without a difference: judged on other folds.',
+        f'from {rows[0]["name"]} in points, with intervals by bootstrap over {values["unit"]}.'
+        + apart,
         (
             Column('run', 'Run'),
             Column('name', 'Reading'),
-            Column('why', 'What it takes'),
-            Column('changes', 'Changed'),
             Column('accuracy', 'Accuracy', SHARE),
             Column('interval', level(values), INTERVAL),
             Column('difference', 'Difference', DIFFERENCE),
             Column('difference_interval', level(values), DIFFERENCE_INTERVAL),
+            Column('changes', 'Changed'),
+            Column('why', 'What it takes'),
         ),
         rows,
         frozenset({0}),

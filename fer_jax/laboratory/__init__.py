@@ -7,7 +7,7 @@ only door; no run, config or protocol can reach it.
 from fer_jax.laboratory.design import Design, make_system
 from fer_jax.laboratory.divisions import Copies, make_copies
 from fer_jax.laboratory.optimism import compute, summary_text
-from fer_jax.laboratory.outcomes import Outcomes, load, save, train
+from fer_jax.laboratory.outcomes import Outcomes, networks, save, train
 from fer_jax.laboratory.report import write
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     'Design',
     'Outcomes',
     'compute',
-    'load',
     'make_copies',
     'make_system',
+    'networks',
     'save',
     'summary_text',
     'train',

@@ -47,11 +47,11 @@ class Design:
     """
 
     folds: int = 5
-    copies: int = 4
+    copies: int = 3
     inner: int = 5
-    epochs: int = 12
-    batch_size: int = 32
-    learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
+    epochs: int = 10
+    batch_size: int = 16
+    learning_rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3)
     dropout_rates: tuple[float, ...] = (0.1, 0.5)
     reference: int = 2
 

@@ -1,14 +1,12 @@
-"""Trains the laboratory's networks and keeps what they got right; all else is computed from that."""
+"""Trains the laboratory's networks and keeps what they got right; the rest is arithmetic."""
 
 import dataclasses
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fer_jax.data.protocols import Protocol
-from fer_jax.errors import UserError
 from fer_jax.evaluation import rules, whole
 from fer_jax.laboratory import divisions
 from fer_jax.laboratory.design import Design
@@ -69,9 +67,7 @@ def networks(design: Design) -> int:
     return design.folds * (len(UNITS) + len(design.settings))
 
 
-def train(
-    design: Design, system: System, copies: Copies, seeds: int, folder: Path
-) -> Outcomes:
+def train(design: Design, system: System, copies: Copies, seeds: int, folder: Path) -> Outcomes:
     """Trains all networks, from where an earlier call on the same folder got to.
 
     A seed divides anew, and is the seed of initialisation, order and dropout. The networks of one
@@ -166,12 +162,3 @@ def save(path: Path, outcomes: Outcomes) -> None:
     """Writes a compressed .npz with the fields as its keys; whole or not at all."""
     with whole.replacing(path) as temporary:
         np.savez_compressed(temporary, **vars(outcomes))
-
-
-def load(path: Path) -> Outcomes:
-    """Reads what `save` wrote; UserError where it is damaged."""
-    try:
-        with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
-            return Outcomes(**{name: saved[name] for name in saved.files})
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f'{path} is damaged ({error}): delete it and measure again') from error
