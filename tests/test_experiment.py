@@ -164,6 +164,19 @@ def test_nested_trains_again_for_the_epochs_that_validation_chose(data_dir, tmp_
         )
 
 
+def test_a_fitted_registration_gives_each_fold_frames_of_its_own(data_dir, tmp_path):
+    config = small_config(**{'data.registration': 'procrustes', 'train.epochs': 1})
+    built = experiment.build(config, data_dir)
+    first, second = built.cohorts
+    assert [member.index for member in built.members] == [0, 1]
+    assert [member.fold_number for member in built.members] == [0, 1]
+    assert built.dataset['registration'] == 'procrustes of 5 points'
+    assert (first.clips.clip_id == second.clips.clip_id).all()
+    assert (first.clips.frames != second.clips.frames).any()
+    values = experiment.run(config, workdir=str(tmp_path / 'run'), data_dir=data_dir)
+    assert values['last']['n'] == len(built.clips)
+
+
 def command(workdir, data_dir):
     words = [f'--config.{key}={value}' for key, value in SMALL.items()]
     config = f'--config={ROOT / "configs" / "ckplus_c3d.py"}:simulated'

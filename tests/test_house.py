@@ -30,6 +30,7 @@ ROOMS = {
     'evaluation': {'errors', 'ops', 'models', 'data'},
     'training': {'errors', 'config', 'ops', 'models', 'data', 'evaluation'},
     'cards': {'errors', 'config', 'data', 'evaluation'},
+    'laboratory': {'errors', 'ops', 'models', 'data', 'evaluation', 'training'},
     'twins': {'errors', 'models'},
     'run_files': {'errors', 'config', 'data', 'evaluation', 'training'},
     'loading': {'errors', 'config', 'data'},
