@@ -22,7 +22,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from fer_jax import cli, experiment, laboratory, run_files, runtime
+from fer_jax import cli, laboratory, loading, run_files, runtime
 from fer_jax import config as configs
 from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
@@ -59,8 +59,10 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.out)
     _check(out)
     config = ConfigDict({'data': design.DATA, 'simulated': {'subjects': fv.subjects, 'seed': SEED}})
-    clips, dataset = experiment.load_clips(config, prepared.data_root(fv.data_dir))
-    measure(clips, dataset['fingerprint'], Design(), fv.seeds, out)
+    place = loading.place(config, prepared.data_root(fv.data_dir))
+    clips = loading.load(config, place)
+    fingerprint = prepared.describe(config.data.name, place, config.data.faces)['fingerprint']
+    measure(clips, fingerprint, Design(), fv.seeds, out)
 
 
 def measure(clips: ClipSet, fingerprint: str, sizes: Design, seeds: int, out: Path) -> None:
