@@ -42,9 +42,11 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
 
     Returns:
       dataset, faces, release (path), simulated (the simulator's note or None), fingerprint, clips,
-      frames, subjects (counts), splits, label_sets {set: [class]}, class_counts {set: {class: n}},
-      dropped [{clip_id, path, reason, label_set}] (label_set '': left out altogether), faceless
-      [clip_id], differences from the published counts [sentence], stored_margin.
+      frames, unlabelled (clips), landmarked (frames), subjects (counts), splits, label_sets
+      {set: [class]}, class_counts {set: {class: n}}, published_classes {class: n}, dropped
+      [{clip_id, path, reason, label_set}] (label_set '': left out altogether; of unreadable clips
+      `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, detector ({identity, package}
+      or None), differences from the published counts [sentence], stored_margin.
     Raises:
       UserError: not prepared; the message holds the command that prepares it.
     """

@@ -69,7 +69,8 @@ def make_protocol(
 ) -> Protocol:
     """Divides a dataset's clips by one of five rules.
 
-    - 'official': the parts that the dataset's owners give. Not subject-disjoint.
+    - 'official': the parts that the dataset's owners give. Not subject-disjoint. Where they keep
+      the test labels to themselves (AFEW), their validation part judges, as in the papers.
     - 'random': clips drawn at random, each class in proportion, `repeats` times. Not
       subject-disjoint (saurav2020 on SAVEE, minaee2019, jain2018).
     - 'idstep': k folds by subject; with the subjects in ascending order fold i judges
@@ -151,6 +152,8 @@ def shorten(names: Sequence[str], most: int = 5) -> str:
 def _official(clips: ClipSet, validation: float, seed: int) -> Fold:
     unknown = sorted(set(clips.split.tolist()) - set(PARTS))
     parts = {part: np.flatnonzero(clips.split == part) for part in PARTS}
+    if not len(parts['test']):  # the owners keep its labels: their validation part judges
+        parts['validation'], parts['test'] = parts['test'], parts['validation']
     if unknown or not len(parts['train']) or not len(parts['test']):
         raise UserError(
             f'{clips.name} has no official training and test parts for all clips: choose one of '

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fer_jax.data import datasets, prepared
+from fer_jax.data import prepared
 from fer_jax.data.datasets.records import STORED_SIZE
 from fer_jax.data.protocols import PARTS
 from fer_jax.evaluation import page, whole
@@ -236,7 +236,7 @@ def _tables(
     labels = [*classes, ''] if any(not clip.label for clip in clips) else list(classes)
     titles = {label: label or 'no label' for label in labels}
     parts = [part for part in (*PARTS, '') if any(clip.split == part for clip in clips)]
-    published = datasets.builder_class(found['dataset']).PUBLISHED_CLASSES
+    published = found['published_classes']
     rows = []
     for label in labels:
         own = [clip for clip in clips if clip.label == label]

@@ -118,6 +118,18 @@ def test_official_parts():
     ]
 
 
+def test_without_an_official_test_part_the_validation_part_judges():
+    clips = clip_set(
+        [''] * 4, [0, 1, 1, 0], ['train', 'train', 'validation', 'validation'], classes=2
+    )
+    (fold,) = protocols.make_protocol(clips, name='official').folds
+    assert [fold.train.tolist(), fold.validation.tolist(), fold.test.tolist()] == [
+        [0, 1],
+        [],
+        [2, 3],
+    ]
+
+
 def test_official_without_a_validation_part_can_hold_out_clips():
     clips = clip_set([''] * 100, np.arange(100) % 2, ['train'] * 80 + ['test'] * 20, classes=2)
     (fold,) = protocols.make_protocol(clips, name='official', validation=0.1).folds

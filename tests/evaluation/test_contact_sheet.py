@@ -84,6 +84,7 @@ def description(**change):
         'fingerprint': 'abcdef', 'stored_margin': 1.6, 'clips': 16, 'frames': 123, 'subjects': 3,
         'splits': {'train': 14, 'test': 2}, 'label_sets': {'ckplus': ['anger', 'fear', 'sadness']},
         'class_counts': {'ckplus': {'anger': 3, 'fear': 12, 'sadness': 0}}, 'unlabelled': 1,
+        'published_classes': {'anger': 45, 'fear': 25, 'sadness': 28},
         'landmarked': 119, 'faceless': ['<c&23>'], 'faceless_frames': {'<c&03>': 2},
         'differences': ['class anger: 3 of 45 published'],
         'dropped': [

@@ -53,7 +53,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     HOMEPAGE: str
     CITATION: str
     LABEL_SETS: dict[str, tuple[str, ...]]  # the first one is `label`
-    PUBLISHED_CLASSES: dict[str, int]  # of the first label set, over all splits
+    PUBLISHED_CLASSES: dict[str, int] = {}  # of the first label set, over all splits
     PUBLISHED_SPLITS: dict[str, int] = {}
     PUBLISHED_SUBJECTS: int | None = None
     # Ways of finding faces, the default first: 'release' where faces ship with it, and detectors.
@@ -251,6 +251,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             'splits': dict(splits),
             'label_sets': {name: list(self.LABEL_SETS[name]) for name in counts},
             'class_counts': counts,
+            'published_classes': self.PUBLISHED_CLASSES,
             'dropped': [*self.manifest.dropped, *unreadable],
             'differences': self._differences(
                 counts, splits, {clip.subject for clip in clips} - {''}

@@ -48,7 +48,6 @@ class Builder(clip_builder.ClipBuilder):
         Mones, Barbara},
       booktitle={Asian Conference on Computer Vision}, year={2016}}"""
     LABEL_SETS = {'ferg': tuple(_CLASSES.values())}
-    PUBLISHED_CLASSES = {}  # only their sum is published
     PUBLISHED_SUBJECTS = 6
     FACES = ('release',)
     LANDMARKS = False

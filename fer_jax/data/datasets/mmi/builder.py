@@ -55,7 +55,6 @@ class Builder(clip_builder.ClipBuilder):
       author={Valstar, Michel F. and Pantic, Maja},
       booktitle={LREC Workshop on EMOTION}, year={2010}}"""
     LABEL_SETS = {'mmi': _CLASSES}
-    PUBLISHED_CLASSES = {}  # there is no published table; `_differences` checks what there is
     FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
 

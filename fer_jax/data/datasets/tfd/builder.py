@@ -37,7 +37,6 @@ class Builder(clip_builder.ClipBuilder):
       author={Susskind, Josh M. and Anderson, Adam K. and Hinton, Geoffrey E.},
       institution={University of Toronto}, number={UTML TR 2010-001}, year={2010}}"""
     LABEL_SETS = {'tfd': _CLASSES}
-    PUBLISHED_CLASSES = {}  # only their sum is published
     FACES = ('release',)
     LANDMARKS = False
     STORED_MARGIN = 1.0
