@@ -16,7 +16,6 @@ was; with more --seeds it trains the new ones only. Every part of the page is st
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 from absl import flags
@@ -90,10 +89,7 @@ def measure(clips: ClipSet, fingerprint: str, sizes: Design, seeds: int, out: Pa
     laboratory.save(out / 'outcomes.npz', outcomes)
     values = laboratory.compute(outcomes, copies, sizes)
     whole.write_json(out / 'results.json', {'stamps': list(stamps), **values})
-    versions = run_files.versions() | {
-        'command': ' '.join(['python -m fer_jax.leaks', *sys.argv[1:]])
-    }
-    path = laboratory.write(values, copies, settings, versions, stamps, out)
+    path = laboratory.write(values, copies, settings, run_files.versions(), stamps, out)
     print(laboratory.summary_text(values, stamps))
     print(f'report: {path}', flush=True)
 

@@ -68,7 +68,7 @@ def versions() -> dict[str, str]:
     """Command, Python, platform, devices, commit and the packages that decide a result."""
     device = jax.devices()[0]
     found = {
-        'command': ' '.join(['python -m fer_jax.main', *sys.argv[1:]]),
+        'command': ' '.join(['python', *sys.orig_argv[1:]]),
         'python': platform.python_version(),
         'platform': platform.platform(),
         'devices': f'{jax.device_count()} x {device.device_kind} ({device.platform})',

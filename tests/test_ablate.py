@@ -103,6 +103,8 @@ def test_each_reading_is_a_run_of_its_own_and_all_are_one_table(finished):
     assert rows['weighted']['changes'] == 'loss.class_weights = True'
     config = json.loads((folder / 'weighted' / 'config.json').read_text())
     assert config['loss']['class_weights'] is True
+    one, other = ((folder / name / 'predictions.csv').read_text() for name in rows)
+    assert one != other
     assert 'reading same is the config of base: not trained twice' in said
     assert 'Rare classes count for more.' in said and 'SIMULATED' in said
     assert 'Rare classes count for more.' in (folder / 'report.html').read_text(encoding='utf-8')
