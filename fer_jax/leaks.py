@@ -80,7 +80,7 @@ def measure(clips: ClipSet, fingerprint: str, sizes: Design, seeds: int, out: Pa
     networks = laboratory.networks(sizes)
     print(
         f'{clips.name}: {len(clips):,} clips, {len(copies.clips):,} copies, SIMULATED faces\n'
-        f'{seeds} seeds of {networks} small networks, {sizes.epochs} epochs each\n'
+        f'{networks} small networks for each of {seeds} seed(s), {sizes.epochs} epochs each\n'
         f'laboratory: {out}, which leaks on purpose',
         flush=True,
     )

@@ -54,8 +54,8 @@ def tables(values: Mapping[str, Any]) -> dict[str, Table]:
     listed = (
         Table(
             'optimism_table',
-            'Accuracy with each leak and without it, and the optimism in points. Last: in how many '
-            f'of {values["seeds"]} seeds the leak flattered.',
+            'Accuracy with each leak and without it, and the optimism in points. Seeds above 0: in '
+            f'how many of {values["seeds"]} the leak flattered.',
             (
                 Column('leak', 'Leak'),
                 Column('title', 'What leaks'),
@@ -215,7 +215,12 @@ def _headline(values: Mapping[str, Any]) -> str:
         'the mean over seeds. Intervals: '
         f'{100 * values["level"]:.0f} %, by bootstrap over subjects and seeds, the same draws on '
         f'both sides ({page.show(COUNT, values["draws"])} draws). In a draw nothing is trained or '
-        'chosen anew, and few seeds are a small sample to draw from.'
+        'chosen anew. '
+        + (
+            'With one seed an interval says nothing of how networks vary from start to start.'
+            if values['seeds'] == 1
+            else 'Few seeds are a small sample to draw from.'
+        )
     )
     warning = (
         'The sizes belong to these faces, this network and this amount of data; on real faces and '
