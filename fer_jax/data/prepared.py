@@ -141,7 +141,7 @@ def load_audio(
     """
     sound = {}
     for part, part_faces, _ in _parts(name, faces, ''):
-        if not datasets.builder_class(part).AUDIO:
+        if datasets.builder_class(part).sound is None:
             raise UserError(f'{part} has no sound: choose a dataset of films, such as afew')
         describe(part, data_dir, part_faces)
         for record in records(part, data_dir, part_faces):

@@ -72,7 +72,7 @@ class Predictions:
     epochs: np.ndarray
     train_counts: np.ndarray
     duplicate: np.ndarray
-    retrained: np.ndarray = None
+    retrained: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.retrained is None:

@@ -69,20 +69,13 @@ def accuracies(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Dr
 
     def paint(figure) -> None:
         axes = figure.subplots()
-        for row, pair in enumerate(pairs):
-            leaking, honest = (
-                100 * values['ways'][pair[side]]['accuracy'] for side in ('leaking', 'honest')
-            )
-            first = row == 0
-            axes.plot([honest, leaking], [row, row], lw=1.4, color=COLOURS['stone'])
-            axes.plot(honest, row, 'o', ms=6.5, mew=0, color=COLOURS['blue'],
-                      label='without the leak' if first else None)  # fmt: skip
-            axes.plot(leaking, row, 'o', ms=6.5, mew=1.6, color=COLOURS['vermillion'],
-                      mfc=COLOURS['card'], label='with it' if first else None)  # fmt: skip
+        honest, leaking = (
+            [values['ways'][pair[side]]['accuracy'] for pair in pairs]
+            for side in ('honest', 'leaking')
+        )
+        _two_of_each(axes, {'without the leak': honest, 'with it': leaking})
         _named_rows(axes, [titled(pair) for pair in pairs])
-        axes.margins(x=0.08)
         axes.set_xlabel('accuracy (%)')
-        axes.legend(loc='lower left', bbox_to_anchor=(-0.02, 1.01), borderaxespad=0, ncols=2)
 
     return Drawing(
         'accuracies',
@@ -91,6 +84,18 @@ def accuracies(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Dr
         draw(paint, size=(WIDTH, 0.9 + 0.42 * len(pairs)), stamps=stamps),
         csv,
     )
+
+
+def _two_of_each(axes, given: Mapping[str, Sequence[float]]) -> None:
+    """Draws two shares in each row, a full and a hollow point joined by a line, with a legend."""
+    (full, first), (hollow, second) = ((name, 100 * np.array(v)) for name, v in given.items())
+    rows = np.arange(len(first))
+    axes.hlines(rows, first, second, lw=1.4, color=COLOURS['stone'])
+    axes.plot(first, rows, 'o', ms=6.5, mew=0, color=COLOURS['blue'], label=full)
+    axes.plot(second, rows, 'o', ms=6.5, mew=1.6, color=COLOURS['vermillion'],
+              mfc=COLOURS['card'], label=hollow)  # fmt: skip
+    axes.margins(x=0.08)
+    axes.legend(loc='lower left', bbox_to_anchor=(-0.02, 1.01), borderaxespad=0, ncols=2)
 
 
 def curves(values: Mapping[str, Any], stamps: Sequence[str]) -> Drawing:
@@ -111,18 +116,12 @@ def settings(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Draw
 
     def paint(figure) -> None:
         axes = figure.subplots()
-        for number, row in enumerate(rows):
-            test, validation = (100 * row[f'{part}_accuracy'] for part in ('test', 'validation'))
-            first = number == 0
-            axes.plot([validation, test], [number, number], lw=1.4, color=COLOURS['stone'])
-            axes.plot(validation, number, 'o', ms=6.5, mew=0, color=COLOURS['blue'],
-                      label='inner validation' if first else None)  # fmt: skip
-            axes.plot(test, number, 'o', ms=6.5, mew=1.6, color=COLOURS['vermillion'],
-                      mfc=COLOURS['card'], label='test' if first else None)  # fmt: skip
+        validation, test = (
+            [row[f'{part}_accuracy'] for row in rows] for part in ('validation', 'test')
+        )
+        _two_of_each(axes, {'inner validation': validation, 'test': test})
         _named_rows(axes, [setting_title(row) for row in rows])
-        axes.margins(x=0.08)
         axes.set_xlabel('accuracy at the last epoch (%)')
-        axes.legend(loc='lower left', bbox_to_anchor=(-0.02, 1.01), borderaxespad=0, ncols=2)
 
     return Drawing(
         'settings_accuracy',

@@ -260,8 +260,6 @@ def test_sound_is_loaded_by_itself(both_dir, ckplus_release, monkeypatch):
     sounds['S010_002'] = np.empty(0, np.int16), 0
 
     class Talkies(ckplus.Builder):
-        AUDIO = True
-
         def sound(self, source):
             return sounds[source.clip_id]
 

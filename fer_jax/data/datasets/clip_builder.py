@@ -42,8 +42,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     `subject`, `split`, `path` (in the release); `frames` uint8 [T, S, S, C] (C 1 for grey, 3 for
     RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the crop), `has_face`
     bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, 68, 2] in pixels of the crop, NaN
-    where there is none; with AUDIO `audio` int16 [samples] and `sample_rate` int32 in hertz (empty
-    and 0 without sound). TFDS stores records in the order of their keys' hashes.
+    where there is none; with `sound` also `audio` int16 [samples] and `sample_rate` int32 in hertz
+    (empty and 0 without sound). TFDS stores records in the order of their keys' hashes.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -59,7 +59,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     # Ways of finding faces, the default first: 'release' where faces ship with it, and detectors.
     FACES: tuple[str, ...] = ('release',)
     LANDMARKS: bool  # are there landmarks with the faces of 'release'
-    AUDIO = False  # does `sound` give each clip's sound
+    # Of a dataset with sound: a method (source) -> int16 [samples], mono, and their rate in hertz.
+    sound = None
     STORED_MARGIN = records.STORED_MARGIN  # how far the stored frames reach around the face box
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
@@ -95,10 +96,6 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         once, on threads of their own; `pool` is for one clip's files.
         """
 
-    def sound(self, source: records.ClipSource) -> tuple[np.ndarray, int]:
-        """With AUDIO: one clip's sound, int16 [samples], mono, and its rate in hertz."""
-        raise NotImplementedError(f'{self.name} states AUDIO and reads none')
-
     def record(
         self, source: records.ClipSource, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
@@ -129,7 +126,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features['landmarks'] = tfds.features.Tensor(
                 shape=(None, 68, 2), dtype=np.float32, encoding=raw
             )
-        if self.AUDIO:
+        if self.sound is not None:
             features |= {
                 'audio': tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding=raw),
                 'sample_rate': tfds.features.Tensor(shape=(), dtype=np.int32, encoding=raw),
@@ -192,7 +189,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         record = self.record(source, pool)
         if not self._with_landmarks():
             del record['landmarks']
-        if self.AUDIO:
+        if self.sound is not None:
             samples, rate = self.sound(source)
             record |= {'audio': np.asarray(samples, np.int16), 'sample_rate': np.int32(rate)}
         further = {

@@ -54,9 +54,7 @@ class Detector(abc.ABC):
 
     new_tracker = None  # a method that makes a `tracking.Tracker`, where the package has one
 
-    def points(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """The landmarks [68, 2] of the face in `box`; called only where `landmarks` is True."""
-        raise NotImplementedError(f'{self.NAME} finds no landmarks')
+    points = None  # a method (image, box) -> landmarks [68, 2], of what may set `landmarks`
 
     def find(self, frames: Sequence[np.ndarray]) -> records.Faces:
         """Follows one face through a clip of T frames uint8 [H, W, C] (`tracking.follow`).

@@ -8,6 +8,8 @@
 Every sequence runs from the resting face to the apex, which is its last frame.
 """
 
+import itertools
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,10 +53,8 @@ def write(
 
 def tasks(out: Path, plan: list[Sequence], seed: int) -> list[tuple[Callable, tuple]]:
     """The work in pieces, one a subject."""
-    by_subject: dict[str, list[Sequence]] = {}
-    for sequence in plan:
-        by_subject.setdefault(sequence.subject, []).append(sequence)
-    return [(write_subject, (out, group, seed)) for group in by_subject.values()]
+    by_subject = itertools.groupby(plan, operator.attrgetter('subject'))
+    return [(write_subject, (out, list(group), seed)) for _, group in by_subject]
 
 
 def write_subject(out: Path, sequences: list[Sequence], seed: int) -> None:

@@ -10,6 +10,8 @@ classes: here everybody shows each of the six emotions in one video, and single 
 stills. Pictures are half as wide and high as the original's, videos shorter.
 """
 
+import itertools
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +82,8 @@ def plan(subjects: int | None, seed: int) -> list[Session]:
 
 def write(out: Path, plan: list[Session], seed: int, run: Callable[[list], Iterator[None]]) -> None:
     """Draws and writes all sessions, one subject at a time."""
-    by_subject: dict[int, list[Session]] = {}
-    for session in plan:
-        by_subject.setdefault(session.index, []).append(session)
-    for _ in run([(write_subject, (out, group, seed)) for group in by_subject.values()]):
+    by_subject = itertools.groupby(plan, operator.attrgetter('index'))
+    for _ in run([(write_subject, (out, list(group), seed)) for _, group in by_subject]):
         pass
 
 

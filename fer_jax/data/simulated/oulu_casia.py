@@ -8,6 +8,8 @@ emotions, 480 sequences, as published. To keep drawing affordable a sequence has
 where the original has 20 or more, and the other five conditions are not drawn.
 """
 
+import itertools
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +69,8 @@ def write(
     out: Path, plan: list[Sequence], seed: int, run: Callable[[list], Iterator[None]]
 ) -> None:
     """Draws and writes all sequences, one subject at a time."""
-    by_subject: dict[int, list[Sequence]] = {}
-    for sequence in plan:
-        by_subject.setdefault(sequence.index, []).append(sequence)
-    for _ in run([(write_subject, (out, group, seed)) for group in by_subject.values()]):
+    by_subject = itertools.groupby(plan, operator.attrgetter('index'))
+    for _ in run([(write_subject, (out, list(group), seed)) for _, group in by_subject]):
         pass
 
 

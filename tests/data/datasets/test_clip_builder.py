@@ -31,7 +31,6 @@ class Films(clip_builder.ClipBuilder, skip_registration=True):
     PUBLISHED_CLASSES = {}
     FACES = ('release', 'haar', 'dlib')
     LANDMARKS = False
-    AUDIO = True
     damaged = ()
 
     def scan(self, release):

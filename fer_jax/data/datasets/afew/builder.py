@@ -75,7 +75,6 @@ class Builder(clip_builder.ClipBuilder):
     LABEL_SETS = {'afew': tuple(_CLASSES.values())}
     FACES = ('release', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
-    AUDIO = True
 
     edition = ''  # set by `scan`
 
