@@ -78,8 +78,17 @@ def make_system(config: ConfigDict, num_classes: int) -> System:
     model = models.build(options.pop('name'), num_classes=num_classes, **options)
     optimizer = dict(config.optimizer)
     del optimizer['learning_rate']
-    seen = {key: value for key, value in config.inputs.items() if key != 'equalize'}
-    return System(model, optimizer, seen, config.loss.l2, tuple(config.loss.l2_layers))
+    seen = dict(config.inputs)
+    del seen['equalize']
+    return System(
+        model,
+        optimizer,
+        inputs=seen,
+        mirrored=seen.pop('mirrored', False),
+        l2=config.loss.l2,
+        l2_layers=tuple(config.loss.l2_layers),
+        label_smoothing=config.loss.get('label_smoothing', 0.0),
+    )
 
 
 def resolve(config: ConfigDict) -> ConfigDict:

@@ -53,6 +53,7 @@ def model_inputs(
     *,
     normalize: str,
     channels: int,
+    crop: int = 0,
 ) -> jax.Array:
     """What the network sees of a batch.
 
@@ -63,9 +64,14 @@ def model_inputs(
       normalize: 'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std'
         subtracts the training clips' mean image and divides by their deviation image.
       channels: 1, or 3 to repeat grey (haddad2020, sec. 4.1).
+      crop: side of the central square that is left, in pixels; 0 for the whole frame. A view that
+        was shifted first makes it a random crop.
 
     Returns:
-      float32 [clip, frame, height, width, channels].
+      float32 [clip, frame, height, width, channels], or crop in place of height and width.
+
+    Raises:
+      UserError: unknown normalisation, or channels or a crop that the frames do not have.
     """
     frames = frames.astype(jnp.float32)
     if view is not None:
@@ -79,6 +85,15 @@ def model_inputs(
         raise UserError(
             f"unknown inputs.normalize '{normalize}': one of {', '.join(NORMALIZATIONS)}"
         )
+    if crop:
+        height, width = frames.shape[2:4]
+        if not 0 < crop <= min(height, width):
+            raise UserError(
+                f'inputs.crop is {crop}, the frames are {height} x {width}: give 1 to '
+                f'{min(height, width)}, or 0 for the whole frame'
+            )
+        top, left = (height - crop) // 2, (width - crop) // 2
+        frames = frames[:, :, top : top + crop, left : left + crop]
     if channels not in (frames.shape[-1], 3 * frames.shape[-1]):
         raise UserError(
             f'inputs.channels is {channels}, the clips have {frames.shape[-1]}: give 1 or 3'

@@ -10,7 +10,11 @@ from fer_jax.errors import UserError
 
 
 def cross_entropy(
-    logits: jax.Array, label: jax.Array, mask: jax.Array, class_weight: jax.Array
+    logits: jax.Array,
+    label: jax.Array,
+    mask: jax.Array,
+    class_weight: jax.Array,
+    label_smoothing: float = 0.0,
 ) -> jax.Array:
     """Weighted mean of the softmax cross-entropy, as torch.nn.CrossEntropyLoss(weight=) has it.
 
@@ -19,11 +23,13 @@ def cross_entropy(
       label: int32 [clip].
       mask: bool [clip]; rows that are False count for nothing.
       class_weight: float32 [class]; ones where classes weigh the same.
+      label_smoothing: what is taken from the true class and shared by all, 0 to below 1.
 
     Returns:
       float32 [], 0 when every row is masked.
     """
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+    target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), label_smoothing)
+    loss = optax.softmax_cross_entropy(logits, target)
     weight = class_weight[label] * mask
     return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), 1e-12)
 

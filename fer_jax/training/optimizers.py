@@ -4,6 +4,8 @@ The rate is a traced scalar, so the transformation is built inside the step; onl
 carried.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -33,6 +35,7 @@ def make_optimizer(
     schedule: str = 'constant',
     momentum: float = 0.9,
     epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
     lookahead: bool = False,
 ) -> optax.GradientTransformation:
     """The optimizer of one member.
@@ -44,6 +47,7 @@ def make_optimizer(
       schedule: see `make_schedule`.
       momentum: of 'momentum'.
       epsilon: of 'adam'.
+      weight_decay: times each kernel (biases and scales are left), added to its gradient.
       lookahead: k = 5, alpha = 0.5 around the optimizer (haddad2020, sec. 3.3); its parameters are
         then optax.LookaheadParams, of which `trained` is stepped and `judged` is evaluated.
     """
@@ -56,6 +60,9 @@ def make_optimizer(
         optimizer = optax.adam(rate, eps=epsilon)
     else:
         raise UserError(f"unknown optimizer.name '{name}': one of {', '.join(NAMES)}")
+    if weight_decay:
+        kernels = functools.partial(jax.tree.map, lambda x: x.ndim > 1)
+        optimizer = optax.chain(optax.add_decayed_weights(weight_decay, kernels), optimizer)
     return optax.lookahead(optimizer, sync_period=5, slow_step_size=0.5) if lookahead else optimizer
 
 

@@ -27,6 +27,9 @@ class System:
       optimizer: keywords of `make_optimizer`.
       inputs: keywords of `model_inputs`.
       l2: weight of the penalty on `l2_layers`.
+      label_smoothing: of the loss, see `losses.cross_entropy`.
+      mirrored: clips are judged by the mean of the probabilities of their frames and of the frames
+        flipped horizontally.
     """
 
     model: nn.Module
@@ -34,6 +37,8 @@ class System:
     inputs: Mapping
     l2: float = 0.0
     l2_layers: Sequence[str] = ()
+    label_smoothing: float = 0.0
+    mirrored: bool = False
 
     def init(self, traits: Traits, resident: Resident) -> TrainState:
         """Fresh parameters of one member."""
@@ -69,7 +74,9 @@ class System:
                 rngs={'dropout': jax.random.fold_in(traits.key, state.step)},
                 mutable=['batch_stats'],
             )
-            loss = losses.cross_entropy(logits, label, batch.mask, traits.class_weight)
+            loss = losses.cross_entropy(
+                logits, label, batch.mask, traits.class_weight, self.label_smoothing
+            )
             if self.l2:
                 loss += self.l2 * losses.l2_penalty(params, self.l2_layers)
             return loss, (logits, mutated.get('batch_stats', {}))
@@ -94,15 +101,22 @@ class System:
         self, state: TrainState, traits: Traits, resident: Resident, clip: jax.Array
     ) -> jax.Array:
         """Class probabilities of clips as they are: float32 [clip, class]."""
-        logits = self.model.apply(
-            {'params': judged(state.params), 'batch_stats': state.batch_stats},
-            self._frames(resident, clip, None, traits),
-            mask=None,
-            length=resident.length[clip],
-            train=False,
-            dropout_rate=None,
-        )
-        return jax.nn.softmax(logits)
+
+        def judge(frames):
+            logits = self.model.apply(
+                {'params': judged(state.params), 'batch_stats': state.batch_stats},
+                frames,
+                mask=None,
+                length=resident.length[clip],
+                train=False,
+                dropout_rate=None,
+            )
+            return jax.nn.softmax(logits)
+
+        frames = self._frames(resident, clip, None, traits)
+        if self.mirrored:
+            return (judge(frames) + judge(frames[..., ::-1, :])) / 2
+        return judge(frames)
 
     def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
         """The rate of the member's next step, float32 []."""
