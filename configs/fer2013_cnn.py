@@ -98,7 +98,8 @@ def get_config(variant: str = '') -> ConfigDict:
         config.model.update({'structure': 'very_deep', 'batch_norm': True, 'width': 0.375})
         config.model.dropout_rate = 0.1
         config.loss.label_smoothing = 0.1
-        config.optimizer.update({'learning_rate': 0.05, 'weight_decay': 5e-4})
-        config.optimizer.schedule = 'cosine'
-        config.train.update({'batch_size': 64, 'epochs': 30})
+        config.optimizer = ConfigDict(
+            {'name': 'adam', 'learning_rate': 1e-3, 'schedule': 'cosine', 'lookahead': False}
+        )
+        config.train.update({'batch_size': 64, 'epochs': 26})
     return config

@@ -99,7 +99,12 @@ class FrameCNN(nn.Module):
         hidden = HIDDEN.get(self.structure, ())
         for number, units in enumerate(hidden, 1):
             units = layers.scaled(units, self.width)
-            x = nn.relu(self._dense(units, f'fc{number}', x))
+            x = self._dense(units, f'fc{number}', x)
+            if self.batch_norm:
+                x = layers.BatchNorm(name=f'norm_fc{number}')(
+                    x, mask=rows.reshape(-1), train=train
+                )
+            x = nn.relu(x)
             found[f'hidden{number}'] = x
             x = layers.Dropout(name=f'dropout_fc{number}')(x, rate=rate, train=train)
         x = layers.at_least_float32(self._dense(self.num_classes, f'fc{len(hidden) + 1}', x))
