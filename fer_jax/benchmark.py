@@ -3,6 +3,7 @@
     python -m fer_jax.benchmark --config=configs/ckplus_c3d.py --batch=4 --against=torch
     python -m fer_jax.benchmark --config=configs/fer2013_stn.py --against=torch --forms
     python -m fer_jax.benchmark --config=configs/fer2013_stn.py --json=stn.json
+    python -m fer_jax.benchmark --config=configs/ckplus_convlstm.py --film=film.mp4
 
 Needs no data: the clips are noise of the config's geometry. The step is the one that training
 dispatches, for one member: gathering, augmentation, forward, backward and optimizer. With
@@ -10,7 +11,9 @@ dispatches, for one member: gathering, augmentation, forward, backward and optim
 of threads, handed its batch ready made (so that augmentation counts against fer_jax only); the
 ratio is the median over rounds of fer_jax's time over PyTorch's, below 1 where fer_jax is faster.
 --forms adds the native formulations (3D convolution, reduce_window). On a GPU the twin is compiled
-(torch.compile).
+(torch.compile). --film measures what a live camera would wait for, on a film's first frames: to
+find the face in a new frame (--detector), to cut it out and scale it, and to classify the clip that
+it ends.
 
 Floating-point operations are those of XLA's cost analysis of the native form, in which positions in
 the padding count for nothing; the peak is the fastest float32 (and, on accelerators, bfloat16)
@@ -38,9 +41,11 @@ from jax import lax
 from ml_collections import ConfigDict
 
 from fer_jax import cli, experiment, runtime
+from fer_jax.data.faces import DETECTORS, latency
 from fer_jax.errors import UserError
 from fer_jax.evaluation import whole
 from fer_jax.training.mesh import make_layout
+from fer_jax.training.optimizers import judged
 from fer_jax.training.state import Batch, Resident, Sums, Traits
 from fer_jax.training.step import System
 
@@ -61,6 +66,10 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_bool('forms', False, 'measure the native formulations beside it', flag_values=fv)
     flags.DEFINE_integer('batch', 0, 'clips a step (0: as the config trains)', flag_values=fv)
     flags.DEFINE_integer('rounds', 7, 'turns of each contestant', flag_values=fv)
+    flags.DEFINE_string('film', None, 'measure from frame to label on this film', flag_values=fv)
+    flags.DEFINE_enum(
+        'detector', 'haar', DETECTORS, 'what finds the faces of --film', flag_values=fv
+    )
     flags.DEFINE_string('json', None, 'also write the figures to this file', flag_values=fv)
 
 
@@ -70,6 +79,11 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError('give an experiment: --config=configs/ckplus_c3d.py, or another one')
     if fv.batch < 0 or fv.rounds < 1:
         raise UserError(f'--batch is {fv.batch} and --rounds {fv.rounds}: give at least 1')
+    found = None
+    if fv.film:
+        data = fv.config.data
+        size = {key: data[key] for key in ('size', 'channels', 'margin')}
+        found = latency.measure(fv.film, fv.detector, **size)
     runtime.prepare()
     jax.config.update('jax_enable_compilation_cache', False)  # compile time is one of the figures
     figures = measure(
@@ -79,6 +93,9 @@ def main(fv: flags.FlagValues) -> None:
         against=fv.against,
         forms=fv.forms,
     )
+    if found:
+        label = figures['inference_batch_1']['fer_jax']['median']
+        figures['film'] = {**found, 'label': label, 'total': sum(found.values()) + label}
     print(table(figures))
     if fv.json:
         whole.write_json(pathlib.Path(fv.json), figures)
@@ -128,6 +145,8 @@ def measure(
         'matmul_peak_flops': peaks,
         'step_flops': flops['train'],
         'inference_flops': flops['infer'],
+        'parameters': subject.parameters,
+        'parameter_bytes': subject.parameter_bytes,
         'flops_source': "XLA's cost analysis of the native form",
         'train': training,
         'inference_batch_1': inference,
@@ -147,6 +166,9 @@ class Subject:
         # Not measured, and random numbers are slow to compile well.
         init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
         self._carry = init(traits, resident), Sums.zero()
+        params = jax.tree.leaves(judged(self._carry[0].params))
+        self.parameters = sum(leaf.size for leaf in params)
+        self.parameter_bytes = sum(leaf.nbytes for leaf in params)
         started = time.perf_counter()
         train = jax.jit(steps_of(system), donate_argnums=0)
         self._train = train.lower(self._carry, *self._data).compile()
@@ -323,7 +345,13 @@ def table(figures: Mapping[str, Any]) -> str:
     lines += ['', f'{"inference, 1 clip":<16}']
     for name, it in figures['inference_batch_1'].items():
         lines.append(f'{name:<16}{_ms(it)}{"":>19}{it["ratio"]:>14.2f}')
-    lines.append('')
+    if 'film' in figures:
+        stages = ', '.join(f'{name} {1e3 * it:.2f} ms' for name, it in figures['film'].items())
+        lines += ['', f'from frame to label: {stages}']
+    lines += [
+        '',
+        f'{figures["parameters"]:,} parameters, {figures["parameter_bytes"]:,} bytes',
+    ]
     for name, it in figures['train'].items():
         if 'compile_seconds' in it:
             lines.append(

@@ -55,6 +55,7 @@ def test_figures_of_all_contestants(arguments, tmp_path, capsys, monkeypatch):
     assert figures['train']['fer_jax']['ratio'] == 1
     assert figures['step_flops'] > 3 * figures['inference_flops'] > 0
     assert figures['process_peak_bytes'] > 2**20
+    assert figures['parameter_bytes'] == 4 * figures['parameters'] > 4000
     printed = capsys.readouterr().out
     assert all(name in printed for name in contestants)
 
