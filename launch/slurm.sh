@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Submits fer_jax to SLURM: the workers of a sweep as a job array, or one run over several nodes.
+#
+#   bash launch/slurm.sh sweep --workers=8 [--dry_run] [SBATCH OPTION ...] -- SWEEP FLAGS ...
+#   bash launch/slurm.sh train --nodes=4 [--dry_run] [SBATCH OPTION ...] -- MAIN FLAGS ...
+#
+# For example, from a checkout on a file system that all nodes see:
+#
+#   bash launch/slurm.sh sweep --workers=8 --partition=gpu --gpus-per-node=1 --time=24:00:00 -- \
+#       --config=configs/ckplus_c3d.py:loso --trials=800 --study=haddad2020 \
+#       --storage=postgresql+psycopg://me@db/optuna
+#
+# --dry_run prints the job and submits nothing. What stands before '--' and is none of ours goes to
+# sbatch. The jobs run in the environment of launch/demo.sh, or the one that FER_JAX_VENV names. A
+# job that is preempted, or two minutes from its time limit, saves, ends with 143 and is queued again;
+# it goes on where it was. Logs: runs/slurm/.
+set -euo pipefail
+# shellcheck source=launch/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+usage="see the first lines of launch/slurm.sh"
+kind="${1:-}"
+[ "$kind" = sweep ] || [ "$kind" = train ] || fail "first say what to submit, sweep or train: $usage"
+shift
+
+workers=1 nodes=1 dry_run='' options=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case "$1" in
+        --workers=*) workers="${1#*=}" ;;
+        --nodes=*) nodes="${1#*=}" ;;
+        --dry_run) dry_run=1 ;;
+        --*) options+=("$1") ;;
+        *) fail "'$1' is no option; what the command itself takes comes after '--': $usage" ;;
+    esac
+    shift
+done
+[ "${1:-}" = -- ] && shift
+[ $# -gt 0 ] || fail "after '--' come the flags of fer_jax.$kind, --config first: $usage"
+[[ "$workers" =~ ^[1-9][0-9]*$ ]] || fail "--workers is '$workers': give a number from 1"
+[[ "$nodes" =~ ^[1-9][0-9]*$ ]] || fail "--nodes is '$nodes': give a number from 1"
+[ "$kind" = train ] || [ "$nodes" = 1 ] || fail '--nodes goes with train; a sweep takes --workers'
+[ "$kind" = sweep ] || [ "$workers" = 1 ] || fail '--workers goes with sweep; train takes --nodes'
+
+if [ "$kind" = sweep ]; then
+    command=("$python" -m fer_jax.sweep "$@")
+    size="--array=0-$((workers - 1))"
+    again="\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}"
+    log='%x-%A_%a.log'
+else
+    command=("$python" -m fer_jax.main --distributed=auto "$@")
+    size="--nodes=$nodes"
+    again="\$SLURM_JOB_ID"
+    log='%x-%j.log'
+fi
+
+job() {
+    cat <<JOB
+#!/bin/bash
+#SBATCH --job-name=fer_jax-$kind
+#SBATCH $size
+#SBATCH --ntasks-per-node=1
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=TERM@120
+#SBATCH --chdir=$root
+#SBATCH --output=runs/slurm/$log
+JOB
+    for option in "${options[@]}"; do printf '#SBATCH %s\n' "$option"; done
+    cat <<JOB
+
+status=0
+srun$(printf ' %q' "${command[@]}") || status=\$?
+# 143: it was told to end and has saved everything. A cancelled job cannot be queued again.
+if [ "\$status" = 143 ]; then
+    scontrol requeue "$again" || true
+fi
+exit "\$status"
+JOB
+}
+
+if [ -n "$dry_run" ]; then
+    job
+    exit
+fi
+command -v sbatch >/dev/null || fail 'there is no sbatch here: run this where SLURM takes jobs, or give --dry_run'
+"$python" -c 'import fer_jax' 2>/dev/null || fail "there is no environment in $venv: bash launch/demo.sh makes it"
+mkdir -p "$root/runs/slurm"
+job | sbatch

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Trains on a TPU slice of Google Cloud, one process on each of its hosts.
+#
+#   bash launch/tpu_pod.sh --name=fer --zone=us-central1-a --type=v5litepod-16 \
+#       --bucket=gs://my-bucket/fer_jax [--spot] [--dry_run] -- MAIN FLAGS ...
+#
+# Makes the slice where it is not there, copies this checkout to its hosts, installs, trains, and
+# leaves the slice running (the last line says how to delete it). BUCKET/prepared holds the prepared
+# data (copy your --data_dir there first); runs are copied to BUCKET/runs every five minutes and at
+# the end, and taken from there at the start: the same command after a preemption makes the slice
+# anew and goes on. --dry_run prints the commands and runs none.
+set -euo pipefail
+# shellcheck source=launch/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+usage='see the first lines of launch/tpu_pod.sh'
+name='' zone='' type='' bucket='' spot=() dry_run=''
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case "$1" in
+        --name=*) name="${1#*=}" ;;
+        --zone=*) zone="${1#*=}" ;;
+        --type=*) type="${1#*=}" ;;
+        --bucket=*) bucket="${1#*=}" ;;
+        --spot) spot=(--spot) ;;
+        --dry_run) dry_run=1 ;;
+        *) fail "'$1' is no option; what fer_jax.main takes comes after '--': $usage" ;;
+    esac
+    shift
+done
+[ "${1:-}" = -- ] && shift
+[ $# -gt 0 ] || fail "after '--' come the flags of fer_jax.main, --config first: $usage"
+for option in name zone type bucket; do
+    [ -n "${!option}" ] || fail "--$option is missing: $usage"
+done
+[[ "$bucket" == gs://* ]] || fail "--bucket is '$bucket': give gs://BUCKET or a folder in one"
+
+tpu=(gcloud compute tpus tpu-vm)
+where=("$name" "--zone=$zone")
+
+# Runs a command here, or prints it.
+run() {
+    if [ -n "$dry_run" ]; then
+        printf '%q ' "$@"
+        printf '\n'
+    else
+        "$@"
+    fi
+}
+
+# Runs a command on all hosts of the slice, in the copy of the checkout.
+on_hosts() {
+    run "${tpu[@]}" ssh "${where[@]}" --worker=all --command="cd fer_jax && $1"
+}
+
+if [ -z "$dry_run" ]; then
+    command -v gcloud >/dev/null || fail 'there is no gcloud here: install the Google Cloud CLI, or give --dry_run'
+    state="$("${tpu[@]}" describe "${where[@]}" --format='value(state)' 2>/dev/null || true)"
+    if [ "$state" = PREEMPTED ] || [ "$state" = TERMINATED ]; then
+        say "$name was preempted: making it anew"
+        run "${tpu[@]}" delete "${where[@]}" --quiet
+        state=''
+    fi
+else
+    state=''
+fi
+if [ -z "$state" ]; then
+    run "${tpu[@]}" create "${where[@]}" "--accelerator-type=$type" \
+        --version=tpu-ubuntu2204-base "${spot[@]}"
+fi
+
+archive="$(mktemp --suffix=.tar.gz)"
+trap 'rm -f "$archive"' EXIT
+run git -C "$root" archive --output="$archive" HEAD
+run "${tpu[@]}" scp "$archive" "$name:fer_jax.tar.gz" "--zone=$zone" --worker=all
+run "${tpu[@]}" ssh "${where[@]}" --worker=all \
+    --command='mkdir -p fer_jax && tar -xzf fer_jax.tar.gz -C fer_jax'
+on_hosts 'bash -c "source launch/environment.sh && prepare_environment core" &&
+    .venv/bin/python -m pip install -q -c requirements.txt "jax[tpu]"'
+on_hosts "mkdir -p prepared runs &&
+    gcloud storage rsync --recursive $bucket/prepared prepared &&
+    { gcloud storage rsync --recursive $bucket/runs runs || true; }"
+
+# The first process alone writes, so the first host alone has runs to copy.
+keep="gcloud storage rsync --recursive runs $bucket/runs"
+on_hosts "
+    [ \"\$(hostname)\" != \"\${HOSTNAME%-w-*}-w-0\" ] || while sleep 300; do $keep; done >/dev/null 2>&1 &
+    copying=\$!
+    status=0
+    FER_JAX_DATA=prepared .venv/bin/python -m fer_jax.main --distributed=auto$(printf ' %q' "$@") || status=\$?
+    kill \$copying 2>/dev/null
+    [ ! -d runs ] || $keep
+    exit \$status"
+say "finished; delete the slice with: ${tpu[*]} delete ${where[*]}"

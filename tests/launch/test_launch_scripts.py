@@ -1,0 +1,120 @@
+"""The scripts that submit to SLURM and to TPU pods: what they print, and that it is sound shell."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+LAUNCH = Path(__file__).parents[2] / 'launch'
+SWEEP = ('slurm.sh', 'sweep', '--workers=3', '--dry_run', '--partition=gpu', '--')
+TRAIN = ('slurm.sh', 'train', '--nodes=4', '--dry_run', '--')
+POD = ('tpu_pod.sh', '--name=n', '--zone=z', '--type=v5litepod-16', '--bucket=gs://b/x', '--spot')
+needs_shellcheck = pytest.mark.skipif(
+    not shutil.which('shellcheck'), reason='no shellcheck here: apt-get install -y shellcheck'
+)
+
+
+# All that the scripts need of a machine; no program of a cluster, should this machine have one.
+PROGRAMS = ('bash', 'cat', 'dirname', 'git', 'mktemp', 'rm')
+
+
+@pytest.fixture(scope='session')
+def call(tmp_path_factory):
+    """Runs a script on a machine without SLURM and without Google's tools."""
+    programs = tmp_path_factory.mktemp('programs')
+    for name in PROGRAMS:
+        (programs / name).symlink_to(shutil.which(name))
+
+    def run(script, *words):
+        return subprocess.run(
+            ['bash', LAUNCH / script, *words],
+            capture_output=True,
+            text=True,
+            env={'PATH': str(programs), 'FER_JAX_VENV': '/nowhere/venv'},
+        )
+
+    return run
+
+
+def shellcheck(text):
+    return subprocess.run(
+        ['shellcheck', '--shell=bash', '-'], input=text, capture_output=True, text=True
+    ).stdout
+
+
+@needs_shellcheck
+@pytest.mark.parametrize('path', sorted(LAUNCH.glob('*.sh')), ids=lambda path: path.name)
+def test_scripts_are_sound(path):
+    checked = subprocess.run(
+        ['shellcheck', '--external-sources', f'launch/{path.name}'],
+        cwd=LAUNCH.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_array_of_sweep_workers(call):
+    job = call(*SWEEP, '--config=a b.py', '--trials=800').stdout
+    assert job.startswith('#!/bin/bash\n#SBATCH')
+    assert '#SBATCH --array=0-2\n' in job and '#SBATCH --partition=gpu\n' in job
+    # What stands after '--' arrives as it was written, whatever is in it.
+    assert 'srun /nowhere/venv/bin/python -m fer_jax.sweep --config=a\\ b.py --trials=800' in job
+    assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
+
+
+def test_training_over_nodes(call):
+    job = call(*TRAIN, '--config=c.py').stdout
+    assert '#SBATCH --nodes=4\n' in job and '--array' not in job
+    assert '-m fer_jax.main --distributed=auto --config=c.py' in job
+
+
+def test_commands_for_a_pod(call):
+    printed = call(*POD, '--dry_run', '--', '--config=a b.py').stdout
+    verbs = [line.split()[4] for line in printed.splitlines() if line.startswith('gcloud')]
+    assert verbs == ['create', 'scp', 'ssh', 'ssh', 'ssh', 'ssh']
+    assert '--accelerator-type=v5litepod-16' in printed and '--spot' in printed
+    assert '--distributed=auto' in printed and 'gs://b/x/runs' in printed
+    # The command is quoted twice: for this shell, which prints it, and for that of the hosts.
+    last = subprocess.run(
+        [
+            'bash',
+            '-c',
+            'eval "set -- $1"; printf %s "${@: -1}"',
+            'bash',
+            printed.split('create')[1],
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert last.returncode == 0
+
+
+@needs_shellcheck
+@pytest.mark.parametrize(
+    'words', [SWEEP, TRAIN, (*POD, '--dry_run', '--')], ids=['array', 'nodes', 'pod']
+)
+def test_what_is_printed_is_sound(words, call):
+    assert shellcheck(call(*words, '--config=c.py').stdout.replace('==>', '#')) == ''
+
+
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        (('slurm.sh',), 'first say what to submit'),
+        (('slurm.sh', 'sweep', '--workers=0', '--', '--config=c'), "--workers is '0'"),
+        (('slurm.sh', 'sweep', '--nodes=2', '--', '--config=c'), '--nodes goes with train'),
+        (('slurm.sh', 'train', '--nodes=2'), "after '--' come the flags of fer_jax.train"),
+        (('slurm.sh', 'train', 'c.py', '--', '--config=c'), "'c.py' is no option"),
+        (('slurm.sh', 'train', '--', '--config=c'), 'there is no sbatch here'),
+        (('tpu_pod.sh', '--name=n', '--', '--config=c'), '--zone is missing'),
+        ((*POD, '--bucket=b', '--', '--config=c'), "--bucket is 'b'"),
+        ((*POD, '--', '--config=c'), 'there is no gcloud here'),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(words, message, call):
+    done = call(*words)
+    assert done.returncode == 1 and done.stdout == ''
+    assert done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
+    assert message in done.stderr

@@ -1,0 +1,176 @@
+"""A SLURM of one node, which the test starts, runs the array of sweep workers."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fer_jax.evaluation import rundir
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ('slurmctld', 'slurmd', 'sbatch', 'munged', 'mungekey')
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not all(map(shutil.which, PROGRAMS)),
+        reason='needs root and SLURM: apt-get install -y slurm-wlm munge',
+    ),
+]
+# Small clips, two folds, one epoch: a trial takes seconds.
+CONFIG = f"""
+import importlib.util
+from fer_jax.config import Range, Space
+spec = importlib.util.spec_from_file_location('published', {str(ROOT / 'configs/ckplus_c3d.py')!r})
+published = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(published)
+
+def get_config(variant=''):
+    config = published.get_config('simulated')
+    config.update_from_flattened_dict({{
+        'simulated.subjects': 8, 'data.frames': 2, 'data.size': 32, 'protocol.k': 2,
+        'model.width': 0.03125, 'train.epochs': 2, 'train.batch_size': 16,
+    }})
+    return config
+
+def get_space(config):
+    return Space({{'model.dropout_rate': Range(0.0, 1.0)}})
+"""
+TRIALS, WORKERS = 6, 3
+
+
+def free_port():
+    with socket.socket() as port:
+        port.bind(('127.0.0.1', 0))
+        return port.getsockname()[1]
+
+
+def wait_until(true, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what()
+        time.sleep(1)
+
+
+class Slurm:
+    """One node with as many processors as workers, whatever the machine has."""
+
+    def __init__(self, folder):
+        self.folder, host = folder, socket.gethostname()
+        settings = {
+            'ClusterName': 'test',
+            'SlurmctldHost': f'{host}(127.0.0.1)',
+            'SlurmUser': 'root',
+            'SlurmdUser': 'root',
+            'AuthType': 'auth/munge',
+            'AuthInfo': f'socket={folder}/munge/socket',
+            'CredType': 'cred/munge',
+            'ProctrackType': 'proctrack/linuxproc',
+            'TaskPlugin': 'task/none',
+            'JobAcctGatherType': 'jobacct_gather/none',
+            'SelectType': 'select/cons_tres',
+            'SlurmdParameters': 'config_overrides',
+            'ReturnToService': 2,
+            'StateSaveLocation': f'{folder}/state',
+            'SlurmdSpoolDir': f'{folder}/spool',
+            'SlurmctldPort': free_port(),
+            'SlurmdPort': free_port(),
+            'SlurmctldPidFile': f'{folder}/slurmctld.pid',
+            'SlurmdPidFile': f'{folder}/slurmd.pid',
+            'SlurmctldLogFile': f'{folder}/slurmctld.log',
+            'SlurmdLogFile': f'{folder}/slurmd.log',
+        }
+        lines = [f'{key}={value}' for key, value in settings.items()]
+        lines += [
+            f'NodeName={host} NodeAddr=127.0.0.1 CPUs={WORKERS} State=UNKNOWN',
+            'PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP',
+        ]
+        (folder / 'slurm.conf').write_text('\n'.join(lines) + '\n')
+        (folder / 'munge').mkdir()
+        self.environment = {**os.environ, 'SLURM_CONF': str(folder / 'slurm.conf')}
+        self.daemons = []
+
+    def __enter__(self):
+        folder = self.folder
+        for path in (folder, *folder.parents[:2]):  # munge's user must reach its own folder
+            path.chmod(path.stat().st_mode | 0o011)
+        shutil.chown(folder / 'munge', 'munge', 'munge')
+        as_munge = {'user': 'munge', 'group': 'munge', 'extra_groups': ()}
+        key = folder / 'munge' / 'key'
+        subprocess.run(['mungekey', '--create', f'--keyfile={key}'], check=True, **as_munge)
+        places = {
+            'socket': 'socket', 'key-file': 'key', 'pid-file': 'pid', 'log-file': 'log',
+            'seed-file': 'seed',
+        }  # fmt: skip
+        self._start(
+            ['munged', '--foreground', '--force']
+            + [f'--{option}={folder}/munge/{name}' for option, name in places.items()],
+            **as_munge,
+        )
+        wait_until((folder / 'munge' / 'socket').exists, 30, lambda: 'munged has no socket')
+        self._start(['slurmctld', '-D'])
+        self._start(['slurmd', '-D', '-N', socket.gethostname()])
+        wait_until(lambda: 'idle' in self.call('sinfo', '-h', '-o', '%t'), 60, self.logs)
+        return self
+
+    def __exit__(self, *error):
+        self.call('scancel', '--user=root')
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+        for daemon in self.daemons:
+            daemon.wait(30)
+
+    def _start(self, words, **options):
+        quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+        self.daemons.append(subprocess.Popen(words, env=self.environment, **quiet, **options))
+
+    def call(self, *words):
+        return subprocess.run(words, env=self.environment, capture_output=True, text=True).stdout
+
+    def logs(self):
+        """What the daemons and the jobs say of themselves, for a failure's message."""
+        return '\n'.join(f'{path}:\n{path.read_text()}' for path in self.folder.glob('*.log'))
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    with Slurm(tmp_path) as started:
+        yield started
+
+
+def test_an_array_of_workers_finishes_a_study(slurm, tmp_path):
+    config = tmp_path / 'small.py'
+    config.write_text(CONFIG)
+    words = [
+        f'--config={config}', '--study=study', f'--trials={TRIALS}', '--sampler=random',
+        f'--storage=journal:{tmp_path / "journal"}', f'--workdir={tmp_path / "study"}',
+        f'--data_dir={tmp_path / "data"}',
+    ]  # fmt: skip
+    venv = {**slurm.environment, 'FER_JAX_VENV': sys.prefix}
+    logs = f'--output={tmp_path}/job-%a.log'
+    script = ['bash', ROOT / 'launch' / 'slurm.sh', 'sweep', f'--workers={WORKERS}', logs]
+    submit = [*script, '--', *words]
+    done = subprocess.run(submit, env=venv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    job = done.stdout.split()[-1]
+
+    def started():
+        return [
+            path for path in (tmp_path / 'study').glob('trial-*') if (path / 'config.json').exists()
+        ]
+
+    wait_until(started, 300, slurm.logs)
+    # One worker is taken away in the middle of a trial; the others go on with it.
+    slurm.call('scancel', f'{job}_0')
+    wait_until(lambda: not slurm.call('squeue', '-h', f'--job={job}').strip(), 900, slurm.logs)
+    trials = rundir.read_json(tmp_path / 'study' / 'study.json')['trials']
+    assert [trial['number'] for trial in trials] == list(range(TRIALS)), json.dumps(trials)
+    assert {trial['state'] for trial in trials} == {'done'}
+    assert len(list((tmp_path / 'study').glob('trial-*/DONE'))) == TRIALS
+    assert re.search(r'trial \d+, from where another worker left it', slurm.logs())
