@@ -3,9 +3,13 @@
     python -m fer_jax.main --config=configs/ckplus_c3d.py
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated
     python -m fer_jax.main --config=configs/ckplus_c3d.py --config.train.epochs=3 --workdir=/tmp/run
+    python -m fer_jax.main --config=configs/ckplus_c3d.py --distributed=node0:8476,2,0
 
 Writes a run's directory (config, folds, checkpoints, probabilities, predictions, results, report).
 Started again with the same config it goes on where it was, and a finished run is only read.
+
+With --distributed the processes that are given the same command are one run over all their devices.
+Each needs the prepared data; the first alone writes and prints.
 """
 
 from absl import flags
@@ -24,6 +28,12 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_string(
         'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
     )
+    flags.DEFINE_string(
+        'distributed',
+        '',
+        'one of several processes: auto (SLURM, TPU pods), or HOST:PORT,PROCESSES,NUMBER',
+        flag_values=fv,
+    )
 
 
 def main(fv: flags.FlagValues) -> None:
@@ -32,6 +42,7 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError(
             'give an experiment: --config=configs/ckplus_c3d.py, or another file of configs/'
         )
+    runtime.join(fv.distributed)
     runtime.prepare()
     experiment.run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
 

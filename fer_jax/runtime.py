@@ -1,10 +1,15 @@
-"""What a command asks of its process: memory that stays, programs that are compiled once."""
+"""What a command asks of its process: memory that stays, programs compiled once, company."""
 
 import ctypes
 import os
 import pathlib
 
 import jax
+
+from fer_jax.errors import UserError
+
+# Seconds after which a process that ends waits no longer for one that does not.
+SHUTDOWN = 60
 
 # Parameters of mallopt in glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
@@ -23,6 +28,54 @@ def prepare() -> None:
         base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
         jax.config.update('jax_compilation_cache_dir', str(pathlib.Path(base) / 'fer_jax' / 'xla'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+
+
+def join(distributed: str) -> None:
+    """Makes this process one of several that are one run: their devices are one mesh.
+
+    A process that dies takes the others with it: at once where they wait for its part of a step,
+    else when its heartbeat has been missing for 100 seconds.
+
+    Args:
+      distributed: '' for a process alone; 'auto' where SLURM, a TPU pod or Open MPI started it and
+        says which it is; else 'HOST:PORT,PROCESSES,NUMBER', where HOST is that of process 0.
+
+    Raises:
+      UserError: a text of another form, nothing that says which process this is, or the others did
+        not come within 300 seconds.
+    """
+    if not distributed:
+        return
+    where = {}
+    if distributed != 'auto':
+        try:
+            address, processes, number = distributed.split(',')
+            where = {'num_processes': int(processes), 'process_id': int(number)}
+            int(address.rpartition(':')[2])
+        except ValueError:
+            raise UserError(
+                f"--distributed is '{distributed}': give auto, or HOST:PORT,PROCESSES,NUMBER as in "
+                'node0:8476,2,0'
+            ) from None
+        if not 0 <= where['process_id'] < where['num_processes']:
+            raise UserError(
+                f"--distributed is '{distributed}': its last number counts processes from 0 to "
+                f'{where["num_processes"] - 1}'
+            )
+        where |= {'coordinator_address': address, 'cluster_detection_method': 'deactivate'}
+    jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+    try:
+        jax.distributed.initialize(**where, shutdown_timeout_seconds=SHUTDOWN)
+    except ValueError:
+        raise UserError(
+            '--distributed=auto finds neither SLURM nor a TPU pod nor Open MPI here: give '
+            'HOST:PORT,PROCESSES,NUMBER'
+        ) from None
+    except RuntimeError as error:
+        raise UserError(
+            f'--distributed={distributed} did not bring all processes together: '
+            f'{" ".join(str(error).split())}'
+        ) from error
 
 
 def _keep_buffers() -> None:

@@ -3,9 +3,11 @@
 import pathlib
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from fer_jax.training import processes
 from fer_jax.training.state import TrainState
 
 
@@ -15,19 +17,26 @@ class MemberCheckpoints:
     A save is whole or absent: orbax writes beside and renames. Positions are steps of the whole run
     (epoch times steps an epoch, plus the step in the epoch). The last two positions are kept, so
     that the members of a wave killed in the middle of saving have one in common.
+
+    Of several processes the first alone writes and reads `latest` and tells the others, which need
+    not see the folder; all of them make the same calls. `best` is read by whoever asks for it.
     """
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
-        self._latest = _manager(folder / 'latest', keep=2)
-        self._best = _manager(folder / 'best', keep=1)
+        self._first = processes.is_first()
+        if self._first:
+            self._latest = _manager(folder / 'latest', keep=2)
+            self._best = _manager(folder / 'best', keep=1)
 
     def positions(self) -> list[int]:
         """Positions that can be restored, ascending."""
-        return sorted(self._latest.all_steps())
+        return processes.tell(sorted(self._latest.all_steps()) if self._first else [])
 
     def save_latest(self, position: int, state: TrainState, record: dict) -> None:
         """Saves in the background; `record` is JSON (history, position in the epoch)."""
+        if not self._first:
+            return
         self._latest.save(
             position,
             args=ocp.args.Composite(
@@ -37,23 +46,28 @@ class MemberCheckpoints:
         )
 
     def restore_latest(self, position: int, like: TrainState) -> tuple[TrainState, dict]:
-        """The state (on the host, in the form of `like`) and the record saved at a position."""
-        restored = self._latest.restore(
-            position,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(like), record=ocp.args.JsonRestore()
-            ),
-        )
-        return restored.state, restored.record
+        """The state (on the host) and the record saved at a position.
+
+        Args:
+          like: shapes of the state.
+        """
+        state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+        if self._first:
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(state))
+            state = self._latest.restore(position, args=args).state
+        return processes.send(state), self.record(position)
 
     def record(self, position: int) -> dict:
         """The record alone."""
-        return self._latest.restore(
-            position, args=ocp.args.Composite(record=ocp.args.JsonRestore())
-        ).record
+        if not self._first:
+            return processes.tell({})
+        args = ocp.args.Composite(record=ocp.args.JsonRestore())
+        return processes.tell(self._latest.restore(position, args=args).record)
 
     def save_best(self, epoch: int, params: dict, batch_stats: dict) -> None:
         """Saves what predicts: parameters (Lookahead's slow ones) and batch statistics."""
+        if not self._first:
+            return
         if (
             epoch in self._best.all_steps()
         ):  # a resumed run comes by here again, with the same values
@@ -63,29 +77,40 @@ class MemberCheckpoints:
 
     def restore_best(self) -> tuple[int, dict]:
         """The epoch and {'params', 'batch_stats'} on the host."""
-        epoch = self._best.latest_step()
+        best = self._best if self._first else _manager(self.folder / 'best', keep=1)
+        epoch = best.latest_step()
         if epoch is None:
             raise FileNotFoundError(f'no checkpoint in {self.folder / "best"}')
-        return epoch, jax.device_get(self._best.restore(epoch, args=ocp.args.StandardRestore()))
+        return epoch, jax.device_get(best.restore(epoch, args=ocp.args.StandardRestore()))
 
     def discard_after(self, position: int) -> None:
         """Drops positions past the one a wave resumes from; they will be written again."""
         for later in self.positions():
-            if later > position:
+            if later > position and self._first:
                 self._latest.delete(later)
 
     def wait(self) -> None:
         """Returns when what was given to save is on the disk."""
-        self._latest.wait_until_finished()
-        self._best.wait_until_finished()
+        if self._first:
+            self._latest.wait_until_finished()
+            self._best.wait_until_finished()
 
     def close(self) -> None:
         """Waits and releases the background threads."""
-        self._latest.close()
-        self._best.close()
+        if self._first:
+            self._latest.close()
+            self._best.close()
 
 
 def _manager(folder: pathlib.Path, keep: int) -> ocp.CheckpointManager:
-    policy = checkpoint_managers.LatestN(keep)
-    options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
+    own = jax.process_index()  # orbax then waits for no other process
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f'process-{own}'
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ocp.CheckpointManagerOptions(
+        preservation_policy=checkpoint_managers.LatestN(keep),
+        create=False,
+        multiprocessing_options=alone,
+    )
     return ocp.CheckpointManager(folder.absolute(), options=options)

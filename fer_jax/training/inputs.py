@@ -13,7 +13,7 @@ from fer_jax.errors import UserError
 from fer_jax.ops import augment, equalize, photometry
 
 EQUALIZATIONS = ('none', 'histogram', 'clahe', 'gamma_dark')
-NORMALIZATIONS = ('unit', 'symmetric', 'mean_std')
+NORMALIZATIONS = ('none', 'unit', 'symmetric', 'mean_std')
 
 
 def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.ndarray:
@@ -58,21 +58,25 @@ def model_inputs(
     """What the network sees of a batch.
 
     Args:
-      frames: uint8 [clip, frame, height, width, channel], equalised.
+      frames: uint8 [clip, frame, height, width, channel], equalised; or features, float32.
       view: affine [clip, 2, 3] and contrast [clip], or None for the frames as they are.
       mean, std: float32 [height, width, channel] in [0, 1] units, used by 'mean_std'.
-      normalize: 'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std'
+      normalize: 'none' takes features of another network as they are, and nothing below counts;
+        'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std'
         subtracts the training clips' mean image and divides by their deviation image.
       channels: 1, or 3 to repeat grey (haddad2020, sec. 4.1).
       crop: side of the central square that is left, in pixels; 0 for the whole frame. A view that
         was shifted first makes it a random crop.
 
     Returns:
-      float32 [clip, frame, height, width, channels], or crop in place of height and width.
+      float32 [clip, frame, height, width, channels], or crop in place of height and width; of
+      features float32 [clip, frame, ...].
 
     Raises:
       UserError: unknown normalisation, or channels or a crop that the frames do not have.
     """
+    if normalize == 'none':
+        return frames
     frames = frames.astype(jnp.float32)
     if view is not None:
         frames = augment.apply_views(frames, *view)

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import Interrupted, UserError
+from fer_jax.training import memory, processes
 from fer_jax.training import population as pop
 from fer_jax.training.members import Member, Recipe, traits
 from fer_jax.training.mesh import make_layout
@@ -58,23 +59,32 @@ def train(
     *,
     devices: Sequence[jax.Device] | None = None,
     on_epoch: Callable[[MemberRecord], None] = lambda record: None,
+    on_wave: Callable[[Sequence[MemberRecord]], None] = lambda records: None,
 ) -> list[MemberRecord]:
     """Trains a population to its end, from where an earlier call on the same folder got to.
+
+    A member whose loss or probabilities are not finite after an epoch has diverged: it ends there,
+    its record says so, and the others go on as if it were not there. With several processes all of
+    them call this with the same arguments, and all have the records; the first alone has the
+    probabilities of epochs that an earlier call trained, and writes.
 
     Args:
       clips: equalised; resident on the devices.
       folder: one subfolder a member is made in it.
       on_epoch: called with a member's record after each epoch, and once where it was taken up
         again.
+      on_wave: called with the records of members that have ended and are saved: first those that an
+        earlier call had ended, then those of each wave. What it raises ends the training there.
 
     Returns:
       The members' records, in their order.
 
     Raises:
       Interrupted: SIGTERM or Ctrl-C came; everything is saved and the same call goes on from there.
-      UserError: a member diverged.
+      UserError: a single member does not fit into a device's memory.
     """
     layout = make_layout(len(members), devices, wave=schedule.wave, chunk=schedule.chunk)
+    limit = memory.available(layout.mesh.local_devices)  # before the dataset takes its part
     resident = Resident(clips.frames, clips.length.astype(np.int32), clips.label.astype(np.int32))
     population = pop.Population(system, resident, layout)
     records = [
@@ -97,17 +107,62 @@ def train(
                 progress.skip(steps[record.member.index] * schedule.epochs)
             else:
                 waiting.append(record)
-        for start in range(0, len(waiting), layout.wave):
-            wave = _Wave(
-                population, waiting[start : start + layout.wave], clips, recipe, schedule, steps
-            )
+        on_wave([record for record in records if record not in waiting])
+        for together in _waves(population, waiting, clips, recipe, schedule, steps, limit):
+            wave = _Wave(population, together, clips, recipe, schedule, steps)
             wave.run(progress, stop, on_epoch)
+            on_wave(wave.records)
         progress.describe('trained')
     return records
 
 
 # A checkpoint's position is epoch * EPOCH + step in the epoch, whatever wave the member is in.
 EPOCH = 1_000_000
+
+
+def _waves(
+    population, records, clips, recipe, schedule, steps, limit
+) -> Iterator[list[MemberRecord]]:
+    """Which of the records train side by side: as many as fit, and as can go on together."""
+    if not records:
+        return
+    wave, common = [], set()
+    size = population.layout.wave
+    if limit is not None:
+        members = [record.member for record in records]
+        size = _wave_size(population, members, clips, recipe, schedule, steps, limit)
+    for record in records:
+        positions = set(record.checkpoints.positions())
+        # Members that have not begun do not train beside some that have.
+        shared = positions & common if common and positions else positions == common
+        if wave and (len(wave) == size or not shared):
+            yield wave
+            wave = []
+        common = common & positions if wave else positions
+        wave.append(record)
+    yield wave
+
+
+def _wave_size(population, members, clips, recipe, schedule, steps, limit) -> int:
+    """Members of a wave: what the layout allows, or less where `limit` bytes a device do not."""
+    layout = population.layout
+    longest = max(steps[member.index] for member in members)
+    chunk = min(layout.chunk, longest)
+    batches = recipe.batches(members[:1], clips, 1, [True])
+    batches = jax.tree.map(lambda x: _fill(x[:, :chunk], chunk), batches)
+    own, judged_clips = traits(members[:1], [longest]), max(len(m.evaluated) for m in members)
+
+    def need(each):
+        return population.bytes_needed(each, own, batches, judged_clips, schedule.evaluate_batch)
+
+    across = layout.mesh.shape['member']
+    size = memory.largest_wave(layout.wave, across, need, processes.smallest(limit))
+    if size < min(schedule.wave, layout.wave):
+        raise UserError(
+            f'train.wave is {schedule.wave}, and {size} members fit into the memory: give 0 '
+            '(automatic) or a smaller number'
+        )
+    return size
 
 
 class _Wave:
@@ -132,8 +187,9 @@ class _Wave:
         while epoch <= self.schedule.epochs and not all(record.stopped for record in self.records):
             progress.describe(self._title(epoch))
             state, sums = self._train_epoch(state, sums, epoch, step, progress, stop)
-            judged_now = self._judge(state, sums, epoch)
-            for record in judged_now:
+            for record in self._judge(state, sums, epoch):
+                if record.failed:
+                    progress.say(_farewell(record))
                 on_epoch(record)
             done = epoch == self.schedule.epochs or all(record.stopped for record in self.records)
             if done or epoch % self.schedule.checkpoint_every == 0:
@@ -162,7 +218,7 @@ class _Wave:
                                for s in range(step, step + taken))  # fmt: skip
             progress.advance(member_steps, int(clips_of[step : step + taken].sum()))
             step += taken
-            if stop.asked:
+            if stop.now():
                 self._save(state, sums, epoch, step, finished=False)
                 for record in self.records:
                     record.checkpoints.wait()
@@ -178,7 +234,7 @@ class _Wave:
         probabilities = self.population.evaluate(
             state, self.traits, clip, self.schedule.evaluate_batch
         )
-        sums, rates = jax.device_get((sums, self.population.learning_rate(state, self.traits)))
+        sums, rates = processes.fetch((sums, self.population.learning_rate(state, self.traits)))
         judged_now = []
         for i, record in enumerate(self.records):
             if record.stopped:
@@ -191,6 +247,8 @@ class _Wave:
                 probabilities=probabilities[i, : len(evaluated[i])],
             )
             judged_now.append(record)
+            if row is None:
+                continue
             validated = 'validation_accuracy' in row
             best = record.best_epoch()
             if best == epoch and (validated or epoch == record.last_epoch):
@@ -205,7 +263,7 @@ class _Wave:
 
     def _count_stopped(self, progress, epoch):
         for record, steps in zip(self.records, self.steps, strict=True):
-            if record.stopped and len(record.history) == epoch:
+            if record.stopped and epoch == (record.failed or len(record.history)):
                 progress.skip(steps * (self.schedule.epochs - epoch))
 
     def _no_sums(self):
@@ -220,7 +278,7 @@ class _Wave:
 
     def _save(self, state, sums, epoch, step, finished):
         """Saves every member of the wave at one position, when the last round is on the disk."""
-        sums = jax.device_get(sums)
+        sums = processes.fetch(sums)
         for record in self.records:
             record.checkpoints.wait()
             record.flush()
@@ -242,14 +300,15 @@ class _Wave:
 
     def _restore(self, on_epoch):
         """State, sums, epoch and step of the newest position that all members have, or new ones."""
-        state = self._initial()
         common = set.intersection(*(set(record.checkpoints.positions()) for record in self.records))
         if not common:
-            return state, self._no_sums(), 1, 0
+            return self._initial(), self._no_sums(), 1, 0
         position = max(common)
+        like = self.population.shapes(self.traits)
+        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), like)
         states, sums = [], []
-        for i, record in enumerate(self.records):
-            own, saved = record.checkpoints.restore_latest(position, pop.take(state, i))
+        for record in self.records:
+            own, saved = record.checkpoints.restore_latest(position, like)
             record.restore(saved)
             record.checkpoints.discard_after(position)
             on_epoch(record)
@@ -263,15 +322,33 @@ class _Wave:
         return place(pop.stack(states)), place(sums), epoch, step
 
 
+def _farewell(record: MemberRecord) -> str:
+    member = record.member
+    return (
+        f'fold {member.fold_number} seed {member.seed} diverged in epoch {record.failed} and is '
+        'left out; the others go on (a lower --config.optimizer.learning_rate may help)'
+    )
+
+
 @dataclasses.dataclass
 class _Stop:
     asked: bool = False
 
+    def now(self) -> bool:
+        """Whether to stop after this dispatch, on all processes."""
+        return self.asked if jax.process_count() == 1 else processes.asked_to_stop()
+
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[_Stop]:
-    """Turns SIGTERM and Ctrl-C into a flag read between dispatches; a second one kills."""
+    """Turns SIGTERM and Ctrl-C into a flag read between dispatches; a second one kills.
+
+    With several processes jax.distributed listens to SIGTERM, and Ctrl-C kills.
+    """
     stop = _Stop()
+    if jax.process_count() > 1:
+        yield stop
+        return
 
     def ask(number, frame):
         stop.asked = True

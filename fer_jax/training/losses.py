@@ -1,6 +1,6 @@
 """Losses of one member on one batch, and the penalty on chosen layers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +30,42 @@ def cross_entropy(
     """
     target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), label_smoothing)
     loss = optax.softmax_cross_entropy(logits, target)
+    return _weighted_mean(loss, label, mask, class_weight)
+
+
+def squared_error(
+    logits: jax.Array,
+    label: jax.Array,
+    mask: jax.Array,
+    class_weight: jax.Array,
+    label_smoothing: float = 0.0,
+) -> jax.Array:
+    """Weighted mean of the squared error of the probabilities (jain2018, sec. 3.2 and 3.3).
+
+    A clip's error is the mean over classes of (probability - target)^2, as torch.nn.MSELoss has it,
+    with the target 1 for its class and 0 for the others. The paper's cost is the mean squared error
+    and its output a softmax.
+
+    Args and returns: as of `cross_entropy`.
+    """
+    target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), label_smoothing)
+    loss = jnp.mean(jnp.square(jax.nn.softmax(logits) - target), -1)
+    return _weighted_mean(loss, label, mask, class_weight)
+
+
+def loss_of_kind(kind: str) -> Callable[..., jax.Array]:
+    """The loss that a config's `loss.kind` names; UserError where there is none."""
+    if kind not in KINDS:
+        raise UserError(f"unknown loss.kind '{kind}': one of {', '.join(KINDS)}")
+    return KINDS[kind]
+
+
+def _weighted_mean(loss, label, mask, class_weight):
     weight = class_weight[label] * mask
     return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), 1e-12)
+
+
+KINDS = {'cross_entropy': cross_entropy, 'squared_error': squared_error}
 
 
 def l2_penalty(params, layers: Sequence[str]) -> jax.Array:

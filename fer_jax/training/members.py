@@ -10,6 +10,7 @@ import numpy as np
 from fer_jax.config import bind
 from fer_jax.data import fitted, leaks, views
 from fer_jax.data.clips import ClipSet
+from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, Protocol
 from fer_jax.errors import UserError
 from fer_jax.training.state import Batch, Traits
@@ -17,6 +18,7 @@ from fer_jax.training.state import Batch, Traits
 AUGMENTATIONS = {
     'none': views.identity,
     'class_counts': views.by_class_counts,
+    'fixed': views.fixed,
     'random': views.random,
 }
 
@@ -35,6 +37,7 @@ class Member:
       mean, std: float32 [height, width, channel], fitted on its training clips.
       start: {'params', 'batch_stats'} of the network that it starts from; None for a fresh one.
       stop_after: it ends with this epoch, at the latest where the schedule does; 0: no other end.
+      fits: all that was fitted on its training clips beforehand, with those clips.
     """
 
     index: int
@@ -48,6 +51,7 @@ class Member:
     std: np.ndarray
     start: Mapping | None = None
     stop_after: int = 0
+    fits: tuple[Fitted, ...] = ()
 
     def generator(self, *purpose: int) -> np.random.Generator:
         """A random generator that depends on the seed, the fold and the purpose only."""
@@ -83,6 +87,8 @@ class Recipe:
         size = clips.frames.shape[2:4]
         if self.kind == 'class_counts':
             given = (clip, clips.label[clip], clips.classes, size, member.generator(0))
+        elif self.kind == 'fixed':
+            given = (clip, size)
         else:
             given = (clip, size, member.generator(0, epoch))
         table = bind(AUGMENTATIONS[self.kind], self.options, f'augment.{self.kind}', *given)
@@ -150,7 +156,7 @@ def make_members(
       UserError: a fold out of range, or anything that saw a clip outside the training part.
     """
     numbers = fold_numbers(protocol, fold)
-    statistics = {}
+    statistics, fits = {}, dict.fromkeys(numbers, ())
     for number in numbers:
         train = protocol.folds[number].train
         weight, mean, std = (
@@ -160,12 +166,14 @@ def make_members(
         )
         if class_weights:
             fit = fitted.class_weights(clips.label, train, len(clips.classes))
-            leaks.check_fitted(fit, protocol.folds[number])
+            fits[number] += (fit,)
             weight = fit.value
         if mean_std:
             fit = fitted.fit_mean_std(clips.frames, clips.length, train)
-            leaks.check_fitted(fit, protocol.folds[number])
+            fits[number] += (fit,)
             mean, std = fit.value
+        for fit in fits[number]:
+            leaks.check_fitted(fit, protocol.folds[number])
         statistics[number] = [np.asarray(x, np.float32) for x in (weight, mean, std)]
     pairs = [(number, seed) for number in numbers for seed in seeds]
     return [
@@ -177,6 +185,7 @@ def make_members(
             learning_rate,
             dropout_rate,
             *statistics[number],
+            fits=fits[number],
         )
         for index, (number, seed) in enumerate(pairs)
     ]

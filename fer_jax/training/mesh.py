@@ -3,13 +3,14 @@
 On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution
 gradient inside a loop both fall to XLA's slow paths there. On accelerators all members at once and
 a chunk of steps a dispatch. Several devices take members first, then the rows of a batch.
+The devices of all processes are one mesh; members lie in the order of processes.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from fer_jax.errors import UserError
@@ -23,7 +24,7 @@ class Layout:
 
     Attributes:
       mesh: devices with the axes 'member' and 'data'.
-      wave: members that train at once; the rest wait.
+      wave: members that train at once at most; the rest wait.
       chunk: steps in one dispatch.
     """
 
@@ -35,6 +36,20 @@ class Layout:
         """The sharding of an array whose leading axes lie along `axes`."""
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
+    def place(self, tree, *axes: str | None):
+        """Lays a tree of host arrays, the same in every process, over the mesh."""
+        sharding = self.sharding(*axes)
+        if sharding.is_fully_addressable:
+            return jax.device_put(tree, sharding)
+
+        def put(x):
+            if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+                return jax.random.wrap_key_data(put(jax.random.key_data(x)))
+            x = np.asarray(x)
+            return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+        return jax.tree.map(put, tree)
+
 
 def make_layout(
     members: int, devices: Sequence[jax.Device] | None = None, *, wave: int, chunk: int
@@ -43,8 +58,9 @@ def make_layout(
 
     Args:
       members: how many there are.
-      devices: all local ones by default.
-      wave: members at once; 0 chooses: one for each device on a CPU, all of them on accelerators.
+      devices: all of all processes by default.
+      wave: members at once; 0 chooses: one for each device on a CPU, all of them on accelerators
+        (of which memory.largest_wave takes as many as fit).
       chunk: steps a dispatch; 0 chooses: 1 on a CPU, 16 on accelerators.
     """
     if wave < 0 or chunk < 0:
@@ -52,9 +68,12 @@ def make_layout(
     devices = jax.devices() if devices is None else list(devices)
     on_cpu = devices[0].platform == 'cpu'
     if not wave:
-        wave = math.gcd(members, len(devices)) if on_cpu else members
+        wave = len(devices) if on_cpu else members
     wave = min(wave, members)
-    across = math.gcd(wave, len(devices))
+    # Members first: as many devices along 'member' as there are members in a wave, or the next
+    # number that divides the devices. What is missing is filled up with members that do not train.
+    shares = [n for n in range(1, len(devices) + 1) if len(devices) % n == 0]
+    across = next((n for n in shares if n >= wave), len(devices))
     mesh = jax.make_mesh(
         (across, len(devices) // across),
         ('member', 'data'),

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from fer_jax.training import memory, processes
 from fer_jax.training.mesh import Layout
 from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
 from fer_jax.training.step import System
@@ -16,12 +16,13 @@ class Population:
     """The compiled functions of one system on one layout.
 
     States, sums and traits carry a leading axis [member]; batches [member, step, row, ...]. The
-    dataset is the same for all members and lies on every device.
+    dataset is the same for all members and lies on every device. With several processes all call
+    the same methods with the same values.
     """
 
     def __init__(self, system: System, resident: Resident, layout: Layout):
         self.layout = layout
-        self.resident = jax.device_put(resident, layout.sharding())
+        self.resident = layout.place(resident)
         # Shardings are stated, so that what a step returns is what the next one was compiled for.
         own = layout.sharding('member')
         self._init = jax.jit(_over_members(system.init, layout, shared=1), out_shardings=own)
@@ -32,12 +33,12 @@ class Population:
         self._evaluate = jax.jit(_over_members(_evaluate(system), layout, shared=1))
 
     def init(self, traits: Traits) -> TrainState:
-        """Fresh states of the members whose stacked traits these are."""
-        return self._init(self.place(traits), self.resident)
+        """Fresh states of the members whose stacked traits these are, as `place` laid them."""
+        return self._init(traits, self.resident)
 
     def zero_sums(self, members: int) -> Sums:
         """Sums of an epoch that has not begun, [member]."""
-        return self.place(jax.tree.map(lambda zero: np.zeros(members, np.float32), Sums.zero()))
+        return self.place(Sums(*(np.zeros(members, np.float32) for _ in range(3))))
 
     def train(
         self, state: TrainState, sums: Sums, traits: Traits, batches: Batch
@@ -45,27 +46,72 @@ class Population:
         """Steps through [member, step, row, ...] batches; `state` is donated: keep what returns."""
         rows = self.layout.mesh.shape['data']
         batches = jax.tree.map(lambda x: _pad(np.asarray(x), 2, rows), batches)
-        batches = jax.device_put(batches, self.layout.sharding('member', None, 'data'))
+        batches = self.layout.place(batches, 'member', None, 'data')
         return self._train(state, sums, traits, batches, self.resident)
 
     def evaluate(
         self, state: TrainState, traits: Traits, clip: np.ndarray, batch_size: int
     ) -> np.ndarray:
         """Class probabilities of int [member, clip]: float32 [member, clip, class]."""
-        rows = self.layout.mesh.shape['data']
-        batch_size = -(-min(batch_size, clip.shape[1]) // rows) * rows
+        batch_size = self._judged_at_once(batch_size, clip.shape[1])
         padded = _pad(np.asarray(clip, np.int32), 1, batch_size)
-        sharding = self.layout.sharding('member', 'data')
         parts = [
             self._evaluate(
                 state,
                 traits,
-                jax.device_put(padded[:, i : i + batch_size], sharding),
+                self.layout.place(padded[:, i : i + batch_size], 'member', 'data'),
                 self.resident,
             )
             for i in range(0, padded.shape[1], batch_size)
         ]
-        return np.concatenate([np.asarray(part) for part in parts], axis=1)[:, : clip.shape[1]]
+        parts = [processes.fetch(part) for part in parts]
+        return np.concatenate(parts, axis=1)[:, : clip.shape[1]]
+
+    def bytes_needed(
+        self, each: int, traits: Traits, batches: Batch, clips: int, batch_size: int
+    ) -> int:
+        """Bytes on a device that holds `each` members while they train or are judged.
+
+        Args:
+          traits: [member], of any number of members: their shapes count.
+          batches: [member, step, row, ...] of one dispatch.
+          clips, batch_size: judged in an epoch, and at once.
+        """
+        train, evaluate = self.programs(each, traits, batches, clips, batch_size)
+        return max(memory.needed(train), memory.needed(evaluate))
+
+    def programs(
+        self, each: int, traits: Traits, batches: Batch, clips: int, batch_size: int
+    ) -> tuple[jax.stages.Compiled, jax.stages.Compiled]:
+        """The compiled step and evaluation of `each` members a device; arguments as above."""
+        across, rows = self.layout.mesh.shape.values()
+        members = each * across
+
+        def like(tree, *axes):
+            def shaped(x):
+                shape = [members, *x.shape[1:]]
+                if 'data' in axes:
+                    at = axes.index('data')
+                    shape[at] = -(-shape[at] // rows) * rows
+                return jax.ShapeDtypeStruct(shape, x.dtype, sharding=self.layout.sharding(*axes))
+
+            return jax.tree.map(shaped, tree)
+
+        traits = like(traits, 'member')
+        state = like(self.shapes(traits), 'member')
+        sums = like(Sums(*(np.zeros(1, np.float32) for _ in range(3))), 'member')
+        clip = np.zeros((1, self._judged_at_once(batch_size, clips)), np.int32)
+        batches = like(batches, 'member', None, 'data')
+        return (
+            self._train.lower(state, sums, traits, batches, self.resident).compile(),
+            self._evaluate.lower(
+                state, traits, like(clip, 'member', 'data'), self.resident
+            ).compile(),
+        )
+
+    def shapes(self, traits: Traits) -> TrainState:
+        """Shapes of the states that `init` would give."""
+        return jax.eval_shape(self._init, traits, self.resident)
 
     def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
         """The rate that each member's next step takes: float32 [member]."""
@@ -73,17 +119,43 @@ class Population:
 
     def place(self, tree):
         """Lays a tree with a leading member axis over the mesh."""
-        return jax.device_put(tree, self.layout.sharding('member'))
+        return self.layout.place(tree, 'member')
+
+    def _judged_at_once(self, batch_size: int, clips: int) -> int:
+        rows = self.layout.mesh.shape['data']
+        return -(-min(batch_size, clips) // rows) * rows
 
 
 def take(tree, index: int):
-    """One member of a stacked tree, as arrays of its own on the host (safe against donation)."""
-    return jax.tree.map(lambda x: np.array(x[index]), tree)
+    """One member of a stacked tree, as arrays of its own on the host (safe against donation).
+
+    With several processes, those that hold the member send it to the others.
+    """
+    first = jax.tree.leaves(tree)[0]
+    if first.is_fully_addressable:
+        return jax.tree.map(lambda x: np.array(x[index]), tree)
+
+    def held(place) -> bool:
+        return index in range(*place[0].indices(first.shape[0]))
+
+    def own(x):
+        for shard in x.addressable_shards:
+            if held(shard.index):
+                start = shard.index[0].indices(first.shape[0])[0]
+                return np.array(shard.data[index - start])
+        return np.zeros(x.shape[1:], x.dtype)
+
+    places = first.sharding.devices_indices_map(first.shape)
+    holders = {device.process_index for device, place in places.items() if held(place)}
+    member = jax.tree.map(own, tree)
+    if len(holders) == jax.process_count():
+        return member
+    return processes.send(member, source=min(holders))
 
 
 def stack(trees):
-    """Members' trees as one with a leading member axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    """Members' trees as one with a leading member axis, on the host."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def _chunk(system: System) -> Callable:

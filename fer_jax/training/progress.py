@@ -13,25 +13,28 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fer_jax.training import processes
+
 LINE_EVERY_S = 15.0
 
 
 class TrainingProgress:
     """A live bar on a terminal; elsewhere (a log file) a line every 15 seconds.
 
-    Used as a context manager; `total` counts member-steps over the whole run.
+    Used as a context manager; `total` counts member-steps over the whole run, and the rate is in
+    `unit`, what a step takes several of.
     """
 
-    def __init__(self, total: int, done: int = 0):
-        self._console = Console(file=sys.stdout, highlight=False)
+    def __init__(self, total: int, done: int = 0, unit: str = 'clips'):
+        self._console = Console(file=sys.stdout, highlight=False, quiet=not processes.is_first())
         self._bar = Progress(
             TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
             TextColumn('steps'), TextColumn('{task.fields[rate]}'), TimeElapsedColumn(),
             TextColumn('left'), TimeRemainingColumn(), console=self._console, disable=not
-            self._console.is_terminal,
+            (self._console.is_terminal and processes.is_first()),
         )  # fmt: skip
         self._task = self._bar.add_task('starting', total=total, completed=done, rate='')
-        self._total, self._done, self._begun_with = total, done, done
+        self._total, self._done, self._begun_with, self._unit = total, done, done, unit
         self._clips, self._description = 0, 'starting'
         self._begin = self._last_line = time.monotonic()
 
@@ -53,14 +56,15 @@ class TrainingProgress:
         self._clips += clips
         now = time.monotonic()
         elapsed = max(now - self._begin, 1e-9)
-        rate = f'{self._clips / elapsed:,.0f} clips/s'
+        rate = f'{self._clips / elapsed:,.0f} {self._unit}/s'
         self._bar.update(self._task, completed=self._done, rate=rate)
         if not self._console.is_terminal and now - self._last_line > LINE_EVERY_S:
             self._last_line = now
             left = elapsed / max(self._done - self._begun_with, 1) * (self._total - self._done)
             self._console.print(
                 f'{self._description}: {self._done:,} of {self._total:,} steps, {rate}, '
-                f'{_clock(left)} left'
+                f'{_clock(left)} left',
+                soft_wrap=True,
             )
 
     def skip(self, steps: int) -> None:
@@ -71,7 +75,7 @@ class TrainingProgress:
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
 
 def _clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
+from fer_jax.training import processes
 from fer_jax.training.checkpoint import MemberCheckpoints
 from fer_jax.training.members import Member
 
@@ -26,35 +27,28 @@ class MemberRecord:
       last_epoch: where the member ends at the latest.
       history: one dict of COLUMNS for each finished epoch.
       stopped: this member has ended.
+      failed: the epoch in which it diverged; 0 where it did not.
     """
 
     def __init__(
         self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: pathlib.Path
     ):
-        folder.mkdir(parents=True, exist_ok=True)
         self.member = member
         self.last_epoch = min(member.stop_after or epochs, epochs)
         self.checkpoints = MemberCheckpoints(folder)
         self.history: list[dict] = []
-        self.stopped = False
+        self.stopped, self.failed = False, 0
         self._label = label[member.evaluated]
-        path, shape = folder / 'probabilities.npy', (epochs, len(self._label), classes)
-        if path.exists():
-            self._probabilities = np.lib.format.open_memmap(path, mode='r+')
-            if self._probabilities.shape != shape:
-                raise UserError(
-                    f'{path} has shape {self._probabilities.shape}, not {shape}: delete the run'
-                )
-        else:
-            self._probabilities = np.lib.format.open_memmap(
-                path, mode='w+', dtype=np.float16, shape=shape
-            )
-            self._probabilities[:] = np.nan
+        shape = (epochs, len(self._label), classes)
+        if processes.is_first():
+            self._probabilities = _file(folder / 'probabilities.npy', shape)
+        else:  # the first process keeps what others only look at once
+            self._probabilities = np.full(shape, np.nan, np.float16)
 
     def add_epoch(
         self, learning_rate: float, loss: float, accuracy: float, probabilities: np.ndarray
-    ) -> dict:
-        """Adds a finished epoch.
+    ) -> dict | None:
+        """Adds a finished epoch, or ends the member where a number in it is not finite.
 
         Args:
           loss, accuracy: of the training clips as the network saw them, augmentation and dropout
@@ -62,14 +56,12 @@ class MemberRecord:
           probabilities: float32 [clip, class] of the evaluated clips.
 
         Returns:
-          The epoch's row of the history.
+          The epoch's row of the history; None where the member has diverged.
         """
         epoch = len(self.history) + 1
-        if not np.isfinite(loss):
-            raise UserError(
-                f'fold {self.member.fold_number} seed {self.member.seed} diverged in epoch '
-                f'{epoch} (training loss {loss}): lower --config.optimizer.learning_rate'
-            )
+        if not (np.isfinite(loss) and np.isfinite(probabilities).all()):
+            self.stopped, self.failed = True, epoch
+            return None
         self._probabilities[epoch - 1] = probabilities
         row = dict(zip(COLUMNS, (epoch, learning_rate, loss, accuracy), strict=False))
         part_of = np.arange(len(self._label)) < len(self.member.fold.validation)
@@ -99,7 +91,8 @@ class MemberRecord:
 
     def flush(self) -> None:
         """Puts the probabilities on the disk: before a checkpoint that counts them as done."""
-        self._probabilities.flush()
+        if processes.is_first():
+            self._probabilities.flush()
 
     def as_json(self, sums: list[float], finished: bool) -> dict:
         """What a checkpoint keeps besides the state: history, sums of an epoch cut short.
@@ -109,6 +102,7 @@ class MemberRecord:
         return {
             'history': list(self.history),
             'stopped': self.stopped,
+            'failed': self.failed,
             'sums': sums,
             'finished': finished,
         }
@@ -116,6 +110,7 @@ class MemberRecord:
     def restore(self, saved: dict) -> None:
         """Takes over a checkpoint's history."""
         self.history, self.stopped = list(saved['history']), saved['stopped']
+        self.failed = saved.get('failed', 0)  # older versions ended with the first that diverged
 
     def finished(self) -> bool:
         """Whether the newest checkpoint is the member's last; takes over its history if so."""
@@ -125,3 +120,16 @@ class MemberRecord:
             return False
         self.restore(saved)
         return True
+
+
+def _file(path: pathlib.Path, shape: tuple[int, ...]) -> np.memmap:
+    """float16 of that shape in a file that is written in place; NaN where it is new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        known = np.lib.format.open_memmap(path, mode='r+')
+        if known.shape != shape:
+            raise UserError(f'{path} has shape {known.shape}, not {shape}: delete the run')
+        return known
+    new = np.lib.format.open_memmap(path, mode='w+', dtype=np.float16, shape=shape)
+    new[:] = np.nan
+    return new

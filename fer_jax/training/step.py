@@ -14,7 +14,14 @@ import optax
 
 from fer_jax.training import losses
 from fer_jax.training.inputs import model_inputs
-from fer_jax.training.optimizers import judged, make_optimizer, make_schedule, trained, wrap
+from fer_jax.training.optimizers import (
+    SCHEDULE_OPTIONS,
+    judged,
+    make_optimizer,
+    make_schedule,
+    trained,
+    wrap,
+)
 from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
 
 
@@ -26,6 +33,7 @@ class System:
       model: called as model(frames, mask=, length=, train=, dropout_rate=) -> logits [clip, class].
       optimizer: keywords of `make_optimizer`.
       inputs: keywords of `model_inputs`.
+      loss: its kind, see `losses.loss_of_kind`.
       l2: weight of the penalty on `l2_layers`.
       label_smoothing: of the loss, see `losses.cross_entropy`.
       mirrored: clips are judged by the mean of the probabilities of their frames and of the frames
@@ -35,10 +43,20 @@ class System:
     model: nn.Module
     optimizer: Mapping
     inputs: Mapping
+    loss: str = 'cross_entropy'
     l2: float = 0.0
     l2_layers: Sequence[str] = ()
     label_smoothing: float = 0.0
     mirrored: bool = False
+
+    @property
+    def frozen(self) -> Sequence[str]:
+        """Names of the parameters' first level that no step changes, nor their batch statistics.
+
+        They are what the model calls `frozen`: groups that it takes from another run and, in
+        training too, runs as in evaluation.
+        """
+        return getattr(self.model, 'frozen', ())
 
     def init(self, traits: Traits, resident: Resident) -> TrainState:
         """Fresh parameters of one member."""
@@ -64,6 +82,7 @@ class System:
         label, length = resident.label[batch.clip], resident.length[batch.clip]
 
         def loss_of(params):
+            params = self._with_frozen(params, jax.lax.stop_gradient(params))
             logits, mutated = self.model.apply(
                 {'params': params, 'batch_stats': state.batch_stats},
                 frames,
@@ -74,7 +93,7 @@ class System:
                 rngs={'dropout': jax.random.fold_in(traits.key, state.step)},
                 mutable=['batch_stats'],
             )
-            loss = losses.cross_entropy(
+            loss = losses.loss_of_kind(self.loss)(
                 logits, label, batch.mask, traits.class_weight, self.label_smoothing
             )
             if self.l2:
@@ -89,7 +108,7 @@ class System:
         new = TrainState(
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
-            batch_stats=batch_stats,
+            batch_stats=self._with_frozen(batch_stats, state.batch_stats),
             opt_state=opt_state,
         )
         count = jnp.sum(batch.mask, dtype=jnp.float32)
@@ -120,11 +139,17 @@ class System:
 
     def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
         """The rate of the member's next step, float32 []."""
-        name = self.optimizer.get('schedule', 'constant')
-        return make_schedule(traits.learning_rate, traits.total_steps, name)(state.step)
+        options = {key: self.optimizer[key] for key in SCHEDULE_OPTIONS if key in self.optimizer}
+        return make_schedule(traits.learning_rate, traits.total_steps, **options)(state.step)
+
+    def _with_frozen(self, tree, other):
+        """`tree` with the frozen groups of `other`."""
+        return {name: (other if name in self.frozen else tree)[name] for name in tree}
 
     def _frames(self, resident, clip, view, traits):
         return model_inputs(resident.frames[clip], view, traits.mean, traits.std, **self.inputs)
 
     def _transformation(self, traits):
-        return make_optimizer(traits.learning_rate, traits.total_steps, **self.optimizer)
+        return make_optimizer(
+            traits.learning_rate, traits.total_steps, **self.optimizer, frozen=self.frozen
+        )

@@ -1,6 +1,7 @@
-"""Starting from the network of another run, without letting its training clips into a test part."""
+"""Building on the networks of another run, without letting its training clips into a test part."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.data.clips import ClipSet
+from fer_jax.data.clips import ClipSet, recordings
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.training.checkpoint import MemberCheckpoints
@@ -19,14 +20,16 @@ from fer_jax.training.state import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A finished run whose networks others start from.
+    """A finished run whose networks others start from, or learn from the features of.
 
     Attributes:
       path: its directory.
       chain: what dataset.json of the new run says of it: run, config, dataset, commit, and what the
-        run itself started from.
+        run itself started or learned from.
       fold, seed: int [member].
       seen: for each fold, the ids of the clips that its network was fitted or chosen on.
+      option: of the config, for messages.
+      failed: members that diverged, whose networks nobody takes.
     """
 
     path: pathlib.Path
@@ -34,13 +37,15 @@ class Source:
     fold: np.ndarray
     seed: np.ndarray
     seen: Sequence[frozenset[str]]
+    option: str = 'init.run'
+    failed: frozenset[int] = frozenset()
 
     @classmethod
-    def open(cls, path: str) -> 'Source':
+    def open(cls, path: str, option: str = 'init.run') -> 'Source':
         """Reads all of a finished run but its networks; UserError where it is none."""
         folder = pathlib.Path(path).expanduser()
         if not (folder / 'DONE').is_file():
-            raise UserError(f'init.run: {folder} is no finished run (it has no DONE)')
+            raise UserError(f'{option}: {folder} is no finished run (it has no DONE)')
         table = predictions.load(folder / 'probabilities.npz')
         config, dataset, versions, folds = (
             rundir.read_json(folder / f'{name}.json')
@@ -53,29 +58,31 @@ class Source:
             'simulated': bool(dataset['simulated']),
             'commit': versions['commit'],
             'starts_from': dataset.get('starts_from'),
+            'features_from': dataset.get('features_from'),
         }
         seen = [frozenset(fold['train'] + fold['validation']) for fold in folds['folds']]
-        return cls(folder, chain, table.fold, table.seed, seen)
+        failed = frozenset(np.flatnonzero(table.failed).tolist())
+        return cls(folder, chain, table.fold, table.seed, seen, option, failed)
 
     def choose(self, member: Member, clips: ClipSet) -> int:
-        """The member of this run whose network a member may start from.
+        """The member of this run whose network a member may build on.
 
-        On the same dataset that is one whose training and validation clips are no test clips of the
-        member; among several, and on another dataset, the one with the same fold and seed comes
-        first, then the same fold, then the first.
+        Where both runs have a dataset in common that is one whose training and validation clips are
+        no test clips of the member; among several, and on another dataset, the one with the same
+        fold and seed comes first, then the same fold, then the first.
 
         Raises:
           UserError: each of them has seen a clip that the member is tested on.
         """
-        possible = range(len(self.fold))
-        if self.chain['dataset'] == clips.name:
-            tested = set(clips.clip_id[member.fold.test].tolist())
-            possible = [i for i in possible if not tested & self.seen[self.fold[i]]]
+        possible = sound = [i for i in range(len(self.fold)) if i not in self.failed]
+        if set(self.chain['dataset'].split('+')) & set(clips.name.split('+')):
+            tested = recordings(clips.name, clips.clip_id[member.fold.test].tolist())
+            possible = [i for i in possible if not tested & self._recordings[self.fold[i]]]
             if not possible:
-                known = sorted(tested & self.seen[self.fold[0]])
+                known = sorted(tested & self._recordings[self.fold[sound[0]]])[0].split('/', 1)[1]
                 raise UserError(
-                    f'init.run: every network of {self.path} was trained on test clips of fold '
-                    f'{member.fold_number}, e.g. {known[0]}: give both runs the same protocol'
+                    f'{self.option}: every network of {self.path} was trained on test clips of '
+                    f'fold {member.fold_number}, e.g. {known}: give both runs the same protocol'
                 )
         return min(
             possible,
@@ -93,13 +100,18 @@ class Source:
           UserError: as for `choose`.
         """
         chosen = [self.choose(member, clips) for member in members]
-        networks = {index: self._network(index) for index in sorted(set(chosen))}
+        networks = {index: self.network(index) for index in sorted(set(chosen))}
         return [
             dataclasses.replace(member, start=networks[index])
             for member, index in zip(members, chosen, strict=True)
         ]
 
-    def _network(self, index: int) -> dict:
+    @functools.cached_property
+    def _recordings(self) -> list[set[str]]:
+        """What each fold has `seen`, by the names that no combination of datasets changes."""
+        return [recordings(self.chain['dataset'], seen) for seen in self.seen]
+
+    def network(self, index: int) -> dict:
         """{'params', 'batch_stats'} of a member's best epoch, on the host."""
         checkpoints = MemberCheckpoints(self.path / 'checkpoints' / f'{index:03}')
         try:
@@ -141,6 +153,29 @@ def fresh(params: Any, network: Mapping) -> list[str]:
     if len(names) == len(own):
         raise UserError('init.run: no parameter of its network fits this model: it is another one')
     return names
+
+
+def check_frozen(frozen: Sequence[str], chain: Mapping[str, Any] | None) -> None:
+    """Holds a run to it that what training leaves as it is comes from another run.
+
+    Args:
+      frozen: names of the parameters' first level, `System.frozen`.
+      chain: `starts_from` of dataset.json, None for a run that starts anew.
+
+    Raises:
+      UserError: there is no other run, or its network lacks some of these parameters.
+    """
+    if frozen and chain is None:
+        raise UserError(
+            f'model.freeze keeps {", ".join(frozen)} as another run has trained them: give '
+            '--config.init.run, or --config.model.freeze=False to train all together'
+        )
+    unfit = [name for name in chain['fresh'] if name.split('/')[0] in frozen] if chain else []
+    if unfit:
+        raise UserError(
+            f'model.freeze keeps {unfit[0]}, which the network of init.run does not have in this '
+            'size: train both with the same model options'
+        )
 
 
 def _replaced(own, given):

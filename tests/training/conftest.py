@@ -38,8 +38,7 @@ class Tiny(nn.Module):
         return nn.Dense(self.num_classes, name='fc2')(x)
 
 
-@pytest.fixture(scope='session')
-def tiny_clips() -> ClipSet:
+def make_clips() -> ClipSet:
     """40 clips of 8 subjects, the brighter the higher their class."""
     rng = np.random.default_rng(0)
     label = np.arange(40) % 3
@@ -57,8 +56,7 @@ def tiny_clips() -> ClipSet:
     )
 
 
-@pytest.fixture(scope='session')
-def tiny_system() -> System:
+def make_system() -> System:
     """Adam, an L2 penalty on the dense layers."""
     return System(
         Tiny(len(CLASSES)),
@@ -69,15 +67,13 @@ def tiny_system() -> System:
     )
 
 
-@pytest.fixture(scope='session')
-def tiny_recipe() -> Recipe:
+def make_recipe() -> Recipe:
     """Fresh random views, batches of 8: the last batch of a fold of 27 or 30 is short."""
     options = {'flip': 0.5, 'rotation': 10.0, 'shift': 0.1, 'scale': 0.1, 'contrast': 0.2}
     return Recipe('random', options, 8)
 
 
-@pytest.fixture(scope='session')
-def tiny_members() -> list[Member]:
+def make_members() -> list[Member]:
     """Four folds of unequal size by subject, with learning and dropout rates of their own."""
     index = np.arange(40)
     members = []
@@ -100,6 +96,26 @@ def tiny_members() -> list[Member]:
             )
         )
     return members
+
+
+@pytest.fixture(scope='session')
+def tiny_clips() -> ClipSet:
+    return make_clips()
+
+
+@pytest.fixture(scope='session')
+def tiny_system() -> System:
+    return make_system()
+
+
+@pytest.fixture(scope='session')
+def tiny_recipe() -> Recipe:
+    return make_recipe()
+
+
+@pytest.fixture(scope='session')
+def tiny_members() -> list[Member]:
+    return make_members()
 
 
 @pytest.fixture

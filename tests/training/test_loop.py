@@ -12,6 +12,8 @@ import pytest
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.training import loop
 from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.mesh import make_layout
+from fer_jax.training.record import MemberRecord
 
 
 @pytest.fixture
@@ -175,10 +177,84 @@ def test_it_learns(fit, tmp_path, tiny_members):
     assert history[-1]['train_loss'] < 0.5 * history[0]['train_loss']
 
 
-def test_divergence_is_told(fit, tmp_path, tiny_members):
-    wild = dataclasses.replace(tiny_members[0], learning_rate=float('inf'))
-    with pytest.raises(UserError, match='diverged in epoch .*learning_rate'):
-        fit(tmp_path, members=[wild])
+def wild(members, index):
+    """The members, one of which diverges in its first epoch."""
+    return [
+        dataclasses.replace(m, learning_rate=float('inf')) if m.index == index else m
+        for m in members
+    ]
+
+
+@pytest.mark.parametrize('wave,devices', [(0, 1), (3, 1), (3, 2)])
+def test_a_diverged_member_leaves_the_others_as_they_would_be(
+    fit, tmp_path, tiny_members, capsys, wave, devices
+):
+    members = tiny_members[:3]
+    records = fit(tmp_path / 'a', members=wild(members, 1), wave=wave, devices=devices, epochs=2)
+    assert [record.failed for record in records] == [0, 1, 0]
+    assert [len(record.history) for record in records] == [2, 0, 2]
+    assert 'fold 1 seed 5 diverged in epoch 1' in capsys.readouterr().out
+    sound = fit(tmp_path / 'b', members=members, wave=wave, devices=devices, epochs=2)
+    assert_same_records([records[0], records[2]], [sound[0], sound[2]])
+    if not wave:  # one after another: bit for bit what each is alone
+        alone = fit(tmp_path / 'c', members=[members[2]], epochs=2)
+        assert_same_records([records[2]], alone)
+
+
+def test_a_diverged_member_stays_so_when_taken_up_again(fit, tmp_path, tiny_members):
+    members = wild(tiny_members[:2], 0)
+    whole = fit(tmp_path / 'whole', members=members, wave=2)
+    with pytest.raises(Kill):
+        fit(tmp_path / 'cut', members=members, wave=2, on_epoch=kill_at(3, member=1))
+    for _ in range(2):  # taken up in the middle, then only read
+        again = fit(tmp_path / 'cut', members=members, wave=2)
+        assert [record.failed for record in again] == [1, 0]
+        assert_same_records(whole, again)
+
+
+def test_numbers_that_are_none_end_a_member(tmp_path, tiny_members, tiny_clips):
+    record = MemberRecord(tiny_members[0], tiny_clips.label, 3, 4, tmp_path / 'member')
+    sound = np.full((len(tiny_members[0].evaluated), 3), 1 / 3, np.float32)
+    assert record.add_epoch(0.1, 1.0, 0.5, sound)['epoch'] == 1
+    broken = sound.copy()
+    broken[3, 1] = np.nan
+    assert record.add_epoch(0.1, 1.0, 0.5, broken) is None
+    assert (record.failed, record.stopped, len(record.history)) == (2, True, 1)
+
+
+@pytest.mark.parametrize('count,devices,shape', [(3, 8, (4, 2)), (5, 4, (4, 1)), (3, 2, (2, 1))])
+def test_members_that_devices_cannot_split_evenly(
+    fit, tmp_path, tiny_members, count, devices, shape
+):
+    more = [dataclasses.replace(tiny_members[0], index=4, fold_number=4, seed=6)]
+    members = (tiny_members + more)[:count]
+    layout = make_layout(count, jax.devices()[:devices], wave=0, chunk=0)
+    assert tuple(layout.mesh.shape.values()) == shape
+    one, many = (fit(tmp_path / str(n), members=members, devices=n, epochs=2) for n in (1, devices))
+    for alone, together in zip(one, many, strict=True):
+        for row, other in zip(alone.history, together.history, strict=True):
+            assert row == pytest.approx(other, rel=2e-3)
+        np.testing.assert_allclose(alone.probabilities(), together.probabilities(), atol=2e-3)
+
+
+def test_members_that_have_not_begun_wait_for_those_that_have(fit, tmp_path, tiny_members):
+    """A wave of another size than before takes up what was in the middle, and loses nothing."""
+    members = tiny_members[:3]
+    with pytest.raises(Kill):
+        fit(tmp_path, members=members, wave=1, on_epoch=kill_at(3))
+    seen = []
+    fit(
+        tmp_path, members=members, wave=3,
+        on_epoch=lambda record: seen.append((record.member.index, len(record.history))),
+    )  # fmt: skip
+    assert [epoch for member, epoch in seen if member == 0] == [2, 3, 4]
+    assert [epoch for member, epoch in seen if member == 1] == [1, 2, 3, 4]
+
+
+def test_a_member_that_does_not_fit_is_told(fit, tmp_path, tiny_members, monkeypatch):
+    monkeypatch.setattr(loop.memory, 'available', lambda devices: 1000)
+    with pytest.raises(UserError, match='a single member needs .* 0.00 GiB left'):
+        fit(tmp_path)
 
 
 @pytest.mark.parametrize('key', ['epochs', 'checkpoint_every', 'evaluate_batch'])

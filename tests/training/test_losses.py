@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fer_jax.errors import UserError
 from fer_jax.training import losses
 
 torch = pytest.importorskip('torch', reason='the dev extra has PyTorch')
@@ -26,6 +27,43 @@ def test_weighted_cross_entropy_is_pytorchs(weight):
     value, gradient = jax.value_and_grad(function)(jnp.array(logits))
     np.testing.assert_allclose(value, expected.item(), rtol=1e-6)
     np.testing.assert_allclose(gradient, leaf.grad.numpy(), atol=1e-7)
+
+
+def test_label_smoothing_is_pytorchs():
+    rng = np.random.default_rng(1)
+    logits, label = rng.normal(size=(5, 7)).astype(np.float32), np.array([0, 6, 3, 3, 1])
+    mask = np.array([True, True, True, False, True])
+    criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
+    expected = criterion(torch.tensor(logits)[mask], torch.tensor(label)[mask])
+    value = losses.cross_entropy(
+        jnp.array(logits), jnp.array(label), jnp.array(mask), jnp.ones(7), 0.1
+    )
+    np.testing.assert_allclose(value, expected.item(), rtol=1e-6)
+    assert not np.isclose(value, torch.nn.CrossEntropyLoss()(*map(torch.tensor, (logits, label))))
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.1])
+def test_squared_error_is_pytorchs_of_the_probabilities(smoothing):
+    rng = np.random.default_rng(2)
+    logits, label = rng.normal(size=(6, 4)).astype(np.float32), np.array([0, 3, 1, 1, 0, 2])
+    mask = np.array([True, False, True, True, True, True])
+    leaf = torch.tensor(logits, requires_grad=True)
+    target = torch.nn.functional.one_hot(torch.tensor(label), 4) * (1 - smoothing) + smoothing / 4
+    expected = torch.nn.MSELoss()(leaf.softmax(-1)[mask], target[mask])
+    expected.backward()
+
+    def function(x):
+        kind = losses.loss_of_kind('squared_error')
+        return kind(x, jnp.array(label), jnp.array(mask), jnp.ones(4), smoothing)
+
+    value, gradient = jax.value_and_grad(function)(jnp.array(logits))
+    np.testing.assert_allclose(value, expected.item(), rtol=1e-6)
+    np.testing.assert_allclose(gradient, leaf.grad.numpy(), atol=1e-7)
+
+
+def test_an_unknown_loss_is_the_users():
+    with pytest.raises(UserError, match="unknown loss.kind 'hinge': one of cross_entropy, squared"):
+        losses.loss_of_kind('hinge')
 
 
 def test_nothing_to_learn_from_is_zero_not_nan():

@@ -1,5 +1,6 @@
 """Optimizers against PyTorch's over ten steps, Lookahead against its definition."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -46,6 +47,62 @@ def test_ten_steps_are_pytorchs(name, twin):
     np.testing.assert_allclose(ours(10, name=name), leaf.detach().numpy(), rtol=1e-5)
 
 
+def tree_of(optimizer, steps, params, gradients):
+    """Parameters after some steps of an optimizer of ours."""
+    make = lambda: optimizers.make_optimizer(  # noqa: E731
+        jnp.float32(0.05), jnp.float32(steps), **optimizer
+    )
+    params = jax.tree.map(jnp.asarray, params)
+    state = make().init(params)
+    for _ in range(steps):
+        updates, state = make().update(gradients(params), state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+@pytest.mark.parametrize('clip', [0.0, 1.0])
+def test_clipping_and_weight_decay_of_kernels_are_pytorchs(clip):
+    rng = np.random.default_rng(0)
+    start = {name: {'kernel': rng.normal(size=(3, 4)), 'bias': rng.normal(size=4)} for name in 'ab'}
+    start = jax.tree.map(np.float32, start)
+    gradients = lambda params: jax.tree.map(gradient, params)  # noqa: E731
+    options = {'name': 'momentum', 'weight_decay': 0.1, 'clip': clip}
+    found = tree_of(options, 10, start, gradients)
+
+    leaves = jax.tree.map(lambda x: torch.tensor(x, requires_grad=True), start)
+    kernels, biases = ([leaves[name][kind] for name in 'ab'] for kind in ('kernel', 'bias'))
+    groups = [{'params': kernels, 'weight_decay': 0.1}, {'params': biases}]
+    optimizer = torch.optim.SGD(groups, 0.05, momentum=0.9)
+    for _ in range(10):
+        for leaf in kernels + biases:
+            leaf.grad = gradient(leaf.detach())
+        if clip:
+            assert torch.nn.utils.clip_grad_norm_(kernels + biases, clip) > clip
+        optimizer.step()
+    expected = jax.tree.map(lambda leaf: leaf.detach().numpy(), leaves)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4), found, expected)
+
+
+def test_plain_adam_is_jains_equation_3():
+    x, m, v = START.astype(np.float64), np.zeros(3), np.zeros(3)
+    for _ in range(10):
+        g = gradient(x)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        x = x - 0.05 * m / np.sqrt(v + 0.01)
+    found = ours(10, name='plain_adam', epsilon=0.01)
+    np.testing.assert_allclose(found, x, rtol=1e-5)
+    assert not np.allclose(found, ours(10, name='adam', epsilon=0.01), rtol=1e-2)
+
+
+def test_frozen_groups_do_not_decay():
+    start = {name: {'kernel': np.ones((2, 2), np.float32)} for name in ('frames', 'rnn')}
+    zeros = lambda params: jax.tree.map(jnp.zeros_like, params)  # noqa: E731
+    options = {'name': 'momentum', 'weight_decay': 0.1, 'frozen': ('frames',)}
+    after = tree_of(options, 3, start, zeros)
+    np.testing.assert_array_equal(after['frames']['kernel'], 1)
+    assert (np.asarray(after['rnn']['kernel']) < 1).all()
+
+
 def test_lookahead_interpolates_every_fifth_step():
     slow = START.copy()
     for _ in range(2):
@@ -65,6 +122,26 @@ def test_lookahead_interpolates_every_fifth_step():
     assert not np.allclose(optimizers.judged(between), optimizers.trained(between))
 
 
+@pytest.mark.parametrize(
+    'schedule, factor, expected',
+    [
+        ('step', 0.01, lambda epoch: 5e-3 * 0.01 ** (epoch // 20)),
+        ('step', 0.99, lambda epoch: 5e-3 * 0.99 ** (epoch // 20)),
+        ('inverse', 0.01, lambda epoch: 5e-3 / (1 + 0.01 * (epoch // 20))),
+    ],
+)
+def test_schedules_by_epoch_change_with_the_first_step_of_an_epoch(schedule, factor, expected):
+    steps = 7  # 60 epochs of 7 steps
+    rates = jax.jit(
+        lambda count, total: optimizers.make_schedule(
+            jnp.float32(5e-3), total, schedule, epochs=60, every=20, factor=factor
+        )(count)
+    )
+    for count in (0, 139, 140, 279, 280, 419):
+        found = rates(jnp.int32(count), jnp.float32(60 * steps))
+        np.testing.assert_allclose(found, expected(count // steps), rtol=1e-6)
+
+
 def test_cosine_falls_to_zero():
     schedule = optimizers.make_schedule(jnp.float32(0.1), jnp.float32(100), 'cosine')
     np.testing.assert_allclose(
@@ -72,7 +149,14 @@ def test_cosine_falls_to_zero():
     )
 
 
-@pytest.mark.parametrize('options', [{'name': 'lion'}, {'name': 'adam', 'schedule': 'stairs'}])
-def test_unknown_names_are_the_users(options):
-    with pytest.raises(UserError, match='one of'):
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'name': 'lion'}, 'one of'),
+        ({'name': 'adam', 'schedule': 'stairs'}, 'one of'),
+        ({'name': 'adam', 'schedule': 'step', 'every': 0}, 'optimizer.every is 0'),
+    ],
+)
+def test_mistakes_are_the_users(options, message):
+    with pytest.raises(UserError, match=message):
         optimizers.make_optimizer(jnp.float32(0.1), jnp.float32(1), **options)

@@ -1,11 +1,15 @@
 """Starting from another run's network: what is taken over, what stays fresh, what is refused."""
 
 import dataclasses
+import importlib.util
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fer_jax import models
 from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.training import loop, transfer
@@ -78,6 +82,44 @@ def test_a_started_member_is_judged_as_its_source_was(
         assert np.abs(fresh.probabilities()[0] - other.probabilities()[0]).max() > 0.01
 
 
+def parameters_of(name, variant, classes):
+    """Shapes of the parameters that a config's network has on its own frames."""
+    path = Path(__file__).parents[2] / 'configs' / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(variant)
+    network = models.build(**config.model, num_classes=classes)
+    shape = (1, config.data.frames, config.data.size, config.data.size, config.inputs.channels)
+    frames = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return jax.eval_shape(network.init, jax.random.key(0), frames)['params']
+
+
+@pytest.mark.parametrize('simulated', ['', ',simulated'])
+@pytest.mark.parametrize(
+    'source, target',
+    [
+        (('oulu_casia_c3d', '', 6), ('ckplus_c3d', 'table3', 7)),  # haddad2020, Table 4, c3
+        (('ckplus_c3d', 'balanced', 7), ('oulu_casia_c3d', 'table2', 6)),  # Table 5, c4
+    ],
+)
+def test_haddads_networks_go_on_from_each_other_but_for_the_head(source, target, simulated):
+    given, own = (
+        parameters_of(name, (variant + simulated).strip(','), classes)
+        for name, variant, classes in (source, target)
+    )
+    assert transfer.fresh(own, {'params': given}) == ['fc3/bias', 'fc3/kernel']
+
+
+@pytest.mark.parametrize('simulated', ['', ',simulated'])
+def test_sauravs_second_branch_takes_the_convolutions_trained_on_fer2013(simulated):
+    given = parameters_of('fer2013_two3', simulated.strip(','), 7)
+    own = parameters_of('afew_convlstm', f'two_branch{simulated}', 7)
+    fresh = {name.split('/')[0] for name in transfer.fresh(own, {'params': given})}
+    assert fresh == set(own) - {'frames'}
+    assert set(given) - set(own) == set()  # its classifier 'fc1' is of another shape
+
+
 def source_of(clips, folds, pairs):
     seen = [frozenset(clips.clip_id[np.array(train)].tolist()) for train in folds]
     fold, seed = np.array(pairs).T
@@ -104,6 +146,15 @@ def test_a_network_that_saw_test_clips_is_passed_over_and_refused(tiny_clips, ti
         leaking.choose(member, tiny_clips)
     leaking.chain['dataset'] = 'another'
     assert leaking.choose(member, tiny_clips) == 0
+
+
+def test_what_is_frozen_comes_from_another_run():
+    transfer.check_frozen((), None)
+    transfer.check_frozen(('frames',), {'fresh': ['rnn/input/kernel', 'frames2/kernel']})
+    with pytest.raises(UserError, match='keeps frames, fc1 as another run has trained them: give'):
+        transfer.check_frozen(('frames', 'fc1'), None)
+    with pytest.raises(UserError, match='keeps fc1/kernel, which the network of init.run does not'):
+        transfer.check_frozen(('frames', 'fc1'), {'fresh': ['fc1/kernel', 'rnn/input/bias']})
 
 
 def test_an_unfinished_run_is_no_source(tmp_path):

@@ -1,0 +1,90 @@
+"""How many members train at once: as many as fit, by XLA's own account of the compiled programs."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+
+import jax
+
+from fer_jax.errors import UserError
+
+# Of an accelerator's memory; the rest is for what XLA does not count: gaps, a checkpoint's copy.
+SHARE = 0.9
+
+
+def available(devices: Sequence[jax.Device]) -> int | None:
+    """Bytes that a run may take on each of this process's devices; None where none are told.
+
+    On a CPU the memory that the system can give now, divided among them.
+    """
+    device = devices[0]
+    if device.platform == 'cpu':
+        table = pathlib.Path('/proc/meminfo')
+        if not table.exists():
+            return None
+        (line,) = (ln for ln in table.read_text().splitlines() if ln.startswith('MemAvailable'))
+        return int(line.split()[1]) * 1024 // len(devices)
+    told = device.memory_stats()
+    if not told or 'bytes_limit' not in told:
+        return None
+    return int(SHARE * (told['bytes_limit'] - told['bytes_in_use']))
+
+
+def needed(compiled: jax.stages.Compiled) -> int:
+    """Bytes on a device while a compiled program runs; what it gives in place counts once."""
+    told = compiled.memory_analysis()
+    return (
+        told.argument_size_in_bytes
+        + told.output_size_in_bytes
+        - told.alias_size_in_bytes
+        + told.temp_size_in_bytes
+        + told.generated_code_size_in_bytes
+    )
+
+
+def largest_wave(members: int, across: int, need: Callable[[int], int], limit: int) -> int:
+    """How many of `members` train at once, in as few waves as fit, of nearly equal size.
+
+    What one and two members on a device need gives the part of each and the fixed part (dataset,
+    program). What the size found that way needs is then asked too; where that is too much, sizes
+    between are asked until one that fits is within an eighth of one that does not.
+
+    Args:
+      members: how many there are, at least 1.
+      across: devices along 'member'.
+      need: bytes on a device that holds so many members.
+      limit: bytes that a device has for them.
+
+    Raises:
+      UserError: a single member does not fit.
+    """
+    need = functools.cache(need)
+    if need(1) > limit:
+        raise UserError(
+            f'a single member needs {_gib(need(1))} on a device that has {_gib(limit)} left: lower '
+            '--config.train.batch_size or --config.train.evaluate_batch'
+        )
+    most = -(-members // across)
+    fits, over = 1, most + 1
+    size = min(most, _room(1, need(1), 2, need(2), limit)) if most > 1 else 1
+    while size > fits:
+        if need(size) <= limit:
+            fits = size
+        else:
+            over = size
+        if over > most or over - fits <= 1 + fits // 8:
+            break
+        line = _room(fits, need(fits), over, need(over), limit)
+        size = max(fits + 1, min(over - 1, max(line, (fits + over) // 2)))
+    waves = -(-most // fits)
+    return min(-(-most // waves) * across, members)
+
+
+def _room(fewer: int, less: int, more: int, bytes_: int, limit: int) -> int:
+    """Members within `limit` on the line through two measured needs."""
+    own = max((bytes_ - less) / (more - fewer), 1)
+    return fewer + int((limit - less) / own)
+
+
+def _gib(count: int) -> str:
+    return f'{count / 2**30:.2f} GiB'

@@ -1,0 +1,119 @@
+"""Several processes as one run: the first writes and tells, the others follow, all end together.
+
+Every process holds the whole dataset and makes the same batches from the same seeds, so that only
+arrays on the devices and what lies in the run's folder have to be agreed on. The functions here
+are called by all processes, in the same order. Alone, a process agrees with itself at no cost.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from fer_jax.errors import UserError
+
+T = TypeVar('T')
+
+_chances = itertools.count(1)  # to stop, for as long as the process lives
+
+
+def is_first() -> bool:
+    """Whether this process writes, prints and draws."""
+    return jax.process_index() == 0
+
+
+def send(tree: T, source: int = 0) -> T:
+    """A tree of NumPy arrays as process `source` has it, bit for bit, on all.
+
+    Args:
+      tree: on the others, arrays of the same shapes and types.
+    """
+    if jax.process_count() == 1:
+        return tree
+    # As bytes: a broadcast is a sum with zeros, which would make 0.0 of -0.0.
+    flat = jax.tree.map(lambda x: np.ascontiguousarray(x).reshape(-1).view(np.uint8), tree)
+    sent = multihost_utils.broadcast_one_to_all(flat, jax.process_index() == source)
+    return jax.tree.map(lambda x, like: x.view(like.dtype).reshape(like.shape), sent, tree)
+
+
+def tell(value: T) -> T:
+    """A JSON value as the first process has it, on all."""
+    if jax.process_count() == 1:
+        return value
+    text = json.dumps(value).encode()
+    size = int(send(np.array(len(text), np.int32)))
+    size = 1 << max(size - 1, 1).bit_length()  # few shapes, few programs
+    padded = np.frombuffer(text[:size].ljust(size), np.uint8)
+    return json.loads(send(padded).tobytes())
+
+
+def smallest(value: int) -> int:
+    """The smallest of the processes' numbers of bytes, to a MiB."""
+    if jax.process_count() == 1:
+        return value
+    return int(multihost_utils.process_allgather(np.array(value >> 20, np.int32)).min()) << 20
+
+
+def fetch(tree):
+    """A tree of arrays on the devices as whole NumPy arrays, on all."""
+    if jax.process_count() == 1:
+        return jax.device_get(tree)
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """A block without agreement in it that fails on all processes where it fails on one.
+
+    Raises:
+      UserError: on a process without an error of its own.
+    """
+    error = None
+    try:
+        yield
+    except Exception as raised:
+        error = raised
+    failed = []
+    if jax.process_count() > 1:
+        failed = np.flatnonzero(multihost_utils.process_allgather(np.array(error is not None)))
+    if error is not None:
+        raise error
+    if len(failed):
+        raise UserError(f'process {failed[0]} has failed: its own message says why')
+
+
+def first_then_others(make: Callable[[], T]) -> T:
+    """What `make` gives, called on the others when the first has done what they can build on."""
+    with together():
+        if is_first():
+            made = make()
+    with together():
+        if not is_first():
+            made = make()
+    return made
+
+
+def check_same(value: Any, what: str) -> None:
+    """Refuses (UserError) processes that do not have the same JSON value."""
+    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    told = tell(digest)
+    with together():
+        if digest != told:
+            raise UserError(
+                f'process {jax.process_index()} has other {what} than the first one: give all of '
+                'them the same command and the same prepared data'
+            )
+
+
+def asked_to_stop() -> bool:
+    """Whether SIGTERM came to any process: the same answer on all, at the same call.
+
+    Only where there are several, and jax.distributed listens to the signal.
+    """
+    return multihost_utils.reached_preemption_sync_point(next(_chances))
