@@ -1,11 +1,11 @@
-"""Configs: variants, readings, strict sections, identity."""
+"""Configs: variants, readings, search spaces, strict sections, identity."""
 
 import dataclasses
 import hashlib
 import importlib.util
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -56,6 +56,37 @@ class Reading:
     changes: Mapping[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Numbers that a search may try: whole ones where the config has a whole number.
+
+    Attributes:
+      low, high: both included.
+      log: evenly in the logarithm.
+      step: only low, low + step, ...; 0: any number between.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """What a search of a config varies, and how it judges.
+
+    Attributes:
+      choices: dotted key -> the values to choose from, or a Range.
+      accuracy: 'pooled_accuracy' of all clips, or 'subject_accuracy', the mean of the subjects'.
+      threshold: a setting that can no longer reach this accuracy (0 to 1) is given up; 0: none is.
+    """
+
+    choices: Mapping[str, Sequence[Any] | Range]
+    accuracy: str = 'pooled_accuracy'
+    threshold: float = 0.0
+
+
 def load_readings(path: str, config: ConfigDict) -> dict[str, Reading]:
     """The readings, by name, that a config file declares in get_readings(config).
 
@@ -66,22 +97,41 @@ def load_readings(path: str, config: ConfigDict) -> dict[str, Reading]:
     Raises:
       UserError: the file has no such function.
     """
-    spec = importlib.util.spec_from_file_location('readings_config', path)
+    return _declared(path, 'get_readings', 'readings')(config)
+
+
+def load_space(path: str, config: ConfigDict) -> Space:
+    """The search space that a config file declares in get_space(config), as `load_readings`."""
+    return _declared(path, 'get_space', 'search space')(config)
+
+
+def _declared(path: str, name: str, what: str) -> Callable:
+    """The function `name` of a config file."""
+    spec = importlib.util.spec_from_file_location('declaring_config', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not hasattr(module, 'get_readings'):
-        raise UserError(f'{path} declares no readings: write get_readings(config) into it')
-    return module.get_readings(config)
+    if not hasattr(module, name):
+        raise UserError(f'{path} declares no {what}: write {name}(config) into it')
+    return getattr(module, name)
 
 
 def changed(config: ConfigDict, name: str, reading: Reading) -> ConfigDict:
-    """A copy of a config in which the values of the reading `name` stand.
+    """A copy of a config in which the values of the reading `name` stand (`with_values`)."""
+    return with_values(config, reading.changes, f"reading '{name}'")
+
+
+def with_values(config: ConfigDict, values: Mapping[str, Any], source: str) -> ConfigDict:
+    """A copy of a config in which other values stand.
+
+    Args:
+      values: dotted key -> value; a mapping replaces a whole section.
+      source: where they come from, for messages.
 
     Raises:
       UserError: a key that the config does not have, or a value of another type.
     """
     copy = config.copy_and_resolve_references()
-    for key, value in reading.changes.items():
+    for key, value in values.items():
         section: Any = copy
         *path, last = key.split('.')
         for depth, part in enumerate([*path, last]):
@@ -89,8 +139,7 @@ def changed(config: ConfigDict, name: str, reading: Reading) -> ConfigDict:
                 place = '.'.join(['config', *path[:depth]])
                 known = ', '.join(section) if isinstance(section, ConfigDict) else 'no keys'
                 raise UserError(
-                    f"reading '{name}' changes config.{key}, which is not there: "
-                    f'{place} has {known}'
+                    f'{source} changes config.{key}, which is not there: {place} has {known}'
                 )
             if depth < len(path):
                 section = section[part]
@@ -100,7 +149,7 @@ def changed(config: ConfigDict, name: str, reading: Reading) -> ConfigDict:
             kind = type(section[last])
             kind = 'section' if kind is ConfigDict else kind.__name__
             raise UserError(
-                f"reading '{name}' sets config.{key} to {value!r}, which is no {kind}"
+                f'{source} sets config.{key} to {value!r}, which is no {kind}'
             ) from None
     return copy
 

@@ -2,41 +2,28 @@
 
 import dataclasses
 import functools
-import itertools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from fer_jax import config as configs
 from fer_jax import loading, models, run_files
+from fer_jax.cohorts import Cohort, lay_out, numbered
 from fer_jax.data import fold_file, leaks, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import report, results, rundir, whole
-from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
-from fer_jax.training import inputs, loop, transfer
-from fer_jax.training.members import Member, Recipe, fold_numbers, make_members, traits
+from fer_jax.first_stage import FirstStage
+from fer_jax.multimodal import fitting
+from fer_jax.training import loop, processes, transfer
+from fer_jax.training.members import Member, Recipe, traits
 from fer_jax.training.record import MemberRecord
 from fer_jax.training.state import Resident, Sums, TrainState
 from fer_jax.training.step import System
-
-
-@dataclasses.dataclass(frozen=True)
-class Cohort:
-    """Members that train on the same frames: all, or those of a fold with its own registration.
-
-    Attributes:
-      members: numbered over all cohorts.
-      clips: as training sees them, registered and equalised.
-    """
-
-    members: Sequence[Member]
-    clips: ClipSet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +31,9 @@ class Experiment:
     """Everything that a config stands for, ready to train.
 
     Attributes:
-      system: the static part, the same for all members.
-      recipe: how batches come from clips.
+      system: the static part, the same for all members; or the classifier, where it is fitted at
+        once.
+      recipe: how batches come from clips; None where there are none.
       schedule: epochs and execution.
       clips: as they were loaded.
       dataset: what dataset.json holds.
@@ -56,8 +44,8 @@ class Experiment:
         together when its epochs have been chosen; empty unless `train.retrain`.
     """
 
-    system: System
-    recipe: Recipe
+    system: System | fitting.Classifier
+    recipe: Recipe | None
     schedule: loop.Schedule
     clips: ClipSet
     dataset: dict[str, Any]
@@ -69,14 +57,18 @@ class Experiment:
     @property
     def members(self) -> list[Member]:
         """The members that train first."""
-        return [member for cohort in self.cohorts for member in cohort.members]
+        return _members(self.cohorts)
+
+
+# What `run` calls between waves: the experiment, and the members that have ended since.
+Between = Callable[[Experiment, Sequence[MemberRecord]], None]
 
 
 def make_system(config: ConfigDict, num_classes: int) -> System:
     """Model, loss, optimizer and inputs of a config."""
     options = dict(config.model)
     model = models.build(options.pop('name'), num_classes=num_classes, **options)
-    optimizer = dict(config.optimizer)
+    optimizer = {**config.optimizer, 'epochs': config.train.epochs}
     del optimizer['learning_rate']
     seen = dict(config.inputs)
     del seen['equalize']
@@ -85,6 +77,7 @@ def make_system(config: ConfigDict, num_classes: int) -> System:
         optimizer,
         inputs=seen,
         mirrored=seen.pop('mirrored', False),
+        loss=config.loss.get('kind', 'cross_entropy'),
         l2=config.loss.l2,
         l2_layers=tuple(config.loss.l2_layers),
         label_smoothing=config.loss.get('label_smoothing', 0.0),
@@ -95,46 +88,59 @@ def resolve(config: ConfigDict) -> ConfigDict:
     """The config by which a run is known: with a fold file, `protocol` is the file and its content.
 
     Returns:
-      A copy whose section `protocol` has 'file', 'sha256' (of the content) and 'fold' where a fold
-      file is given, and no 'file' otherwise.
+      A copy whose section `protocol` has 'file', 'sha256' (of the content), 'fold' and, where it is
+      given, 'inner' where a fold file is given, and no 'file' otherwise.
     """
     resolved = config.copy_and_resolve_references()
     section = dict(resolved.protocol)
     if file := section.pop('file', ''):
         sha256 = section.get('sha256') or fold_file.digest(file)
-        section = {'file': file, 'sha256': sha256, 'fold': section['fold']}
+        kept = {key: section[key] for key in ('fold', 'inner') if key in section}
+        section = {'file': file, 'sha256': sha256, **kept}
     with resolved.unlocked():
         resolved.protocol = ConfigDict(section)
     return resolved
 
 
 def make_protocol(config: ConfigDict, clips: ClipSet) -> Protocol:
-    """The config's folds: those of the file `protocol.file`, else by the rule `protocol.name`."""
+    """The config's folds: those of the file `protocol.file`, else by the rule `protocol.name`.
+
+    Where `protocol.inner` is set (a trial of a search) what chooses is judged in them, and the test
+    clips are left out.
+    """
     options = dict(config.protocol)
     del options['fold']
+    inner = options.pop('inner', False)
     if file := options.pop('file', ''):
-        return fold_file.read(file, clips, options.get('sha256', ''))
-    return configs.bind(protocols.make_protocol, options, 'protocol', clips)
+        protocol = fold_file.read(file, clips, options.get('sha256', ''))
+    else:
+        protocol = configs.bind(protocols.make_protocol, options, 'protocol', clips)
+    return protocol.inner() if inner else protocol
 
 
 def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
     """Reads the data and lays out the population; what is wrong in a config is found here.
 
+    A config without a section `train` names a classifier that is fitted at once (`fitting`).
+
     Raises:
       UserError: a key, a value, a dataset or a fold that is not there, or a leak.
     """
+    stage = None
+    if 'features' in config:
+        stage = FirstStage.open(**config.features, data_dir=data_dir)
+    if 'train' not in config:
+        return _build_fitted(config, data_dir, stage)
     train = dict(config.train)
     batch_size, seeds, retrain = (train.pop(key) for key in ('batch_size', 'seeds', 'retrain'))
     recipe = Recipe(config.augment.kind, dict(config.augment.options), batch_size)
     schedule = configs.bind(loop.Schedule, train, 'train')
-    folder = loading.place(config, data_dir)
-    clips = loading.load(config, folder)
-    dataset = loading.about(config, clips, folder)
+    if stage and recipe.kind != 'none':
+        raise UserError(f"augment.kind is '{recipe.kind}': features cannot be warped, give none")
+    folder, clips, dataset, protocol, stamps = _data(config, data_dir)
     system = make_system(config, len(clips.classes))
-    protocol = make_protocol(config, clips)
-    stamps = leaks.check_folds(protocol, clips, config.protocol.get('file', ''))
     seeds = range(config.seed, config.seed + seeds)
-    make = functools.partial(_cohorts, config, clips, folder, seeds)
+    make = functools.partial(lay_out, config, clips, folder, seeds, stage)
     cohorts = make(protocol)
     dataset['registration'] = cohorts[0].clips.registration
     state = _dry_run(system, recipe, cohorts[0].members[:1], cohorts[0].clips)
@@ -145,9 +151,10 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
                 'train.retrain goes by the epochs that validation clips choose, and there are '
                 'none: give --config.protocol.validation'
             )
-        folds = tuple(fold.merged() for fold in protocol.folds)
-        again = make(dataclasses.replace(protocol, folds=folds))
-    cohorts, again = _numbered(cohorts, 0), _numbered(again, sum(len(c.members) for c in cohorts))
+        again = make(protocol.merged())
+    cohorts, again = numbered(cohorts, 0), numbered(again, sum(len(c.members) for c in cohorts))
+    if stage:
+        dataset['features_from'] = stage.chain(_members(cohorts + again), clips)
     if config.init.run:
         source = transfer.Source.open(config.init.run)
         cohorts, again = (
@@ -156,55 +163,40 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
         )
         fresh = transfer.fresh(state.params, cohorts[0].members[0].start)
         dataset['starts_from'] = {**source.chain, 'fresh': fresh}
+    transfer.check_frozen(system.frozen, dataset.get('starts_from'))
     return Experiment(system, recipe, schedule, clips, dataset, protocol, stamps, cohorts, again)
 
 
-def _cohorts(
-    config: ConfigDict,
-    clips: ClipSet,
-    folder: pathlib.Path,
-    seeds: Sequence[int],
-    protocol: Protocol,
-) -> list[Cohort]:
-    """The members of a protocol's folds: one cohort, or one a fold where frames are fitted to it.
-
-    Args:
-      clips: as loaded from `folder`, with nothing fitted.
-    """
-
-    def cohort(framed, fold):
-        kind = config.inputs.equalize
-        framed = dataclasses.replace(framed, frames=inputs.equalize_frames(framed.frames, kind))
-        members = make_members(
-            protocol,
-            framed,
-            seeds=seeds,
-            fold=fold,
-            learning_rate=config.optimizer.learning_rate,
-            dropout_rate=config.model.get('dropout_rate', 0.0),
-            class_weights=config.loss.class_weights,
-            mean_std=config.inputs.normalize == 'mean_std',
-        )
-        return Cohort(members, framed)
-
-    if not loading.is_fitted(config):
-        return [cohort(clips, config.protocol.fold)]
-    return [
-        cohort(loading.register(config, clips, protocol.folds[number], folder), number)
-        for number in fold_numbers(protocol, config.protocol.fold)
-    ]
+def _build_fitted(
+    config: ConfigDict, data_dir: pathlib.Path, stage: FirstStage | None
+) -> Experiment:
+    """What `build` gives, of a classifier that is fitted at once on features: one epoch."""
+    options = dict(config.model)
+    classifier = fitting.build(options.pop('name'), **options)
+    folder, clips, dataset, protocol, stamps = _data(config, data_dir)
+    classifier.check(stage.dataset['classes'], clips.classes)
+    cohorts = numbered(lay_out(config, clips, folder, [config.seed], stage, protocol), 0)
+    dataset['registration'] = cohorts[0].clips.registration
+    dataset['features_from'] = stage.chain(_members(cohorts), clips)
+    schedule = loop.Schedule(epochs=1)
+    return Experiment(classifier, None, schedule, clips, dataset, protocol, stamps, cohorts, ())
 
 
-def _numbered(cohorts: Sequence[Cohort], first: int) -> list[Cohort]:
-    """The cohorts with their members numbered from `first`."""
-    number = itertools.count(first)
-    return [
-        Cohort(
-            [dataclasses.replace(member, index=next(number)) for member in cohort.members],
-            cohort.clips,
-        )
-        for cohort in cohorts
-    ]
+def _data(
+    config: ConfigDict, data_dir: pathlib.Path
+) -> tuple[pathlib.Path, ClipSet, dict[str, Any], Protocol, tuple[str, ...]]:
+    """The folder of the prepared data, the clips, what is said of them, the folds, the stamps."""
+    folder = loading.place(config, data_dir)
+    clips = loading.load(config, folder)
+    dataset = loading.about(config, clips, folder)
+    protocol = make_protocol(config, clips)
+    stamps = leaks.check_folds(protocol, clips, config.protocol.get('file', ''))
+    stamps += tuple(config.get('stamps', ()))
+    return folder, clips, dataset, protocol, stamps
+
+
+def _members(cohorts: Sequence[Cohort]) -> list[Member]:
+    return [member for cohort in cohorts for member in cohort.members]
 
 
 def _dry_run(
@@ -224,39 +216,76 @@ def _dry_run(
     return state
 
 
-def run(config: ConfigDict, *, workdir: str | None, data_dir: pathlib.Path) -> dict[str, Any]:
+def run(
+    config: ConfigDict,
+    *,
+    workdir: str | None,
+    data_dir: pathlib.Path,
+    between: Between = lambda experiment, records: None,
+    pages: bool = True,
+) -> dict[str, Any]:
     """Trains, evaluates and reports; goes on where an earlier call with the same config stopped.
 
+    Args:
+      between: called between waves of the members that train first, with the records of those that
+        have ended since (loop.train). What it raises stops the run, which can be taken up again.
+      pages: draw report.html and figures/ as well; `fer_jax.report` draws them later.
+
+    With several processes (`runtime.join`) all of them call this; the first writes and prints.
+
     Returns:
-      What results.json holds.
+      What results.json holds; nothing on processes other than the first.
     """
-    config = resolve(config)
-    folder = run_files.folder_of(config, workdir)
-    if (folder / 'DONE').exists():
+    with processes.together():
+        config = resolve(config)
+        folder = run_files.folder_of(config, workdir)
+    if processes.tell((folder / 'DONE').exists()):
+        if not processes.is_first():
+            return {}
         print(f'{folder} is finished; delete it to train again')
         return _announce(folder, rundir.read_json(folder / 'results.json'))
-    experiment = build(config, data_dir)
+    experiment = processes.first_then_others(lambda: build(config, data_dir))
     folds = fold_file.to_json(experiment.protocol, experiment.clips, experiment.stamps)
-    run_files.begin(folder, config, folds, experiment.dataset)
-    _print_plan(experiment, folder)
-    records = _train(experiment, folder)
-    predictions = collect(experiment, records)
+    known = [configs.as_json(config), folds, experiment.dataset]
+    processes.check_same(known, 'config, folds or clips')
+    with processes.together():
+        if processes.is_first():
+            run_files.begin(folder, config, folds, experiment.dataset)
+            _print_plan(experiment, folder)
+    records = _train(experiment, folder, between)
+    with processes.together():
+        if processes.is_first():
+            return _write(experiment, folder, records, pages)
+    return {}
+
+
+def _write(
+    experiment: Experiment, folder: pathlib.Path, records: Sequence[MemberRecord], pages: bool
+) -> dict[str, Any]:
+    """Everything that follows from the records, DONE last; returns the results."""
+    everyone = _members([*experiment.cohorts, *experiment.again])
+    predictions = run_files.collect(experiment.clips, everyone, records)
     predictions.save(folder / 'probabilities.npz')
     run_files.save_samples(folder / 'samples.npz', experiment.clips, predictions)
     values = results.write(folder)
-    report.write_report(folder, values=values)
+    if pages:
+        report.write_report(folder, values=values)
     whole.write_text(folder / 'DONE', '')
     return _announce(folder, values)
 
 
-def _train(experiment: Experiment, folder: pathlib.Path) -> list[MemberRecord]:
-    """The records of all members; those trained again come last."""
-    everyone = [
-        member for cohort in (*experiment.cohorts, *experiment.again) for member in cohort.members
-    ]
+def _train(experiment: Experiment, folder: pathlib.Path, between: Between) -> list[MemberRecord]:
+    """The records of all members; those trained again, where the first did not diverge, last.
+
+    Raises:
+      UserError: all diverged.
+    """
+    if experiment.recipe is None:
+        return _fit(experiment, folder)
+    everyone = _members([*experiment.cohorts, *experiment.again])
     with run_files.Journal(folder, everyone) as journal:
 
-        def train(cohorts):
+        def train(cohorts, on_wave=lambda records: None):
             return [
                 record
                 for cohort in cohorts
@@ -268,22 +297,47 @@ def _train(experiment: Experiment, folder: pathlib.Path) -> list[MemberRecord]:
                     experiment.schedule,
                     folder / 'checkpoints',
                     on_epoch=journal.write,
+                    on_wave=on_wave,
                 )
             ]
 
-        records = train(experiment.cohorts)
+        records = train(experiment.cohorts, functools.partial(between, experiment))
+        if all(record.failed for record in records):
+            raise UserError(
+                f'all {len(records)} members diverged, the first in epoch {records[0].failed}: '
+                'lower --config.optimizer.learning_rate'
+            )
         if not experiment.again:
             return records
-        epochs = iter([record.best_epoch() for record in records])
-        return records + train(
-            [
-                Cohort(
-                    [dataclasses.replace(m, stop_after=next(epochs)) for m in cohort.members],
-                    cohort.clips,
-                )
-                for cohort in experiment.again
-            ]
-        )
+        epochs = {
+            (record.member.fold_number, record.member.seed): record.best_epoch()
+            for record in records
+            if not record.failed
+        }
+        again = [
+            Cohort(
+                [
+                    dataclasses.replace(m, stop_after=epochs[m.fold_number, m.seed])
+                    for m in cohort.members
+                    if (m.fold_number, m.seed) in epochs
+                ],
+                cohort.clips,
+            )
+            for cohort in experiment.again
+        ]
+        return records + train([cohort for cohort in again if cohort.members])
+
+
+def _fit(experiment: Experiment, folder: pathlib.Path) -> list[fitting.Outcome]:
+    """The outcomes of all members of a classifier that is fitted at once."""
+    outcomes = []
+    with run_files.Journal(folder, experiment.members) as journal:
+        for cohort in experiment.cohorts:
+            for member in cohort.members:
+                outcome = fitting.Outcome.of(experiment.system, member, cohort.clips)
+                journal.write(outcome)
+                outcomes.append(outcome)
+    return outcomes
 
 
 def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
@@ -305,47 +359,18 @@ def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
             f'fresh: {", ".join(chain["fresh"]) or "nothing"}',
             flush=True,
         )
+    if chain := experiment.dataset.get('features_from'):
+        print(
+            f"learns from '{chain['layer']}' of the networks of {chain['run']} ({chain['config']}, "
+            f'{chain["dataset"]})',
+            flush=True,
+        )
     for stamp in experiment.stamps:
         print(f'note: {stamp}', flush=True)
 
 
 def _announce(folder: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
-    print(results.summary_text(values))
-    print(f'report: {folder / "report.html"}', flush=True)
+    print(results.summary_text(values), flush=True)
+    if (folder / 'report.html').exists():
+        print(f'report: {folder / "report.html"}', flush=True)
     return values
-
-
-def collect(experiment: Experiment, records: Sequence[MemberRecord]) -> Predictions:
-    """The members' probabilities as one table over all clips that any of them was judged on."""
-    clips, members = experiment.clips, [record.member for record in records]
-    evaluated = np.unique(np.concatenate([member.evaluated for member in members]))
-    column = np.full(len(clips), -1)
-    column[evaluated] = np.arange(len(evaluated))
-    epochs = np.array([len(record.history) for record in records], np.int32)
-    shape = (len(members), epochs.max(), len(evaluated), len(clips.classes))
-    probabilities = np.full(shape, np.nan, np.float16)
-    part = np.zeros(shape[::2], np.int8)
-    duplicate = np.zeros(shape[::2], np.int8)
-    counts = np.zeros((len(members), len(clips.classes)), np.int64)
-    groups = leaks.duplicates(clips)
-    for i, (member, record) in enumerate(zip(members, records, strict=True)):
-        fold = member.fold
-        by_clip = record.probabilities().swapaxes(0, 1)
-        probabilities[i, : epochs[i], column[member.evaluated]] = by_clip
-        part[i, column[fold.validation]], part[i, column[fold.test]] = VALIDATION, TEST
-        duplicate[i] = leaks.duplicate_marks(groups, fold)[evaluated]
-        counts[i] = np.bincount(clips.label[fold.train], minlength=len(clips.classes))
-    return Predictions(
-        probabilities=probabilities,
-        part=part,
-        label=clips.label[evaluated].astype(np.int32),
-        subject=clips.subject[evaluated],
-        clip_id=clips.clip_id[evaluated],
-        classes=clips.classes,
-        fold=np.array([member.fold_number for member in members], np.int32),
-        seed=np.array([member.seed for member in members], np.int32),
-        epochs=epochs,
-        train_counts=counts,
-        duplicate=duplicate,
-        retrained=np.array([member.stop_after > 0 for member in members]),
-    )

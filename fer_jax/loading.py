@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from fer_jax import config as configs
 from fer_jax.data import drawing, fitted, leaks, preparation, prepared, simulated
-from fer_jax.data.clips import ClipSet
+from fer_jax.data.clips import ClipSet, arrange, stills
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold
 
@@ -43,10 +43,17 @@ def place(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
 
 
 def load(config: ConfigDict, folder: pathlib.Path, fit: Fitted | None = None) -> ClipSet:
-    """The config's clips as they were prepared in `folder` (`prepared.load`)."""
+    """The config's clips as they were prepared in `folder` (`prepared.load`).
+
+    A config may have `data.order`, another order of each clip's frames (`clips.arrange`), and
+    `data.stills`, which makes each frame a clip (`clips.stills`).
+    """
     options = dict(config.data)
-    name = options.pop('name')
-    return configs.bind(prepared.load, options, 'data', name, data_dir=folder, fitted=fit)
+    name, order = options.pop('name'), options.pop('order', 'kept')
+    apart = options.pop('stills', False)
+    found = configs.bind(prepared.load, options, 'data', name, data_dir=folder, fitted=fit)
+    found = arrange(found, order)
+    return stills(found) if apart else found
 
 
 def about(config: ConfigDict, clips: ClipSet, folder: pathlib.Path) -> dict[str, Any]:
@@ -60,8 +67,8 @@ def is_fitted(config: ConfigDict) -> bool:
     return config.data.registration in drawing.FITTED
 
 
-def register(config: ConfigDict, clips: ClipSet, fold: Fold, folder: pathlib.Path) -> ClipSet:
-    """The clips drawn again, registered by what was fitted on the fold's training clips.
+def fit_registration(config: ConfigDict, clips: ClipSet, fold: Fold) -> Fitted:
+    """What the config's registration needs, fitted on the fold's training clips.
 
     Args:
       clips: as `load` gives them without a fit.
@@ -70,4 +77,13 @@ def register(config: ConfigDict, clips: ClipSet, fold: Fold, folder: pathlib.Pat
         clips, fold.train, kind=config.data.registration, points=config.data.get('points', 5)
     )
     leaks.check_fitted(fit, fold)
-    return load(config, folder, fit)
+    return fit
+
+
+def register(config: ConfigDict, clips: ClipSet, fold: Fold, folder: pathlib.Path) -> ClipSet:
+    """The clips drawn again, registered by what was fitted on the fold's training clips.
+
+    Args:
+      clips: as `load` gives them without a fit.
+    """
+    return load(config, folder, fit_registration(config, clips, fold))

@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 
 from fer_jax import cli, loading
 from fer_jax import config as configs
-from fer_jax.data import fitted, fold_file, leaks, prepared, protocols
+from fer_jax.data import fold_file, leaks, prepared, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
@@ -105,7 +105,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
         leaks.check_folds(protocol, clips, source)
     except UserError as error:
         refusal = str(error)
-    made = list(_made(config, protocol, clips))
+    made = list(_made(config, promising_nothing, clips, place, data_dir))
     examined = audit.examine(
         clips,
         protocol,
@@ -127,31 +127,30 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
         raise UserError(refusal)
 
 
-def _made(config: ConfigDict, protocol: Protocol, clips: ClipSet) -> Iterator[audit.Made]:
-    """What training would make of the clips of each fold: its views and its statistics."""
-    from fer_jax.training.members import Recipe, make_members
+def _made(
+    config: ConfigDict, protocol: Protocol, clips: ClipSet, place: Path, data_dir: Path
+) -> Iterator[audit.Made]:
+    """What training makes of the clips of each fold: the views and fits of its first members."""
+    from fer_jax import cohorts
+    from fer_jax.first_stage import FirstStage
+    from fer_jax.training.members import Recipe
 
-    recipe = Recipe(config.augment.kind, dict(config.augment.options), config.train.batch_size)
-    members = make_members(
-        protocol,
-        clips,
-        seeds=[config.seed],
-        fold=config.protocol.fold,
-        learning_rate=0.0,
-        dropout_rate=0.0,
-        class_weights=False,  # what is fitted is fitted below, where its clips can be read
-        mean_std=False,
-    )
-    for member in members:
-        number, fold = member.fold_number, member.fold
-        views = recipe.views(member, clips, 1)
-        yield audit.Made(number, f'views ({recipe.kind})', views.clip, True)
-        if config.loss.class_weights:
-            fit = fitted.class_weights(clips.label, fold.train, len(clips.classes))
-            yield audit.Made(number, fit.name, fit.clips, False)
-        if config.inputs.normalize == 'mean_std':
-            fit = fitted.fit_mean_std(clips.frames, clips.length, fold.train)
-            yield audit.Made(number, fit.name, fit.clips, False)
+    recipe, protocols_of = Recipe('none', {}, 1), {'': protocol}
+    if 'train' in config:  # else a classifier is fitted at once, on the clips as they are
+        recipe = Recipe(config.augment.kind, dict(config.augment.options), config.train.batch_size)
+        if config.train.retrain:
+            protocols_of[', trained again'] = protocol.merged()
+    stage = None
+    if 'features' in config:
+        stage = FirstStage.open(**config.features, data_dir=data_dir)
+    for when, divided in protocols_of.items():
+        for cohort in cohorts.lay_out(config, clips, place, [config.seed], stage, divided):
+            for member in cohort.members:
+                number, train = member.fold_number, member.fold.train
+                views = recipe.views(member, cohort.clips, 1).clip
+                yield audit.Made(number, f'views ({recipe.kind}){when}', views, train, True)
+                for fit in member.fits:
+                    yield audit.Made(number, fit.name + when, fit.clips, train, False)
 
 
 if __name__ == '__main__':

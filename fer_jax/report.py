@@ -3,6 +3,7 @@
     python -m fer_jax.report RUN [--out=DIR]
     python -m fer_jax.report RUN RUN [RUN ...] [--rule=RULE] [--out=DIR]
     python -m fer_jax.report --card=haddad2020:table4 [RUN ...] [--out=DIR]
+    python -m fer_jax.report STUDY [--out=DIR]
 
 RUN is a directory that fer_jax.main wrote and finished. Both write report.html, which needs nothing
 else, and figures/ (every figure as SVG, every number drawn as CSV) into DIR, and print the results
@@ -15,6 +16,9 @@ over folds, McNemar's exact test on clips. Runs are paired by fold and clip; whe
 classes, labels, test clips or training clips are not the same the comparison is refused. RULE is
 the rule that the pairs are compared under, by default val_best, or last where a run has no
 validation clips.
+
+STUDY is a directory that fer_jax.sweep writes, also while the study goes on: the page has its
+history, what each hyper-parameter explains, every trial, and what the settings were chosen on.
 
 With --card a paper's table is printed beside the finished runs that answer it, and drawn as a page
 where --out is given.
@@ -29,6 +33,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import comparison, comparison_page, report, results, rundir
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.rundir import Run
+from fer_jax.search import snapshot, study_page
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -59,6 +64,9 @@ def main(fv: flags.FlagValues) -> None:
     else:
         if fv.rule:
             raise UserError('--rule is for comparing: name two runs or more, or leave it out')
+        if (Path(fv.positional[0]) / snapshot.NAME).is_file():
+            _study(Path(fv.positional[0]), fv)
+            return
         run = _finished(Path(fv.positional[0]))
         values = results.compute(run.predictions, stamps=run.stamps)
         path = report.write_report(run.path, fv.out, values)
@@ -75,6 +83,13 @@ def _card(fv: flags.FlagValues) -> None:
     print(cards.text(card, runs))
     if fv.out:
         print(f'\n{cards.write_page(fv.out, card, runs)}')
+
+
+def _study(path: Path, fv: flags.FlagValues) -> None:
+    """Draws a study's page from its study.json."""
+    values = snapshot.load(path)
+    print(snapshot.text(values))
+    print(f'\n{study_page.write(values, fv.out or path)}')
 
 
 def _finished(path: Path) -> Run:

@@ -23,6 +23,27 @@ SYSTEMS = {
         3,
         {'name': 'adam', 'lookahead': True},
     ),
+    'convlstm': ({'width': 0.125}, (8, 16, 16), 1, {'name': 'adam', 'epsilon': 1e-7}),
+    'convlstm two branches': (
+        {'width': 0.125, 'second_branch': True},
+        (8, 16, 16),
+        1,
+        {'name': 'adam', 'epsilon': 1e-7},
+    ),
+    'frame_cnn': ({'width': 0.125}, (1, 24, 24), 1, {'name': 'momentum', 'weight_decay': 1e-4}),
+    'rnn': ({'units': 8}, (6, 4, 4), 1, {'name': 'sgd', 'clip': 1.0}),
+    'cnn_rnn alone': (
+        {'width': 0.25, 'rnn': 'none'},
+        (1, 32, 32),
+        1,
+        {'name': 'momentum', 'schedule': 'step', 'epochs': 3, 'factor': 0.5},
+    ),
+    'cnn_rnn frozen': (
+        {'width': 0.25, 'rnn': 'tanh', 'units': 8, 'freeze': True},
+        (1, 32, 32),
+        1,
+        {'name': 'plain_adam', 'clip': 1.0},
+    ),
     'stn': ({'initializer': 'default'}, (1, 48, 48), 1, {'name': 'adam'}),
     'stn stated': ({'initializer': 'normal'}, (1, 48, 48), 1, {'name': 'adam'}),
 }
@@ -41,7 +62,7 @@ def first_losses(options, shape, channels, optimizer, model, steps=3):
         optimizer,
         {'normalize': 'unit', 'channels': channels},
         l2=1e-3,
-        l2_layers=('fc1', 'fc2'),
+        l2_layers=('fc1',) if model in ('rnn', 'frame_cnn') else ('fc1', 'fc2'),
     )
     scalar = jnp.float32
     traits = Traits(

@@ -31,14 +31,26 @@ ROOMS = {
     'training': {'errors', 'config', 'ops', 'models', 'data', 'evaluation'},
     'cards': {'errors', 'config', 'data', 'evaluation'},
     'laboratory': {'errors', 'ops', 'models', 'data', 'evaluation', 'training'},
+    'study': {'errors', 'models', 'evaluation', 'training'},
+    'multimodal': {'errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training'},
     'twins': {'errors', 'models'},
     'run_files': {'errors', 'config', 'data', 'evaluation', 'training'},
     'loading': {'errors', 'config', 'data'},
+    'first_stage': {'errors', 'models', 'data', 'evaluation', 'training', 'loading'},
+    'cohorts': {'data', 'training', 'loading', 'first_stage'},
     'experiment': {
         *('errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training'),
-        *('loading', 'run_files'),
+        *('loading', 'run_files', 'first_stage', 'cohorts', 'multimodal'),
     },
-    'runtime': set(),
+    'explain': {
+        *('errors', 'ops', 'models', 'data', 'evaluation', 'training'),
+        *('loading', 'experiment'),
+    },
+    'search': {
+        *('errors', 'config', 'data', 'evaluation', 'training'),
+        *('loading', 'experiment'),
+    },
+    'runtime': {'errors'},
 }
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint
@@ -48,18 +60,23 @@ ONLY = {
         *(
             'ops',
             'models',
+            'multimodal',
             'training',
             'run_files',
             'experiment',
+            'first_stage',
+            'explain',
+            'study',
             'runtime',
             'contestants',
             COMMAND,
         ),
     },
-    'flax': {'models', 'training', COMMAND},
+    'flax': {'models', 'multimodal', 'training', COMMAND},
     'orbax': {'training.checkpoint'},
     'absl.flags': {'cli', COMMAND},
     'torch': {'twins'},
+    'optuna': {'search'},
     'tensorflow': set(),
 }
 

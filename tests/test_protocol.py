@@ -164,6 +164,21 @@ def test_the_audit_of_an_experiment(data_dir, tmp_path, capsys):
     assert 'ckplus' in (tmp_path / 'audit' / 'report.html').read_text()
 
 
+def test_the_audit_sees_registrations_and_members_trained_again(data_dir, tmp_path):
+    call(
+        '--audit', CKPLUS, *SMALL, '--config.inputs.normalize=mean_std',
+        '--config.data.registration=procrustes', '--config.protocol.validation=0.3',
+        '--config.train.retrain=True', f'--data_dir={data_dir}', f'--out={tmp_path / "audit"}',
+    )  # fmt: skip
+    found = findings(tmp_path / 'audit')['Fitted statistics that saw clips of other parts']
+    # A template and a mean image in each of two folds, before and after the epoch is chosen.
+    assert (found['found'], found['of']) == ('0', '8')
+    with (tmp_path / 'audit' / 'figures' / 'made_from_clips.csv').open() as file:
+        rows = {row['name']: row for row in csv.DictReader(file)}
+    first, again = (rows[f'mean and deviation image{when}'] for when in ('', ', trained again'))
+    assert int(first['clips']) < int(again['clips']) == int(again['train'])
+
+
 def test_the_audit_of_a_leaking_file_shows_it_and_fails(folds, data_dir, tmp_path, capsys):
     leak(folds)
     with pytest.raises(UserError, match='train and test share S002'):

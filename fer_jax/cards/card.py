@@ -27,6 +27,9 @@ class Ours:
       reading: which reading of the paper it is, where there are several.
       config: 'configs/FILE.py:variant'; '' where no config exists yet.
       holds: values of a run's resolved config ('protocol.name': 'loso') that make it this one.
+      starts: the name of the config whose run it starts from (`init.run`); '' for none.
+      learns: the name of the config whose run's features it learns from (`features.run`); '' for
+        none.
       metrics: instead of the card's.
     """
 
@@ -34,12 +37,18 @@ class Ours:
     reading: str = ''
     config: str = ''
     holds: Mapping[str, Any] = field(default_factory=dict)
+    starts: str = ''
+    learns: str = ''
     metrics: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
         """How to run it, '' without a config."""
-        return f'python -m fer_jax.main --config={self.config}' if self.config else ''
+        if not self.config:
+            return ''
+        sources = {'init': self.starts, 'features': self.learns}
+        given = [f' --config.{key}.run=RUN_OF_{name}' for key, name in sources.items() if name]
+        return f'python -m fer_jax.main --config={self.config}{"".join(given)}'
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from fer_jax.cards.card import Card, Ours
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir
 
-# A run with another value is of one fold, of somebody's folds, or goes on from another run: it
-# answers an entry only where `holds` asks for that.
-USUAL = {'protocol.fold': -1, 'protocol.file': '', 'init.run': ''}
+# A run with another value is of one fold or of somebody's folds: it answers an entry only where
+# `holds` asks for that.
+USUAL = {'protocol.fold': -1, 'protocol.file': ''}
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Finished:
       config, results: config.json and results.json.
       command: what it was started with, '' where unknown.
       stamps: what must be known before a number of it is believed.
+      starts: the name of the config of the run that it starts from, '' where it starts anew.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Finished:
     results: Mapping[str, Mapping[str, Any]]
     command: str
     stamps: tuple[str, ...]
+    starts: str = ''
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ class Finished:
             for key, usual in USUAL.items()
             if key not in ours.holds
         )
-        return bool(ours.holds) and held and not other
+        return bool(ours.holds) and held and not other and self.starts == ours.starts
 
     def rules(self, card: Card) -> list[str]:
         """The rules of choosing an epoch under which a card shows it: ours, and the paper's."""
@@ -104,10 +106,15 @@ def read(path: Path | str) -> Finished:
     found = rundir.read_json(path / 'results.json')
     if not any(isinstance(values, dict) and values.get('headline') for values in found.values()):
         raise UserError(f'{path / "results.json"} names no headline: start its command again')
+    config = rundir.read_json(path / 'config.json')
+    starts = ''
+    if _at(config, 'init.run'):
+        starts = _at(rundir.read_json(path / 'dataset.json'), 'starts_from.config')
     return Finished(
         path=path,
-        config=rundir.read_json(path / 'config.json'),
+        config=config,
         results=found,
         command=str(rundir.read_json(path / 'versions.json').get('command', '')),
         stamps=tuple(found[results.headline(found)]['stamps']),
+        starts=starts,
     )

@@ -1,13 +1,18 @@
 """The clip: the one shape in which every dataset reaches protocols, training and evaluation."""
 
 import dataclasses
-from collections.abc import Sequence
+import re
+import zlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from fer_jax.errors import UserError
 
 SAMPLINGS = ('last', 'uniform')
+ORDERS = ('kept', 'shuffled', 'apex')
+# How the ids of `stills` end.
+_FRAME = re.compile(r'@\d+$')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +23,9 @@ class ClipSet:
       name: the dataset's name, e.g. 'ckplus'; of a combined one, 'fer2013+tfd'.
       classes: class names in the order that `label` indexes.
       simulated: the faces come from `fer_jax.simulate`.
-      frames: uint8 [clip, frame, height, width, channel], grey levels 0 to 255. Clips shorter than
-        the frame axis are padded by repeating their last frame.
+      frames: uint8 [clip, frame, height, width, channel], grey levels 0 to 255; or what a layer of
+        another network made of such frames, float32 [clip, frame, ...]. Clips shorter than the
+        frame axis are padded by repeating their last frame.
       length: int32 [clip], frames before padding, 1 to the size of the frame axis.
       label: int32 [clip], index into `classes`; -1 where a clip without a label was asked for.
       subject: str [clip], '' where the release names none.
@@ -45,9 +51,12 @@ class ClipSet:
 
     def __post_init__(self):
         n = len(self.clip_id)
-        if self.frames.ndim != 5 or self.frames.dtype != np.uint8:
+        pictures = self.frames.ndim == 5 and self.frames.dtype == np.uint8
+        features = self.frames.ndim > 2 and self.frames.dtype == np.float32
+        if not pictures and not features:
             raise ValueError(
-                f'frames must be uint8 [N,T,H,W,C], not {self.frames.dtype} {self.frames.shape}'
+                'frames must be uint8 [N,T,H,W,C], or features float32 [N,T,...], not '
+                f'{self.frames.dtype} {self.frames.shape}'
             )
         for field in ('frames', 'length', 'label', 'subject', 'split'):
             if len(getattr(self, field)) != n:
@@ -113,6 +122,43 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
     )
 
 
+def stills(clips: ClipSet) -> ClipSet:
+    """Every frame a clip of its own: the frames of films beside databases of stills.
+
+    kahou2015 (sec. 2.1.3) stops its networks for stills by the frames of AFEW. The frames of a clip
+    keep its label, subject and part; their ids are its own and the frame's number among those that
+    were loaded: 'train/000046280@3'. A clip of one frame keeps its id.
+    """
+    real = np.arange(clips.frames.shape[1]) < clips.length[:, None]
+    clip, frame = np.nonzero(real)
+    ids = [
+        clips.clip_id[i] if clips.length[i] == 1 else f'{clips.clip_id[i]}@{t}'
+        for i, t in zip(clip.tolist(), frame.tolist(), strict=True)
+    ]
+    landmarks = None if clips.landmarks is None else clips.landmarks[clip, frame][:, None]
+    return dataclasses.replace(
+        clips,
+        frames=clips.frames[clip, frame][:, None],
+        length=np.ones(len(clip), np.int32),
+        label=clips.label[clip],
+        subject=clips.subject[clip],
+        clip_id=np.array(ids),
+        split=clips.split[clip],
+        landmarks=landmarks,
+    )
+
+
+def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
+    """What clips were made of, 'dataset/clip', however they were combined or taken apart.
+
+    Args:
+      name: of the set that the ids are of, e.g. 'fer2013+afew'.
+      clip_ids: as in `ClipSet.clip_id`; of `stills`, the clips that they are frames of.
+    """
+    before = '' if '+' in name else f'{name}/'
+    return {before + _FRAME.sub('', clip_id) for clip_id in clip_ids}
+
+
 def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     """Which `n` frames of a clip of `length` frames to keep; short clips repeat their last frame.
 
@@ -131,3 +177,34 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     if sampling == 'last':
         return np.arange(length - n, length)
     return np.rint(np.linspace(0, length - 1, n)).astype(np.int64)
+
+
+def arrange(clips: ClipSet, order: str) -> ClipSet:
+    """The same clips with their frames in another order, to measure what their order is worth.
+
+    'kept' leaves them. 'shuffled' draws an order for each clip, by a generator that knows its id
+    only: every order of its true frames is as likely as any other, the one of time included, and a
+    clip has the same in every run, in training and in test. 'apex' repeats the last true frame, a
+    sequence's apex in CK+, so that nothing moves. Lengths stay, and so does the padding: a
+    repetition of what is then the last true frame.
+
+    Raises:
+      UserError: another order.
+    """
+    if order not in ORDERS:
+        raise UserError(f"unknown data.order '{order}': one of {', '.join(ORDERS)}")
+    if order == 'kept':
+        return clips
+    last = clips.length[:, None] - 1
+    at = np.minimum(np.arange(clips.frames.shape[1]), last)
+    if order == 'shuffled':
+        drawn = [
+            np.random.default_rng(zlib.crc32(name.encode())).permutation(n)[row]
+            for name, n, row in zip(clips.clip_id.tolist(), clips.length, at, strict=True)
+        ]
+        at = np.stack(drawn)
+    else:
+        at = np.broadcast_to(last, at.shape)
+    row = np.arange(len(clips))[:, None]
+    landmarks = None if clips.landmarks is None else clips.landmarks[row, at]
+    return dataclasses.replace(clips, frames=clips.frames[row, at], landmarks=landmarks)

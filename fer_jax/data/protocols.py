@@ -14,7 +14,7 @@ import numpy as np
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 
-NAMES = ('official', 'random', 'idstep', 'balanced', 'loso')
+NAMES = ('official', 'random', 'idstep', 'balanced', 'loso', 'across')
 PARTS = ('train', 'validation', 'test')
 # Random choices of held-out subjects from which the one nearest to the class proportions is taken.
 _CANDIDATES = 200
@@ -56,6 +56,18 @@ class Protocol:
     folds: tuple[Fold, ...]
     repeats: int = 1
 
+    def merged(self) -> 'Protocol':
+        """The same with each fold's validation clips among those to be fitted on."""
+        return dataclasses.replace(self, folds=tuple(fold.merged() for fold in self.folds))
+
+    def inner(self) -> 'Protocol':
+        """What chooses is judged and the test clips are left out: for comparing settings.
+
+        Every fold holds out clips of its own, so that a clip may be judged in each.
+        """
+        folds = tuple(Fold(f.train, f.validation[:0], f.validation) for f in self.folds)
+        return dataclasses.replace(self, folds=folds, repeats=len(folds))
+
 
 def make_protocol(
     clips: ClipSet,
@@ -66,8 +78,10 @@ def make_protocol(
     seed: int = 0,
     train_fraction: float = 0.8,
     validation: float = 0.0,
+    equal_test: bool = False,
+    target: str = '',
 ) -> Protocol:
-    """Divides a dataset's clips by one of five rules.
+    """Divides a dataset's clips by one of six rules.
 
     - 'official': the parts that the dataset's owners give. Not subject-disjoint. Where they keep
       the test labels to themselves (AFEW), their validation part judges, as in the papers.
@@ -80,6 +94,10 @@ def make_protocol(
       the smallest fold so far, as in scikit-learn's GroupKFold. The accuracies that haddad2020
       prints for CK+ (Table 4) fit folds of these sizes and not those of 'idstep'.
     - 'loso': each subject is judged by what was learned from all others (haddad2020, sec. 4.1).
+    - 'across': a combined set's other datasets train, all of their clips; of `target` the part that
+      its owners give for training chooses and the rest judges. Not subject-disjoint. kahou2015
+      (sec. 2.1.3) stops a network for stills by AFEW's training and validation parts together; here
+      the validation part stays unseen, because it judges what is built on that network.
 
     Args:
       clips: the dataset.
@@ -91,6 +109,9 @@ def make_protocol(
       validation: the fraction held out to choose the epoch. By subject: of the training part's
         subjects, with class proportions near the training part's; 'random': of all clips;
         'official': of the training clips, where the owners give no validation part.
+      equal_test: of 'random', as many test clips of each class, the part's size shared out and
+        rounded, instead of in proportion (minaee2019, sec. IV-B: 10 on JAFFE, 1,000 on FERG).
+      target: of 'across', the name of the dataset that does not train.
 
     Raises:
       UserError: an unknown rule, or one that these clips or numbers do not allow.
@@ -103,11 +124,14 @@ def make_protocol(
         raise UserError(f'{clips.name}: {len(clips)} clips of one class cannot train a classifier')
     if name == 'official':
         return Protocol('official', False, (_official(clips, validation, seed),))
+    if name == 'across':
+        return Protocol(f'across-{target}', False, (_across(clips, target),))
     if name == 'random':
         if repeats < 1:
             raise UserError(f'protocol.repeats is {repeats}: give at least 1')
+        fractions = train_fraction, validation
         folds = [
-            _random(clips.label, train_fraction, validation, np.random.default_rng([seed, repeat]))
+            _random(clips.label, *fractions, equal_test, np.random.default_rng([seed, repeat]))
             for repeat in range(repeats)
         ]
         return Protocol(f'random{100 * train_fraction:g}x{repeats}', False, tuple(folds), repeats)
@@ -125,7 +149,7 @@ def parse_name(name: str) -> dict[str, Any]:
     """What `make_protocol` takes for a protocol's name as reports print it.
 
     'idstep10' and 'balanced10' have k = 10; 'random80x5' trains on 80 % of the clips, five times;
-    'loso' and 'official' have no number.
+    'across-afew' keeps afew from training; 'loso' and 'official' have no number.
 
     Raises:
       UserError: no such name.
@@ -137,9 +161,11 @@ def parse_name(name: str) -> dict[str, Any]:
     if match := re.fullmatch(r'random(\d+(?:\.\d+)?)x(\d+)', name):
         fraction, repeats = float(match[1]) / 100, int(match[2])
         return {'name': 'random', 'train_fraction': fraction, 'repeats': repeats}
+    if match := re.fullmatch(r'across-(\w+)', name):
+        return {'name': 'across', 'target': match[1]}
     raise UserError(
-        f"unknown protocol '{name}': idstep10, balanced10 (any number of folds), loso, official or "
-        'random80x5 (per cent for training, times)'
+        f"unknown protocol '{name}': idstep10, balanced10 (any number of folds), loso, official, "
+        'random80x5 (per cent for training, times) or across-afew (a dataset of several)'
     )
 
 
@@ -173,8 +199,29 @@ def _official(clips: ClipSet, validation: float, seed: int) -> Fold:
     return Fold(**parts)
 
 
+def _across(clips: ClipSet, target: str) -> Fold:
+    names = clips.name.split('+')
+    if target not in names or len(names) < 2:
+        raise UserError(
+            f"protocol.target is '{target}': give one of several datasets of data.name "
+            f'({clips.name}), which is not to train'
+        )
+    own = clips.part == names.index(target)
+    chooses = own & (clips.split == 'train')
+    if not chooses.any() or not (own & ~chooses).any():
+        raise UserError(
+            f'protocol.target is {target}, whose owners give no training part beside others: '
+            'choose another'
+        )
+    return Fold(*(np.flatnonzero(part) for part in (~own, chooses, own & ~chooses)))
+
+
 def _random(
-    label: np.ndarray, train_fraction: float, validation: float, rng: np.random.Generator
+    label: np.ndarray,
+    train_fraction: float,
+    validation: float,
+    equal_test: bool,
+    rng: np.random.Generator,
 ) -> Fold:
     test_fraction = 1 - train_fraction - validation
     if train_fraction <= 0 or test_fraction < 1e-9:
@@ -183,7 +230,8 @@ def _random(
             'and the test part, which is the rest, must have clips'
         )
     everything = np.arange(len(label))
-    test = _stratified(label, everything, test_fraction * len(label), rng)
+    draw = _equally if equal_test else _stratified
+    test = draw(label, everything, test_fraction * len(label), rng)
     rest = np.setdiff1d(everything, test)
     held_out = everything[:0]
     if validation:
@@ -203,6 +251,25 @@ def _stratified(
     take = np.floor(quota).astype(int)
     by_remainder = np.lexsort((rng.random(len(classes)), take - quota))
     take[by_remainder[: count - take.sum()]] += 1
+    return _drawn(label, among, classes, take, rng)
+
+
+def _equally(
+    label: np.ndarray, among: np.ndarray, count: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws about `count` of the clips `among`, equally many of each class."""
+    classes, sizes = np.unique(label[among], return_counts=True)
+    each = round(count / len(classes))
+    if not 0 < each < sizes.min():
+        raise UserError(
+            f'protocol.equal_test: {each} test clips of each class, of which the smallest has '
+            f'{sizes.min()}; change the fractions'
+        )
+    return _drawn(label, among, classes, np.full(len(classes), each), rng)
+
+
+def _drawn(label, among, classes, take, rng) -> np.ndarray:
+    """Draws so many of each class, ascending."""
     drawn = [
         rng.choice(among[label[among] == k], n, replace=False)
         for k, n in zip(classes, take, strict=True)

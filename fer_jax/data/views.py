@@ -3,8 +3,7 @@
 An affine maps an OUTPUT pixel (x, y, 1) to an INPUT pixel (x, y), pixel centres at integers, as
 cv2.warpAffine does with WARP_INVERSE_MAP. Flips, rotations, shifts and scalings are affines, so a
 step needs one warp whatever the augmentation. Views are made from a fold's training clips only,
-after the
-split: augmenting before splitting cannot be written.
+after the split: augmenting before splitting cannot be written.
 """
 
 import dataclasses
@@ -110,6 +109,32 @@ def by_class_counts(
     return Views(index.astype(np.int32), matrix, factor.astype(np.float32))
 
 
+def fixed(
+    clip: np.ndarray, size: tuple[int, int], *, angles: Sequence[float], mirrored: bool
+) -> Views:
+    """Each clip under every angle, the same for all clips and epochs (saurav2020, sec. IV-B).
+
+    Its six angles with 0 and their mirror images make 14 views of a clip of CK+, its four with 0
+    make 10 of a clip of SAVEE or AFEW.
+
+    Args:
+      clip: int [clip].
+      size: height and width in pixels.
+      angles: degrees, counter-clockwise; 0 is the original, which is a view only where it is named.
+      mirrored: each of these views is flipped horizontally besides.
+    """
+    if not len(angles):
+        raise UserError('augment.fixed.angles is empty: name at least one, 0 for the original')
+    degrees, flip = np.array(angles, float), np.zeros(len(angles), bool)
+    if mirrored:
+        # Mirrored after it has turned by an angle is turned by the opposite one after mirroring.
+        degrees, flip = np.concatenate([degrees, -degrees]), np.repeat([False, True], len(angles))
+    n = len(degrees)
+    matrix = affines(size, flip, degrees, np.zeros((n, 2)), np.ones(n))
+    index = np.repeat(np.asarray(clip, np.int32), n)
+    return Views(index, np.tile(matrix, (len(clip), 1, 1)), np.ones(len(index), np.float32))
+
+
 def random(
     clip: np.ndarray,
     size: tuple[int, int],
@@ -120,6 +145,8 @@ def random(
     shift: float,
     scale: float,
     contrast: float,
+    vertical: float = 0.0,
+    turned: float = 1.0,
 ) -> Views:
     """Each clip once under a random view, drawn anew every epoch (minaee2019, sec. IV-B).
 
@@ -131,15 +158,18 @@ def random(
       shift: largest shift as a fraction of the side.
       scale: largest relative change of size; 0.1 draws from [0.9, 1.1].
       contrast: largest relative change of contrast.
+      vertical: probability of a vertical flip (jain2018, sec. 3.1).
+      turned: probability of a rotation.
     """
     n = len(clip)
     height, width = size
-    matrix = affines(
-        size,
-        rng.random(n) < flip,
-        rng.uniform(-rotation, rotation, n),
-        rng.uniform(-shift, shift, (n, 2)) * (width, height),
-        1 + rng.uniform(-scale, scale, n),
-    )
+    mirrored = rng.random(n) < flip
+    degrees = rng.uniform(-rotation, rotation, n)
+    shifts = rng.uniform(-shift, shift, (n, 2)) * (width, height)
+    scales = 1 + rng.uniform(-scale, scale, n)
     factor = 1 + rng.uniform(-contrast, contrast, n)
+    upside_down, still = rng.random(n) < vertical, rng.random(n) >= turned
+    degrees[still] = 0
+    # A vertical flip is a horizontal one and half a turn.
+    matrix = affines(size, mirrored ^ upside_down, degrees + 180 * upside_down, shifts, scales)
     return Views(np.asarray(clip, np.int32), matrix, factor.astype(np.float32))

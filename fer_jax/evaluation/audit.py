@@ -34,13 +34,21 @@ class Made:
       fold: the fold's number.
       name: for tables, e.g. 'class weights'.
       clip: int [n], the clips, one for each view.
+      train: int [m], the clips that may be used: the training clips, and the validation clips as
+        well where a member is trained again.
       view: whether these are views.
     """
 
     fold: int
     name: str
     clip: np.ndarray
+    train: np.ndarray
     view: bool
+
+    @property
+    def outside(self) -> np.ndarray:
+        """The clips that should not be among them, int [k], each once."""
+        return np.setdiff1d(self.clip, self.train)
 
 
 @dataclass(frozen=True)
@@ -138,9 +146,8 @@ def findings(audit: Audit) -> Table:
     known = set(clips.subject.tolist()) - {''}
     shared = {row['subject'] for row in _shared_subjects(audit)}
     mirrored = int(audit.links.mirrored.sum())
-    views = [(made, leaks.outside(made.clip, audit.folds[made.fold])) for made in audit.made]
-    copies = [(made.clip, out) for made, out in views if made.view]
-    fits = [out for made, out in views if not made.view]
+    copies = [made for made in audit.made if made.view]
+    fits = [made for made in audit.made if not made.view]
     missing = {
         name
         for fold in audit.folds.values()
@@ -152,10 +159,10 @@ def findings(audit: Audit) -> Table:
          LEAK if known else UNKNOWN),
         ('Clips of unknown subject', int(np.sum(clips.subject == '')), len(clips), NOTE),
         ('Views for training made of clips of other parts',
-         sum(int(np.isin(clip, out).sum()) for clip, out in copies),
-         sum(len(clip) for clip, _ in copies), LEAK),
+         sum(int(np.isin(made.clip, made.outside).sum()) for made in copies),
+         sum(len(made.clip) for made in copies), LEAK),
         ('Fitted statistics that saw clips of other parts',
-         sum(len(out) > 0 for out in fits), len(fits), LEAK),
+         sum(len(made.outside) > 0 for made in fits), len(fits), LEAK),
         ('Clips that repeat another, pixel by pixel', len(clips) - len(sizes), len(clips), NOTE),
         ('Groups of identical clips with more than one label',
          len(leaks.label_conflicts(audit.groups, clips.label)), int(np.sum(sizes > 1)), NOTE),
@@ -309,15 +316,14 @@ def made(audit: Audit) -> Table:
     """What training makes of which clips, fold by fold."""
     rows = []
     for item in audit.made:
-        fold = audit.folds[item.fold]
         rows.append(
             {
                 'fold': item.fold,
                 'name': item.name,
                 'made': len(item.clip) if item.view else 1,
                 'clips': len(np.unique(item.clip)),
-                'train': len(fold.train),
-                'outside': len(leaks.outside(item.clip, fold)),
+                'train': len(item.train),
+                'outside': len(item.outside),
             }
         )
     return Table(

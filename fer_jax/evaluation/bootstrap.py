@@ -137,7 +137,9 @@ def count(rows: Rows, predictions: Predictions) -> Counts:
     subject = predictions.subject[rows.clip]
     by_subject = bool((subject != '').all())
     unit = np.unique(subject if by_subject else rows.clip, return_inverse=True)[1]
-    seeds, member_seed = np.unique(predictions.seed, return_inverse=True)
+    seeds = np.unique(rows.seed)
+    # A seed all of whose members are left out is none; where they point then does not matter.
+    member_seed = np.minimum(np.searchsorted(seeds, predictions.seed), len(seeds) - 1)
     units, classes, members = unit.max() + 1, len(predictions.classes), predictions.members
 
     seed = member_seed[rows.member]

@@ -4,6 +4,7 @@ Nothing here knows what a run is; fer_jax.evaluation.report composes the pages.
 """
 
 import base64
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
@@ -202,3 +203,12 @@ def folded(title: str, content: str) -> str:
 def code(text: str) -> str:
     """Preformatted text."""
     return f'<pre>{escape(text)}</pre>'
+
+
+def provenance(settings: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    """The command, and folded the settings and the versions, of which the command is one."""
+    shown = {key: value for key, value in versions.items() if key != 'command'}
+    html = f'<h3>Command</h3>{code(versions["command"])}'
+    for title, value in (('Settings', settings), ('Versions', shown)):
+        html += folded(title, code(json.dumps(value, indent=2, ensure_ascii=False)))
+    return html

@@ -39,7 +39,7 @@ def judge(run: Run, epochs: Sequence[int]) -> Judged:
         subject=table.subject[rows.clip[first]],
         label=np.array(table.classes)[rows.label[first]],
         right=right,
-        seeds=len(np.unique(table.seed)),
+        seeds=len(np.unique(rows.seed)),
     )
 
 

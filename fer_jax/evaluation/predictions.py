@@ -20,6 +20,8 @@ CSV_COLUMNS = (
 
 NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
 
+LISTED = 3  # diverged folds and seeds that stamps name one by one
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -56,7 +58,9 @@ class Predictions:
     duplicate int8 [M,N]: 2 pixel-identical to a training clip of that member, 1 to one of its
       validation clips only, else 0;
     retrained bool [M]: trained again on training and validation clips, for the epochs that another
-      member's validation clips chose; by default none is.
+      member's validation clips chose; by default none is;
+    failed int32 [M]: the epoch (from 1) in which it diverged, 0 where it did not; by default none
+      did. What diverged has part 0 for every clip, so that nothing counts it.
 
     Raises ValueError where shapes disagree.
     """
@@ -73,10 +77,13 @@ class Predictions:
     train_counts: np.ndarray
     duplicate: np.ndarray
     retrained: np.ndarray | None = None
+    failed: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.retrained is None:
             object.__setattr__(self, 'retrained', np.zeros(len(self.fold), bool))
+        if self.failed is None:
+            object.__setattr__(self, 'failed', np.zeros(len(self.fold), np.int32))
         if self.probabilities.ndim != 4:
             raise ValueError(f'probabilities must be [M,E,N,K], not {self.probabilities.shape}')
         members, epochs, clips, classes = self.probabilities.shape
@@ -84,19 +91,36 @@ class Predictions:
             'part': (members, clips), 'duplicate': (members, clips), 'label': (clips,),
             'subject': (clips,), 'clip_id': (clips,), 'fold': (members,), 'seed': (members,),
             'epochs': (members,), 'train_counts': (members, classes), 'retrained': (members,),
+            'failed': (members,),
         }  # fmt: skip
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f'{name} has shape {getattr(self, name).shape}, not {shape}')
         if len(self.classes) != classes:
             raise ValueError(f'{len(self.classes)} class names for {classes} probabilities')
-        if members and not (1 <= self.epochs.min() and self.epochs.max() <= epochs):
+        run = self.epochs[self.failed == 0]
+        if len(run) and not (1 <= run.min() and run.max() <= epochs):
             raise ValueError(f'epochs run must lie in 1..{epochs}: {self.epochs.tolist()}')
 
     @property
     def members(self) -> int:
         """M."""
         return self.probabilities.shape[0]
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """What is left out because it diverged: a stamp for each fold and seed, up to LISTED."""
+        lost: dict[tuple[int, int], int] = {}
+        for member in np.flatnonzero(self.failed).tolist():
+            lost.setdefault((int(self.fold[member]), int(self.seed[member])), member)
+        said = [
+            f'fold {fold} seed {seed} diverged in epoch {self.failed[member]}'
+            f'{" when trained again" * bool(self.retrained[member])}: left out'
+            for (fold, seed), member in list(lost.items())[:LISTED]
+        ]
+        if len(lost) > LISTED:
+            said.append(f'{len(lost)} folds and seeds diverged: left out')
+        return tuple(said)
 
     def course(self, member: int, part: int) -> tuple[np.ndarray, np.ndarray]:
         """One member's probabilities float32 [E,n,K] over its epochs, and labels [n], of a part."""
@@ -148,10 +172,13 @@ def load(path: Path | str) -> Predictions:
     try:
         # Opened here, because numpy leaves a damaged file open.
         with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
-            fields = {name: saved[name] for name in Predictions.__dataclass_fields__}
+            # Runs of older versions lack what has a default.
+            fields = {
+                name: saved[name] for name in Predictions.__dataclass_fields__ if name in saved
+            }
         fields['classes'] = tuple(str(name) for name in fields['classes'])
         return Predictions(**fields)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         reason = ' '.join(str(error).split())
         raise UserError(
             f'{path} is damaged ({reason}): start the command of its run again'

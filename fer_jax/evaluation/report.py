@@ -250,9 +250,31 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
             'Fingerprint': dataset['fingerprint'],
             'Protocol': f'{folds["protocol"]}: {disjoint}',
             'Test folds': f'{len(sizes)}: {listed}',
-            'Members': f'{len(best["epochs"])} (folds × seeds)',
+            'Members': f'{len(best["epochs"])} (folds × seeds){_lost(run)}',
+            'Starts from': _source(dataset.get('starts_from')),
+            'Features from': _source(dataset.get('features_from')),
         }
     )
+
+
+def _source(chain: Mapping[str, Any] | None) -> str | None:
+    """The run that a run builds on, those that this one builds on in turn, and what was new."""
+    if not chain:
+        return None
+    said = f'{chain["run"]} ({chain["config"]} on {chain["dataset"]}'
+    said += ', simulated' * chain['simulated']
+    said += f", layer '{chain['layer']}')" if 'layer' in chain else ')'
+    if 'fresh' in chain:
+        said += f'; fresh: {", ".join(chain["fresh"]) or "nothing"}'
+    for key, verb in (('starts_from', 'started from'), ('features_from', 'learned from')):
+        if before := _source(chain.get(key)):
+            said += f'; it {verb} {before}'
+    return said
+
+
+def _lost(run: Run) -> str:
+    diverged = int((run.predictions.failed > 0).sum())
+    return f', {diverged} of them diverged and left out' * bool(diverged)
 
 
 def _provenance(run: Run) -> str:

@@ -36,12 +36,14 @@ def write(run_dir: Path | str) -> dict[str, dict[str, Any]]:
     Reads probabilities.npz, dataset.json and folds.json there.
 
     Raises:
-      UserError: a file is missing or damaged, or a member diverged.
+      UserError: a file is missing or damaged.
     """
     run_dir = Path(run_dir)
     table = predictions_file.load(run_dir / 'probabilities.npz')
     stamps = rundir.stamps(
-        rundir.read_json(run_dir / 'dataset.json'), rundir.read_json(run_dir / 'folds.json')
+        rundir.read_json(run_dir / 'dataset.json'),
+        rundir.read_json(run_dir / 'folds.json'),
+        table,
     )
     results = compute(table, stamps=stamps)
     predictions_file.write_csv(run_dir / 'predictions.csv', table, choose(table))
@@ -63,8 +65,9 @@ def compute(
       pooled_accuracy, subject_accuracy (mean of the subjects' accuracies; None where subjects are
         unknown), fold_accuracy (mean of the folds'), mean_class_accuracy, macro_f1,
         majority_accuracy: means over seeds;
-      n: predictions counted in a seed, where each test clip counts once, or once for each repeat of
-        a random split ('repeated' says so); clips, subjects: how many different ones;
+      n: predictions counted in the first seed, where each test clip counts once, or once for each
+        repeat of a random split ('repeated' says so), and not where its member diverged; clips,
+        subjects: how many different ones;
       intervals {metric: [low, high]}; interval {level, draws, unit, seed}: how they were made;
       standard_deviation {metric: over seeds}, None with one seed; seeds: each seed's metrics;
       optimism: pooled accuracy minus the headline rule's, for optimistic rules, and

@@ -72,8 +72,9 @@ def best_epoch(correct: np.ndarray, loss: np.ndarray) -> int:
 def choose(predictions: Predictions) -> dict[str, np.ndarray]:
     """The epoch (int32 [M], from 0) of each member under each rule that the run allows.
 
-    -1 leaves a member out: 'nested' counts those that were trained again, at their last epoch, and
-    is absent where none was; the other rules count those that were not.
+    -1 leaves a member out. 'nested' counts those that were trained again, at their last epoch, and
+    is absent where none was; the other rules count those that were not. Where a member diverged,
+    its fold is left out under that seed by every rule, so that all judge the same clips.
 
     'val_best' is absent where a member has no validation clips. The two rules that look at the test
     clips are absent where the test was not saved after every epoch: their best could not be found.
@@ -82,10 +83,13 @@ def choose(predictions: Predictions) -> dict[str, np.ndarray]:
     Raises:
       UserError: a member has no test clips, or no numbers where a rule needs them.
     """
-    members = np.flatnonzero(~predictions.retrained).tolist()
+    pair = np.stack([predictions.fold, predictions.seed])
+    lost = pair[:, predictions.failed > 0]
+    sound = ~(pair[:, :, None] == lost[:, None]).all(0).any(-1)
+    members = np.flatnonzero(sound & ~predictions.retrained).tolist()
     validation = [scores(*predictions.course(m, VALIDATION)) for m in members]
     test = [scores(*predictions.course(m, TEST)) for m in members]
-    for member in range(predictions.members):
+    for member in np.flatnonzero(sound).tolist():
         if not (predictions.part[member] == TEST).any():
             raise UserError(f'member {member} (fold {predictions.fold[member]}) has no test clips')
 
@@ -106,8 +110,9 @@ def choose(predictions: Predictions) -> dict[str, np.ndarray]:
             predictions.epochs[members], predictions.seed[members], test
         )
     found = {}
-    if predictions.retrained.any():
-        found['nested'] = np.where(predictions.retrained, predictions.epochs - 1, -1)
+    again = sound & predictions.retrained
+    if again.any():
+        found['nested'] = np.where(again, predictions.epochs - 1, -1)
     for rule, epoch in chosen.items():
         found[rule] = np.full(predictions.members, -1)
         found[rule][members] = epoch

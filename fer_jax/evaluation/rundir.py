@@ -31,7 +31,8 @@ class Run:
     config, versions, folds, dataset: the JSON files (config's 'name' and versions' 'command' are
     shown where they are there); predictions: probabilities.npz;
     curves {'train_loss': float64 [M,E], ...} for each of PARTS and loss or accuracy, NaN where
-    absent; sample_frames uint8 [S,H,W] and sample_ids str [S], the last frames of test clips.
+    absent or where the member diverged; sample_frames uint8 [S,H,W] and sample_ids str [S], the
+    last frames of test clips.
     """
 
     path: Path
@@ -52,12 +53,14 @@ class Run:
     @property
     def stamps(self) -> tuple[str, ...]:
         """What must be known before a number is believed."""
-        return stamps(self.dataset, self.folds)
+        return stamps(self.dataset, self.folds, self.predictions)
 
 
-def stamps(dataset: dict[str, Any], folds: dict[str, Any]) -> tuple[str, ...]:
-    """The stamps of a run, from its dataset.json and folds.json."""
-    return (SIMULATED,) * bool(dataset['simulated']) + tuple(folds['stamps'])
+def stamps(
+    dataset: dict[str, Any], folds: dict[str, Any], predictions: Predictions
+) -> tuple[str, ...]:
+    """The stamps of a run, from its dataset.json, its folds.json and what diverged in it."""
+    return (SIMULATED,) * bool(dataset['simulated']) + tuple(folds['stamps']) + predictions.stamps
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def load(path: Path | str) -> Run:
         folds=read_json(path / 'folds.json'),
         dataset=read_json(path / 'dataset.json'),
         predictions=predictions,
-        curves=_curves(path / 'metrics.csv', predictions.members),
+        curves=_curves(path / 'metrics.csv', predictions.failed == 0),
         sample_frames=frames,
         sample_ids=ids,
     )
@@ -112,8 +115,12 @@ def load(path: Path | str) -> Run:
     return run
 
 
-def _curves(path: Path, members: int) -> dict[str, np.ndarray]:
-    """The columns of metrics.csv that are drawn, [M,E] by member and epoch."""
+def _curves(path: Path, sound: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of metrics.csv that are drawn, [M,E] by member and epoch.
+
+    Args:
+      sound: bool [M], False where a member diverged: its rows are not drawn.
+    """
     if not path.is_file():
         raise UserError(f'{path} is missing: the run has not finished; start its command again')
     names = [f'{part}_{what}' for what in ('loss', 'accuracy') for part in PARTS]
@@ -122,10 +129,10 @@ def _curves(path: Path, members: int) -> dict[str, np.ndarray]:
     try:
         at = [(int(row['member']), int(row['epoch']) - 1) for row in rows]
         epochs = max((epoch for _, epoch in at), default=-1) + 1
-        curves = {name: np.full((members, epochs), np.nan) for name in names}
+        curves = {name: np.full((len(sound), epochs), np.nan) for name in names}
         for place, row in zip(at, rows, strict=True):
             for name in names:
-                if row[name]:
+                if row[name] and sound[place[0]]:
                     curves[name][place] = float(row[name])
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(

@@ -51,8 +51,10 @@ def folder_beside(folder: Path | str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def publish_page(out: Path | str, text: str, figures: Mapping[str, str | bytes]) -> Path:
-    """Writes report.html and its figures/ into `out` and returns the page's path.
+def publish_page(
+    out: Path | str, text: str, figures: Mapping[str, str | bytes], page: str = 'report.html'
+) -> Path:
+    """Writes a page and its figures/ into `out` and returns the page's path.
 
     All is written beside its place, then moved into it: the figures, and last the page. Where that
     fails, an older page and its figures are as they were.
@@ -60,6 +62,7 @@ def publish_page(out: Path | str, text: str, figures: Mapping[str, str | bytes])
     Args:
       text: the page's HTML.
       figures: {name: content} of the files in figures/, which replace all that was there.
+      page: its file's name.
     """
     out = Path(out)
     published = out / 'figures'
@@ -69,16 +72,16 @@ def publish_page(out: Path | str, text: str, figures: Mapping[str, str | bytes])
         for name, content in figures.items():
             data = content.encode() if isinstance(content, str) else content
             (new / name).write_bytes(data)
-        (beside / 'report.html').write_text(text, encoding='utf-8')
+        (beside / page).write_text(text, encoding='utf-8')
         if published.exists():
             published.rename(old)
         try:
             new.rename(published)
-            os.replace(beside / 'report.html', out / 'report.html')
+            os.replace(beside / page, out / page)
         except BaseException:  # the old figures belong to the old page
             if published.exists():
                 published.rename(new)
             if old.exists():
                 old.rename(published)
             raise
-    return out / 'report.html'
+    return out / page

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data.protocols import Protocol
+from fer_jax.errors import UserError
 from fer_jax.evaluation import rules, whole
 from fer_jax.laboratory import divisions
 from fer_jax.laboratory.design import Design
@@ -87,6 +88,11 @@ def train(design: Design, system: System, copies: Copies, seeds: int, folder: Pa
     schedule = loop.Schedule(epochs=design.epochs, checkpoint_every=design.epochs)
     recipe = Recipe('none', {}, design.batch_size)
     records = loop.train(system, members, copies.clips, recipe, schedule, folder)
+    if lost := [record for record in records if record.failed]:
+        raise UserError(
+            f'{len(lost)} of {len(records)} networks diverged, the first of seed '
+            f'{lost[0].member.seed}: delete {folder} and lower the learning rate'
+        )
     count = networks(design)
     collected = [
         _collect(design, copies, protocols, records[i * count : (i + 1) * count])

@@ -1,6 +1,5 @@
 """The laboratory's page: the four optimisms, their figures and every number drawn as CSV."""
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -187,7 +186,7 @@ def write(
             meaning['d'] + table['settings'] + page.pair(inline['settings_accuracy']),
         ),
         ('ways', 'Every accuracy, every seed', table['ways'] + table['seeds']),
-        ('provenance', 'How to repeat it', _provenance(design, versions)),
+        ('provenance', 'How to repeat it', page.provenance(design, versions)),
     ]
     lead = (
         f'{values["clips"]} clips of {values["subjects"]} simulated people · '
@@ -227,12 +226,3 @@ def _headline(values: Mapping[str, Any]) -> str:
         'larger networks they differ. What carries over is how they are measured.'
     )
     return f'<p>{escape(said)}</p><dl class="tiles first">{tiles}</dl><p>{escape(warning)}</p>'
-
-
-def _provenance(design: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    """The command, the settings and the versions."""
-    shown = {key: value for key, value in versions.items() if key != 'command'}
-    html = f'<h3>Command</h3>{page.code(versions["command"])}'
-    for title, value in (('Settings', design), ('Versions', shown)):
-        html += page.folded(title, page.code(json.dumps(value, indent=2, ensure_ascii=False)))
-    return html

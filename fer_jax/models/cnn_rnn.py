@@ -13,6 +13,8 @@ FILTERS = (8, 16, 32, 64, 128, 256)
 HIDDEN = (200, 200)
 # Figure 2 has 'of size 5x5 and 3x3', section 3.1 'expanded the filter size from 3 to 5'.
 KERNELS = {'mixed': (5, 5, 5, 3, 3, 3), 'all5': (5,) * 6}
+# The CNN's parameters, of which both networks have the same.
+CNN = ('frames', 'fc1', 'fc2')
 OPTIONS = {
     'rnn': ('none', *recurrent.ACTIVATIONS),
     'depth': (4, 5, 6),
@@ -76,6 +78,11 @@ class CNNRNN(nn.Module):
     width: float = 1.0
     dtype: str = 'float32'
     form: str = 'auto'
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the parameters that training leaves as they are."""
+        return CNN if self.freeze else ()
 
     @nn.compact
     def __call__(

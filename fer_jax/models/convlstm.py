@@ -134,6 +134,11 @@ class ConvLSTMNet(nn.Module):
     dtype: str = 'float32'
     form: str = 'auto'
 
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the parameters that training leaves as they are."""
+        return ('frames',) if self.second_branch and self.freeze else ()
+
     @nn.compact
     def __call__(
         self,

@@ -5,7 +5,7 @@ from flax import linen as nn
 
 from fer_jax.errors import UserError
 from fer_jax.models import layers
-from fer_jax.models.frame_stack import TWO3, FrameStack, Structure
+from fer_jax.models.frame_stack import POOLINGS, TWO3, FrameStack, Structure
 
 # Section 2.1.3. Of the very deep one the paper says 'small 3x3 filter size [26, 29]': this is the
 # network of reference 26, with its hidden fully connected layers.
@@ -38,6 +38,7 @@ class FrameCNN(nn.Module):
     Attributes:
         num_classes: K.
         structure: one of the names above.
+        pool: side of the pooling's windows, 2 or 3; 0 for the structure's.
         batch_norm: batch normalisation before each convolution's ReLU, which the paper has not.
         dropout_rate: after each pooling (as in reference 26) and hidden fully connected layer.
         width: multiplier of all filters and hidden units.
@@ -47,6 +48,7 @@ class FrameCNN(nn.Module):
 
     num_classes: int
     structure: str = 'three9'
+    pool: int = 0
     batch_norm: bool = False
     dropout_rate: float = 0.25
     width: float = 1.0
@@ -77,17 +79,23 @@ class FrameCNN(nn.Module):
             Logits float32 [B, K].
 
         Raises:
-            UserError: unknown structure.
+            UserError: unknown structure, or a window that there is not.
         """
         if self.structure not in STRUCTURES:
             known = ', '.join(STRUCTURES)
             raise UserError(f'model.structure is {self.structure!r}; frame_cnn knows {known}')
+        structure = STRUCTURES[self.structure].scaled(self.width)
+        if self.pool:
+            structure = structure._replace(pool=self.pool)
+        if structure.pool not in POOLINGS:
+            known = ' or '.join(map(str, POOLINGS))
+            raise UserError(f'model.pool is {self.pool}: give {known}, or 0')
         rate = self.dropout_rate if dropout_rate is None else dropout_rate
         b, t = frames.shape[:2]
         valid = layers.valid_frames(length, b, t)
         rows = valid if mask is None else valid & mask[:, None]
         stack = FrameStack(
-            STRUCTURES[self.structure].scaled(self.width),
+            structure,
             layers.he_normal,
             self.batch_norm,
             self.form,
@@ -101,9 +109,7 @@ class FrameCNN(nn.Module):
             units = layers.scaled(units, self.width)
             x = self._dense(units, f'fc{number}', x)
             if self.batch_norm:
-                x = layers.BatchNorm(name=f'norm_fc{number}')(
-                    x, mask=rows.reshape(-1), train=train
-                )
+                x = layers.BatchNorm(name=f'norm_fc{number}')(x, mask=rows.reshape(-1), train=train)
             x = nn.relu(x)
             found[f'hidden{number}'] = x
             x = layers.Dropout(name=f'dropout_fc{number}')(x, rate=rate, train=train)

@@ -42,9 +42,9 @@ def resolved(config: str) -> dict:
     return configs.as_json(module.get_config(variant))
 
 
-def answers(config: dict, ours: cards.Ours) -> bool:
-    """Whether a run of that config would answer."""
-    return Finished(Path('run'), config, {}, '', ()).answers(ours)
+def answers(config: dict, ours: cards.Ours, starts: str = '') -> bool:
+    """Whether a run of that config, started from a run of the config `starts`, would answer."""
+    return Finished(Path('run'), config, {}, '', (), starts).answers(ours)
 
 
 @pytest.mark.parametrize('paper', PLACES)
@@ -92,34 +92,44 @@ def test_a_card_names_only_what_exists(card):
 @pytest.mark.parametrize(('card', 'ours'), ENTRIES)
 def test_configs_exist_and_are_told_apart(card, ours):
     config = resolved(ours.config)
-    assert answers(config, ours)
+    assert answers(config, ours, ours.starts)
+    assert not answers(config, ours, 'another')
     assert config['paper'] == card.name.partition(':')[0]
     assert config['data']['name'] == card.dataset
     for other in card.ours:
-        if other.config and other.config != ours.config:
-            assert not answers(config, other)
+        if other.config and (other.config, other.starts) != (ours.config, ours.starts):
+            assert not answers(config, other, ours.starts)
     # A simulated run of the same system answers too, and is stamped where it is drawn.
     separator = ',' if ':' in ours.config else ':'
-    assert answers(resolved(f'{ours.config}{separator}simulated'), ours)
-    assert ours.command.endswith(ours.config)
+    assert answers(resolved(f'{ours.config}{separator}simulated'), ours, ours.starts)
+    assert f'--config={ours.config}' in ours.command
+    if ours.starts:
+        assert resolved(f'configs/{ours.starts}.py')['name'] == ours.starts
+        assert ours.command.endswith(f'--config.init.run=RUN_OF_{ours.starts}')
 
 
 @pytest.mark.parametrize(('card', 'ours'), ENTRIES)
-def test_runs_of_one_fold_of_other_folds_or_going_on_are_not_taken(card, ours):
-    for section, key, value in (
-        ('protocol', 'fold', 3),
-        ('protocol', 'file', 'folds.json'),
-        ('init', 'run', 'runs/other'),
-    ):
+def test_runs_of_one_fold_and_of_other_folds_are_not_taken(card, ours):
+    for key, value in (('fold', 3), ('file', 'folds.json')):
         config = resolved(ours.config)
-        config[section] = {**config.get(section, {}), key: value}
-        assert not answers(config, ours)
+        config['protocol'] = {**config['protocol'], key: value}
+        assert not answers(config, ours, ours.starts)
+
+
+def test_a_run_says_what_it_starts_from(make_run):
+    config = {**resolved('configs/ckplus_c3d.py:balanced,table3'), 'init': {'run': 'runs/oulu'}}
+    run = make_run(config)
+    (run / 'dataset.json').write_text('{"starts_from": {"config": "oulu_casia_c3d"}}')
+    answered = [
+        ours for ours in cards.load('haddad2020:table4').ours if cards.read(run).answers(ours)
+    ]
+    assert [ours.row for ours in answered] == ['c3']
 
 
 def test_the_protocol_meant_is_that_of_the_first_config():
     for card in ALL:
         named = [ours.config for ours in card.ours if ours.config]
-        if named:
+        if named and card.protocol != card_module.NOT_STATED:
             assert resolved(named[0])['protocol']['name'] == card.protocol
 
 
@@ -137,20 +147,41 @@ def test_cards_hold_haddads_augmentation_as_the_config_does():
         assert counts[name] == dict(named)
 
 
-def test_cards_hold_haddads_best_trial_as_the_config_does():
-    config = resolved('configs/ckplus_c3d.py')
+@pytest.mark.parametrize(
+    'table, path',
+    [
+        ('table2', 'configs/ckplus_c3d.py'),
+        ('table2', 'configs/oulu_casia_c3d.py:table2'),
+        ('table3', 'configs/oulu_casia_c3d.py'),
+        ('table3', 'configs/ckplus_c3d.py:table3'),
+    ],
+)
+def test_cards_hold_haddads_best_trials_as_the_configs_do(table, path):
+    config = resolved(path)
     model = config['model']
+    network_only = ('CLAHE', 'Normalization')  # the preprocessing stays the dataset's
+    moved = ':' in path
     ours = [
-        'Adam' if (config['optimizer']['name'], config['optimizer']['lookahead']) == ('adam', False)
-        else '',
+        'Lookahead + Adam' * config['optimizer']['lookahead'] or 'Adam',
         str(config['inputs']['equalize'] == 'clahe').lower(),
         str(config['inputs']['normalize'] != 'unit').lower(),
-        {'relu': 'ReLU'}.get(model['activation']),
+        {'relu': 'ReLU', 'leaky_relu': 'Leaky ReLU'}.get(model['activation']),
         str(config['loss']['class_weights']).lower(),
         str(model['temporal_size']),
-        {'xavier_uniform': 'Xavier uniform'}.get(model['initializer']),
-        {'avg': 'AvgPooling'}.get(model['pooling']),
+        {'xavier_uniform': 'Xavier uniform', 'none': 'none'}.get(model['initializer']),
+        {'avg': 'AvgPooling', 'max': 'MaxPooling'}.get(model['pooling']),
         str(model['second_conv']).lower(),
         str(model['dropout_rate']),
     ]  # fmt: skip
-    assert [value for (value,) in cards.load('haddad2020:table2').rows.values()] == ours
+    printed = {name: value for name, (value,) in cards.load(f'haddad2020:{table}').rows.items()}
+    differ = {
+        name for (name, value), own in zip(printed.items(), ours, strict=True) if value != own
+    }
+    assert config['optimizer']['name'] == 'adam'
+    assert differ == (set(network_only) if moved else set())
+
+
+def test_cards_hold_oulu_s_views_as_the_config_does():
+    counts = resolved('configs/oulu_casia_c3d.py')['augment']['options']['counts']
+    assert len(counts) == 6
+    assert all(copies == {'flip': 1, 'rotation': 5, 'contrast': 2} for copies in counts.values())

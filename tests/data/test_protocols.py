@@ -169,6 +169,20 @@ def test_random_shares_remainders_out_to_the_exact_total():
         np.testing.assert_array_equal(counts, [2, 3, 2])  # 2.13, 3.35, 1.52
 
 
+def test_equal_test_parts_are_those_that_minaee2019_states():
+    jaffe = np.repeat(np.arange(7), [30, 29, 32, 31, 30, 31, 30])
+    clips = clip_set([''] * 213, np.random.default_rng(2).permutation(jaffe))
+    options = {'train_fraction': 120 / 213, 'validation': 23 / 213, 'equal_test': True}
+    for seed in range(3):
+        (fold,) = protocols.make_protocol(clips, name='random', seed=seed, **options).folds
+        assert [len(fold.train), len(fold.validation), len(fold.test)] == [120, 23, 70]
+        np.testing.assert_array_equal(np.bincount(clips.label[fold.test]), [10] * 7)
+        assert len({*fold.train, *fold.validation, *fold.test}) == 213
+    few = clip_set([''] * 12, [0, 0] + [1] * 10, classes=2)
+    with pytest.raises(UserError, match='4 test clips of each class, of which the smallest has 2'):
+        protocols.make_protocol(few, name='random', train_fraction=0.34, equal_test=True)
+
+
 @pytest.mark.parametrize('name', ['idstep', 'balanced', 'loso'])
 def test_validation_holds_out_subjects_near_the_class_proportions(ckplus, name):
     options = {'name': name, 'k': 10, 'validation': 0.15}

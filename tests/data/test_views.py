@@ -1,4 +1,4 @@
-"""Views against OpenCV's own matrices, and the counts that haddad2020 states."""
+"""Views against OpenCV's own matrices, and the counts that haddad2020 and saurav2020 state."""
 
 import cv2
 import numpy as np
@@ -75,6 +75,57 @@ def test_published_counts_make_1722_views():
     assert 0.22 <= table.contrast.min() and table.contrast.max() <= 2.2
 
 
+def test_oulu_s_counts_make_4320_views():
+    classes = ['anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise']
+    copies = {'flip': 1, 'rotation': 5, 'contrast': 2}
+    table = views.by_class_counts(
+        np.arange(480), np.arange(480) % 6, classes, (112, 112), np.random.default_rng(0),
+        counts=dict.fromkeys(classes, copies), rotation=30, contrast=(0.22, 2.2),
+    )  # fmt: skip
+    assert len(table) == 4320
+    np.testing.assert_array_equal(np.bincount(table.clip), [9] * 480)
+
+
+@pytest.mark.parametrize(
+    'clips, angles, times',
+    [
+        (327, (-15, -10, -5, 0, 5, 10, 15), 14),  # CK+
+        (480, (-10, -5, 0, 5, 10), 10),  # SAVEE, by the text's angles and flips
+        (773, (-10, -5, 5, 10), 8),  # AFEW's training clips, by the text's count
+    ],
+)
+def test_fixed_angles_make_the_views_that_saurav_states(clips, angles, times):
+    clip = 3 + np.arange(clips)
+    table = views.fixed(clip, (64, 64), angles=angles, mirrored=True)
+    assert len(table) == times * clips
+    np.testing.assert_array_equal(np.bincount(table.clip)[3:], [times] * clips)
+    assert (table.contrast == 1).all()
+    unlike = np.unique(table.affine[table.clip == 5].round(4), axis=0)
+    assert len(unlike) == times  # and the same of every clip
+    np.testing.assert_array_equal(table.affine[table.clip == 5], table.affine[table.clip == 9])
+    original = np.eye(3, dtype=np.float32)[:2]
+    assert (0 in angles) == (table.affine == original).all((1, 2)).any()
+
+
+def test_fixed_views_turn_as_opencv_and_mirror_what_has_turned():
+    size, angles = (48, 64), (-10.0, 0.0, 5.0)
+    table = views.fixed(np.array([7]), size, angles=angles, mirrored=True)
+    image = np.random.default_rng(0).random(size).astype(np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = [cv2.warpAffine(image, affine, (64, 48), flags=flags) for affine in table.affine]
+    for k, angle in enumerate(angles):
+        forward = cv2.getRotationMatrix2D((31.5, 23.5), angle, 1)
+        turned = cv2.warpAffine(image, forward, (64, 48), flags=cv2.INTER_LINEAR)
+        np.testing.assert_allclose(drawn[k], turned, atol=0.04)
+        np.testing.assert_allclose(drawn[k + 3], turned[:, ::-1], atol=0.04)
+    assert len(views.fixed(np.arange(4), size, angles=angles, mirrored=False)) == 12
+
+
+def test_no_angle_is_a_mistake():
+    with pytest.raises(UserError, match='augment.fixed.angles is empty'):
+        views.fixed(np.arange(2), (8, 8), angles=(), mirrored=True)
+
+
 def test_views_stay_within_the_clips_given():
     clip = np.array([3, 5, 8])
     table = views.random(
@@ -90,6 +141,26 @@ def test_views_stay_within_the_clips_given():
     np.testing.assert_array_equal(table.clip, clip)
     centre = table.affine @ np.array([23.5, 23.5, 1])
     assert np.abs(centre - 23.5).max() < 48 * 0.1 * 1.2 * 1.5
+
+
+def test_vertical_flips_and_a_share_of_turns():
+    quiet = {'flip': 0.0, 'shift': 0.0, 'scale': 0.0, 'contrast': 0.0}
+    draw = lambda **options: views.random(  # noqa: E731
+        np.arange(2000), (24, 24), np.random.default_rng(0), **quiet | options
+    )
+    image = np.random.default_rng(0).random((24, 24)).astype(np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for options, expected in (
+        ({'rotation': 0.0, 'vertical': 1.0}, image[::-1]),
+        ({'rotation': 0.0, 'vertical': 1.0, 'flip': 1.0}, image[::-1, ::-1]),
+    ):
+        found = cv2.warpAffine(image, draw(**options).affine[0], (24, 24), flags=flags)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    as_it_is = views.identity(np.arange(1)).affine[0]
+    same = lambda table: np.isclose(table.affine, as_it_is, atol=1e-5).all((1, 2)).mean()  # noqa: E731
+    assert abs(same(draw(rotation=15.0, turned=0.25)) - 0.75) < 0.05
+    assert abs(same(draw(rotation=0.0, vertical=0.25)) - 0.75) < 0.05
+    assert same(draw(rotation=15.0)) < 0.01
 
 
 def test_one_seed_one_table():

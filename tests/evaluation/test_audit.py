@@ -58,10 +58,10 @@ def examined(clips):
         fold_of([4, 5, 6, 7, 9], [], [0, 8, 10]),
     )
     made = [
-        audit.Made(0, 'views (random)', np.array([0, 0, 1, 4, 4]), True),
-        audit.Made(0, 'class weights', np.array([0, 1, 7]), False),
-        audit.Made(1, 'views (random)', np.array([5, 6]), True),
-        audit.Made(1, 'class weights', np.array([4, 5]), False),
+        audit.Made(0, 'views (random)', np.array([0, 0, 1, 4, 4]), folds[0].train, True),
+        audit.Made(0, 'class weights', np.array([0, 1, 7]), folds[0].train, False),
+        audit.Made(1, 'views (random)', np.array([5, 6]), folds[1].train, True),
+        audit.Made(1, 'class weights', np.array([4, 5]), folds[1].train, False),
     ]
     protocol = Protocol('mine', True, folds)
     refusal = 'mine, fold 0: declared subject-disjoint, but train & test share S0'
@@ -136,7 +136,7 @@ def test_class_balance_by_part(examined):
 def test_clean_folds_of_unknown_subjects(clips):
     nobody = ClipSet(**vars(clips) | {'subject': np.array([''] * 12)})
     protocol = Protocol('mine', False, (fold_of([0, 1, 2, 3, 10], [], [8, 9, 11]),))
-    views = audit.Made(0, 'views (none)', np.array([0, 1, 2, 3]), True)
+    views = audit.Made(0, 'views (none)', np.array([0, 1, 2, 3]), protocol.folds[0].train, True)
     clean = audit.examine(nobody, protocol, [0], [views])
     found = cells(audit.findings(clean))
     assert found['Subjects in two parts of a fold'] == (None, None, 'unknown')

@@ -169,3 +169,12 @@ def test_bfloat16_gives_float32_logits(network):
 def test_unknown_structure_is_the_user_s():
     with pytest.raises(UserError, match="is 'vgg'; frame_cnn knows very_deep, three5, three9"):
         shapes(structure='vgg')
+
+
+def test_the_pooling_s_window_can_be_changed():
+    # Windows of 3 round an odd side up, those of 2 round it down: 42 -> 21 -> 11 or 10 -> 6 or 5.
+    faces = jax.ShapeDtypeStruct((2, 1, 42, 42, 1), jnp.float32)
+    for pool, side in ((0, 6), (3, 6), (2, 5)):
+        assert shapes(faces, pool=pool)['fc1']['kernel'].shape == (side**2 * 64, 7)
+    with pytest.raises(UserError, match='model.pool is 4: give 2 or 3, or 0'):
+        shapes(pool=4)

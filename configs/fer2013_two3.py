@@ -1,0 +1,103 @@
+"""saurav2020: the CNN on FER2013 whose features feed AFEW's second branch (sec. IV-B; no table).
+
+Command:
+    python -m fer_jax.main --config=configs/fer2013_two3.py            # real FER2013
+    python -m fer_jax.main --config=configs/fer2013_two3.py:simulated  # a laptop, no download
+    python -m fer_jax.main --config=configs/afew_convlstm.py:two_branch --config.init.run=RUN
+
+Hardware and time: published size (120,263 parameters, of which the second branch takes the 55,744
+of the convolutions): not run. `:simulated` has 800 people, half the width and 12 epochs: 43 seconds
+of CPU, compilation included.
+
+Paper: gives no accuracy of it. Ours: not run. Simulated: 41.79 % (37.4 to 46.4) of 481 test images
+at the epoch that the validation images choose, majority class 24.53 %, one seed.
+
+Deviations: of the 'custom CNN' the paper says that it was trained on FER2013 and nothing else. Its
+structure here is the first branch in two dimensions, so that the maps of both branches can be
+added; batch size, dropout, light augmentation and a rate of 1e-3 with cosine decay are ours. The
+epoch is the one that PublicTest chooses. `:simulated` besides subtracts the mean image and divides
+by the deviation image, as `afew_convlstm.py:simulated` does, augments less and has no dropout.
+"""
+
+from ml_collections import ConfigDict
+
+from fer_jax.config import parse_variant
+
+
+def get_config(variant: str = '') -> ConfigDict:
+    """The config; variants: simulated."""
+    options = parse_variant(variant, simulated=False)
+    config = ConfigDict()
+    config.name = 'fer2013_two3'
+    config.paper = 'saurav2020'
+    config.seed = 0
+    config.init = ConfigDict({'run': ''})
+    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
+    config.data = ConfigDict(
+        {
+            'name': 'fer2013',
+            'faces': 'release',
+            'labels': 'fer2013',
+            'frames': 1,
+            'sampling': 'last',
+            'size': 48,
+            'channels': 1,
+            'registration': 'none',
+            'margin': 1.0,
+        }
+    )
+    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
+    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'unit', 'channels': 1})
+    config.augment = ConfigDict(
+        {
+            'kind': 'random',
+            'options': {
+                'flip': 0.5,
+                'rotation': 10.0,
+                'shift': 0.05,
+                'scale': 0.05,
+                'contrast': 0.2,
+            },
+        }
+    )
+    config.model = ConfigDict(
+        {
+            'name': 'frame_cnn',
+            'structure': 'two3',
+            'batch_norm': False,
+            'dropout_rate': 0.25,
+            'width': 1.0,
+        }
+    )
+    config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
+    config.optimizer = ConfigDict(
+        {
+            'name': 'adam',
+            'learning_rate': 1e-3,
+            'schedule': 'cosine',
+            'epsilon': 1e-7,  # Keras's
+            'lookahead': False,
+        }
+    )
+    config.train = ConfigDict(
+        {
+            'batch_size': 64,
+            'epochs': 40,
+            'seeds': 1,
+            'patience': 0,
+            'retrain': False,
+            'checkpoint_every': 1,
+            'evaluate_batch': 512,
+            'wave': 0,
+            'chunk': 0,
+        }
+    )
+    if options.simulated:
+        config.simulated.subjects = 800
+        config.inputs.normalize = 'mean_std'
+        config.augment.options.update({'rotation': 5.0, 'shift': 0.03, 'scale': 0.03})
+        config.augment.options.contrast = 0.1
+        config.model.update({'width': 0.5, 'dropout_rate': 0.0})
+        config.optimizer.learning_rate = 2e-3
+        config.train.update({'batch_size': 32, 'epochs': 12})
+    return config

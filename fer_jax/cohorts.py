@@ -1,0 +1,93 @@
+"""Who learns from which frames: the members of a protocol's folds, laid out in cohorts."""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
+from fer_jax import loading
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Protocol
+from fer_jax.first_stage import FirstStage
+from fer_jax.training import inputs
+from fer_jax.training.members import Member, fold_numbers, make_members
+
+
+@dataclasses.dataclass(frozen=True)
+class Cohort:
+    """Members that learn from the same frames.
+
+    They are all members; or those of a fold with its own registration; or those that learn from the
+    features of one network.
+
+    Attributes:
+      members: numbered over all cohorts.
+      clips: as training sees them, registered and equalised, or features.
+    """
+
+    members: Sequence[Member]
+    clips: ClipSet
+
+
+def lay_out(
+    config: ConfigDict,
+    clips: ClipSet,
+    folder: pathlib.Path,
+    seeds: Sequence[int],
+    stage: FirstStage | None,
+    protocol: Protocol,
+) -> list[Cohort]:
+    """The members of a protocol's folds, in cohorts; not yet numbered over all.
+
+    Args:
+      clips: as loaded from `folder`, with nothing fitted.
+      stage: the run whose features they learn from, None for pictures.
+
+    Raises:
+      UserError: a fold out of range, or a leak.
+    """
+    scalars = {'learning_rate': 0.0, 'class_weights': False, 'mean_std': False}
+    if 'train' in config:
+        scalars = {
+            'learning_rate': config.optimizer.learning_rate,
+            'class_weights': config.loss.class_weights,
+            'mean_std': config.inputs.normalize == 'mean_std',
+        }
+
+    def cohorts(framed, fold, *fits):
+        if not stage:
+            kind = config.inputs.equalize
+            framed = dataclasses.replace(framed, frames=inputs.equalize_frames(framed.frames, kind))
+        members = make_members(
+            protocol,
+            framed,
+            seeds=seeds,
+            fold=fold,
+            dropout_rate=config.model.get('dropout_rate', 0.0),
+            **scalars,
+        )
+        members = [dataclasses.replace(m, fits=(*fits, *m.fits)) for m in members]
+        groups = stage.groups(members, framed) if stage else [(members, framed)]
+        return [Cohort(*group) for group in groups]
+
+    if not loading.is_fitted(config):
+        return cohorts(clips, config.protocol.fold)
+    found = []
+    for number in fold_numbers(protocol, config.protocol.fold):
+        fit = loading.fit_registration(config, clips, protocol.folds[number])
+        found += cohorts(loading.load(config, folder, fit), number, fit)
+    return found
+
+
+def numbered(cohorts: Sequence[Cohort], first: int) -> list[Cohort]:
+    """The cohorts with their members numbered from `first`."""
+    number = itertools.count(first)
+    return [
+        Cohort(
+            [dataclasses.replace(member, index=next(number)) for member in cohort.members],
+            cohort.clips,
+        )
+        for cohort in cohorts
+    ]
