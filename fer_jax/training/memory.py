@@ -45,9 +45,9 @@ def needed(compiled: jax.stages.Compiled) -> int:
 def largest_wave(members: int, across: int, need: Callable[[int], int], limit: int) -> int:
     """How many of `members` train at once, in as few waves as fit, of nearly equal size.
 
-    What one and two members on a device need gives the part of each and the fixed part (dataset,
-    program). What the size found that way needs is then asked too; where that is too much, sizes
-    between are asked until one that fits is within an eighth of one that does not.
+    Two and three members on a device, which are mapped as more are, give the part of each. The size
+    that the line through the last two needs allows is asked next, until what is left is less than
+    half a member's part, or a size that fits is within an eighth of one that does not.
 
     Args:
       members: how many there are, at least 1.
@@ -65,17 +65,27 @@ def largest_wave(members: int, across: int, need: Callable[[int], int], limit: i
             '--config.train.batch_size or --config.train.evaluate_batch'
         )
     most = -(-members // across)
-    fits, over = 1, most + 1
-    size = min(most, _room(1, need(1), 2, need(2), limit)) if most > 1 else 1
-    while size > fits:
+    fits, over, before = 1, most + 1, 1
+    for size in range(2, min(most, 3) + 1):
+        if need(size) > limit:
+            over = size
+            break
+        before, fits = fits, size
+    while over - fits > 1:
+        if over > most:  # none has been too many yet
+            own = (need(fits) - need(before)) / (fits - before)
+            if limit - need(fits) < own / 2:
+                break
+            size = min(max(_room(before, need(before), fits, need(fits), limit), fits + 1), most)
+        else:
+            if over - fits <= 1 + fits // 8:
+                break
+            line = _room(fits, need(fits), over, need(over), limit)
+            size = min(max(line, (fits + over) // 2), over - 1)
         if need(size) <= limit:
-            fits = size
+            before, fits = fits, size
         else:
             over = size
-        if over > most or over - fits <= 1 + fits // 8:
-            break
-        line = _room(fits, need(fits), over, need(over), limit)
-        size = max(fits + 1, min(over - 1, max(line, (fits + over) // 2)))
     waves = -(-most // fits)
     return min(-(-most // waves) * across, members)
 

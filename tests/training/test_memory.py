@@ -80,6 +80,7 @@ def test_xla_counts_the_dataset_once_and_every_member(need, tiny_clips):
     assert tiny_clips.frames.nbytes < needs[0] < needs[1]
     # From two on they are mapped, and each takes as much as another.
     assert needs[3] - needs[2] == pytest.approx(needs[2] - needs[1], rel=0.3)
+    assert memory.largest_wave(8, 2, need, need(4)) == 8
     assert memory.largest_wave(8, 2, need, need(3)) == 4  # 6 fit, and two waves are needed anyway
 
 
