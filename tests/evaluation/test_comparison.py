@@ -132,7 +132,7 @@ def test_one_fold_leaves_the_clips(make_predictions, make_other, make_run, tmp_p
         table,
         **{name: getattr(table, name)[:1]
            for name in ('probabilities', 'part', 'fold', 'seed', 'epochs', 'train_counts',
-                        'duplicate', 'retrained')},
+                        'duplicate', 'retrained', 'failed')},
     )  # fmt: skip
     runs = [make_run(tmp_path / name, t, simulated=False)
             for name, t in (('a', half), ('b', make_other(half, noise=1, seed=0)))]  # fmt: skip
