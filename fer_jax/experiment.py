@@ -17,8 +17,9 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import report, results, rundir, whole
-from fer_jax.first_stage import FirstStage
+from fer_jax.first_stage import FirstStage, open_stage
 from fer_jax.multimodal import fitting
+from fer_jax.multimodal.audio import Sound
 from fer_jax.training import loop, processes, transfer
 from fer_jax.training.members import Member, Recipe, traits
 from fer_jax.training.record import MemberRecord
@@ -126,9 +127,7 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
     Raises:
       UserError: a key, a value, a dataset or a fold that is not there, or a leak.
     """
-    stage = None
-    if 'features' in config:
-        stage = FirstStage.open(**config.features, data_dir=data_dir)
+    stage = open_stage(config, data_dir)
     if 'train' not in config:
         return _build_fitted(config, data_dir, stage)
     train = dict(config.train)
@@ -154,7 +153,7 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
         again = make(protocol.merged())
     cohorts, again = numbered(cohorts, 0), numbered(again, sum(len(c.members) for c in cohorts))
     if stage:
-        dataset['features_from'] = stage.chain(_members(cohorts + again), clips)
+        dataset[stage.key] = stage.chain(_members(cohorts + again), clips)
     if config.init.run:
         source = transfer.Source.open(config.init.run)
         cohorts, again = (
@@ -168,16 +167,16 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
 
 
 def _build_fitted(
-    config: ConfigDict, data_dir: pathlib.Path, stage: FirstStage | None
+    config: ConfigDict, data_dir: pathlib.Path, stage: FirstStage | Sound
 ) -> Experiment:
     """What `build` gives, of a classifier that is fitted at once on features: one epoch."""
     options = dict(config.model)
     classifier = fitting.build(options.pop('name'), **options)
     folder, clips, dataset, protocol, stamps = _data(config, data_dir)
-    classifier.check(stage.dataset['classes'], clips.classes)
+    classifier.check(stage.classes, clips.classes)
     cohorts = numbered(lay_out(config, clips, folder, [config.seed], stage, protocol), 0)
     dataset['registration'] = cohorts[0].clips.registration
-    dataset['features_from'] = stage.chain(_members(cohorts), clips)
+    dataset[stage.key] = stage.chain(_members(cohorts), clips)
     schedule = loop.Schedule(epochs=1)
     return Experiment(classifier, None, schedule, clips, dataset, protocol, stamps, cohorts, ())
 
@@ -363,6 +362,11 @@ def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
         print(
             f"learns from '{chain['layer']}' of the networks of {chain['run']} ({chain['config']}, "
             f'{chain["dataset"]})',
+            flush=True,
+        )
+    if sound := experiment.dataset.get('sound'):
+        print(
+            f'learns from {sound["components"]} principal components of sound: {sound["features"]}',
             flush=True,
         )
     for stamp in experiment.stamps:

@@ -15,12 +15,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from fer_jax import loading, models
+from fer_jax.config import bind
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import fit_mean_std
 from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.models.features import features
+from fer_jax.multimodal.audio import Sound
 from fer_jax.training import transfer
 from fer_jax.training.inputs import equalize_frames, model_inputs
 from fer_jax.training.members import Member
@@ -51,6 +53,8 @@ class FirstStage:
     data_dir: pathlib.Path
     _made: dict = dataclasses.field(default_factory=dict)
 
+    key = 'features_from'  # in dataset.json
+
     @classmethod
     def open(cls, run: str, layer: str, data_dir: pathlib.Path) -> 'FirstStage':
         """Reads all of a run but its networks.
@@ -69,6 +73,11 @@ class FirstStage:
             rundir.read_json(source.path / f'{name}.json') for name in ('config', 'dataset')
         )
         return cls(source, layer, ConfigDict(config), dataset, data_dir)
+
+    @property
+    def classes(self) -> list[str]:
+        """What its networks know."""
+        return self.dataset['classes']
 
     def groups(
         self, members: Sequence[Member], clips: ClipSet
@@ -212,3 +221,19 @@ class FirstStage:
                 'trained on: give the --data_dir of that preparation'
             )
         return clips
+
+
+def open_stage(config: ConfigDict, data_dir: pathlib.Path) -> FirstStage | Sound | None:
+    """What makes the features that a config learns from; None where it learns from pictures.
+
+    Raises:
+      UserError: as `FirstStage.open`; or a section `sound` beside `features`, or with another key.
+    """
+    if 'sound' in config:
+        if 'features' in config:
+            raise UserError('the config has both sound and features.run: a run learns from one')
+        folder, data = loading.place(config, data_dir), config.data
+        return bind(Sound, config.sound, 'sound', folder, data.name, data.faces)
+    if 'features' in config:
+        return FirstStage.open(**config.features, data_dir=data_dir)
+    return None

@@ -1,8 +1,10 @@
 """The clips that a config names: simulated first where it says so, loaded, registered."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
+import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
@@ -10,7 +12,7 @@ from fer_jax import config as configs
 from fer_jax.data import drawing, fitted, leaks, preparation, prepared, simulated
 from fer_jax.data.clips import ClipSet, arrange, stills
 from fer_jax.data.fitted import Fitted
-from fer_jax.data.protocols import Fold
+from fer_jax.data.protocols import Fold, shorten
 
 
 def place(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
@@ -46,14 +48,33 @@ def load(config: ConfigDict, folder: pathlib.Path, fit: Fitted | None = None) ->
     """The config's clips as they were prepared in `folder` (`prepared.load`).
 
     A config may have `data.order`, another order of each clip's frames (`clips.arrange`), and
-    `data.stills`, which makes each frame a clip (`clips.stills`).
+    `data.stills`, which makes each frame a clip (`clips.stills`); `data.drop_soundless` leaves out
+    clips without sound.
     """
     options = dict(config.data)
     name, order = options.pop('name'), options.pop('order', 'kept')
-    apart = options.pop('stills', False)
+    apart, audible = options.pop('stills', False), options.pop('drop_soundless', False)
     found = configs.bind(prepared.load, options, 'data', name, data_dir=folder, fitted=fit)
+    if audible:
+        found = _audible(found, folder, config.data.faces)
     found = arrange(found, order)
     return stills(found) if apart else found
+
+
+def _audible(clips: ClipSet, folder: pathlib.Path, faces: str) -> ClipSet:
+    """The clips that have sound; says which have none."""
+    sound = prepared.load_audio(clips.name, data_dir=folder, faces=faces)
+    names = clips.clip_id.tolist()
+    silent = [name for name in names if not len(sound[name][0])]
+    if not silent:
+        return clips
+    print(f'{len(silent)} clips without sound are left out: {shorten(silent)}', flush=True)
+    has = ~np.isin(clips.clip_id, silent)
+    own = ('frames', 'length', 'label', 'subject', 'clip_id', 'split', 'landmarks')
+    arrays = {field: getattr(clips, field) for field in own}
+    return dataclasses.replace(
+        clips, **{field: None if a is None else a[has] for field, a in arrays.items()}
+    )
 
 
 def about(config: ConfigDict, clips: ClipSet, folder: pathlib.Path) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _made(
 ) -> Iterator[audit.Made]:
     """What training makes of the clips of each fold: the views and fits of its first members."""
     from fer_jax import cohorts
-    from fer_jax.first_stage import FirstStage
+    from fer_jax.first_stage import open_stage
     from fer_jax.training.members import Recipe
 
     recipe, protocols_of = Recipe('none', {}, 1), {'': protocol}
@@ -140,9 +140,7 @@ def _made(
         recipe = Recipe(config.augment.kind, dict(config.augment.options), config.train.batch_size)
         if config.train.retrain:
             protocols_of[', trained again'] = protocol.merged()
-    stage = None
-    if 'features' in config:
-        stage = FirstStage.open(**config.features, data_dir=data_dir)
+    stage = open_stage(config, data_dir)
     for when, divided in protocols_of.items():
         for cohort in cohorts.lay_out(config, clips, place, [config.seed], stage, divided):
             for member in cohort.members:

@@ -100,6 +100,8 @@ def test_turns_alternate_and_ratios_are_pairwise(monkeypatch):
     [
         ([], 'give an experiment'),
         ([*SMALL_C3D, '--rounds=0'], 'give at least 1'),
+        ([f'--config={CONFIGS / "afew_rnn.py"}'], 'only networks that see pictures'),
+        ([f'--config={CONFIGS / "afew_audio.py"}'], 'only networks that see pictures'),
         ([*SMALL_C3D, '--batch=-1'], 'give at least 1'),
     ],
 )

@@ -253,6 +253,7 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
             'Members': f'{len(best["epochs"])} (folds × seeds){_lost(run)}',
             'Starts from': _source(dataset.get('starts_from')),
             'Features from': _source(dataset.get('features_from')),
+            'Sound': (dataset.get('sound') or {}).get('features'),
         }
     )
 

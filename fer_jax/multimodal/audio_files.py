@@ -1,0 +1,113 @@
+"""Features of sound as openSMILE's SMILExtract writes them: .arff, or .csv."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from fer_jax.data.protocols import shorten
+from fer_jax.errors import UserError
+
+# Columns that are no features, as openSMILE and its Python package call them.
+_CLIP = ('name', 'file', 'filename')
+_OTHERS = ('frameindex', 'frametime', 'start', 'end', 'class', 'emotion', 'label')
+
+
+def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The features of some clips from a file with one row a clip.
+
+    A row belongs to the clip whose id its name is; else to the one whose id ends, behind the last
+    slash, as the name does without folders and suffix: 'sound/000046280.wav' is
+    'train/000046280'. Other rows are passed over.
+
+    Args:
+      path: .arff, or .csv divided by commas or semicolons with the names in its first line.
+      clip_ids: the clips wanted.
+
+    Returns:
+      Names of the features in ascending order, whatever the file's, and float32 [clip, feature].
+
+    Raises:
+      UserError: no such file, a line that is wrong, clips without a row, two rows for a clip.
+    """
+    if not path.is_file():
+        raise UserError(f'sound.file: there is no {path}')
+    with path.open(newline='', encoding='utf-8', errors='replace') as lines:
+        names, rows = _arff(path, lines) if path.suffix.lower() == '.arff' else _csv(path, lines)
+        lower = [name.lower() for name in names]
+        named = [k for k, name in enumerate(lower) if name in _CLIP]
+        if not named:
+            raise UserError(f"{path} does not name its clips: it has no column '{_CLIP[0]}'")
+        columns = [k for k, name in enumerate(lower) if name not in (*_CLIP, *_OTHERS)]
+        columns.sort(key=lambda k: names[k])
+        found: dict[str, tuple[int, np.ndarray]] = {}
+        wanted = set(clip_ids)
+        for number, row in rows:
+            if len(row) != len(names):
+                raise UserError(
+                    f'{path}, line {number}: {len(row)} values, but {len(names)} columns are named'
+                )
+            clip = row[named[0]].strip().strip('\'"')
+            if clip not in wanted:
+                clip = PurePosixPath(clip.replace('\\', '/')).stem
+            if clip in found:
+                raise UserError(
+                    f"{path}, lines {found[clip][0]} and {number}: both are of '{clip}'"
+                )
+            try:
+                values = np.array([row[k] for k in columns], np.float32)
+            except ValueError:
+                wrong = next(k for k in columns if not _is_number(row[k]))
+                raise UserError(
+                    f"{path}, line {number}: {names[wrong]} is '{row[wrong]}', which is no number"
+                ) from None
+            found[clip] = number, values
+    ends = [clip.rsplit('/', 1)[-1] for clip in clip_ids]
+    shared = {end for end in ends if ends.count(end) > 1}
+    keys = [
+        clip if clip in found or end in shared else end
+        for clip, end in zip(clip_ids, ends, strict=True)
+    ]
+    missing = [clip for clip, key in zip(clip_ids, keys, strict=True) if key not in found]
+    if missing:
+        raise UserError(f'{path} has no row for {len(missing)} clips: {shorten(missing)}')
+    return [names[k] for k in columns], np.stack([found[key][1] for key in keys])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _arff(path: Path, lines: Iterator[str]) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Names of the columns, and rows with the numbers of their lines."""
+    names = []
+    numbered = enumerate(lines, 1)
+    for _, line in numbered:
+        word, _, rest = line.strip().partition(' ')
+        if word.lower() == '@attribute':
+            rest = rest.strip()
+            quoted = rest[:1] in ('"', "'")
+            names.append(rest[1:].split(rest[0])[0] if quoted else rest.split()[0])
+        elif word.lower() == '@data':
+            return names, _rows(numbered, ',')
+    raise UserError(f"{path} is no .arff file: it has no line '@data'")
+
+
+def _csv(path: Path, lines: Iterator[str]) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """As of `_arff`."""
+    numbered = enumerate(lines, 1)
+    _, header = next(numbered, (1, ''))
+    mark = ';' if ';' in header else ','
+    names = next(csv.reader([header], delimiter=mark), [])
+    return [name.strip() for name in names], _rows(numbered, mark)
+
+
+def _rows(numbered: Iterator[tuple[int, str]], mark: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in numbered:
+        if line.strip() and not line.startswith('%'):
+            yield number, next(csv.reader([line.strip()], delimiter=mark, quotechar="'"))
