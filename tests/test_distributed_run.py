@@ -1,12 +1,10 @@
-"""fer_jax.main by two processes on this host: one run, stopped, killed and taken up again."""
+"""fer_jax.main by two processes on this host: one run."""
 
 import csv
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,31 +77,3 @@ def test_two_processes_predict_what_one_does(whole, data_dir, tmp_path):
         for rows in (whole, alone)
     ]
     assert last[0] == last[1] and len(last[0]) > 10
-
-
-def wait_for(folder, epoch, processes):
-    """Until both members are saved after an epoch, while all processes live."""
-    deadline = time.monotonic() + 240
-    saved = [folder / 'checkpoints' / m / 'latest' / f'{epoch + 1}000000' for m in ('000', '001')]
-    while not all(place.exists() for place in saved):
-        assert time.monotonic() < deadline
-        assert all(process.poll() is None for process in processes)
-        time.sleep(0.02)
-
-
-def test_stopped_and_killed_it_goes_on_to_the_same_end(whole, data_dir, tmp_path):
-    folder = tmp_path / 'cut'
-    processes = start(folder, data_dir, 2, 4)
-    wait_for(folder, 1, processes)
-    processes[1].send_signal(signal.SIGTERM)  # to one of them: all of them stop
-    for _, errors, status in end(processes):
-        assert status == 143 and 'everything is saved' in errors
-
-    processes = start(folder, data_dir, 2, 4)
-    wait_for(folder, 3, processes)
-    processes[1].kill()
-    begun = time.monotonic()
-    statuses = [status for _, _, status in end(processes)]
-    print(f'\nthe other process ended after {time.monotonic() - begun:.0f} s: {statuses}')
-    assert statuses[0] != 0 and not (folder / 'DONE').exists()
-    assert finish(folder, data_dir, 2, 4) == whole
