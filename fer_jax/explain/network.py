@@ -145,16 +145,7 @@ class Trained:
           frames: float32 [B, T, H, W, C] as `seen`.
           length: int32 [B], frames before padding.
         """
-
-        def probabilities(frames):
-            logits = self.system.model.apply(
-                network, frames, mask=None, length=length, train=False, dropout_rate=None
-            )
-            return jax.nn.softmax(logits)
-
-        if self.system.mirrored:
-            return (probabilities(frames) + probabilities(frames[..., ::-1, :])) / 2
-        return probabilities(frames)
+        return self.system.judge(network, frames, length)
 
     def check(self, clip: np.ndarray, probabilities: np.ndarray) -> None:
         """Refuses a network that does not say of test clips what the run saved.
@@ -194,8 +185,7 @@ def _member(
         )
     protocol = fold_file.read(str(run.path / 'folds.json'), clips)
     if run.predictions.retrained[number]:
-        folds = tuple(fold.merged() for fold in protocol.folds)
-        protocol = dataclasses.replace(protocol, folds=folds)
+        protocol = protocol.merged()
     fold = int(run.predictions.fold[number])
     if loading.is_fitted(config):
         clips = loading.register(config, clips, protocol.folds[fold], folder)

@@ -4,6 +4,7 @@ Both have a lock that the system lets go when its holder dies (flock; an advisor
 trials are handed out, and both may be away for a while: what could not be written is tried again.
 """
 
+import abc
 import contextlib
 import fcntl
 import os
@@ -26,7 +27,7 @@ class Lost(UserError):
     """The storage stayed away for too long: everything that trained is in the trials' folders."""
 
 
-class Store:
+class Store(abc.ABC):
     """An open storage.
 
     Attributes:
@@ -37,16 +38,16 @@ class Store:
     address: str
     storage: Any
 
+    @abc.abstractmethod
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Keeps every other worker of the storage waiting; gone with the process that has it."""
-        raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  a file keeps none
         """Lets connections go."""
 
+    @abc.abstractmethod
     def is_away(self, error: Exception) -> bool:
         """Whether an error means that the storage cannot be reached at present."""
-        raise NotImplementedError
 
     def patiently(self, section: Callable[[], T]) -> T:
         """What `section` returns, called again from its beginning while the storage is away.

@@ -116,26 +116,32 @@ class System:
         correct = jnp.sum((logits.argmax(-1) == label) & batch.mask, dtype=jnp.float32)
         return new, Sums(sums.loss + loss * count, sums.correct + correct, sums.count + count)
 
+    def judge(self, network: Mapping, frames: jax.Array, length: jax.Array) -> jax.Array:
+        """Class probabilities float32 [clip, class], of mirrored frames too where they count.
+
+        Args:
+          network: {'params', 'batch_stats'} that predict.
+          frames: float32 [clip, frame, ...] as the network sees them.
+          length: int32 [clip], frames before padding.
+        """
+
+        def probabilities(frames):
+            logits = self.model.apply(
+                network, frames, mask=None, length=length, train=False, dropout_rate=None
+            )
+            return jax.nn.softmax(logits)
+
+        if self.mirrored:
+            return (probabilities(frames) + probabilities(frames[..., ::-1, :])) / 2
+        return probabilities(frames)
+
     def evaluate_step(
         self, state: TrainState, traits: Traits, resident: Resident, clip: jax.Array
     ) -> jax.Array:
         """Class probabilities of clips as they are: float32 [clip, class]."""
-
-        def judge(frames):
-            logits = self.model.apply(
-                {'params': judged(state.params), 'batch_stats': state.batch_stats},
-                frames,
-                mask=None,
-                length=resident.length[clip],
-                train=False,
-                dropout_rate=None,
-            )
-            return jax.nn.softmax(logits)
-
+        network = {'params': judged(state.params), 'batch_stats': state.batch_stats}
         frames = self._frames(resident, clip, None, traits)
-        if self.mirrored:
-            return (judge(frames) + judge(frames[..., ::-1, :])) / 2
-        return judge(frames)
+        return self.judge(network, frames, resident.length[clip])
 
     def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
         """The rate of the member's next step, float32 []."""
