@@ -1,19 +1,68 @@
-"""Who learns from which frames: the members of a protocol's folds, laid out in cohorts."""
+"""Who learns from which frames: clips, their folds, and the members of these in cohorts."""
 
 import dataclasses
 import itertools
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from fer_jax import config as configs
 from fer_jax import loading
+from fer_jax.data import fold_file, leaks, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.first_stage import FirstStage
 from fer_jax.multimodal.audio import Sound
 from fer_jax.training import inputs
 from fer_jax.training.members import Member, fold_numbers, make_members
+
+
+def make_protocol(config: ConfigDict, clips: ClipSet) -> Protocol:
+    """The config's folds: those of the file `protocol.file`, else by the rule `protocol.name`.
+
+    Where `protocol.inner` is set (a trial of a search) what chooses is judged in them, and the test
+    clips are left out.
+    """
+    options = dict(config.protocol)
+    del options['fold']
+    inner = options.pop('inner', False)
+    if file := options.pop('file', ''):
+        protocol = fold_file.read(file, clips, options.get('sha256', ''))
+    else:
+        protocol = configs.bind(protocols.make_protocol, options, 'protocol', clips)
+    return protocol.inner() if inner else protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What a config's members learn from.
+
+    Attributes:
+      folder: of the prepared data.
+      clips: as they were loaded.
+      dataset: what dataset.json holds of them.
+      protocol: the folds, checked.
+      stamps: what must be known before a number is believed.
+    """
+
+    folder: pathlib.Path
+    clips: ClipSet
+    dataset: dict[str, Any]
+    protocol: Protocol
+    stamps: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: ConfigDict, data_dir: pathlib.Path) -> 'Data':
+        """The config's clips, divided by its protocol."""
+        folder = loading.place(config, data_dir)
+        clips = loading.load(config, folder)
+        dataset = loading.about(config, clips, folder)
+        protocol = make_protocol(config, clips)
+        stamps = leaks.check_folds(protocol, clips, config.protocol.get('file', ''))
+        stamps += tuple(config.get('stamps', ()))
+        return cls(folder, clips, dataset, protocol, stamps)
 
 
 @dataclasses.dataclass(frozen=True)

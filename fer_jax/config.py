@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -87,6 +88,11 @@ class Space:
     threshold: float = 0.0
 
 
+def load_config(path: str | Path, variant: str = '') -> ConfigDict:
+    """What another config file's get_config(variant) gives: for a config that is made of others."""
+    return _declared(path, 'get_config', 'config')(variant)
+
+
 def load_readings(path: str, config: ConfigDict) -> dict[str, Reading]:
     """The readings, by name, that a config file declares in get_readings(config).
 
@@ -105,7 +111,7 @@ def load_space(path: str, config: ConfigDict) -> Space:
     return _declared(path, 'get_space', 'search space')(config)
 
 
-def _declared(path: str, name: str, what: str) -> Callable:
+def _declared(path: str | Path, name: str, what: str) -> Callable:
     """The function `name` of a config file."""
     spec = importlib.util.spec_from_file_location('declaring_config', path)
     module = importlib.util.module_from_spec(spec)

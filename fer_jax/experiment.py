@@ -10,9 +10,9 @@ import jax
 from ml_collections import ConfigDict
 
 from fer_jax import config as configs
-from fer_jax import loading, models, run_files
-from fer_jax.cohorts import Cohort, lay_out, numbered
-from fer_jax.data import fold_file, leaks, protocols
+from fer_jax import models, run_files
+from fer_jax.cohorts import Cohort, Data, lay_out, numbered
+from fer_jax.data import fold_file
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
@@ -103,43 +103,31 @@ def resolve(config: ConfigDict) -> ConfigDict:
     return resolved
 
 
-def make_protocol(config: ConfigDict, clips: ClipSet) -> Protocol:
-    """The config's folds: those of the file `protocol.file`, else by the rule `protocol.name`.
-
-    Where `protocol.inner` is set (a trial of a search) what chooses is judged in them, and the test
-    clips are left out.
-    """
-    options = dict(config.protocol)
-    del options['fold']
-    inner = options.pop('inner', False)
-    if file := options.pop('file', ''):
-        protocol = fold_file.read(file, clips, options.get('sha256', ''))
-    else:
-        protocol = configs.bind(protocols.make_protocol, options, 'protocol', clips)
-    return protocol.inner() if inner else protocol
-
-
-def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
+def build(config: ConfigDict, data_dir: pathlib.Path, data: Data | None = None) -> Experiment:
     """Reads the data and lays out the population; what is wrong in a config is found here.
 
     A config without a section `train` names a classifier that is fitted at once (`fitting`).
+
+    Args:
+      data: takes the place of `Data.of(config, data_dir)`.
 
     Raises:
       UserError: a key, a value, a dataset or a fold that is not there, or a leak.
     """
     stage = open_stage(config, data_dir)
     if 'train' not in config:
-        return _build_fitted(config, data_dir, stage)
+        return _build_fitted(config, data or Data.of(config, data_dir), stage)
     train = dict(config.train)
     batch_size, seeds, retrain = (train.pop(key) for key in ('batch_size', 'seeds', 'retrain'))
     recipe = Recipe(config.augment.kind, dict(config.augment.options), batch_size)
     schedule = configs.bind(loop.Schedule, train, 'train')
     if stage and recipe.kind != 'none':
         raise UserError(f"augment.kind is '{recipe.kind}': features cannot be warped, give none")
-    folder, clips, dataset, protocol, stamps = _data(config, data_dir)
+    data = data or Data.of(config, data_dir)
+    clips, dataset, protocol = data.clips, data.dataset, data.protocol
     system = make_system(config, len(clips.classes))
     seeds = range(config.seed, config.seed + seeds)
-    make = functools.partial(lay_out, config, clips, folder, seeds, stage)
+    make = functools.partial(lay_out, config, clips, data.folder, seeds, stage)
     cohorts = make(protocol)
     dataset['registration'] = cohorts[0].clips.registration
     state = _dry_run(system, recipe, cohorts[0].members[:1], cohorts[0].clips)
@@ -163,35 +151,24 @@ def build(config: ConfigDict, data_dir: pathlib.Path) -> Experiment:
         fresh = transfer.fresh(state.params, cohorts[0].members[0].start)
         dataset['starts_from'] = {**source.chain, 'fresh': fresh}
     transfer.check_frozen(system.frozen, dataset.get('starts_from'))
-    return Experiment(system, recipe, schedule, clips, dataset, protocol, stamps, cohorts, again)
+    return Experiment(
+        system, recipe, schedule, clips, dataset, protocol, data.stamps, cohorts, again
+    )
 
 
-def _build_fitted(
-    config: ConfigDict, data_dir: pathlib.Path, stage: FirstStage | Sound
-) -> Experiment:
+def _build_fitted(config: ConfigDict, data: Data, stage: FirstStage | Sound) -> Experiment:
     """What `build` gives, of a classifier that is fitted at once on features: one epoch."""
     options = dict(config.model)
     classifier = fitting.build(options.pop('name'), **options)
-    folder, clips, dataset, protocol, stamps = _data(config, data_dir)
+    clips, dataset, protocol = data.clips, data.dataset, data.protocol
     classifier.check(stage.classes, clips.classes)
-    cohorts = numbered(lay_out(config, clips, folder, [config.seed], stage, protocol), 0)
+    cohorts = numbered(lay_out(config, clips, data.folder, [config.seed], stage, protocol), 0)
     dataset['registration'] = cohorts[0].clips.registration
     dataset[stage.key] = stage.chain(_members(cohorts), clips)
     schedule = loop.Schedule(epochs=1)
-    return Experiment(classifier, None, schedule, clips, dataset, protocol, stamps, cohorts, ())
-
-
-def _data(
-    config: ConfigDict, data_dir: pathlib.Path
-) -> tuple[pathlib.Path, ClipSet, dict[str, Any], Protocol, tuple[str, ...]]:
-    """The folder of the prepared data, the clips, what is said of them, the folds, the stamps."""
-    folder = loading.place(config, data_dir)
-    clips = loading.load(config, folder)
-    dataset = loading.about(config, clips, folder)
-    protocol = make_protocol(config, clips)
-    stamps = leaks.check_folds(protocol, clips, config.protocol.get('file', ''))
-    stamps += tuple(config.get('stamps', ()))
-    return folder, clips, dataset, protocol, stamps
+    return Experiment(
+        classifier, None, schedule, clips, dataset, protocol, data.stamps, cohorts, ()
+    )
 
 
 def _members(cohorts: Sequence[Cohort]) -> list[Member]:
@@ -251,7 +228,7 @@ def run(
         if processes.is_first():
             run_files.begin(folder, config, folds, experiment.dataset)
             _print_plan(experiment, folder)
-    records = _train(experiment, folder, between)
+    records = train_members(experiment, folder, between)
     with processes.together():
         if processes.is_first():
             return _write(experiment, folder, records, pages)
@@ -273,7 +250,11 @@ def _write(
     return _announce(folder, values)
 
 
-def _train(experiment: Experiment, folder: pathlib.Path, between: Between) -> list[MemberRecord]:
+def train_members(
+    experiment: Experiment,
+    folder: pathlib.Path,
+    between: Between = lambda experiment, records: None,
+) -> list[MemberRecord]:
     """The records of all members; those trained again, where the first did not diverge, last.
 
     Raises:

@@ -88,7 +88,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
       UserError: the config or its data are wrong; or, once the page is written, the folds are such
         that a run refuses them.
     """
-    from fer_jax import experiment  # imports jax: seconds that writing folds does not need
+    from fer_jax import cohorts, experiment  # imports jax: seconds that writing folds does not need
 
     config = experiment.resolve(config)
     folder = Path(out or Path('audits') / f'{config.name}-{configs.identity(config)}')
@@ -96,7 +96,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
         raise UserError(f'{folder} is a run or a file: give another folder as --out')
     place = loading.place(config, data_dir)
     clips = loading.load(config, place)
-    protocol = experiment.make_protocol(config, clips)
+    protocol = cohorts.make_protocol(config, clips)
     source = config.protocol.get('file', '')
     promising_nothing = dataclasses.replace(protocol, subject_disjoint=False)
     stamps = leaks.check_folds(promising_nothing, clips, source)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax import cli, experiment, protocol
+from fer_jax import cli, cohorts, experiment, protocol
 from fer_jax import config as configs
 from fer_jax.data import preparation, prepared
 from fer_jax.errors import UserError
@@ -131,7 +131,7 @@ def test_a_run_is_known_by_the_content_of_its_fold_file(folds, tmp_path):
     identities = {configs.identity(config) for config in (plain, before, after)}
     assert len(identities) == 3
     with pytest.raises(UserError, match='its content is not that of protocol.sha256'):
-        experiment.make_protocol(before, None)
+        cohorts.make_protocol(before, None)
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.py')), ids=lambda p: p.stem)

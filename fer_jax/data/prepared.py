@@ -106,8 +106,7 @@ def load(
       margin: side of the output as a multiple of the face box (1: the box).
       drop_faceless: leaves out clips without a face in any frame (`describe` lists them). Otherwise
         they stay, as the published counts of FER2013 have its 12 black rows.
-      unlabelled: loads, instead of the labelled clips, those without a label (AFEW's test part),
-        with label -1.
+      unlabelled: loads the clips without a label too (AFEW's test part), with label -1.
       fitted: what 'procrustes' and 'mean_shape' need (`fitted.fit_registration`). None draws them
         as 'none' does and keeps the landmarks, to fit on.
     Returns:
@@ -238,7 +237,7 @@ def _load(
         )
     first = next(iter(found['label_sets']))
     feature = 'label' if labels in ('', first) else f'label_{labels}'
-    numbers = {'': -1} if unlabelled else {label: k for k, label in enumerate(classes)}
+    numbers = {label: k for k, label in enumerate(classes)} | ({'': -1} if unlabelled else {})
     side = geometry.size
     pictures = np.empty((found['clips'], geometry.frames, side, side, geometry.channels), np.uint8)
     rows, landmarks, by_box = [], [], 0
@@ -254,9 +253,8 @@ def _load(
         text = (record[key] for key in ('clip_id', 'subject', 'split'))
         rows.append((*text, length, numbers[record[feature]]))
     if not rows:
-        wanted = 'lacks' if unlabelled else 'has'
         raise UserError(
-            f"{name}: no clip {wanted} a label in '{labels or first}'; choose another label set"
+            f"{name}: no clip has a label in '{labels or first}'; choose another label set"
         )
     order = sorted(range(len(rows)), key=lambda row: rows[row][0])
     clip_id, subject, split, length, label = zip(*(rows[row] for row in order), strict=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from fer_jax import cohorts, experiment, loading
 from fer_jax import config as configs
-from fer_jax import experiment, loading
 from fer_jax.config import Space
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.evaluation import rundir
@@ -129,7 +129,7 @@ class Search:
 def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
     """The config with clips held out to choose in every fold; says so where it adds them."""
     clips = loading.load(config, loading.place(config, data_dir))
-    protocol = experiment.make_protocol(config, clips)
+    protocol = cohorts.make_protocol(config, clips)
     if all(len(fold.validation) for fold in protocol.folds):
         return config
     if 'validation' not in config.protocol:

@@ -150,7 +150,8 @@ def _wave_size(population, members, clips, recipe, schedule, steps, limit) -> in
     chunk = min(layout.chunk, longest)
     batches = recipe.batches(members[:1], clips, 1, [True])
     batches = jax.tree.map(lambda x: _fill(x[:, :chunk], chunk), batches)
-    own, judged_clips = traits(members[:1], [longest]), max(len(m.evaluated) for m in members)
+    own = traits(members[:1], [longest])
+    judged_clips = max(1, *(len(m.evaluated) for m in members))
 
     def need(each):
         return population.bytes_needed(each, own, batches, judged_clips, schedule.evaluate_batch)
@@ -228,7 +229,8 @@ class _Wave:
     def _judge(self, state, sums, epoch):
         """Evaluates after an epoch and adds it to the active members' records; returns those."""
         evaluated = [member.evaluated for member in self.members]
-        clip = np.zeros((len(evaluated), max(map(len, evaluated))), np.int32)
+        # Members that judge nothing pass one clip, of which nothing is kept.
+        clip = np.zeros((len(evaluated), max(1, *map(len, evaluated))), np.int32)
         for row, own in zip(clip, evaluated, strict=True):
             row[: len(own)] = own
         probabilities = self.population.evaluate(
