@@ -8,6 +8,9 @@
 Writes a run's directory (config, folds, checkpoints, probabilities, predictions, results, report).
 Started again with the same config it goes on where it was, and a finished run is only read.
 
+configs/afew_emotiw.py is made of several models: its run has a stage for each, and a stage that is
+there is not trained again.
+
 With --distributed the processes that are given the same command are one run over all their devices.
 Each needs the prepared data; the first alone writes and prints.
 """
@@ -16,6 +19,7 @@ from absl import flags
 
 from fer_jax import cli, experiment, runtime
 from fer_jax.data import prepared
+from fer_jax.emotiw import system
 from fer_jax.errors import UserError
 
 
@@ -44,7 +48,9 @@ def main(fv: flags.FlagValues) -> None:
         )
     runtime.join(fv.distributed)
     runtime.prepare()
-    experiment.run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
+    # A config of several models is a system of them, any other one experiment.
+    run = system.run if 'models' in fv.config else experiment.run
+    run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
 
 
 if __name__ == '__main__':

@@ -64,10 +64,14 @@ def main(fv: flags.FlagValues) -> None:
     else:
         if fv.rule:
             raise UserError('--rule is for comparing: name two runs or more, or leave it out')
-        if (Path(fv.positional[0]) / snapshot.NAME).is_file():
-            _study(Path(fv.positional[0]), fv)
+        path = Path(fv.positional[0])
+        if (path / snapshot.NAME).is_file():
+            _study(path, fv)
             return
-        run = _finished(Path(fv.positional[0]))
+        if (path / 'stages').is_dir():
+            _system(path, fv)
+            return
+        run = _finished(path)
         values = results.compute(run.predictions, stamps=run.stamps)
         path = report.write_report(run.path, fv.out, values)
         text = results.summary_text(values)
@@ -90,6 +94,15 @@ def _study(path: Path, fv: flags.FlagValues) -> None:
     values = snapshot.load(path)
     print(snapshot.text(values))
     print(f'\n{study_page.write(values, fv.out or path)}')
+
+
+def _system(path: Path, fv: flags.FlagValues) -> None:
+    """Draws the page of a run of several models from its stages."""
+    from fer_jax.emotiw import outcome, page  # imports jax: seconds that other reports do not need
+
+    found = outcome.load(path)
+    print(outcome.text(found.values))
+    print(f'\n{page.write(found, path, fv.out)}')
 
 
 def _finished(path: Path) -> Run:

@@ -40,7 +40,7 @@ ROOMS = {
         *('errors', 'config', 'models', 'data', 'evaluation', 'training'),
         *('loading', 'multimodal'),
     },
-    'cohorts': {'data', 'training', 'multimodal', 'loading', 'first_stage'},
+    'cohorts': {'config', 'data', 'training', 'multimodal', 'loading', 'first_stage'},
     'experiment': {
         *('errors', 'config', 'ops', 'models', 'data', 'evaluation', 'training'),
         *('loading', 'run_files', 'first_stage', 'cohorts', 'multimodal'),
@@ -51,7 +51,11 @@ ROOMS = {
     },
     'search': {
         *('errors', 'config', 'data', 'evaluation', 'training'),
-        *('loading', 'experiment'),
+        *('loading', 'cohorts', 'experiment'),
+    },
+    'emotiw': {
+        *('errors', 'config', 'models', 'data', 'evaluation', 'training', 'multimodal'),
+        *('cards', 'loading', 'run_files', 'cohorts', 'experiment'),
     },
     'runtime': {'errors'},
 }
@@ -68,6 +72,7 @@ ONLY = {
             'run_files',
             'experiment',
             'first_stage',
+            'emotiw',
             'explain',
             'study',
             'runtime',
