@@ -254,6 +254,7 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
             'Starts from': _source(dataset.get('starts_from')),
             'Features from': _source(dataset.get('features_from')),
             'Sound': (dataset.get('sound') or {}).get('features'),
+            'Activity': (dataset.get('activity') or {}).get('features'),
         }
     )
 
