@@ -75,7 +75,8 @@ class Whitening:
         """Fits on blocks uint8 [block, VALUES], in float64, a part of them at a time."""
         deviation = [(some / np.float32(255)).std(1) for some in _chunks(blocks)]
         contrast = float(np.concatenate(deviation).mean(dtype=np.float64))
-        total, squares = np.zeros(VALUES), np.zeros((VALUES, VALUES))
+        size = blocks.shape[1]
+        total, squares = np.zeros(size), np.zeros((size, size))
         bar = tqdm.tqdm(total=len(blocks), desc='whitening', unit=' blocks', disable=None)
         with bar:
             for some in _chunks(blocks):
