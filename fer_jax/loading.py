@@ -1,6 +1,7 @@
 """The clips that a config names: simulated first where it says so, loaded, registered."""
 
 import dataclasses
+import itertools
 import pathlib
 from typing import Any
 
@@ -9,7 +10,7 @@ import tqdm
 from ml_collections import ConfigDict
 
 from fer_jax import config as configs
-from fer_jax.data import drawing, fitted, leaks, preparation, prepared, simulated
+from fer_jax.data import datasets, drawing, fitted, leaks, preparation, prepared, simulated
 from fer_jax.data.clips import ClipSet, arrange, stills
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, shorten
@@ -19,15 +20,15 @@ def place(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
     """Where the config's prepared data lie.
 
     With `simulated.subjects` above 0 that is a folder of their own, in which the release is drawn
-    and prepared where it is not there yet.
+    and prepared where it is not there yet; with a section `activity` its scenes too.
     """
     subjects, seed = config.simulated.subjects, config.simulated.seed
     if not subjects:
         return data_dir
     folder = data_dir / 'simulated'
     folder /= f'{config.data.name}-{subjects}-subjects-seed-{seed}-version-{simulated.VERSION}'
-    for name in config.data.name.split('+'):
-        faces = config.data.faces
+    ways = [config.data.faces, *([datasets.SCENE] if 'activity' in config else [])]
+    for name, faces in itertools.product(config.data.name.split('+'), ways):
         if prepared.location(name, folder, faces).exists():
             continue
         release = folder / f'release-{name}'

@@ -3,12 +3,16 @@
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+ --faces=dlib
     python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013 --ferplus=fer2013new.csv
+    python -m fer_jax.prepare --dataset=afew --release=/data/AFEW --scene
     python -m fer_jax.prepare --dataset=ckplus --report [--out=DIR]
 
 Writes DATA_DIR/<dataset>/faces-<faces>/<version>/: array_record files and metadata.json, which says
 what was found, what was dropped and why. Prints the same, and warns where the counts are not the
 published ones. Interrupted, it leaves what a detector found in .detections beside that folder,
 where the same command takes it up again.
+
+--scene stores the films' whole frames in DATA_DIR/<dataset>/scene/<version>/, grey and at most 320
+pixels a side, for an activity system, which needs no face; beside the faces, not in their place.
 
 --report draws report.html beside the records, or into --out: sample faces of each class, counts by
 class and subject, what was left out, face sizes. Look before you train; do not publish the page.
@@ -45,6 +49,8 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_string('data_dir', None, data_dir_help, flag_values=fv)
     faces_help = 'release, dlib, haar, face_alignment or opencv_dnn; default: release or dlib'
     flags.DEFINE_string('faces', '', faces_help, flag_values=fv)
+    scene_help = 'afew, mmi, savee: whole grey frames, for an activity system, instead of faces'
+    flags.DEFINE_bool('scene', False, scene_help, flag_values=fv)
     weights_help = 'what the detector has learnt: file, or folder for face_alignment'
     flags.DEFINE_string('weights', None, weights_help, flag_values=fv)
     skip_help = 'leave out and list clips that cannot be read; three, or 5 %, at most'
@@ -70,13 +76,17 @@ def main(fv: flags.FlagValues) -> None:
         if not fv[flag].value:
             usage = 'python -m fer_jax.prepare --dataset=NAME --release=DIR'
             raise UserError(f'--{flag} is missing: {usage}')
+    if fv.faces and (fv.scene or fv.faces == datasets.SCENE):
+        raise UserError('whole frames have no faces: give --scene without --faces')
+    if fv.scene and fv.report:
+        raise UserError('--report shows faces, --scene stores none: ask for it without --scene')
     if fv.release:
         options = {name: fv[name].value for name in OPTIONS if fv[name].value is not None}
         preparation.prepare(
             fv.dataset,
             fv.release,
             fv.data_dir,
-            faces=fv.faces,
+            faces=datasets.SCENE if fv.scene else fv.faces,
             weights=fv.weights,
             skip_unreadable=fv.skip_unreadable,
             overwrite=fv.overwrite,

@@ -13,6 +13,7 @@ import pytest
 
 from fer_jax import cli, prepare
 from fer_jax.data import prepared
+from fer_jax.data.simulated import movie
 from fer_jax.errors import UserError
 
 
@@ -68,6 +69,24 @@ def test_flags_for_faces_and_damaged_clips_reach_the_preparation(tmp_path, monke
     }
     cli.call(prepare.main, prepare.define, release)
     assert given == {'faces': '', 'weights': None, 'skip_unreadable': False, 'overwrite': False}
+    cli.call(prepare.main, prepare.define, ['--dataset=afew', f'--release={tmp_path}', '--scene'])
+    assert given['faces'] == 'scene'
+
+
+@pytest.mark.parametrize(
+    'flags, message',
+    [
+        (['--dataset=afew', '--scene', '--faces=dlib'], 'give --scene without --faces'),
+        (['--dataset=afew', '--faces=scene'], 'give --scene without --faces'),
+        (['--dataset=afew', '--scene', '--report'], '--report shows faces, --scene stores none'),
+        (['--dataset=ferg', '--scene'], 'ferg has no scenes: choose a dataset of films'),
+    ],
+)
+def test_scenes_are_of_films_and_have_no_faces(tmp_path, flags, message):
+    places = [f'--release={tmp_path}', f'--data_dir={tmp_path / "data"}']
+    with pytest.raises(UserError, match=message) as error:
+        cli.call(prepare.main, prepare.define, [*flags, *places])
+    assert '\n' not in str(error.value) and not (tmp_path / 'data').exists()
 
 
 @pytest.mark.parametrize('given', [[], ['--dataset=ckplus'], ['--release=x']])
@@ -113,6 +132,40 @@ def test_killed_it_leaves_nothing_that_passes_for_whole(tmp_path):
     assert sorted(path.name for path in folder.parent.iterdir()) == ['1.0.0']
     found = prepared.load('fer2013', data_dir=data, frames=1, sampling='last', size=48)
     assert len(found) == 4000
+
+
+def test_killed_over_films_it_leaves_no_scenes(tmp_path):
+    release, data = tmp_path / 'AFEW', tmp_path / 'data'
+    noise = np.random.default_rng(0).integers(0, 256, (20, 288, 360, 3)).astype(np.uint8)
+    for folder, clips in (('Train_AFEW/Angry', 40), ('Val_AFEW/Sad', 1)):
+        (release / folder).mkdir(parents=True)
+        for clip in range(clips):
+            path = release / folder / f'{clip:09d}.avi'
+            if clip:
+                path.hardlink_to(release / folder / '000000000.avi')
+            else:
+                movie.write_movie(path, noise, 25)
+    flags = ('--dataset=afew', f'--release={release}', f'--data_dir={data}', '--scene')
+    process = subprocess.Popen(
+        command(*flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(data.glob('afew/scene/.preparing/**/incomplete.*')):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(UserError, match='is not prepared at .* --scene$'):
+        prepared.scenes('afew', data_dir=data)
+
+    again = run(*flags)  # needs no --overwrite, and clears what was left
+    assert again.returncode == 0, again.stderr
+    assert [path.name for path in (data / 'afew' / 'scene').iterdir()] == ['1.0.0']
+    assert sum(len(clip) for _, clip in prepared.scenes('afew', data_dir=data)) == 41 * 20
 
 
 def test_killed_while_it_looks_for_faces_it_takes_up_what_it_found(tmp_path):

@@ -37,8 +37,8 @@ def prepare(
       name: one of `datasets.DATASETS`.
       release: folder with the owners' files, or with those of `fer_jax.simulate`.
       data_dir: where prepared datasets lie (`prepared.data_root`).
-      faces: how to find them, one of the builder's FACES; '' is its first. Each has a place of its
-        own.
+      faces: how to find them, one of the builder's FACES; '' is its first. `datasets.SCENE` stores
+        whole frames instead. Each has a place of its own.
       weights: file or folder with what a detector has learnt (`faces.make_detector`).
       skip_unreadable: leaves out, and lists, the clips that cannot be read, unless they are many.
       overwrite: replaces what was prepared from another release, or the same one again.
@@ -56,9 +56,10 @@ def prepare(
         raise UserError(f'{name} takes no --{unknown[0]}; leave it out')
     target = prepared.location(name, data_dir, faces)
     way = faces or builder_class.FACES[0]
-    if way == 'release' and weights is not None:
+    searches = way not in ('release', datasets.SCENE)
+    if weights is not None and not searches:
         raise UserError('--weights is for detectors: name one with --faces, or leave it out')
-    detector = None if way == 'release' else make_detector(way, weights=weights)
+    detector = make_detector(way, weights=weights) if searches else None
     staging = target.parent / '.preparing'  # on the target's file system
     with _alone(staging, name):
         builder = builder_class(data_dir=staging, config=target.parent.name)

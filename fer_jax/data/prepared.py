@@ -14,7 +14,7 @@ from fer_jax.errors import UserError
 
 DATA_DIR_VARIABLE = 'FER_JAX_DATA'
 DEFAULT_DATA_DIR = '~/.local/share/fer_jax'
-_BATCH = 1024  # records read at once
+_BATCH = 2**24  # bytes of records read at once, as they are stored
 
 
 def data_root(data_dir: str | Path | None = None) -> Path:
@@ -26,15 +26,18 @@ def location(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
     """The folder of one prepared dataset: DATA_DIR/<name>/faces-<faces>/<version>.
 
     Args:
-      faces: how the faces were found; '' is the dataset's default.
+      faces: how the faces were found; '' is the dataset's default. `datasets.SCENE`: its whole
+        frames, DATA_DIR/<name>/scene/<version>.
     Raises:
       UserError: an unknown dataset, or a way of finding faces that it does not offer.
     """
     builder = datasets.builder_class(name)
     faces = faces or builder.FACES[0]
-    if faces not in builder.FACES:
+    if faces == datasets.SCENE and not builder.SCENES:
+        raise UserError(f'{name} has no scenes: choose a dataset of films, such as afew')
+    if faces not in (*builder.FACES, datasets.SCENE):
         raise UserError(f"{name} offers no faces '{faces}': one of {', '.join(builder.FACES)}")
-    return data_root(data_dir) / name / f'faces-{faces}' / str(builder.VERSION)
+    return data_root(data_dir) / name / datasets.config_name(faces) / str(builder.VERSION)
 
 
 def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> dict:
@@ -46,7 +49,8 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
       {set: [class]}, class_counts {set: {class: n}}, published_classes {class: n}, dropped
       [{clip_id, path, reason, label_set}] (label_set '': left out altogether; of unreadable clips
       `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, detector ({identity, package}
-      or None), differences from the published counts [sentence], stored_margin.
+      or None), differences from the published counts [sentence], stored_margin. Of scenes what
+      speaks of faces is empty or None.
     Raises:
       UserError: not prepared; the message holds the command that prepares it.
     """
@@ -54,10 +58,9 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
     try:
         return json.loads((folder / 'metadata.json').read_text())
     except FileNotFoundError as error:
-        options = [f'--faces={faces}'] if faces else []
-        raise UserError(
-            f'{name} is not prepared at {folder}: {prepare_command(name, data_dir, *options)}'
-        ) from error
+        option = '--scene' if faces == datasets.SCENE else f'--faces={faces}'
+        command = prepare_command(name, data_dir, *([option] if faces else []))
+        raise UserError(f'{name} is not prepared at {folder}: {command}') from error
 
 
 def prepare_command(name: str, data_dir: str | Path | None = None, *options: str) -> str:
@@ -150,6 +153,22 @@ def load_audio(
     return sound
 
 
+def scenes(name: str, *, data_dir: str | Path | None = None) -> Iterator[tuple[str, np.ndarray]]:
+    """The whole frames of all clips, labelled or not, under the ids that `load` gives them.
+
+    They come in stored order and are read as they are asked for: all of AFEW's need not fit in
+    memory. What the preparation stored beside them is `describe(name, data_dir, datasets.SCENE)`.
+
+    Returns:
+      Pairs (clip id, uint8 [T, H, W], grey, read-only); clips differ in T, H and W.
+    Raises:
+      UserError: at once, where they are not prepared or the dataset has no films.
+    """
+    describe(name, data_dir, datasets.SCENE)
+    found = records(name, data_dir, datasets.SCENE)
+    return ((record['clip_id'], record['frames'][..., 0]) for record in found)
+
+
 def about(
     loaded: clips.ClipSet, *, data_dir: str | Path | None = None, faces: str = '', labels: str = ''
 ) -> dict[str, Any]:
@@ -193,11 +212,14 @@ def records(name: str, data_dir: str | Path | None = None, faces: str = '') -> I
 
     from fer_jax.data.datasets import clip_builder
 
-    builder = tfds.builder_from_directory(location(name, data_dir, faces))
+    folder = location(name, data_dir, faces)
+    builder = tfds.builder_from_directory(folder)
     raw = builder.as_data_source(clip_builder.SPLIT).data_source  # bytes, read many at once
     features = dict(builder.info.features.items())
-    for start in range(0, len(raw), _BATCH):
-        for data in raw.__getitems__(range(start, min(start + _BATCH, len(raw)))):
+    stored = sum(path.stat().st_size for path in folder.glob('*.array_record*'))
+    batch = max(1, _BATCH * len(raw) // stored)
+    for start in range(0, len(raw), batch):
+        for data in raw.__getitems__(range(start, min(start + batch, len(raw)))):
             yield clip_builder.decode(data, features)
 
 
@@ -214,6 +236,11 @@ def _parts(name: str, faces: str, labels: str) -> list[tuple[str, str, str]]:
                 "for all, or one for each joined by '+'"
             )
         columns.append(each)
+    if datasets.SCENE in columns[1]:
+        raise UserError(
+            f"{name}: data.faces is '{datasets.SCENE}', whole frames without faces; leave it '' or "
+            'name a way of finding faces'
+        )
     return list(zip(*columns, strict=True))
 
 

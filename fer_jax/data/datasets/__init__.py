@@ -19,6 +19,13 @@ DATASETS = {
         'tfd',
     )
 }
+# In place of a way of finding faces: whole frames, in which none are looked for.
+SCENE = 'scene'
+
+
+def config_name(way: str) -> str:
+    """The BuilderConfig, and folder, of a way of finding faces, or of SCENE."""
+    return way if way == SCENE else f'faces-{way}'
 
 
 def builder_class(name: str):

@@ -4,7 +4,7 @@ A dataset adds one package with one `Builder`: its class names, its published co
 clips there are) and `read` (one clip's frames and faces). Storage needs no TensorFlow: array_record
 files, arrays as raw bytes. A BuilderConfig is one way of finding faces ('faces-release': the boxes,
 landmarks or cut faces that ship with the dataset; 'faces-dlib': a detector's), so that two ways
-never mix.
+never mix; of films there is also 'scene', whole frames without faces.
 """
 
 import abc
@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
-from fer_jax.data import faces
+from fer_jax.data import datasets, faces
 from fer_jax.data.datasets import records, storing
 from fer_jax.errors import UserError
 
@@ -43,7 +43,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the crop), `has_face`
     bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, 68, 2] in pixels of the crop, NaN
     where there is none; with `sound` also `audio` int16 [samples] and `sample_rate` int32 in hertz
-    (empty and 0 without sound). TFDS stores records in the order of their keys' hashes.
+    (empty and 0 without sound). Of 'scene' only the text and `frames` uint8 [T, H, W, 1], grey
+    (`records.scene`), of the same clips. TFDS stores records in the order of their keys' hashes.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -59,26 +60,27 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     # Ways of finding faces, the default first: 'release' where faces ship with it, and detectors.
     FACES: tuple[str, ...] = ('release',)
     LANDMARKS: bool  # are there landmarks with the faces of 'release'
+    SCENES = False  # are its clips films, so that there is 'scene'
     # Of a dataset with sound: a method (source) -> int16 [samples], mono, and their rate in hertz.
     sound = None
     STORED_MARGIN = records.STORED_MARGIN  # how far the stored frames reach around the face box
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
     manifest: records.Manifest | None = None  # set by `open`
-    # Set by a preparation: what finds the faces (anything with `Detector.find`, None for 'release')
-    # and whether clips that cannot be read are left out.
+    # Set by a preparation: what finds the faces (anything with `Detector.find`; None for 'release'
+    # and 'scene') and whether clips that cannot be read are left out.
     detector = None
     skip_unreadable = False
 
     def __init_subclass__(cls, **kwargs):
+        described = {way: f"Faces found by '{way}'." for way in cls.FACES}
+        if 'release' in described:
+            described['release'] = 'Faces as they ship with the release.'
+        if cls.SCENES:
+            described[datasets.SCENE] = 'Whole frames, without faces.'
         cls.BUILDER_CONFIGS = [
-            tfds.core.BuilderConfig(
-                name=f'faces-{name}',
-                description='Faces as they ship with the release.'
-                if name == 'release'
-                else f"Faces found by '{name}'.",
-            )
-            for name in cls.FACES
+            tfds.core.BuilderConfig(name=datasets.config_name(way), description=description)
+            for way, description in described.items()
         ]
         super().__init_subclass__(**kwargs)
 
@@ -99,8 +101,10 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def record(
         self, source: records.ClipSource, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
-        """One clip's stored arrays: the frames that `read` gives, cut to the face."""
+        """One clip's stored arrays: the frames that `read` gives, cut to the face or whole."""
         frames, shipped = self.read(source, pool)
+        if self._way() == datasets.SCENE:
+            return records.scene(frames)
         if self.detector is not None:
             found = self.detector.find(frames)
         else:
@@ -119,14 +123,17 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         text = ('clip_id', 'label', *self._further_labels(), 'subject', 'split', 'path')
         features = {name: tfds.features.Text() for name in text} | {
             'frames': tfds.features.Tensor(shape=(None,) * 4, dtype=np.uint8, encoding=raw),
-            'box': tfds.features.Tensor(shape=(None, 4), dtype=np.float32, encoding=raw),
-            'has_face': tfds.features.Tensor(shape=(None,), dtype=np.bool_, encoding=raw),
         }
+        if self._way() != datasets.SCENE:
+            features |= {
+                'box': tfds.features.Tensor(shape=(None, 4), dtype=np.float32, encoding=raw),
+                'has_face': tfds.features.Tensor(shape=(None,), dtype=np.bool_, encoding=raw),
+            }
         if self._with_landmarks():
             features['landmarks'] = tfds.features.Tensor(
                 shape=(None, 68, 2), dtype=np.float32, encoding=raw
             )
-        if self.sound is not None:
+        if self._with_sound():
             features |= {
                 'audio': tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding=raw),
                 'sample_rate': tfds.features.Tensor(shape=(), dtype=np.int32, encoding=raw),
@@ -141,11 +148,18 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _way(self) -> str:
-        """How this builder's config finds faces."""
+        """How this builder's config finds faces, or 'scene'."""
         return self.builder_config.name.removeprefix('faces-')
 
+    def _searches(self) -> bool:
+        """Whether a detector finds the faces."""
+        return self._way() not in ('release', datasets.SCENE)
+
     def _with_landmarks(self) -> bool:
-        return self.LANDMARKS or self._way() != 'release'
+        return self._searches() or (self.LANDMARKS and self._way() == 'release')
+
+    def _with_sound(self) -> bool:
+        return self.sound is not None and self._way() != datasets.SCENE
 
     def _further_labels(self) -> dict[str, str]:
         """Feature name -> label set, for all label sets but the first."""
@@ -154,7 +168,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         if self.manifest is None:
             self.open(Path(dl_manager.manual_dir))
-        if self.detector is None and self._way() != 'release':
+        if self.detector is None and self._searches():
             self.detector = faces.make_detector(self._way())
         return {SPLIT: self._generate_examples()}
 
@@ -188,8 +202,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """All fields of one clip's record."""
         record = self.record(source, pool)
         if not self._with_landmarks():
-            del record['landmarks']
-        if self.sound is not None:
+            record.pop('landmarks', None)
+        if self._with_sound():
             samples, rate = self.sound(source)
             record |= {'audio': np.asarray(samples, np.int16), 'sample_rate': np.int32(rate)}
         further = {
@@ -241,7 +255,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             and {'identity': self.detector.identity, 'package': self.detector.package},
             'simulated': self.manifest.simulated,
             'fingerprint': self.manifest.fingerprint,
-            'stored_margin': self.STORED_MARGIN,
+            'stored_margin': None if self._way() == datasets.SCENE else self.STORED_MARGIN,
             'clips': len(clips),
             'unlabelled': sum(not clip.label for clip in clips),
             'subjects': len({clip.subject for clip in clips} - {''}),
@@ -298,10 +312,12 @@ class _Tally:
 
     def count(self, clip_id: str, record: dict) -> None:
         """Takes one more record in."""
-        has_face = record['has_face']
-        self.frames += len(has_face)
+        self.frames += len(record['frames'])
         if 'landmarks' in record:
             self.landmarked += int(np.isfinite(record['landmarks']).all((1, 2)).sum())
+        if 'has_face' not in record:  # a scene
+            return
+        has_face = record['has_face']
         if not has_face.any():
             self.faceless.append(clip_id)
         elif not has_face.all():

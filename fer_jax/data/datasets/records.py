@@ -8,6 +8,7 @@ of the release; `cropped` turns frames and faces into a record in one way for al
 import dataclasses
 from typing import Any
 
+import cv2
 import numpy as np
 
 from fer_jax.data import registration
@@ -16,6 +17,7 @@ from fer_jax.data import registration
 # when clips are loaded, and measure at most 160 pixels a side.
 STORED_MARGIN = 1.6
 STORED_SIZE = 160
+SCENE_SIZE = 320  # pixels of the longest side of a whole frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,3 +116,25 @@ def cropped(frames: list[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
         'landmarks': registration.to_crop(faces.landmarks, window, size).astype(np.float32),
         'has_face': np.isfinite(faces.box).all(1),
     }
+
+
+def scene(frames: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """A clip's whole frames, grey (OpenCV's weights), with a longest side of at most 320 pixels.
+
+    Shrinking averages over areas and keeps the aspect ratio; nothing is enlarged. Where a film
+    changes its size, all frames take that of the first.
+
+    Args:
+      frames: T images uint8 [H, W, C], grey or RGB.
+    Returns:
+      frames uint8 [T, H, W, 1].
+    """
+    height, width = frames[0].shape[:2]
+    scale = min(1.0, SCENE_SIZE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    grey = [
+        frame[:, :, 0] if frame.shape[2] == 1 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        for frame in frames
+    ]
+    small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in grey]
+    return {'frames': np.stack(small)[..., None]}

@@ -23,7 +23,8 @@ STAMP = 'SIMULATED.json'
 #   plan(subjects: int | None, seed: int, **options) -> what is to be drawn, UserError where the
 #     number is out of range; None is the published size;
 #   write(folder: Path, plan, seed: int, run) -> None, where run(tasks) runs a list of (function,
-#     arguments) on all cores and yields their results in order.
+#     arguments) on all cores and yields their results in order;
+#   where the release keeps labels to itself, hidden_labels(plan) -> {clip id: class}.
 DATASETS = {
     name: f'fer_jax.data.simulated.{name}'
     for name in (
@@ -99,6 +100,27 @@ def write_release(
         shutil.rmtree(building, ignore_errors=True)
         raise
     return out
+
+
+def hidden_labels(note: dict) -> dict[str, str]:
+    """What a simulated release keeps to itself: of AFEW the labels of the test part.
+
+    Args:
+      note: what STAMP holds, as a preparation stores it (`prepared.describe(...)['simulated']`).
+    Returns:
+      {clip id: class}, named as the prepared clips are; {} where the release tells everything.
+    Raises:
+      UserError: a release of another VERSION, which drew something else.
+    """
+    module = importlib.import_module(DATASETS[note['dataset']])
+    if not hasattr(module, 'hidden_labels'):
+        return {}
+    if note['generator_version'] != VERSION:
+        raise UserError(
+            f'{note["dataset"]} was simulated by version {note["generator_version"]} of the '
+            f'drawing, this is version {VERSION}: simulate and prepare it again'
+        )
+    return module.hidden_labels(module.plan(note['subjects'], note['seed']))
 
 
 def _call(task: tuple[Callable, tuple]) -> object:

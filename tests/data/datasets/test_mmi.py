@@ -78,6 +78,19 @@ def test_the_full_size_has_the_published_counts(builder, tmp_path):
     assert {clip['reason'] for clip in manifest.dropped} == {'no emotion'}
 
 
+def test_scenes_are_of_the_same_clips_films_and_stills(builder, release, tmp_path):
+    write_session(release, 15, 'S003-002', 4, size=(576, 720))  # a camera on its side
+    scenes = mmi.Builder(data_dir=tmp_path / 'unused', config='scene')
+    clips = scenes.open(release).clips
+    assert clips == builder.open(release).clips
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = {clip.clip_id: scenes._arrays(clip, pool)['frames'] for clip in clips}
+    assert found['0002_S001-002'].shape == (3, 48, 64, 1)
+    assert found['0015_S003-002'].shape == (3, 320, 256, 1)
+    assert (found['0020_S004-001'] == 20).all() and len(found['0020_S004-001']) == 1
+    assert found['0021_S004-002'][:, 0, 0, 0].tolist() == [20, 40, 200]  # _1, _2, _10
+
+
 def test_metadata_and_names_are_read(builder, release):
     manifest = builder.open(release)
     assert [(clip.clip_id, clip.label, clip.subject) for clip in manifest.clips] == [

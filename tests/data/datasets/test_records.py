@@ -56,3 +56,34 @@ def test_a_clip_without_a_face_keeps_its_middle():
     record = records.cropped([frame] * 2, nowhere)
     np.testing.assert_array_equal(record['frames'][0], frame[:, 20:120])
     assert not record['has_face'].any()
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_scene_is_grey_and_averages_over_areas(channels):
+    frames = np.random.default_rng(0).integers(0, 256, (3, 400, 640, channels)).astype(np.uint8)
+    found = records.scene(list(frames))
+    assert list(found) == ['frames'] and found['frames'].dtype == np.uint8
+    weights = [1.0] if channels == 1 else [0.299, 0.587, 0.114]  # ITU-R BT.601
+    expected = (frames @ np.array(weights)).reshape(3, 200, 2, 320, 2, 1).mean((2, 4))
+    np.testing.assert_allclose(found['frames'], expected, atol=1.1)  # rounded twice
+
+
+@pytest.mark.parametrize(
+    'size, stored',
+    [
+        ((576, 720), (256, 320)),
+        ((720, 576), (320, 256)),
+        ((300, 320), (300, 320)),
+        ((322, 200), (320, 199)),
+        ((1, 900), (1, 320)),
+        ((17, 16), (17, 16)),
+    ],
+)
+def test_a_scene_keeps_its_shape_and_is_never_enlarged(size, stored):
+    found = records.scene([np.zeros((*size, 3), np.uint8)] * 2)
+    assert found['frames'].shape == (2, *stored, 1)
+
+
+def test_a_scene_that_changes_its_size_takes_the_first():
+    found = records.scene([np.zeros((30, 40, 3), np.uint8), np.full((60, 80, 3), 9, np.uint8)])
+    assert found['frames'].shape == (2, 30, 40, 1) and (found['frames'][1] == 9).all()

@@ -63,6 +63,16 @@ def test_scan_reads_names(builder, release):
     assert not manifest.dropped and {clip.split for clip in manifest.clips} == {''}
 
 
+def test_scenes_are_the_films_of_the_same_clips(builder, release, tmp_path):
+    scenes = savee.Builder(data_dir=tmp_path / 'unused', config='scene')
+    clips = scenes.open(release).clips
+    assert clips == builder.open(release).clips
+    record = scenes._arrays(clips[0], pool=None)
+    assert set(record) == {'clip_id', 'label', 'subject', 'split', 'path', 'frames'}
+    assert record['frames'].shape == (3, 48, 64, 1)
+    assert record['frames'].mean((1, 2, 3)).tolist() == pytest.approx([40, 70, 100], abs=4)
+
+
 def test_full_size_has_the_published_counts(builder, tmp_path):
     folder = tmp_path / 'full'
     for clip in simulated.plan(None, seed=1):

@@ -53,7 +53,8 @@ class Builder(clip_builder.ClipBuilder):
     the order of their names, the face box all of the picture. Frames that the owners' tracker lost
     have no picture. A clip without aligned faces keeps its films' frames and is marked as without
     a face; kahou2015's tables rest on 711 and 371 clips of AFEW 5.0's 723 and 383, which is what
-    leaving out 12 such clips of each part gives. With a detector the films are searched instead.
+    leaving out 12 such clips of each part gives. With a detector the films are searched instead,
+    and of `scene` they are stored whole; neither needs the aligned faces.
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
@@ -75,6 +76,7 @@ class Builder(clip_builder.ClipBuilder):
     LABEL_SETS = {'afew': tuple(_CLASSES.values())}
     FACES = ('release', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
+    SCENES = True
 
     edition = ''  # set by `scan`
 

@@ -57,6 +57,7 @@ class Builder(clip_builder.ClipBuilder):
     LABEL_SETS = {'mmi': _CLASSES}
     FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
+    SCENES = True
 
     def scan(self, release: Path) -> records.Manifest:
         folder = releases.root(release, 'MMI', {_SESSIONS: "of the database's downloads"})

@@ -50,6 +50,7 @@ class Builder(clip_builder.ClipBuilder):
     PUBLISHED_SUBJECTS = len(_SPEAKERS)
     FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
+    SCENES = True
 
     def scan(self, release: Path) -> records.Manifest:
         folder = releases.root(release, 'SAVEE', {_FOLDER: "the owners' audio-visual clips"})
