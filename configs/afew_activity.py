@@ -32,7 +32,7 @@ def get_config(variant: str = '') -> ConfigDict:
         {
             'blocks': 200_000,
             'factors': 300,
-            'contraction': 1.0,
+            'contraction': 10.0,
             'epochs': 20,
             'batch_size': 100,
             'learning_rate': 1e-3,
@@ -70,12 +70,12 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
     readings = {
         'unweighted': Reading(
             'A histogram counts each block once: the paper says k-means; that blocks are weighted '
-            'by their activation is in the authors\' code only.',
+            "by their activation is in the authors' code only.",
             {'activity.weighted': False},
         ),
         'rbf': Reading(
             'An SVM with RBF kernel, C and gamma from a grid, as for sound: the paper says SVM; '
-            'the chi-squared kernel is in the authors\' code only.',
+            "the chi-squared kernel is in the authors' code only.",
             {'model': {'name': 'svm', 'bins': 1}},
         ),
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from fer_jax.data import leaks, prepared
+from fer_jax.data import datasets, leaks, prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, shorten
@@ -65,6 +65,18 @@ class Vocabulary:
         return words.histogram(words.nearest(seen, self.words), weight, len(self.words))
 
 
+def filters(member: Member) -> np.ndarray | None:
+    """The patterns of a member's factors float32 [factor, frame, row, column], for drawing.
+
+    None where it has learned nothing of activity.
+    """
+    for fit in member.fits:
+        if fit.name == FITTED:
+            patterns = Vocabulary(*fit.value).patterns
+            return patterns.reshape(-1, blocks.FRAMES, blocks.SIDE, blocks.SIDE)
+    return None
+
+
 @dataclasses.dataclass(frozen=True)
 class Activity:
     """What clips are by the motion in their scenes: members learn from it instead of from faces.
@@ -102,6 +114,9 @@ class Activity:
         for name in ('blocks', 'factors', 'epochs', 'batch_size', 'words'):
             if getattr(self, name) < 1:
                 raise UserError(f'activity.{name} is {getattr(self, name)}: give at least 1')
+        for name in ('contraction', 'learning_rate'):
+            if getattr(self, name) < 0:
+                raise UserError(f'activity.{name} is {getattr(self, name):g}: give at least 0')
         if self.words > self.blocks:
             raise UserError(
                 f'activity.words is {self.words}, activity.blocks {self.blocks}: words are means '
@@ -236,4 +251,4 @@ class Activity:
 
     def _fingerprint(self) -> str:
         """Of the prepared scenes."""
-        return prepared.describe(self.name, self.folder, 'scene')['fingerprint']
+        return prepared.describe(self.name, self.folder, datasets.SCENE)['fingerprint']

@@ -30,7 +30,7 @@ def cut(frames: np.ndarray) -> np.ndarray:
       uint8 [block, VALUES], by frames, rows, columns; a block's values are [FRAMES, SIDE, SIDE].
     """
     frames = np.concatenate([frames] * -(-FRAMES // len(frames)))
-    t, down, across = (n // size for n, size in zip(frames.shape, (FRAMES, SIDE, SIDE), strict=True))
+    t, down, across = np.floor_divide(frames.shape, (FRAMES, SIDE, SIDE))
     whole = frames[: t * FRAMES, : down * SIDE, : across * SIDE]
     parts = whole.reshape(t, FRAMES, down, SIDE, across, SIDE).transpose(0, 2, 4, 1, 3, 5)
     return parts.reshape(-1, VALUES)

@@ -73,8 +73,10 @@ def test_whitening_is_that_of_scikit_learn(monkeypatch):
     kept = np.searchsorted(np.cumsum(pca.explained_variance_ratio_), 0.99999) + 1
     assert fit.matrix.shape == (2560, kept) and 40 < kept < 300
     got = fit(cut)
-    want = scaler.transform(values) @ pca.components_[:kept].T / np.sqrt(
-        pca.explained_variance_[:kept] * 299 / 300
+    want = (
+        scaler.transform(values)
+        @ pca.components_[:kept].T
+        / np.sqrt(pca.explained_variance_[:kept] * 299 / 300)
     )
     strong = pca.explained_variance_ratio_[:kept] > 1e-4
     sign = np.sign((want * got).sum(0))
