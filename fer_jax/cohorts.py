@@ -14,6 +14,7 @@ from fer_jax.data import fold_file, leaks, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.first_stage import FirstStage
+from fer_jax.multimodal.activity import Activity
 from fer_jax.multimodal.audio import Sound
 from fer_jax.training import inputs
 from fer_jax.training.members import Member, fold_numbers, make_members
@@ -86,14 +87,14 @@ def lay_out(
     clips: ClipSet,
     folder: pathlib.Path,
     seeds: Sequence[int],
-    stage: FirstStage | Sound | None,
+    stage: FirstStage | Sound | Activity | None,
     protocol: Protocol,
 ) -> list[Cohort]:
     """The members of a protocol's folds, in cohorts; not yet numbered over all.
 
     Args:
       clips: as loaded from `folder`, with nothing fitted.
-      stage: the run whose features, or the sound, they learn from; None for pictures.
+      stage: the run whose features, the sound or the activity they learn from; None for pictures.
 
     Raises:
       UserError: a fold out of range, or a leak.

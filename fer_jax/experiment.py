@@ -18,7 +18,7 @@ from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import report, results, rundir, whole
 from fer_jax.first_stage import FirstStage, open_stage
-from fer_jax.multimodal import fitting
+from fer_jax.multimodal import activity, fitting
 from fer_jax.multimodal.audio import Sound
 from fer_jax.training import loop, processes, transfer
 from fer_jax.training.members import Member, Recipe, traits
@@ -156,7 +156,9 @@ def build(config: ConfigDict, data_dir: pathlib.Path, data: Data | None = None) 
     )
 
 
-def _build_fitted(config: ConfigDict, data: Data, stage: FirstStage | Sound) -> Experiment:
+def _build_fitted(
+    config: ConfigDict, data: Data, stage: FirstStage | Sound | activity.Activity
+) -> Experiment:
     """What `build` gives, of a classifier that is fitted at once on features: one epoch."""
     options = dict(config.model)
     classifier = fitting.build(options.pop('name'), **options)
@@ -243,6 +245,8 @@ def _write(
     predictions = run_files.collect(experiment.clips, everyone, records)
     predictions.save(folder / 'probabilities.npz')
     run_files.save_samples(folder / 'samples.npz', experiment.clips, predictions)
+    if (filters := activity.filters(everyone[0])) is not None:
+        run_files.save_filters(folder / 'filters.npz', filters)
     values = results.write(folder)
     if pages:
         report.write_report(folder, values=values)
@@ -350,6 +354,8 @@ def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
             f'learns from {sound["components"]} principal components of sound: {sound["features"]}',
             flush=True,
         )
+    if scenes := experiment.dataset.get('activity'):
+        print(f'learns from activity in scenes: {scenes["features"]}', flush=True)
     for stamp in experiment.stamps:
         print(f'note: {stamp}', flush=True)
 

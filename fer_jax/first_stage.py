@@ -22,6 +22,7 @@ from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.models.features import features
+from fer_jax.multimodal.activity import Activity
 from fer_jax.multimodal.audio import Sound
 from fer_jax.training import transfer
 from fer_jax.training.inputs import equalize_frames, model_inputs
@@ -223,17 +224,22 @@ class FirstStage:
         return clips
 
 
-def open_stage(config: ConfigDict, data_dir: pathlib.Path) -> FirstStage | Sound | None:
+def open_stage(config: ConfigDict, data_dir: pathlib.Path) -> FirstStage | Sound | Activity | None:
     """What makes the features that a config learns from; None where it learns from pictures.
 
     Raises:
-      UserError: as `FirstStage.open`; or a section `sound` beside `features`, or with another key.
+      UserError: as `FirstStage.open`; or two of the sections `features`, `sound` and `activity`, or
+        one with another key.
     """
-    if 'sound' in config:
-        if 'features' in config:
-            raise UserError('the config has both sound and features.run: a run learns from one')
-        folder, data = loading.place(config, data_dir), config.data
-        return bind(Sound, config.sound, 'sound', folder, data.name, data.faces)
+    given = [name for name in ('features', 'sound', 'activity') if name in config]
+    if len(given) > 1:
+        raise UserError(f'the config has both {given[0]} and {given[1]}: a run learns from one')
     if 'features' in config:
         return FirstStage.open(**config.features, data_dir=data_dir)
+    if 'sound' in config:
+        folder, data = loading.place(config, data_dir), config.data
+        return bind(Sound, config.sound, 'sound', folder, data.name, data.faces)
+    if 'activity' in config:
+        folder = loading.place(config, data_dir)
+        return bind(Activity, config.activity, 'activity', folder, config.data.name)
     return None

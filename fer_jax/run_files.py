@@ -113,6 +113,12 @@ def save_samples(path: pathlib.Path, clips: ClipSet, predictions: Predictions) -
         np.savez_compressed(temporary, frames=frames, clip_id=clips.clip_id[rows])
 
 
+def save_filters(path: pathlib.Path, filters: np.ndarray) -> None:
+    """Filters of space and time float32 [filter, frame, row, column], for the report."""
+    with whole.replacing(path) as temporary:
+        np.savez_compressed(temporary, filters=filters)
+
+
 def collect(
     clips: ClipSet, members: Sequence[Member], records: Sequence[MemberRecord]
 ) -> Predictions:

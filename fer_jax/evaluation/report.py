@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.evaluation import page, plots, results, rundir, samples, tables, whole
+from fer_jax.evaluation import filter_plots, page, plots, results, rundir, samples, tables, whole
 from fer_jax.evaluation.figures import Drawing
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.rundir import Run
@@ -76,6 +76,8 @@ def write_report(
         drawings.append(plots.folds(shown['folds'], best, stamps))
     if 'subjects' in shown:
         drawings.append(plots.subjects(shown['subjects'], best, stamps))
+    if run.filters is not None:
+        drawings.append(filter_plots.filters(run.filters, stamps))
     faces = samples.pick(rows, judged, run.sample_frames, run.sample_ids)
 
     files: dict[str, str | bytes] = {t.name + '.csv': t.csv(stamps) for t in shown.values()}
@@ -117,7 +119,11 @@ def _compose(
             table('rules') + table('optimism') + page.pair(drawing('rules'), _meanings(values))
             + table('duplicates') + table('seeds'),
         ),
-        ('curves', 'Learning', page.pair(drawing('accuracy_curves'), drawing('loss_curves'))),
+        (
+            'curves',
+            'Learning',
+            page.pair(drawing('accuracy_curves'), drawing('loss_curves')) + drawing('filters'),
+        ),
         (
             'classes',
             'Classes',
@@ -254,6 +260,7 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
             'Starts from': _source(dataset.get('starts_from')),
             'Features from': _source(dataset.get('features_from')),
             'Sound': (dataset.get('sound') or {}).get('features'),
+            'Activity': (dataset.get('activity') or {}).get('features'),
         }
     )
 

@@ -32,7 +32,8 @@ class Run:
     shown where they are there); predictions: probabilities.npz;
     curves {'train_loss': float64 [M,E], ...} for each of PARTS and loss or accuracy, NaN where
     absent or where the member diverged; sample_frames uint8 [S,H,W] and sample_ids str [S], the
-    last frames of test clips.
+    last frames of test clips; filters float32 [F,T,H,W] of space and time, None where the run
+    learned none from whole scenes.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Run:
     curves: dict[str, np.ndarray]
     sample_frames: np.ndarray
     sample_ids: np.ndarray
+    filters: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -99,6 +101,7 @@ def load(path: Path | str) -> Run:
         curves=_curves(path / 'metrics.csv', predictions.failed == 0),
         sample_frames=frames,
         sample_ids=ids,
+        filters=_filters(path / 'filters.npz'),
     )
     for name, value, keys in (
         ('folds.json', run.folds, FOLD_KEYS),
@@ -153,3 +156,17 @@ def _samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if frames.ndim != 3 or frames.dtype != np.uint8 or ids.shape != frames.shape[:1]:
         raise UserError(f'{path} must hold frames uint8 [S,H,W] and clip_id [S]: run it again')
     return frames, ids
+
+
+def _filters(path: Path) -> np.ndarray | None:
+    """Filters [F,T,H,W] of filters.npz; None where there is no such file."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
+            filters = saved['filters']
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f'{path} is damaged ({error}): start its run again') from error
+    if filters.ndim != 4:
+        raise UserError(f'{path} must hold filters [F,T,H,W]: run it again')
+    return filters

@@ -81,8 +81,9 @@ class Trained:
                 f'member {number} of {folder} diverged in epoch {failed}: give another --member'
             )
         config = ConfigDict(run.config)
-        if 'sound' in config:
-            raise UserError(f'{folder} learns from sound, not from faces')
+        for other in ('sound', 'activity'):
+            if other in config:
+                raise UserError(f'{folder} learns from {other}, not from faces')
         if 'features' in config:
             raise UserError(
                 f'{folder} learns from features of {config.features.run}, not from faces: draw the '
