@@ -1,7 +1,8 @@
 """What each model of kahou2015 says of all clips, after each of its trainings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +14,9 @@ from fer_jax.emotiw.partitions import TRAININGS, Table, data_of
 from fer_jax.errors import UserError
 from fer_jax.models.features import features
 from fer_jax.multimodal import bins
+from fer_jax.multimodal.activity import filters
 from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.members import Member
 
 # Clips that pass through the recurrent network at a time.
 _CLIPS = 256
@@ -21,55 +24,86 @@ _CLIPS = 256
 Arrays = dict[str, np.ndarray]
 
 
-def fitted(
-    config: ConfigDict,
-    table: Table,
-    data_dir: Path,
-    describe: Callable[[ClipSet], np.ndarray] | None = None,
-) -> Arrays:
-    """A model that is fitted at once on features of clips.
+class Learned(NamedTuple):
+    """A model that is fitted at once, after one training.
 
-    Args:
-      describe: what the fusion network is given of clips as the model sees them.
+    Attributes:
+      clips: as the model sees them, with those that have no label.
+      member: with all that was fitted.
+      probabilities: float [clip, class].
+    """
+
+    clips: ClipSet
+    member: Member
+    probabilities: np.ndarray
+
+
+def activity(config: ConfigDict, table: Table, data_dir: Path) -> Arrays:
+    """Motion in whole scenes (sec. 4).
 
     Returns:
-      probabilities float32 [training, clip, class]; with `describe` features float32 [training,
-      clip, value]; NaN for clips that the model cannot judge.
+      probabilities float32 [training, clip, class], NaN for clips that the model cannot judge, and
+      filters float32 [factor, frame, row, column], which the training part has taught.
     """
-    built = experiment.build(config, data_dir, data_of(config, data_dir, stopped=False))
-    said, seen = [None] * len(TRAININGS), [None] * len(TRAININGS)
-    for cohort in built.cohorts:
-        for member in cohort.members:
-            judged = built.system.judge(cohort.clips, member)
-            said[member.fold_number] = table.spread(cohort.clips, judged)
-            if describe:
-                seen[member.fold_number] = table.spread(cohort.clips, describe(cohort.clips))
-    said[3], seen[3] = said[2], seen[2]
-    return {'probabilities': np.stack(said), **({'features': np.stack(seen)} if describe else {})}
+    learned = _fit(config, data_dir)
+    return {**_said(learned, table), 'filters': filters(learned[0].member)}
 
 
 def audio(config: ConfigDict, table: Table, data_dir: Path, components: int) -> Arrays:
-    """Sound (sec. 3); its features are the first whitened components (sec. 6.2)."""
+    """Sound (sec. 3).
+
+    Returns:
+      probabilities as `activity`; features float32 [training, clip, value], of which the fusion
+      network is given the first whitened components (sec. 6.2).
+    """
     if not 0 < components <= config.sound.components:
         raise UserError(
             f'fusion.components is {components}: models.audio.sound.components gives 1 to '
             f'{config.sound.components}'
         )
-    return fitted(config, table, data_dir, lambda clips: clips.frames[:, 0, :components])
+    learned = _fit(config, data_dir)
+    return _said(learned, table) | _seen(
+        learned, table, lambda clips: clips.frames[:, 0, :components]
+    )
 
 
 def aggregated(config: ConfigDict, table: Table, data_dir: Path) -> Arrays:
-    """The aggregated frame network (sec. 2.3); its features are the bins' values.
+    """The aggregated frame network (sec. 2.3).
 
-    Also gives 'averaging' float32 [clip, class], the mean of its frames' probabilities.
+    Returns:
+      probabilities and features as `audio`, the features being the bins' values; averaging float32
+      [clip, class], the mean of the frames' probabilities.
     """
-    averaged = []
+    learned = _fit(config, data_dir)
+    clips = learned[0].clips
+    averaging = bins.average_probabilities(clips.frames, clips.length)
+    binned = _seen(
+        learned, table, lambda clips: bins.aggregate(clips.frames, clips.length, config.model.bins)
+    )
+    return {**_said(learned, table), **binned, 'averaging': table.spread(clips, averaging)}
 
-    def describe(clips: ClipSet) -> np.ndarray:
-        averaged.append(table.spread(clips, bins.average_probabilities(clips.frames, clips.length)))
-        return bins.aggregate(clips.frames, clips.length, config.model.bins)
 
-    return {**fitted(config, table, data_dir, describe), 'averaging': averaged[0]}
+def _fit(config: ConfigDict, data_dir: Path) -> list[Learned]:
+    """A model that is fitted at once after each of TRAININGS."""
+    built = experiment.build(config, data_dir, data_of(config, data_dir, stopped=False))
+    found = [
+        Learned(cohort.clips, member, built.system.judge(cohort.clips, member))
+        for cohort in built.cohorts
+        for member in cohort.members
+    ]
+    found.sort(key=lambda learned: learned.member.fold_number)
+    return [*found, found[-1]]  # without epochs to keep both ways of training on both are one
+
+
+def _said(learned: Sequence[Learned], table: Table) -> Arrays:
+    said = [table.spread(own.clips, own.probabilities) for own in learned]
+    return {'probabilities': np.stack(said)}
+
+
+def _seen(
+    learned: Sequence[Learned], table: Table, describe: Callable[[ClipSet], np.ndarray]
+) -> Arrays:
+    return {'features': np.stack([table.spread(own.clips, describe(own.clips)) for own in learned])}
 
 
 def recurrent(config: ConfigDict, table: Table, data_dir: Path, folder: Path) -> Arrays:
@@ -79,8 +113,8 @@ def recurrent(config: ConfigDict, table: Table, data_dir: Path, folder: Path) ->
     as many epochs. Its checkpoints and metrics.csv lie in `folder`.
 
     Returns:
-      As `fitted`, and 'epochs' int [training], and 'history' float [training, 2, epoch], accuracy
-      on training and stopping clips after each epoch, NaN where there is none.
+      probabilities and features as `audio`; epochs int [training], those kept; history float
+      [training, 2, epoch], accuracy on training and stopping clips, NaN where there is none.
     """
     data = data_of(config, data_dir, stopped=True)
     built = experiment.build(config, data_dir, data)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_jax import cards
 from fer_jax.emotiw.outcome import MODELS, PARTS, SHOWN, Outcome
-from fer_jax.evaluation import page, plots, rundir, whole
+from fer_jax.evaluation import filter_plots, page, plots, rundir, whole
 from fer_jax.evaluation.figures import Drawing
 from fer_jax.evaluation.tables import (
     COUNT,
@@ -21,7 +21,7 @@ from fer_jax.evaluation.tables import (
     Column,
     Table,
 )
-from fer_jax.multimodal import activity_plots, fusion_report
+from fer_jax.multimodal import fusion_report
 from fer_jax.multimodal.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION
 
 # What the paper prints of each of our rows: a card, its row.
@@ -231,7 +231,7 @@ def _drawings(found: Outcome, stamps: Sequence[str]) -> dict[str, Drawing]:
         drawn.append(dataclasses.replace(curves, name=name, caption=caption))
     if found.subsets:
         drawn.append(fusion_report.subsets(_titles(), found.subsets, stamps))
-    drawn.append(activity_plots.filters(found.models['activity']['filters'], stamps))
+    drawn.append(filter_plots.filters(found.models['activity']['filters'], stamps))
     return {drawing.name: drawing for drawing in drawn}
 
 
@@ -281,7 +281,7 @@ def _compose(
             pairs('decision_weights', 'decision_search') + pairs('subsets')
             + page.folded('Every choice of models', table('subsets')),
         ),
-        ('activity', 'Activity', pairs('activity_filters')),
+        ('activity', 'Activity', pairs('filters')),
         ('data', 'Data', _data(values, dataset, config) + table('silent')),
         ('provenance', 'How to repeat it', page.provenance(config, versions)),
     ]  # fmt: skip

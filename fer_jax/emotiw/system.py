@@ -120,7 +120,7 @@ def _train(config: ConfigDict, table: Table, folder: Path, data_dir: Path) -> No
         experiment.run(training, workdir=str(folder / 'stages' / 'frames'), data_dir=data_dir)
     count = config.fusion.components
     said = {
-        'activity': stage('activity', lambda: models.fitted(own('activity'), table, data_dir)),
+        'activity': stage('activity', lambda: models.activity(own('activity'), table, data_dir)),
         'audio': stage('audio', lambda: models.audio(own('audio'), table, data_dir, count)),
         'aggregated': stage(
             'aggregated', lambda: models.aggregated(own('aggregated'), table, data_dir)
