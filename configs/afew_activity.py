@@ -35,7 +35,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'contraction': 10.0,
             'epochs': 20,
             'batch_size': 100,
-            'learning_rate': 1e-3,
+            'learning_rate': 5e-3,
             'words': 3000,
             'weighted': True,
             'seed': 0,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
+from sklearn.metrics.pairwise import chi2_kernel
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -89,7 +90,56 @@ def test_subjects_are_kept_apart_inside(monkeypatch_module, monkeypatch):
     assert len(seen) == 5
 
 
+def bags(n, seed):
+    """Histograms of three classes, each with words of its own beside common ones; some words 0."""
+    rng = np.random.default_rng(seed)
+    kind = np.arange(n) % 3
+    rates = rng.gamma(1, 1, (1, 12)) + 1.2 * (np.arange(12) // 2 == kind[:, None])
+    counts = rng.poisson(4 * rates).astype(float)
+    counts[:, 11] = 0
+    return counts / counts.sum(1, keepdims=True), np.array([0, 2, 3])[kind]
+
+
+def chi2(x, y):
+    """The sum of (x - y)^2 / (x + y) over words that either has, float64 [row of x, row of y]."""
+    above, below = (x[:, None] - y[None]) ** 2, x[:, None] + y[None]
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0).sum(-1)
+
+
+def test_the_chi_squared_machine_decides_as_one_on_a_kernel_by_hand():
+    histograms, label = bags(90, 0)
+    others, truth = bags(60, 1)
+    machine = svm.fit_chi2(histograms, label, penalty=3.0)
+    distance = chi2(histograms, histograms)
+    gamma = 1 / distance[np.triu_indices(90, 1)].mean()
+    assert machine.gamma == pytest.approx(gamma) and machine.penalty == 3.0
+    kernel = np.exp(-gamma * distance)
+    np.testing.assert_allclose(kernel, chi2_kernel(histograms, gamma=gamma), rtol=1e-12)
+    fitted = SVC(C=3.0, kernel='precomputed', break_ties=True).fit(kernel, label)
+    said = fitted.predict(np.exp(-gamma * chi2(others, histograms)))
+    probabilities = machine.probabilities(others, 5)
+    np.testing.assert_array_equal(probabilities.argmax(1), said)
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+    assert (probabilities[:, [1, 4]] == 0).all()
+    right = (said == truth).mean()
+    assert right > 0.7 and abs(probabilities.max(1).mean() - right) < 0.15
+    inner = StratifiedKFold(5, shuffle=True, random_state=0)
+    accuracies = []
+    for train, test in inner.split(histograms, label):
+        fitted.fit(kernel[np.ix_(train, train)], label[train])
+        accuracies.append((fitted.predict(kernel[np.ix_(test, train)]) == label[test]).mean())
+    assert machine.accuracy == pytest.approx(np.mean(accuracies))
+
+
+def test_histograms_that_are_all_alike_are_no_error():
+    machine = svm.fit_chi2(np.full((8, 3), 1 / 3), np.arange(8) % 2, penalty=1.0)
+    assert machine.gamma == 1
+    np.testing.assert_allclose(machine.probabilities(np.full((1, 3), 1 / 3), 2), 0.5, atol=0.1)
+
+
 @pytest.mark.parametrize('label', [[1, 1, 1, 1], [0, 0, 0, 1]])
 def test_too_few_clips_are_refused(label):
     with pytest.raises(UserError, match='two training clips at least'):
         svm.fit(np.zeros((4, 2)), np.array(label))
+    with pytest.raises(UserError, match='two training clips at least'):
+        svm.fit_chi2(np.ones((4, 2)), np.array(label), penalty=1.0)
