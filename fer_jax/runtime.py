@@ -64,6 +64,9 @@ def join(distributed: str) -> None:
             )
         where |= {'coordinator_address': address, 'cluster_detection_method': 'deactivate'}
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+    # It takes SIGTERM away, and orbax tells it positions of checkpoints, so that it would stop the
+    # loop at a dispatch of such a number. The loop agrees by itself (processes.any_of).
+    jax.config.update('jax_enable_preemption_service', False)
     try:
         jax.distributed.initialize(**where, shutdown_timeout_seconds=SHUTDOWN)
     except ValueError:

@@ -1,20 +1,27 @@
-"""fer_jax.main by two processes on this host: one run."""
+"""fer_jax.main by two processes on this host: one run, stopped, killed and taken up again."""
 
 import csv
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from fer_jax import runtime
+from fer_jax.training.loop import EPOCH
 
 pytestmark = pytest.mark.slow
 CONFIG = Path(__file__).parents[1] / 'configs' / 'ckplus_c3d.py'
 SMALL = {
     'simulated.subjects': 8, 'data.frames': 4, 'data.size': 32, 'protocol.k': 2,
-    'model.width': 0.03125, 'train.epochs': 6, 'train.checkpoint_every': 1, 'train.batch_size': 16,
+    'model.width': 0.03125, 'train.epochs': 12, 'train.checkpoint_every': 1, 'train.batch_size': 16,
 }  # fmt: skip
+# Seconds that the death of one takes to end the others: a heartbeat missed, a goodbye awaited.
+BOUND = 100 + runtime.SHUTDOWN
 COMMAND = [
     sys.executable, '-m', 'fer_jax.main', f'--config={CONFIG}:simulated',
     *(f'--config.{key}={value}' for key, value in SMALL.items()),
@@ -44,8 +51,14 @@ def start(folder, data_dir, count, devices):
 
 
 def end(processes, timeout=240):
-    """Exit status, output and errors of each."""
-    return [(*process.communicate(timeout=timeout), process.returncode) for process in processes]
+    """Output, errors and exit status of each; none is left running."""
+    try:
+        return [
+            (*process.communicate(timeout=timeout), process.returncode) for process in processes
+        ]
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def finish(folder, data_dir, count, devices):
@@ -77,3 +90,39 @@ def test_two_processes_predict_what_one_does(whole, data_dir, tmp_path):
         for rows in (whole, alone)
     ]
     assert last[0] == last[1] and len(last[0]) > 10
+
+
+def start_and_wait(folder, data_dir, epoch):
+    """Two processes that have saved both members after `epoch`."""
+    processes = start(folder, data_dir, 2, 4)
+    deadline = time.monotonic() + 240
+    while not all(
+        max((int(p.name) for p in latest.glob('*') if p.name.isdigit()), default=0) > epoch * EPOCH
+        for latest in (folder / 'checkpoints' / member / 'latest' for member in ('000', '001'))
+    ):
+        if time.monotonic() > deadline or any(p.poll() is not None for p in processes):
+            for process in processes:
+                process.kill()
+            pytest.fail(f'epoch {epoch} was not saved: {end(processes)}')
+        time.sleep(0.02)
+    return processes
+
+
+@pytest.mark.parametrize('number', [0, 1])
+def test_stopped_and_killed_it_goes_on_to_the_same_end(whole, data_dir, tmp_path, number):
+    folder = tmp_path / 'cut'
+    processes = start_and_wait(folder, data_dir, 1)
+    processes[number].send_signal(signal.SIGTERM)  # to one of them: all of them stop
+    ended = end(processes)
+    assert [status for _, _, status in ended] == [143, 143], ended
+    assert all('everything is saved' in errors for _, errors, _ in ended), ended
+
+    processes = start_and_wait(folder, data_dir, 4)
+    processes[number].kill()
+    begun = time.monotonic()
+    ended = end(processes, BOUND + 30)
+    print(f'\nthe other ended {time.monotonic() - begun:.0f} s after process {number} was killed')
+    _, errors, status = ended[1 - number]
+    assert status != 0 and errors and ended[number][2] == -signal.SIGKILL, ended
+    assert not (folder / 'DONE').exists() and not (folder / 'predictions.csv').exists()
+    assert finish(folder, data_dir, 2, 4) == whole

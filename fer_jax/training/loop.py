@@ -219,7 +219,7 @@ class _Wave:
                                for s in range(step, step + taken))  # fmt: skip
             progress.advance(member_steps, int(clips_of[step : step + taken].sum()))
             step += taken
-            if stop.now():
+            if stop.now(sums):
                 self._save(state, sums, epoch, step, finished=False)
                 for record in self.records:
                     record.checkpoints.wait()
@@ -334,23 +334,19 @@ def _farewell(record: MemberRecord) -> str:
 
 @dataclasses.dataclass
 class _Stop:
-    asked: bool = False
+    asked: bool = False  # of this process
 
-    def now(self) -> bool:
-        """Whether to stop after this dispatch, on all processes."""
-        return self.asked if jax.process_count() == 1 else processes.asked_to_stop()
+    def now(self, dispatched: Sums) -> bool:
+        """Whether to stop after this dispatch: the same answer on all processes."""
+        if jax.process_count() > 1:
+            jax.block_until_ready(dispatched)  # see any_of
+        return processes.any_of(self.asked)
 
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[_Stop]:
-    """Turns SIGTERM and Ctrl-C into a flag read between dispatches; a second one kills.
-
-    With several processes jax.distributed listens to SIGTERM, and Ctrl-C kills.
-    """
+    """Turns SIGTERM and Ctrl-C into a flag read between dispatches; a second one kills."""
     stop = _Stop()
-    if jax.process_count() > 1:
-        yield stop
-        return
 
     def ask(number, frame):
         stop.asked = True

@@ -201,6 +201,36 @@ def judged(folder):
     return right, total
 
 
+def studied(store):
+    """The trials of the study; none before a worker has made it."""
+    with contextlib.suppress(KeyError):
+        return optuna.load_study(study_name='study', storage=store.storage).trials
+    return []
+
+
+@pytest.mark.slow
+def test_a_search_outlives_a_minute_without_its_server(url, server, sweep_words, tmp_path):
+    words, log = sweep_words('--trials=4', f'--storage={url}'), tmp_path / 'log'
+    with contextlib.closing(storage.open_store(url)) as store, log.open('w') as out:
+        command = [sys.executable, '-m', 'fer_jax.sweep', *words]
+        running = [subprocess.Popen(command, stdout=out, stderr=out) for _ in range(2)]
+        try:
+            while not any(trial.state.is_finished() for trial in studied(store)):
+                assert None in [process.poll() for process in running], log.read_text()[-3000:]
+                time.sleep(0.2)
+            server.stop()
+            time.sleep(60)
+            server.start()
+            statuses = [process.wait(600) for process in running]
+        finally:
+            for process in running:
+                process.kill()
+        assert statuses == [0, 0], log.read_text()[-3000:]
+        assert [trial.state.name for trial in studied(store)] == ['COMPLETE'] * 4
+    said = log.read_text()
+    assert 1 <= said.count('does not answer') == said.count('answers again') <= 2
+
+
 @pytest.mark.slow
 def test_three_workers_two_of_them_killed_finish_the_study(url, sweep_words, tmp_path):
     words = sweep_words(f'--trials={TRIALS}', f'--storage={url}', f'--threshold={THRESHOLD}')
@@ -208,18 +238,13 @@ def test_three_workers_two_of_them_killed_finish_the_study(url, sweep_words, tmp
     rng, folder, log = random.Random(0), tmp_path / 'study', tmp_path / 'log'
     with contextlib.closing(storage.open_store(url)) as store, log.open('w') as out:
 
-        def trials():
-            with contextlib.suppress(KeyError):  # no worker has made the study yet
-                return optuna.load_study(study_name='study', storage=store.storage).trials
-            return []
-
         def start():
             return subprocess.Popen(command, stdout=out, stderr=out)
 
         running = [start() for _ in range(WORKERS)]
         deadline = time.monotonic() + 60 * TRIALS
         for kill in range(1, KILLS + 1):
-            while sum(t.state.is_finished() for t in trials()) < kill * TRIALS // (KILLS + 2):
+            while sum(t.state.is_finished() for t in studied(store)) < kill * TRIALS // (KILLS + 2):
                 assert time.monotonic() < deadline
                 assert None in [process.poll() for process in running], log.read_text()[-3000:]
                 time.sleep(0.2)
@@ -231,7 +256,7 @@ def test_three_workers_two_of_them_killed_finish_the_study(url, sweep_words, tmp
         for process in running:
             assert process.wait(deadline - time.monotonic()) == 0, log.read_text()[-3000:]
 
-        found = trials()
+        found = studied(store)
         assert [trial.number for trial in found] == list(range(TRIALS))
         assert {trial.state.name for trial in found} <= {'COMPLETE', 'PRUNED'}
         folders = {trial.user_attrs['folder'] for trial in found}
