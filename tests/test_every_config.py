@@ -1,5 +1,6 @@
 """Every config in every variant, run abstractly: shapes and types flow, nothing is computed."""
 
+import functools
 import importlib.util
 import re
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from fer_jax import config as configs
 from fer_jax import experiment
-from fer_jax.multimodal import fitting
+from fer_jax.multimodal import fitting, regularisers
+from fer_jax.multimodal.feature_fusion import FeatureFusion
 from fer_jax.training.state import Batch, Resident, Sums, Traits
 
 CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
@@ -81,8 +83,23 @@ def test_readings_fit_every_variant(path, variant):
         configs.changed(config, name, reading)
 
 
+def fuse_abstractly(fusion):
+    """The fusion network of a config of several models, and its penalty."""
+    network = FeatureFusion(7, tuple(fusion.units), fusion.common, fusion.activation)
+    features = [jax.ShapeDtypeStruct((5, size), jnp.float32) for size in (105, 10, 200)]
+    variables = jax.eval_shape(network.init, jax.random.key(0), features)
+    assert jax.eval_shape(network.apply, variables, features).shape == (5, 7)
+    penalty = functools.partial(regularisers.penalty, **fusion.penalty)
+    assert jax.eval_shape(penalty, variables['params']).shape == ()
+
+
 def run_abstractly(config):
     """A training step and an evaluation step of the config's system, shapes and types only."""
+    if 'models' in config:  # made of other configs
+        for own in (config.frames.training, *config.models.values()):
+            run_abstractly(own)
+        fuse_abstractly(config.fusion)
+        return
     classes = 8 if config.data.labels == 'ferplus8' else 7
     if 'train' not in config:  # fitted at once: there is no step to trace
         options = dict(config.model)
