@@ -42,6 +42,10 @@ def write_stages(folder, table, silent=('test/000000003', 'validation/000000090'
         if mute is not None:
             said[:, mute] = np.nan
         models[name] = {'probabilities': said}
+    for name, size in (('audio', 4), ('aggregated', 21), ('rnn', 8)):
+        seen = rng.normal(size=(len(TRAININGS), len(truth), size)).astype(np.float32)
+        seen[:, np.isnan(models[name]['probabilities'][0]).any(-1)] = np.nan
+        models[name]['features'] = seen
     models['aggregated']['averaging'] = models['aggregated']['probabilities'][0]
     models['activity']['filters'] = rng.normal(size=(12, 10, 16, 16)).astype(np.float32)
     models['rnn']['epochs'] = np.array([3, 5, 3, 5])
