@@ -31,11 +31,12 @@ def get_config(variant: str = '') -> ConfigDict:
     config.activity = ConfigDict(
         {
             'blocks': 200_000,
+            'variance': 0.99999,
             'factors': 300,
-            'contraction': 10.0,
+            'contraction': 30.0,
             'epochs': 20,
             'batch_size': 100,
-            'learning_rate': 5e-3,
+            'learning_rate': 3e-3,
             'words': 3000,
             'weighted': True,
             'seed': 0,
@@ -61,7 +62,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.model = ConfigDict({'name': 'chi2_svm', 'penalty': 100.0})
     if options.simulated:
         config.simulated.subjects = 60
-        config.activity.update({'blocks': 20_000, 'epochs': 10, 'words': 300})
+        config.activity.update({'blocks': 20_000, 'variance': 0.99, 'words': 300})
     return config
 
 
