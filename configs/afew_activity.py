@@ -9,11 +9,21 @@ motion from those of the training clips, k-means words of its activations; a cli
 of its words, and an SVM with chi-squared kernel learns these. What was fitted, and the histograms,
 are kept beside the prepared data. The report shows filters.
 
-Hardware and time: published size: not run, it needs the licensed release.
+Hardware and time: published size: not run, it needs the licensed release; fitting takes up to 3 GB
+of memory. `:simulated` has 60 drawn people and fewer blocks and words: 76 CPU seconds.
 
-Paper: 26.6 % on the validation part, 98.3 % on the training part. Ours: needs the licensed release.
+Paper: 26.6 % on the validation part, 98.3 % on the training part. Ours: needs the licensed release;
+`:simulated` 24.68 % of 77 clips (15.6 to 35.1), majority class 16.88 %, simulated scenes; 100 % on
+the training part.
 
-Deviations: the paper names the three steps and the blocks' size only.
+Deviations: the paper names the three steps and the blocks' size. From the authors' code, as far as
+that is public: 300 factors, the normalisation of blocks, whitening that keeps 99.999 % of the
+variance (`:simulated`: 99 %), weighted histograms, chi-squared kernel, C 100. The number of words is that of Le et al. 2011. The loss is the sequence form of Konda et al.,
+arXiv:1306.3162, with tied weights. Ours alone: the weight of the contraction, Adam and its
+settings, filters of one norm, how many blocks, the kernel's gamma, probabilities by one temperature
+from inner folds (the authors: libsvm's). A block's contrast is measured against the training
+blocks' mean, not against the batch at hand. The inner folds learn from words fitted on all training
+clips.
 """
 
 from ml_collections import ConfigDict
@@ -79,9 +89,12 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
             "the chi-squared kernel is in the authors' code only.",
             {'model': {'name': 'svm', 'bins': 1}},
         ),
+        'contraction_10': Reading(
+            'A third of the contraction: the paper gives no weight.', {'activity.contraction': 10.0}
+        ),
     }
     for share in (3, 10):
-        words = max(2, config.activity.words // share)
+        words = config.activity.words // share
         readings[f'words_{words}'] = Reading(
             f'{words} words: the paper gives no number; 3000 are those of Le et al. 2011.',
             {'activity.words': words},
