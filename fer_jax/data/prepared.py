@@ -14,7 +14,7 @@ from fer_jax.errors import UserError
 
 DATA_DIR_VARIABLE = 'FER_JAX_DATA'
 DEFAULT_DATA_DIR = '~/.local/share/fer_jax'
-_BATCH = 2**24  # bytes of records read at once, as they are stored
+_BATCH = 2**24  # bytes of records read at once, about
 
 
 def data_root(data_dir: str | Path | None = None) -> Path:
@@ -212,15 +212,17 @@ def records(name: str, data_dir: str | Path | None = None, faces: str = '') -> I
 
     from fer_jax.data.datasets import clip_builder
 
-    folder = location(name, data_dir, faces)
-    builder = tfds.builder_from_directory(folder)
+    builder = tfds.builder_from_directory(location(name, data_dir, faces))
     raw = builder.as_data_source(clip_builder.SPLIT).data_source  # bytes, read many at once
     features = dict(builder.info.features.items())
-    stored = sum(path.stat().st_size for path in folder.glob('*.array_record*'))
-    batch = max(1, _BATCH * len(raw) // stored)
-    for start in range(0, len(raw), batch):
-        for data in raw.__getitems__(range(start, min(start + batch, len(raw)))):
+    start, size, batch = 0, 0, 1
+    while start < len(raw):
+        read = raw.__getitems__(range(start, min(start + batch, len(raw))))
+        for data in read:
             yield clip_builder.decode(data, features)
+        start, size = start + len(read), size + sum(map(len, read))
+        # Until their size is known by some, few are read: a film may be 10,000 times a still.
+        batch = min(2 * batch, max(1, _BATCH * start // size))
 
 
 def _parts(name: str, faces: str, labels: str) -> list[tuple[str, str, str]]:

@@ -187,11 +187,22 @@ def test_clips_are_read_as_they_are_asked_for(data_dir, monkeypatch):
     assert len(list(found)) == 5
 
 
-@pytest.mark.parametrize('batch', [1, 20_000, 2**40])
-def test_records_are_the_same_however_many_are_read_at_once(data_dir, monkeypatch, batch):
+@pytest.mark.parametrize('batch, reads', [(1, [1] * 6), (2**40, [1, 2, 3])])
+def test_so_many_are_read_at_once_as_have_a_size(data_dir, monkeypatch, batch, reads):
+    from array_record.python import array_record_data_source
+
+    source = array_record_data_source.ArrayRecordDataSource
+    asked, read = [], source.__getitems__
+
+    def noted(self, keys):
+        asked.append(len(keys))
+        return read(self, keys)
+
     expected = list(prepared.scenes('afew', data_dir=data_dir))
+    monkeypatch.setattr(source, '__getitems__', noted)
     monkeypatch.setattr(prepared, '_BATCH', batch)
     found = list(prepared.scenes('afew', data_dir=data_dir))
+    assert asked == reads
     assert [clip_id for clip_id, _ in found] == [clip_id for clip_id, _ in expected]
     for (_, clip), (_, other) in zip(found, expected, strict=True):
         np.testing.assert_array_equal(clip, other)
