@@ -1,6 +1,8 @@
 """kahou2015: activity in whole scenes of AFEW (sec. 4; Table 1, row Activity; Figure 2).
 
 Command:
+    python -m fer_jax.prepare --dataset=afew --release=DIR            # faces, for the report
+    python -m fer_jax.prepare --dataset=afew --release=DIR --scene    # what is learned from
     python -m fer_jax.main --config=configs/afew_activity.py
     python -m fer_jax.main --config=configs/afew_activity.py:simulated     # no licensed data
 
@@ -9,7 +11,7 @@ motion from those of the training clips, k-means words of its activations; a cli
 of its words, and an SVM with chi-squared kernel learns these. What was fitted, and the histograms,
 are kept beside the prepared data. The report shows filters.
 
-Hardware and time: published size: not run, it needs the licensed release; fitting takes up to 3 GB
+Hardware and time: published size: not run, it needs the licensed release; fitting takes up to 5 GB
 of memory. `:simulated` has 60 drawn people and fewer blocks and words: 76 CPU seconds.
 
 Paper: 26.6 % on the validation part, 98.3 % on the training part. Ours: needs the licensed release;

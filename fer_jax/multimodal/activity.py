@@ -199,8 +199,9 @@ class Activity:
     def fit(self, train: Collection[str]) -> Vocabulary:
         """Whitening, filters and words of the scenes of some clips, by id.
 
-        In memory at once are a byte for each value of the chosen blocks and, for a while, a float
-        for each of their components: 3 GB for 200,000.
+        In memory at once are a byte for each value of the chosen blocks and, while the filters
+        learn, a float for each of their components, on the host and on the device: under 5 GB for
+        200,000. Scenes pass one by one.
 
         Raises:
           UserError: fewer blocks than words, or the training diverged.
