@@ -1,6 +1,8 @@
 """kahou2015: activity in whole scenes of AFEW (sec. 4; Table 1, row Activity; Figure 2).
 
 Command:
+    python -m fer_jax.prepare --dataset=afew --release=DIR            # faces, for the report
+    python -m fer_jax.prepare --dataset=afew --release=DIR --scene    # what is learned from
     python -m fer_jax.main --config=configs/afew_activity.py
     python -m fer_jax.main --config=configs/afew_activity.py:simulated     # no licensed data
 
@@ -9,11 +11,21 @@ motion from those of the training clips, k-means words of its activations; a cli
 of its words, and an SVM with chi-squared kernel learns these. What was fitted, and the histograms,
 are kept beside the prepared data. The report shows filters.
 
-Hardware and time: published size: not run, it needs the licensed release.
+Hardware and time: published size: not run, it needs the licensed release; fitting takes up to 5 GB
+of memory. `:simulated` has 60 drawn people and fewer blocks and words: 76 CPU seconds.
 
-Paper: 26.6 % on the validation part, 98.3 % on the training part. Ours: needs the licensed release.
+Paper: 26.6 % on the validation part, 98.3 % on the training part. Ours: needs the licensed release;
+`:simulated` 24.68 % of 77 clips (15.6 to 35.1), majority class 16.88 %, simulated scenes; 100 % on
+the training part.
 
-Deviations: the paper names the three steps and the blocks' size only.
+Deviations: the paper names the three steps and the blocks' size. From the authors' code, as far as
+that is public: 300 factors, the normalisation of blocks, whitening that keeps 99.999 % of the
+variance (`:simulated`: 99 %), weighted histograms, chi-squared kernel, C 100. The number of words
+is that of Le et al. 2011. The loss is the sequence form of Konda et al., arXiv:1306.3162, with tied
+weights. Ours alone: the weight of the contraction, Adam and its settings, filters of one norm, how
+many blocks, the kernel's gamma, probabilities by one temperature from inner folds (the authors:
+libsvm's). A block's contrast is measured against the training blocks' mean, not against the batch
+at hand. The inner folds learn from words fitted on all training clips.
 """
 
 from ml_collections import ConfigDict
@@ -31,11 +43,12 @@ def get_config(variant: str = '') -> ConfigDict:
     config.activity = ConfigDict(
         {
             'blocks': 200_000,
+            'variance': 0.99999,
             'factors': 300,
-            'contraction': 10.0,
+            'contraction': 30.0,
             'epochs': 20,
             'batch_size': 100,
-            'learning_rate': 5e-3,
+            'learning_rate': 3e-3,
             'words': 3000,
             'weighted': True,
             'seed': 0,
@@ -61,7 +74,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.model = ConfigDict({'name': 'chi2_svm', 'penalty': 100.0})
     if options.simulated:
         config.simulated.subjects = 60
-        config.activity.update({'blocks': 20_000, 'epochs': 10, 'words': 300})
+        config.activity.update({'blocks': 20_000, 'variance': 0.99, 'words': 300})
     return config
 
 
@@ -78,9 +91,12 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
             "the chi-squared kernel is in the authors' code only.",
             {'model': {'name': 'svm', 'bins': 1}},
         ),
+        'contraction_10': Reading(
+            'A third of the contraction: the paper gives no weight.', {'activity.contraction': 10.0}
+        ),
     }
     for share in (3, 10):
-        words = max(2, config.activity.words // share)
+        words = config.activity.words // share
         readings[f'words_{words}'] = Reading(
             f'{words} words: the paper gives no number; 3000 are those of Le et al. 2011.',
             {'activity.words': words},

@@ -79,8 +79,8 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError('give an experiment: --config=configs/ckplus_c3d.py, or another one')
     if 'features' in fv.config or 'train' not in fv.config:
         raise UserError(
-            f'{fv.config.name} learns from what another run or its sound gives: only networks that '
-            'see pictures are measured'
+            f'{fv.config.name} learns from what another run, its sound or its scenes give: only '
+            'networks that see pictures are measured'
         )
     if fv.batch < 0 or fv.rounds < 1:
         raise UserError(f'--batch is {fv.batch} and --rounds {fv.rounds}: give at least 1')

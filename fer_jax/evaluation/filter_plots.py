@@ -31,6 +31,7 @@ def filters(patterns: np.ndarray, stamps: Sequence[str]) -> Drawing:
 
     size = (_WIDTH, _WIDTH * image.shape[0] / image.shape[1] + _STAMP * bool(stamps))
     count = f'{len(shown)} of {len(patterns)}' if len(patterns) > len(shown) else len(shown)
+    weights = [f'{weight:.4g}' for weight in shown.ravel()]
     grid = np.indices(shown.shape).reshape(4, -1)
     grid[1] *= EVERY
     return Drawing(
@@ -40,7 +41,7 @@ def filters(patterns: np.ndarray, stamps: Sequence[str]) -> Drawing:
         f'order of their numbers: frames {listed} from left to right, each filter scaled by its '
         'largest weight, grey where it is 0. What differs from left to right is motion.',
         draw(paint, size=size, stamps=stamps),
-        csv_text(['filter', 'frame', 'y', 'x', 'weight'], [*grid, shown.ravel()], stamps),
+        csv_text(['filter', 'frame', 'y', 'x', 'weight'], [*grid, weights], stamps),
     )
 
 

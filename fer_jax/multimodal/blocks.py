@@ -13,7 +13,6 @@ import tqdm
 SIDE, FRAMES = 16, 10  # pixels across and down, frames
 VALUES = FRAMES * SIDE * SIDE
 OFFSET = 0.001  # added to a block's deviation, of grey levels in 0..1
-VARIANCE = 0.99999  # the share of the variance that the whitening keeps
 _CHUNK = 4096  # blocks that pass at a time
 
 
@@ -71,8 +70,12 @@ class Whitening:
     inverse: np.ndarray
 
     @classmethod
-    def fit(cls, blocks: np.ndarray) -> 'Whitening':
-        """Fits on blocks uint8 [block, VALUES], in float64, a part of them at a time."""
+    def fit(cls, blocks: np.ndarray, variance: float) -> 'Whitening':
+        """Fits on blocks uint8 [block, VALUES], in float64, a part of them at a time.
+
+        Args:
+          variance: the share of it, above 0, that the components kept have at least.
+        """
         deviation = [(some / np.float32(255)).std(1) for some in _chunks(blocks)]
         contrast = float(np.concatenate(deviation).mean(dtype=np.float64))
         size = blocks.shape[1]
@@ -88,11 +91,11 @@ class Whitening:
         covariance = squares / len(blocks) - np.outer(mean, mean)
         scale = np.sqrt(np.diag(covariance))
         scale[scale < 1e-9] = 1  # what never changes
-        variance, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
-        variance, axes = np.maximum(variance[::-1], 0), axes[:, ::-1]
-        share = np.cumsum(variance) / variance.sum()
-        kept = int(np.searchsorted(share, VARIANCE)) + 1
-        root, axes = np.sqrt(variance[:kept]), axes[:, :kept]
+        spread, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
+        spread, axes = np.maximum(spread[::-1], 0), axes[:, ::-1]
+        share = np.cumsum(spread) / spread.sum()
+        kept = int(np.searchsorted(share, min(variance, share[-1]))) + 1
+        root, axes = np.sqrt(spread[:kept]), axes[:, :kept]
         matrix, inverse = axes / root / scale[:, None], (axes * root).T * scale
         return cls(contrast, *(a.astype(np.float32) for a in (mean, matrix, inverse)))
 

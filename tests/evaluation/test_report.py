@@ -330,6 +330,7 @@ def write(name, text):
             'of different runs',
         ),
         (write('samples.npz', 'no zip'), r'samples\.npz is damaged'),
+        (write('filters.npz', 'no zip'), r'filters\.npz is damaged'),
         (write('metrics.csv', 'member,epoch\n0,1\n'), r'metrics\.csv is damaged'),
     ],
 )

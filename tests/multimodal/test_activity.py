@@ -97,7 +97,8 @@ def members_of(clips):
 
 
 def stage_of(folder, **changes):
-    options = SIZES | {'contraction': 10.0, 'learning_rate': 5e-3, 'weighted': True, 'seed': 0}
+    rest = {'contraction': 10.0, 'learning_rate': 5e-3, 'weighted': True, 'seed': 0}
+    options = SIZES | {'variance': 0.99} | rest
     return activity.Activity(folder, 'films', **(options | changes))
 
 
@@ -246,12 +247,13 @@ def test_a_run_learns_from_activity(monkeypatch, tmp_path):
         },
     )  # fmt: skip
     run = tmp_path / 'run'
-    config = config_of(**{'activity.epochs': 20, 'activity.batch_size': 20})
+    more = {'epochs': 20, 'batch_size': 20, 'blocks': 600, 'words': 30, 'variance': 0.99}
+    config = config_of(**{f'activity.{key}': value for key, value in more.items()})
     values = experiment.run(config, workdir=str(run), data_dir=tmp_path)
     assert values['last']['pooled_accuracy'] > 0.8
     said = rundir.read_json(run / 'dataset.json')['activity']
-    assert said == {'features': '8 words of 12 factors, blocks of 8x8x5', 'fingerprint': 'f'}
+    assert said == {'features': '30 words of 12 factors, blocks of 8x8x5', 'fingerprint': 'f'}
     assert rundir.load(run).filters.shape == (12, 5, 8, 8)
     assert (run / 'figures' / 'filters.svg').exists()
     assert 'Filters of space and time' in (run / 'report.html').read_text()
-    assert '8 words of 12 factors' in (run / 'report.html').read_text()
+    assert '30 words of 12 factors' in (run / 'report.html').read_text()

@@ -74,7 +74,7 @@ def short_edges(n, seed):
 def learned():
     """Whitening, filters learned from short edges, and filters of the same norm, not learned."""
     cut = short_edges(6000, 0)
-    whitening = blocks.Whitening.fit(cut)
+    whitening = blocks.Whitening.fit(cut, 0.99999)
     filters, losses = synchrony.train(
         whitening(cut), factors=40, contraction=12.0, epochs=15, batch_size=100,
         learning_rate=5e-3, seed=0,
