@@ -18,6 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tqdm
 
 from fer_jax.errors import UserError
 
@@ -134,6 +135,7 @@ def search(
     label: np.ndarray,
     *,
     seed: int,
+    chosen: Sequence[int] | None = None,
     local: str = 'gaussian',
     draws: int = DRAWS,
     schedule: np.ndarray | None = None,
@@ -151,6 +153,8 @@ def search(
         which no model speaks counts as an error.
       label: int [clip], 0 to class - 1.
       seed: of all draws; the same seed gives the same weights.
+      chosen: the models that are combined, ascending; None for all. The others are silent, and the
+        weights have no row of theirs: all choices of as many models share one compiled program.
       local: 'gaussian' or 'uniform'.
       draws: a round.
       schedule: float [round], the spread of each local round; None for `spreads()`, the paper's.
@@ -162,6 +166,8 @@ def search(
     models, clips, classes = probabilities.shape
     speaks = spoken(probabilities)
     _check(label, clips, classes, local, draws)
+    chosen = np.arange(models) if chosen is None else np.asarray(chosen)
+    among = np.isin(np.arange(models), chosen)
     groups = []
     # Clips with the same silent models are judged with the same rescaled weights.
     patterns, group = np.unique(speaks, axis=1, return_inverse=True)
@@ -170,18 +176,18 @@ def search(
         if present.any():
             given = np.where(present[:, None, None], probabilities[:, some], 0)
             given = np.moveaxis(given, 1, 2).astype(np.float32)
-            groups.append(_Clips(present, given, label[some].astype(np.int32)))
+            groups.append(_Clips(present & among, given, label[some].astype(np.int32)))
     schedule = spreads() if schedule is None else np.asarray(schedule, np.float64)
-    draws = 1 if models == 1 else draws
     weights, correct, improvements = _search(
         jax.random.key(seed),
         tuple(groups),
+        among,
         jnp.asarray(schedule, jnp.float32),
         shape=(models, classes),
         local=local,
-        draws=draws,
+        draws=1 if len(chosen) == 1 else draws,
     )
-    weights = np.asarray(weights, np.float64)
+    weights = np.asarray(weights, np.float64)[chosen]
     return Search(
         weights=weights / weights.sum(0),
         clips=clips,
@@ -204,11 +210,9 @@ def search_subsets(
       For each choice (indices of models), its search.
     """
     models = range(len(probabilities))
-    chosen = (itertools.combinations(models, size + 1) for size in models)
-    return {
-        choice: search(probabilities[list(choice)], label, **options)
-        for choice in itertools.chain.from_iterable(chosen)
-    }
+    choices = [choice for n in models for choice in itertools.combinations(models, n + 1)]
+    bar = tqdm.tqdm(choices, desc='choices of models', unit=' searches', disable=None)
+    return {choice: search(probabilities, label, chosen=choice, **options) for choice in bar}
 
 
 def _check(label: np.ndarray, clips: int, classes: int, local: str, draws: int) -> None:
@@ -259,7 +263,8 @@ def _rescaled(weights: jax.Array, present: jax.Array) -> jax.Array:
     present = present[:, None, None].astype(weights.dtype)
     weights = weights * present
     total = weights.sum(0, keepdims=True)
-    return jnp.where(total > 0, weights / jnp.where(total > 0, total, 1), present / present.sum())
+    equal = present / jnp.maximum(present.sum(), 1)
+    return jnp.where(total > 0, weights / jnp.where(total > 0, total, 1), equal)
 
 
 def _correct(weights: jax.Array, groups: Sequence[_Clips]) -> jax.Array:
@@ -282,15 +287,18 @@ def _correct(weights: jax.Array, groups: Sequence[_Clips]) -> jax.Array:
             else:
                 correct = jnp.where(score > highest, is_label, correct)
                 highest = jnp.maximum(score, highest)
-        total += correct.sum(1, dtype=jnp.int32)
+        # Where no model speaks all scores are equal, and nothing is right.
+        total += jnp.where(present.any(), correct.sum(1, dtype=jnp.int32), 0)
     return total
 
 
 @functools.partial(jax.jit, static_argnames=('shape', 'local', 'draws'))
-def _search(key, groups, schedule, *, shape, local, draws):
-    """The weights [model, class], and of each round the clips right and the improvements."""
+def _search(key, groups, among, schedule, *, shape, local, draws):
+    """The weights [model, class], and of each round the clips right and the improvements.
+
+    Models that are not `among` (bool [model]) those combined get the weight 0.
+    """
     block = min(_BLOCK, draws)
-    everyone = jnp.ones(shape[0], bool)
 
     def one_round(number, best, propose):
         own = jax.random.fold_in(key, number)
@@ -298,7 +306,7 @@ def _search(key, groups, schedule, *, shape, local, draws):
         def step(state):
             at, start, best, found = state
             drawn = propose(jax.random.fold_in(own, at), best.weights[..., None])
-            weights = _rescaled(drawn, everyone)
+            weights = _rescaled(drawn, among)
             correct = _correct(weights, groups)
             index = jnp.arange(block)
             unseen = (index >= start) & (at * block + index < draws)

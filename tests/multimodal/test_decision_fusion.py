@@ -161,6 +161,19 @@ def test_subsets():
     assert everyone.correct[-1] > max(found[(model,)].correct[-1] for model in range(3))
 
 
+def test_a_choice_is_searched_as_if_there_were_no_other_models():
+    probabilities, label = made_up(models=4)
+    probabilities[1, :20], probabilities[[0, 2], 15:30] = np.nan, np.nan
+    found = search(probabilities, label, seed=0, chosen=(0, 2), **FEW)
+    assert found.weights.shape == (2, 4)
+    np.testing.assert_allclose(found.weights.sum(0), 1)
+    # 15 clips of which neither speaks are errors, whatever the others say of them.
+    again = right(combine(found.weights, probabilities[[0, 2]]), label)
+    assert found.correct[-1] == again.sum() and not again[15:30].any()
+    alone = search(probabilities[[0, 2]], label, seed=1, **FEW)
+    assert abs(found.correct[-1] - alone.correct[-1]) <= 2  # other draws of the same search
+
+
 def test_a_clip_without_any_prediction_is_an_error():
     probabilities, label = made_up()
     probabilities[:, :10] = np.nan
