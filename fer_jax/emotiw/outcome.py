@@ -292,7 +292,7 @@ def predictions_csv(found: Outcome) -> str:
 
 def text(values: Mapping[str, Any]) -> str:
     """The results as plain text for a terminal."""
-    lines = [*values['stamps'], f'{"":44}{"training":>10}{"validation":>22}{"test":>22}']
+    lines = [*values['stamps'], f'{"":44}{"training":>10}{"validation":>24}{"test":>24}']
     named = {entry['title']: entry for entry in values['models'].values()}
     named |= {
         f'{number}: {entry["method"]}'[:43]: entry
@@ -300,7 +300,7 @@ def text(values: Mapping[str, Any]) -> str:
     }
     for title, entry in named.items():
         cells = [_cell(entry[part], with_interval=part != TRAIN) for part in PARTS]
-        lines.append(f'{title:44}{cells[0]:>10}{cells[1]:>22}{cells[2]:>22}')
+        lines.append(f'{title:44}{cells[0]:>10}{cells[1]:>24}{cells[2]:>24}')
     share = values['majority'][VALIDATION]
     lines.append(f'commonest training class on the validation part: {100 * share:.2f} %')
     return '\n'.join(lines)

@@ -118,7 +118,7 @@ def submission_table(values: Mapping[str, Any]) -> Table:
         (
             Column('number', 'Submission'),
             Column('method', 'Method'),
-            *_judged_columns(values),
+            *_judged_columns(values, counts=False),
             *(Column(f'paper_{part}', f'Paper, {TITLES[part].lower()}', SHARE) for part in PARTS),
         ),
         rows,
@@ -166,8 +166,8 @@ def _columns(entry: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _judged_columns(values: Mapping[str, Any]) -> list[Column]:
-    """Columns of the parts on which something is judged."""
+def _judged_columns(values: Mapping[str, Any], counts: bool = True) -> list[Column]:
+    """Columns of the parts on which something is judged; `counts`: show how many clips."""
     columns = []
     for part in PARTS:
         if not any(entry[part] for entry in values['models'].values()):
@@ -176,7 +176,7 @@ def _judged_columns(values: Mapping[str, Any]) -> list[Column]:
         shown = part != TRAIN
         columns += [
             Column(f'{part}_interval', '95 % interval', INTERVAL, shown=shown),
-            Column(f'{part}_n', 'Clips', COUNT, shown=shown),
+            Column(f'{part}_n', 'Clips', COUNT, shown=shown and counts),
         ]
     return columns
 

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from fer_jax import loading
 from fer_jax.cohorts import Data
+from fer_jax.data import leaks
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Fold, Protocol
 from fer_jax.errors import UserError
@@ -92,7 +93,7 @@ class Table:
     @property
     def stamps(self) -> tuple[str, ...]:
         """What must be known before a number is believed."""
-        return (rundir.SIMULATED,) * self.simulated
+        return (rundir.SIMULATED,) * self.simulated + (leaks.SUBJECTS_UNKNOWN,)
 
     def part(self, *names: str) -> np.ndarray:
         """Indices of the clips of some parts; empty where there are none."""

@@ -109,12 +109,11 @@ def learning_curves(
         for part in PARTS:
             columns[f'{part}_accuracy'] += history[f'{part}_accuracy'].ravel().tolist()
     seeds = max(len(history['train_accuracy']) for history in runs.values())
-    lines = 'thin: each seed, bold: their mean. ' if seeds > 1 else ''
+    lines = '; thin: each seed, bold: their mean' if seeds > 1 else ''
     return Drawing(
         'fusion_curves',
         'Accuracy of the fusion network after each epoch',
-        f'Fusion network: accuracy after each epoch; {lines}Ticks on the axis mark the kept '
-        'epochs.',
+        f'Fusion network: accuracy after each epoch{lines}. Ticks on the axis: the kept epochs.',
         draw(paint, size=(WIDTH, 2.9), stamps=stamps),
         csv_text(list(columns), list(columns.values()), stamps),
     )
