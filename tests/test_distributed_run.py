@@ -22,6 +22,8 @@ SMALL = {
 }  # fmt: skip
 # Seconds that the death of one takes to end the others: a heartbeat missed, a goodbye awaited.
 BOUND = 100 + runtime.SHUTDOWN
+# Seconds for two processes to start, compile and train, on a machine that has other work.
+PATIENCE = 600
 COMMAND = [
     sys.executable, '-m', 'fer_jax.main', f'--config={CONFIG}:simulated',
     *(f'--config.{key}={value}' for key, value in SMALL.items()),
@@ -50,7 +52,7 @@ def start(folder, data_dir, count, devices):
     return started
 
 
-def end(processes, timeout=240):
+def end(processes, timeout=PATIENCE):
     """Output, errors and exit status of each; none is left running."""
     try:
         return [
@@ -95,7 +97,7 @@ def test_two_processes_predict_what_one_does(whole, data_dir, tmp_path):
 def start_and_wait(folder, data_dir, epoch):
     """Two processes that have saved both members after `epoch`."""
     processes = start(folder, data_dir, 2, 4)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE
     while not all(
         max((int(p.name) for p in latest.glob('*') if p.name.isdigit()), default=0) > epoch * EPOCH
         for latest in (folder / 'checkpoints' / member / 'latest' for member in ('000', '001'))

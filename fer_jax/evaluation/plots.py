@@ -333,6 +333,9 @@ def ranking(
             axes.set_ylim(-0.02, 1.03)
             axes.set_xlabel(labels[0])
             axes.set_ylabel(labels[1])
+            if not lines:
+                axes.text(0.5, 0.5, 'all test clips are of one class', ha='center')
+                return
             axes.legend(
                 loc='upper left', bbox_to_anchor=(-0.04, -0.16), borderaxespad=0, ncols=2,
                 title=title, alignment='left', columnspacing=1.4, title_fontsize=8.5,
@@ -341,8 +344,8 @@ def ranking(
         of = [[key] * len(x) for key, (x, _) in lines.items()]
         columns = [
             [key for keys in of for key in keys],
-            np.concatenate([x for x, _ in lines.values()]),
-            np.concatenate([y for _, y in lines.values()]),
+            np.concatenate([[], *(x for x, _ in lines.values())]),
+            np.concatenate([[], *(y for _, y in lines.values())]),
         ]
         header = ['class', *(label.replace(' ', '_') for label in labels)]
         return Drawing(

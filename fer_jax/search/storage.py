@@ -221,9 +221,10 @@ def open_store(address: str) -> Store:
         return Journal(Path(address.removeprefix(JOURNAL)))
     if address.startswith(POSTGRESQL):
         return PostgreSQL(address)
+    shown = re.sub('(://[^:/@]*):.*@', r'\1:***@', address)
     raise UserError(
-        f'--storage={re.sub(":[^:@/]*@", ":***@", address)}: give {JOURNAL}PATH (a few workers on '
-        f'one host) or {POSTGRESQL}USER@HOST:PORT/DATABASE'
+        f'--storage={shown}: give {JOURNAL}PATH (a few workers on one host) or '
+        f'{POSTGRESQL}USER@HOST:PORT/DATABASE'
     )
 
 

@@ -222,6 +222,15 @@ def test_a_class_without_test_clips_has_no_curve(predictions):
     assert 'contempt' not in roc.csv
 
 
+def test_a_fold_whose_subject_shows_one_expression_has_no_curves(predictions):
+    rows = predictions.at(predictions.epochs - 1)
+    roc, recalls, scores = plots.ranking(rows.where(rows.label == 1), predictions.classes, ())
+    assert np.isnan(list(scores.values())).all()
+    for drawing in (roc, recalls):
+        assert len(drawing.csv.splitlines()) == 1
+        assert 'all test clips are of one class' in drawing.svg
+
+
 def test_curves_keep_a_member_that_stopped_early_in_the_mean():
     values = np.array([[1.0, 2.0, np.nan], [3.0, 4.0, 8.0], [np.nan] * 3])
     np.testing.assert_array_equal(plots._hold_last(values), [[1, 2, 2], [3, 4, 8], [np.nan] * 3])

@@ -242,6 +242,7 @@ def test_proposals_depend_on_the_seed_and_the_trial_only(tmp_path):
     'address,message',
     [
         ('sqlite:///study.db', r'give journal:PATH .* or postgresql\+psycopg://'),
+        ('mysql://me:sec/ret@secret@host/db', r'mysql://me:\*\*\*@host/db: give journal:PATH'),
         ('journal:', 'give journal:PATH'),
         ('journal:/nowhere/at/all', 'there is no folder /nowhere/at'),
         ('postgresql+psycopg://me:secret@127.0.0.1:1/db', 'is the server up'),

@@ -25,6 +25,10 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.slow
+# Writes that orbax no longer waits for end into an event loop that it has closed by then.
+@pytest.mark.filterwarnings(
+    'ignore:Exception ignored in. None:pytest.PytestUnraisableExceptionWarning'
+)
 def test_a_full_disk_is_one_sentence_and_the_trial_goes_on_where_there_is_room(
     call_sweep, small_disk
 ):

@@ -53,5 +53,7 @@ if __name__ == '__main__':
     found = train(1) | train(4)
     told = processes.tell({'processes': jax.process_count(), 'text': 'é' * jax.process_index()})
     assert told['text'] == '', told
+    assert processes.any_of(jax.process_index() == jax.process_count() - 1)
+    assert not processes.any_of(False)
     if processes.is_first():
         np.savez(pathlib.Path(sys.argv[1]), devices=jax.device_count(), **found)
