@@ -103,6 +103,11 @@ def read(path: Path | str) -> Finished:
         raise UserError(f'there is no run at {path}: give the directory that fer_jax.main wrote')
     if not (path / 'DONE').is_file():
         raise UserError(f'{path} has not finished (no DONE in it): start its command again')
+    if (path / 'stages').is_dir():
+        raise UserError(
+            f"{path} is a run of several models, whose own report has the paper's numbers beside "
+            f'them: look at {path / "report.html"}'
+        )
     found = rundir.read_json(path / 'results.json')
     if not any(isinstance(values, dict) and values.get('headline') for values in found.values()):
         raise UserError(f'{path / "results.json"} names no headline: start its command again')

@@ -95,7 +95,9 @@ def test_configs_exist_and_are_told_apart(card, ours):
     assert answers(config, ours, ours.starts)
     assert not answers(config, ours, 'another')
     assert config['paper'] == card.name.partition(':')[0]
-    assert config['data']['name'] == card.dataset
+    # What is made of several models says of each what it learns from.
+    for own in config.get('models', {'': config}).values():
+        assert own['data']['name'] == card.dataset
     for other in card.ours:
         if other.config and (other.config, other.starts) != (ours.config, ours.starts):
             assert not answers(config, other, ours.starts)
@@ -112,7 +114,7 @@ def test_configs_exist_and_are_told_apart(card, ours):
 def test_runs_of_one_fold_and_of_other_folds_are_not_taken(card, ours):
     for key, value in (('fold', 3), ('file', 'folds.json')):
         config = resolved(ours.config)
-        config['protocol'] = {**config['protocol'], key: value}
+        config['protocol'] = {**config.get('protocol', {}), key: value}
         assert not answers(config, ours, ours.starts)
 
 
@@ -130,7 +132,9 @@ def test_the_protocol_meant_is_that_of_the_first_config():
     for card in ALL:
         named = [ours.config for ours in card.ours if ours.config]
         if named and card.protocol != card_module.NOT_STATED:
-            assert resolved(named[0])['protocol']['name'] == card.protocol
+            config = resolved(named[0])
+            for own in config.get('models', {'': config}).values():
+                assert own['protocol']['name'] == card.protocol
 
 
 def test_without_a_config_nothing_answers():

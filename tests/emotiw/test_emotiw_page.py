@@ -54,6 +54,13 @@ def test_the_report_command_draws_it_again(folder, tmp_path, capsys):
     assert 'Aggregated CNN' in capsys.readouterr().out
 
 
+def test_a_card_points_to_the_page_instead(folder, tmp_path):
+    finished = shutil.copytree(folder, tmp_path / 'run')
+    (finished / 'DONE').touch()
+    with pytest.raises(UserError, match='whose own report has the paper'):
+        cli.call(report.main, report.define, ['--card=kahou2015:table2', str(finished)])
+
+
 def test_an_unfinished_run_says_what_is_missing(folder, tmp_path):
     unfinished = shutil.copytree(folder, tmp_path / 'run')
     outcome.place(unfinished, 'submission-4').unlink()
