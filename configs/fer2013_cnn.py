@@ -105,17 +105,16 @@ def get_config(variant: str = '') -> ConfigDict:
     )
     config.optimizer = ConfigDict(
         {
-            'name': 'momentum',
-            'learning_rate': 0.01,
-            'momentum': 0.9,
+            'name': 'adam',
+            'learning_rate': 3e-4,
             'weight_decay': 0.0,
-            'schedule': 'constant',
+            'schedule': 'cosine',
             'lookahead': False,
         }
     )
     config.train = ConfigDict(
         {
-            'batch_size': 128,
+            'batch_size': 32,
             'epochs': 100,
             'seeds': 3,
             'patience': 0,
