@@ -12,9 +12,9 @@ A network fuses features of three of them, and weights fuse the decisions of all
 finished is reused when the command is started again.
 
 Hardware and time: published size: not run, it needs the licensed releases of AFEW (films and
-aligned faces) and of TFD. `:simulated` has AFEW of 120 drawn people and, for the network for frames,
-FER2013 and TFD of 800 each: 17 minutes on 2 cores that did other work as well, 23 CPU minutes, with
-all drawing and preparing.
+aligned faces) and of TFD. `:simulated` has AFEW of 120 drawn people and, for the network for
+frames, FER2013 and TFD of 800 each: 17 minutes on 2 cores that did other work as well, 23 CPU
+minutes, with all drawing and preparing.
 
 Paper: validation part, 26.6 % activity, 33.2 % audio, 35.0 % aggregated CNN, 39.6 % RNN, 43.7 %
 fusion network; submission 6, test part, 52.875 %. Ours: needs the licensed release; `:simulated`,

@@ -4,25 +4,29 @@
     python -m fer_jax.benchmark --config=configs/fer2013_stn.py --against=torch --forms
     python -m fer_jax.benchmark --config=configs/fer2013_stn.py --json=stn.json
     python -m fer_jax.benchmark --config=configs/ckplus_convlstm.py --film=film.mp4
+    python -m fer_jax.benchmark --config=configs/afew_rnn.py --config.data.frames=32 --against=torch
 
-Needs no data: the clips are noise of the config's geometry. The step is the one that training
-dispatches, for one member: gathering, augmentation, forward, backward and optimizer. With
---against=torch the same network in PyTorch takes turns with it in this process, on the same number
-of threads, handed its batch ready made (so that augmentation counts against fer_jax only); the
-ratio is the median over rounds of fer_jax's time over PyTorch's, below 1 where fer_jax is faster.
---forms adds the native formulations (3D convolution, reduce_window). On a GPU the twin is compiled
-(torch.compile). --film measures what a live camera would wait for, on a film's first frames: to
-find the face in a new frame (--detector), to cut it out and scale it, and to classify the clip that
-it ends.
+Needs no data: the clips are noise of the config's geometry. A network that learns from another
+run's features gets noise in the shape of features.run's, or where that names no run, of what
+kahou2015's IRNN sees, 10 x 10 x 32 values a frame (second pooling of configs/fer2013_cnn.py). The
+step is the one that training dispatches, for one member: gathering, augmentation, forward, backward
+and optimizer. With --against=torch the same network in PyTorch takes turns with it in this process,
+on the same number of threads, handed its batch ready made (so that augmentation counts against
+fer_jax only); the ratio is the median over rounds of fer_jax's time over PyTorch's, below 1 where
+fer_jax is faster. --forms adds the native formulations (3D convolution, reduce_window). On a GPU
+the twin is compiled (torch.compile). --film measures what a live camera would wait for, on a film's
+first frames: to find the face in a new frame (--detector), to cut it out and scale it, and to
+classify the clip that it ends.
 
 Floating-point operations are those of XLA's cost analysis of the native form, in which positions in
-the padding count for nothing; the peak is the fastest float32 (and, on accelerators, bfloat16)
-matrix product measured on the device in the same run.
+the padding count for nothing, and what a loop over frames does counts once; the peak is the fastest
+float32 (and, on accelerators, bfloat16) matrix product measured on the device in the same run.
 
 Prints a table; --json writes the same figures to a file.
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 import platform
@@ -30,7 +34,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -43,7 +47,9 @@ from ml_collections import ConfigDict
 from fer_jax import cli, experiment, runtime
 from fer_jax.data.faces import DETECTORS, latency
 from fer_jax.errors import UserError
-from fer_jax.evaluation import whole
+from fer_jax.evaluation import benchmark_table, whole
+from fer_jax.first_stage import FirstStage
+from fer_jax.training.inputs import model_inputs
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.optimizers import judged
 from fer_jax.training.state import Batch, Resident, Sums, Traits
@@ -53,6 +59,9 @@ from fer_jax.training.step import System
 CLASSES = 7
 # Long enough for the clock, short enough to take turns often: seconds of one turn.
 TURN = 0.25
+# A frame's features where features.run names no run: 'pool2' of the 40 x 40 crops that
+# configs/fer2013_cnn.py sees (kahou2015, sec. 2.2).
+FEATURES = (10, 10, 32)
 # Sides of the matrices whose product gives the peak, by platform; others take the larger.
 PEAK_SIZE = {'cpu': 2048, 'gpu': 8192}
 
@@ -77,11 +86,13 @@ def main(fv: flags.FlagValues) -> None:
     """Measures, prints, writes."""
     if fv.config is None:
         raise UserError('give an experiment: --config=configs/ckplus_c3d.py, or another one')
-    if 'features' in fv.config or 'train' not in fv.config:
+    if 'train' not in fv.config:
         raise UserError(
-            f'{fv.config.name} learns from what another run, its sound or its scenes give: only '
-            'networks that see pictures are measured'
+            f'{fv.config.name} is no network that trains in steps, which is what is measured: give '
+            'the config of one'
         )
+    if fv.film and 'features' in fv.config:
+        raise UserError(f'{fv.config.name} sees features: --film needs a network that sees faces')
     if fv.batch < 0 or fv.rounds < 1:
         raise UserError(f'--batch is {fv.batch} and --rounds {fv.rounds}: give at least 1')
     found = None
@@ -101,7 +112,7 @@ def main(fv: flags.FlagValues) -> None:
     if found:
         label = figures['inference_batch_1']['fer_jax']['median']
         figures['film'] = {**found, 'label': label, 'total': sum(found.values()) + label}
-    print(table(figures))
+    print(benchmark_table.table(figures))
     if fv.json:
         whole.write_json(pathlib.Path(fv.json), figures)
 
@@ -122,13 +133,17 @@ def measure(
         What --json writes: times in seconds, memory in bytes, rates per second.
     """
     system = experiment.make_system(config, CLASSES)
-    native = dataclasses.replace(system, model=system.model.clone(form='lax'))
+    native = system
+    if hasattr(system.model, 'form'):
+        native = dataclasses.replace(system, model=system.model.clone(form='lax'))
+    elif forms:
+        raise UserError(f'{config.model.name} has one formulation: leave --forms out')
     subject = Subject(system, config, batch)
     contestants = {'fer_jax': subject}
     if forms:
         contestants['native'] = Subject(native, config, batch)
     if against:
-        contestants['torch'] = twin(config, batch)
+        contestants['torch'] = twin(config, batch, subject.clip_shape)
     training = take_turns({name: each.train for name, each in contestants.items()}, rounds)
     inference = take_turns({name: each.infer for name, each in contestants.items()}, rounds)
     peaks = matmul_peaks()
@@ -145,6 +160,7 @@ def measure(
         'model': {**config.model, 'num_classes': CLASSES},
         'batch': batch,
         'clip': list(subject.clip_shape),
+        'features': features_of(config),
         'rounds': rounds,
         'device': device(),
         'matmul_peak_flops': peaks,
@@ -167,7 +183,10 @@ class Subject:
         self._steps = layout.chunk
         resident, traits, batches = noise(config, batch, self._steps)
         self._data = traits, resident, batches
-        self.clip_shape = (*resident.frames.shape[1:-1], config.inputs.channels)
+        see = functools.partial(
+            model_inputs, view=None, mean=traits.mean, std=traits.std, **system.inputs
+        )
+        self.clip_shape = jax.eval_shape(see, resident.frames).shape[1:]  # cropped
         # Not measured, and random numbers are slow to compile well.
         init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
         self._carry = init(traits, resident), Sums.zero()
@@ -202,23 +221,27 @@ class Subject:
         return time.perf_counter() - started
 
 
-def twin(config: ConfigDict, batch: int):
+def twin(config: ConfigDict, batch: int, shape: Sequence[int]):
     """The PyTorch contestant, on the device and the threads that JAX runs on."""
     try:
         from fer_jax.twins.contestant import Twin  # PyTorch is no part of the core install
     except ImportError:
         raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
     on_gpu = jax.default_backend() == 'gpu'
-    return Twin(config, batch, classes=CLASSES, threads=threads(), on_gpu=on_gpu)
+    return Twin(config, batch, shape, classes=CLASSES, threads=threads(), on_gpu=on_gpu)
 
 
 def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits, Batch]:
     """Clips of the config's geometry, and a member's batches [step, row, ...] of turned views."""
     data, rng = config.data, np.random.default_rng(0)
-    shape = (batch, data.frames, data.size, data.size, data.channels)
+    if 'features' in config:
+        frames = rng.random((batch, *clip_of_features(config)), np.float32)
+    else:
+        shape = (batch, data.frames, data.size, data.size, data.channels)
+        frames = rng.integers(0, 256, shape, np.uint8)
     resident = Resident(
-        frames=jnp.asarray(rng.integers(0, 256, shape, np.uint8)),
-        length=jnp.full(batch, data.frames, jnp.int32),
+        frames=jnp.asarray(frames),
+        length=jnp.full(batch, frames.shape[1], jnp.int32),
         label=jnp.arange(batch, dtype=jnp.int32) % CLASSES,
     )
     traits = Traits(
@@ -239,6 +262,21 @@ def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits,
         mask=jnp.ones((steps, batch), bool),
     )
     return resident, traits, batches
+
+
+def clip_of_features(config: ConfigDict) -> tuple[int, ...]:
+    """Shape of a clip [frame, ...] of the features that a config learns from."""
+    if not config.features.run:
+        return config.data.frames, *FEATURES
+    return FirstStage.open(**config.features, data_dir=pathlib.Path()).shape(config.data.frames)
+
+
+def features_of(config: ConfigDict) -> str:
+    """Whose features the noise stands for, for people; '' where a network sees pictures."""
+    if 'features' not in config:
+        return ''
+    named = config.features.run or 'configs/fer2013_cnn.py, as features.run names no run'
+    return f'noise in the shape of features of {named}'
 
 
 def steps_of(system: System) -> Callable:
@@ -326,49 +364,6 @@ def device() -> dict[str, Any]:
         platform.processor() or platform.machine() if first.platform == 'cpu' else first.device_kind
     )
     return {'platform': first.platform, 'kind': kind, 'threads': threads()}
-
-
-def table(figures: Mapping[str, Any]) -> str:
-    """The figures for people."""
-    shape = ' x '.join(map(str, figures['clip']))
-    where = figures['device']
-    peaks = ', '.join(
-        f'{dtype} {peak / 1e9:.0f} GFLOP/s' for dtype, peak in figures['matmul_peak_flops'].items()
-    )
-    lines = [
-        f'{figures["config"]}: batch {figures["batch"]} of {shape}, {figures["rounds"]} rounds, '
-        f'{where["platform"]} ({where["kind"]}), {where["threads"]} threads',
-        f'matrix product peak: {peaks}; a step has {figures["step_flops"] / 1e9:.1f} GFLOP',
-        '',
-        f'{"training step":<16}{"ms":>10}{"lowest":>10}{"highest":>10}{"clips/s":>10}{"of peak":>9}'
-        f'{"fer_jax / it":>14}',
-    ]
-    for name, it in figures['train'].items():
-        lines.append(
-            f'{name:<16}{_ms(it)}{it["clips_per_second"]:>10.1f}{it["of_peak"]:>9.0%}{it["ratio"]:>14.2f}'
-        )
-    lines += ['', f'{"inference, 1 clip":<16}']
-    for name, it in figures['inference_batch_1'].items():
-        lines.append(f'{name:<16}{_ms(it)}{"":>19}{it["ratio"]:>14.2f}')
-    if 'film' in figures:
-        stages = ', '.join(f'{name} {1e3 * it:.2f} ms' for name, it in figures['film'].items())
-        lines += ['', f'from frame to label: {stages}']
-    lines += [
-        '',
-        f'{figures["parameters"]:,} parameters, {figures["parameter_bytes"]:,} bytes',
-    ]
-    for name, it in figures['train'].items():
-        if 'compile_seconds' in it:
-            lines.append(
-                f'{name}: compiled in {it["compile_seconds"]:.1f} s, '
-                f'{it["program_bytes"] / 2**20:,.0f} MiB of memory for a step'
-            )
-    lines.append(f'process: at most {figures["process_peak_bytes"] / 2**20:,.0f} MiB')
-    return '\n'.join(lines)
-
-
-def _ms(times: Mapping[str, float]) -> str:
-    return ''.join(f'{1e3 * times[key]:>10.2f}' for key in ('median', 'lowest', 'highest'))
 
 
 if __name__ == '__main__':

@@ -91,7 +91,15 @@ def resolve(config: ConfigDict) -> ConfigDict:
     Returns:
       A copy whose section `protocol` has 'file', 'sha256' (of the content), 'fold' and, where it is
       given, 'inner' where a fold file is given, and no 'file' otherwise.
+
+    Raises:
+      UserError: a config of several models, which is no experiment by itself.
     """
+    if 'models' in config:
+        raise UserError(
+            f'{config.name} is made of several models, which fer_jax.main trains: give the config '
+            'of one of them'
+        )
     resolved = config.copy_and_resolve_references()
     section = dict(resolved.protocol)
     if file := section.pop('file', ''):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -150,6 +151,21 @@ class FirstStage:
             out = out[..., [named.index(name) for name in clips.classes]]
         return out
 
+    def shape(self, frames: int) -> tuple[int, ...]:
+        """Shape [frame, ...] of what the layer makes of a clip of so many frames; reads no data."""
+        clip = (frames, self.config.data.size, self.config.data.size, self.config.data.channels)
+        if 'features' in self.config:
+            clip = FirstStage.open(**self.config.features, data_dir=self.data_dir).shape(frames)
+        module, inputs = self._module()
+
+        def make(clips):
+            seen = model_inputs(clips, None, jnp.zeros((1, 1, 1)), jnp.ones((1, 1, 1)), **inputs)
+            variables = module.init(jax.random.key(0), seen)
+            return features(module, variables, seen, self.layer)
+
+        made = jax.eval_shape(make, jax.ShapeDtypeStruct((1, *clip), jnp.float32)).shape
+        return made[1:] if len(made) > 2 else (1, *made[1:])
+
     def _seen(self, network: int, clips: ClipSet) -> ClipSet:
         """The clips as the run's networks saw theirs: equalised, or features of an earlier run."""
         if 'features' in self.config:
@@ -165,8 +181,8 @@ class FirstStage:
         frames = equalize_frames(clips.frames, self.config.inputs.equalize)
         return dataclasses.replace(clips, frames=frames)
 
-    def _apply(self, network: int):
-        """Frames [B, T, ...] and lengths [B] -> what the layer makes of them."""
+    def _module(self) -> tuple[Any, dict[str, Any]]:
+        """The architecture of the run's networks, and the keywords of their `model_inputs`."""
         options = {
             key: tuple(value) if isinstance(value, list | tuple) else value
             for key, value in self.config.model.items()
@@ -177,6 +193,11 @@ class FirstStage:
         inputs = dict(self.config.inputs)
         del inputs['equalize']
         inputs.pop('mirrored', None)
+        return module, inputs
+
+    def _apply(self, network: int):
+        """Frames [B, T, ...] and lengths [B] -> what the layer makes of them."""
+        module, inputs = self._module()
         given = self.source.network(network)
         variables = {key: value for key, value in given.items() if value}
         mean, std = self._statistics(network)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fer_jax import benchmark, cli
+from fer_jax import benchmark, cli, experiment
 from fer_jax.errors import UserError
 
 # How ml_collections loads a config.
@@ -32,6 +33,7 @@ SMALL_C3D = [
     [
         [*SMALL_C3D, '--batch=2'],
         [f'--config={CONFIGS / "fer2013_stn.py"}', '--config.data.size=24', '--batch=3', '--forms'],
+        [f'--config={CONFIGS / "afew_rnn.py"}', '--config.data.frames=3', '--batch=2'],
     ],
 )
 def test_figures_of_all_contestants(arguments, tmp_path, capsys, monkeypatch):
@@ -53,11 +55,47 @@ def test_figures_of_all_contestants(arguments, tmp_path, capsys, monkeypatch):
         assert np.isclose(times['flops_per_second'] * times['median'], figures['step_flops'])
         assert ('compile_seconds' in times) == (name != 'torch')
     assert figures['train']['fer_jax']['ratio'] == 1
-    assert figures['step_flops'] > 3 * figures['inference_flops'] > 0
+    assert ('features.run names no run' in figures['features']) == ('afew_rnn' in arguments[0])
+    # Nothing is differentiated with respect to features: forward and the weights' gradient.
+    passes = 2 if figures['features'] else 3
+    assert figures['step_flops'] > passes * figures['inference_flops'] > 0
     assert figures['process_peak_bytes'] > 2**20
     assert figures['parameter_bytes'] == 4 * figures['parameters'] > 4000
     printed = capsys.readouterr().out
     assert all(name in printed for name in contestants)
+
+
+def config_of(file):
+    return runpy.run_path(str(CONFIGS / file))['get_config']()
+
+
+@pytest.mark.parametrize(
+    'file, changes, shape',
+    [
+        ('fer2013_cnn.py', {'model.width': 0.125}, (1, 40, 40, 1)),  # cropped from 48 x 48
+        ('ckplus_stn.py', {}, (1, 48, 48, 1)),
+        ('afew_rnn.py', {'data.frames': 3, 'model.units': 5}, (3, 10, 10, 32)),
+    ],
+)
+def test_the_twin_sees_what_the_network_sees(file, changes, shape):
+    config = config_of(file)
+    config.update_from_flattened_dict(changes)
+    system = experiment.make_system(config, benchmark.CLASSES)
+    subject = benchmark.Subject(system, config, 2)
+    assert subject.clip_shape == shape
+    module = benchmark.twin(config, 2, subject.clip_shape)._module
+    trained = [p for p in module.parameters() if p.requires_grad]
+    assert sum(p.numel() for p in trained) == subject.parameters
+
+
+def test_features_without_a_run_have_the_shape_that_the_frame_network_gives():
+    config, learner = config_of('fer2013_cnn.py'), config_of('afew_rnn.py')
+    model = experiment.make_system(config, benchmark.CLASSES).model
+    seen = jnp.zeros((1, 1, config.inputs.crop, config.inputs.crop, config.inputs.channels))
+    state = jax.eval_shape(lambda: model.init_with_output(jax.random.key(0), seen)[1])
+    _, state = jax.eval_shape(lambda v: model.apply(v, seen, mutable=['intermediates']), state)
+    (made,) = state['intermediates'][learner.features.layer]
+    assert made.shape == (1, 1, *benchmark.FEATURES)
 
 
 def test_operations_are_counted_without_the_padding():
@@ -100,8 +138,9 @@ def test_turns_alternate_and_ratios_are_pairwise(monkeypatch):
     [
         ([], 'give an experiment'),
         ([*SMALL_C3D, '--rounds=0'], 'give at least 1'),
-        ([f'--config={CONFIGS / "afew_rnn.py"}'], 'only networks that see pictures'),
-        ([f'--config={CONFIGS / "afew_audio.py"}'], 'only networks that see pictures'),
+        ([f'--config={CONFIGS / "afew_audio.py"}'], 'afew_audio is fitted at once'),
+        ([f'--config={CONFIGS / "afew_rnn.py"}', '--film=film.mp4'], 'a network that sees faces'),
+        ([f'--config={CONFIGS / "afew_rnn.py"}', '--forms'], 'rnn has one formulation'),
         ([*SMALL_C3D, '--batch=-1'], 'give at least 1'),
     ],
 )

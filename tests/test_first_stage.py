@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax import experiment, first_stage, loading, models
+from fer_jax import benchmark, experiment, first_stage, loading, models
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
@@ -92,8 +92,11 @@ def run(folder, file, variant='', **changes):
 def network(tmp_path_factory):
     """A finished run of a frame network on stills."""
     folder = tmp_path_factory.mktemp('runs') / 'network'
-    changes = {'data.name': 'stills', 'inputs.crop': 12, 'model.width': 0.125, 'train.epochs': 4}
-    values = run(folder, 'fer2013_cnn', **changes, **{'augment.options.shift': 1 / SIZE})
+    changes = {
+        'data.name': 'stills', 'inputs.crop': 12, 'model.width': 0.125, 'train.epochs': 4,
+        'augment.options.shift': 1 / SIZE, 'optimizer.learning_rate': 0.01,
+    }  # fmt: skip
+    values = run(folder, 'fer2013_cnn', **changes)
     assert values['val_best']['pooled_accuracy'] > 0.6
     return folder
 
@@ -127,6 +130,7 @@ def test_features_are_what_the_layer_makes_of_prepared_frames(network):
             stage = first_stage.FirstStage.open(str(network), layer, network.parent)
             found = stage.features(member, films)
             assert found.dtype == np.float32 and found.shape[:2] == (48, FRAMES)
+            assert stage.shape(FRAMES) == found.shape[1:]
             (expected,) = state['intermediates'][layer]
             if layer == 'logits':
                 expected = expected[..., ORDERS['films']]
@@ -162,7 +166,10 @@ def test_an_irnn_learns_from_the_features_and_names_the_chain(network, tmp_path,
     stage = first_stage.FirstStage.open(str(tmp_path / 'rnn'), 'state', tmp_path)
     films = drawn('films')
     found = stage.clips(1, films)
-    assert found.frames.shape == (48, 1, 8) and (found.length == 1).all()
+    assert found.frames.shape == (48, *stage.shape(FRAMES)) == (48, 1, 8)
+    assert (found.length == 1).all()
+    config = config_of('afew_rnn', **on_films(network))
+    assert benchmark.clip_of_features(config) == (config.data.frames, 3, 3, 4)
     below = first_stage.FirstStage.open(str(network), 'pool2', tmp_path).clips(1, films)
     given = network_of(tmp_path / 'rnn', 1)['params']
     weights = {name: np.asarray(leaf, np.float64) for name, leaf in given['rnn']['input'].items()}

@@ -1,6 +1,7 @@
 """A twin's training step and inference, for `benchmark --against=torch` to time."""
 
 import time
+from collections.abc import Sequence
 
 import torch
 from ml_collections import ConfigDict
@@ -15,12 +16,13 @@ OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')
 class Twin:
     """The PyTorch twin's training step and inference on a batch that lies ready.
 
-    The step is forward, cross-entropy, backward and the config's optimizer; Lookahead and the L2
-    penalty, where the config has them, are left to fer_jax.
+    The step is forward, cross-entropy, backward, clipping and the config's optimizer; Lookahead and
+    the L2 penalty, where the config has them, are left to fer_jax.
 
     Args:
-        config: of an experiment; its data's geometry, inputs, model and optimizer matter.
+        config: of an experiment; its model and optimizer matter.
         batch: clips a step.
+        shape: (T, H, W, C) of the clips as the network sees them.
         classes: of the classifier.
         threads: of a CPU.
         on_gpu: whether to run, compiled (torch.compile), on the first GPU.
@@ -29,13 +31,20 @@ class Twin:
         UserError: this PyTorch knows no GPU.
     """
 
-    def __init__(self, config: ConfigDict, batch: int, *, classes: int, threads: int, on_gpu: bool):
+    def __init__(
+        self,
+        config: ConfigDict,
+        batch: int,
+        shape: Sequence[int],
+        *,
+        classes: int,
+        threads: int,
+        on_gpu: bool,
+    ):
         if on_gpu and not torch.cuda.is_available():
             raise UserError('jax runs on a GPU and this PyTorch does not: install its CUDA build')
         torch.set_num_threads(threads)
         self._device = torch.device('cuda' if on_gpu else 'cpu')
-        data = config.data
-        shape = (data.frames, data.size, data.size, config.inputs.channels)
         options = dict(config.model)
         module = TWINS[options.pop('name')]
         dtype = getattr(torch, options.pop('dtype', 'float32'))
@@ -43,10 +52,12 @@ class Twin:
             options.pop(own, None)
         self._module = module(shape, num_classes=classes, **options).to(self._device, dtype)
         self._run = torch.compile(self._module) if on_gpu else self._module
-        size = (batch, shape[-1], *shape[:-1])
-        self._frames = torch.rand(size, device=self._device, dtype=dtype)
+        frames = torch.rand((batch, *shape), device=self._device, dtype=dtype).movedim(-1, 1)
+        # Features lie as the recurrent twin reads them, pictures in PyTorch's own layout.
+        self._frames = frames if 'features' in config else frames.contiguous()
         self._label = torch.arange(batch, device=self._device) % classes
         rate, kind = config.optimizer.learning_rate, config.optimizer.name
+        self._clip = config.optimizer.get('clip', 0.0)
         self._optimizer = {
             'sgd': lambda p: torch.optim.SGD(p, lr=rate),
             'momentum': lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9),
@@ -60,6 +71,8 @@ class Twin:
         self._optimizer.zero_grad()
         logits = self._run(self._frames).float()
         torch.nn.functional.cross_entropy(logits, self._label).backward()
+        if self._clip:
+            torch.nn.utils.clip_grad_norm_(self._module.parameters(), self._clip)
         self._optimizer.step()
         self._finish()
         return time.perf_counter() - started

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_jax import benchmark, cli, experiment, loading
 from fer_jax import config as configs
-from fer_jax import experiment, loading
 from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.emotiw import models, outcome, partitions, system
@@ -158,3 +158,11 @@ def test_hidden_labels_judge_and_are_never_learned_from(run):
     assert found.label[0] == -1 and found.classes[found.truth[0]] == 'sadness'
     assert found.truth[1] == -1
     np.testing.assert_array_equal(found.truth[20:], table.label[20:])  # what is told stays
+
+
+def test_only_main_takes_a_config_of_several_models():
+    config = configs.load_config(CONFIG)
+    with pytest.raises(UserError, match='afew_emotiw is made of several models'):
+        experiment.resolve(config)
+    with pytest.raises(UserError, match='is no network that trains in steps'):
+        cli.call(benchmark.main, benchmark.define, [f'--config={CONFIG}'])
