@@ -15,13 +15,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from fer_jax import experiment, loading, run_files
-from fer_jax.data import prepared, simulated
+from fer_jax.data import datasets, prepared, simulated
 from fer_jax.emotiw import models, outcome, page
 from fer_jax.emotiw.models import Arrays
 from fer_jax.emotiw.partitions import TRAININGS, Table, everything, training_of
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir, whole
-from fer_jax.multimodal import decision_fusion, fusion_training, submissions
+from fer_jax.multimodal import audio, decision_fusion, fusion_training, submissions
 from fer_jax.multimodal.feature_fusion import FeatureFusion
 from fer_jax.multimodal.submissions import SUBMISSIONS, Entry
 
@@ -59,11 +59,14 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
 
 
 def _begin(config: ConfigDict, folder: Path, data_dir: Path) -> Table:
-    """Lists all clips, and writes what the run is known by."""
-    anyone = _of_model(config, 'audio', folder)
+    """Lists all clips, and writes what the run is known by; what a later stage lacks fails here."""
+    if not config.models.audio.sound.file:
+        audio.package()
+    anyone = _of_model(config, 'activity', folder)
     with anyone.unlocked():
-        anyone.data.update({'frames': 1, 'size': 8, 'drop_soundless': False})
+        anyone.data.update({'frames': 1, 'size': 8})
     clips, place = everything(anyone, data_dir)
+    prepared.describe(clips.name, place, datasets.SCENE)
     about = loading.about(anyone, clips, place)
     note = prepared.describe(clips.name, place, anyone.data.faces)['simulated']
     table = Table.of(clips, simulated.hidden_labels(note) if note else {})

@@ -40,7 +40,7 @@ def extract(
     Raises:
       UserError: the package opensmile is not there.
     """
-    opensmile = _opensmile()
+    opensmile = package()
     smile = opensmile.Smile(
         feature_set=str(pathlib.Path(opensmile.__file__).parent / CONFIGURATION),
         feature_level='func',
@@ -65,8 +65,12 @@ def extract(
     return [smile.feature_names[k] for k in order], out
 
 
-def _opensmile() -> Any:
-    """The package, imported where it is needed: it is an extra."""
+def package() -> Any:
+    """The package opensmile, imported where it is needed: it is an extra.
+
+    Raises:
+      UserError: it is not there.
+    """
     try:
         import opensmile
     except ImportError as error:
@@ -82,7 +86,7 @@ def kept(sound: Mapping[str, tuple[np.ndarray, int]], folder: pathlib.Path) -> t
 
     The file, sound-<hash>.npz, is named after samples, ids, openSMILE's version and configuration.
     """
-    digest = hashlib.sha256(f'{_opensmile().__version__} {CONFIGURATION}'.encode())
+    digest = hashlib.sha256(f'{package().__version__} {CONFIGURATION}'.encode())
     for clip_id, (samples, rate) in sound.items():
         digest.update(f'|{clip_id} {rate} {len(samples)}|'.encode())
         digest.update(np.ascontiguousarray(samples))
@@ -204,5 +208,5 @@ class Sound:
                 'features': path.name,
                 'sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
             }
-        by = f'openSMILE {_opensmile().__version__}, {pathlib.Path(CONFIGURATION).name}'
+        by = f'openSMILE {package().__version__}, {pathlib.Path(CONFIGURATION).name}'
         return said | {'features': by}

@@ -1,6 +1,7 @@
 """A run of the EmotiW system from its config: what it trains, keeps, takes up again and leaves."""
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def small(**changes):
     config.fusion.update({'units': (5, 3, 4), 'common': 6, 'components': 4})
     config.fusion.epochs.update({'stated': 3, 'stable': 3})
     config.search.update({'draws': 50, 'stop': 0.4, 'subsets': False})
+    config.models.audio.sound.file = 'made_up.arff'  # the tests do without opensmile
     return configs.with_values(config, changes, 'the test')
 
 
@@ -115,6 +117,17 @@ def test_units_for_other_than_three_modalities_are_refused(stood_in, tmp_path):
         system.run(config, workdir=str(tmp_path / 'run'), data_dir=tmp_path)
 
 
+def test_what_a_later_stage_lacks_is_said_at_once(stood_in, tmp_path, monkeypatch):
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    monkeypatch.setitem(sys.modules, 'opensmile', None)
+    with pytest.raises(UserError, match='features of sound need the package opensmile'):
+        system.run(small(**{'models.audio.sound.file': ''}), **go)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match='afew is not prepared at .*faces-release'):
+        system.run(small(**{'simulated.subjects': 0}), **go)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
 def test_clips_are_divided_for_every_training(run, monkeypatch):
     table = outcome.load(run[0]).table
     monkeypatch.setattr(
@@ -160,6 +173,7 @@ def test_hidden_labels_judge_and_are_never_learned_from(run):
     np.testing.assert_array_equal(found.truth[20:], table.label[20:])  # what is told stays
 
 
+@pytest.mark.filterwarnings('ignore:the load_module')  # ml_collections
 def test_only_main_takes_a_config_of_several_models():
     config = configs.load_config(CONFIG)
     with pytest.raises(UserError, match='afew_emotiw is made of several models'):
