@@ -44,10 +44,10 @@ from absl import flags
 from jax import lax
 from ml_collections import ConfigDict
 
-from fer_jax import benchmark_table, cli, experiment, runtime
+from fer_jax import cli, experiment, runtime
 from fer_jax.data.faces import DETECTORS, latency
 from fer_jax.errors import UserError
-from fer_jax.evaluation import whole
+from fer_jax.evaluation import benchmark_table, whole
 from fer_jax.first_stage import FirstStage
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.mesh import make_layout

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from ml_collections import ConfigDict
 
 from fer_jax import loading, models
@@ -181,7 +180,7 @@ class FirstStage:
         frames = equalize_frames(clips.frames, self.config.inputs.equalize)
         return dataclasses.replace(clips, frames=frames)
 
-    def _module(self) -> tuple[nn.Module, dict[str, Any]]:
+    def _module(self) -> tuple[Any, dict[str, Any]]:
         """The architecture of the run's networks, and the keywords of their `model_inputs`."""
         options = {
             key: tuple(value) if isinstance(value, list | tuple) else value

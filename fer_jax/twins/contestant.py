@@ -16,7 +16,7 @@ OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')
 class Twin:
     """The PyTorch twin's training step and inference on a batch that lies ready.
 
-    The step is forward, cross-entropy, backward and the config's optimizer; Lookahead, clipping and
+    The step is forward, cross-entropy, backward, clipping and the config's optimizer; Lookahead and
     the L2 penalty, where the config has them, are left to fer_jax.
 
     Args:
@@ -57,6 +57,7 @@ class Twin:
         self._frames = frames if 'features' in config else frames.contiguous()
         self._label = torch.arange(batch, device=self._device) % classes
         rate, kind = config.optimizer.learning_rate, config.optimizer.name
+        self._clip = config.optimizer.get('clip', 0.0)
         self._optimizer = {
             'sgd': lambda p: torch.optim.SGD(p, lr=rate),
             'momentum': lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9),
@@ -70,6 +71,8 @@ class Twin:
         self._optimizer.zero_grad()
         logits = self._run(self._frames).float()
         torch.nn.functional.cross_entropy(logits, self._label).backward()
+        if self._clip:
+            torch.nn.utils.clip_grad_norm_(self._module.parameters(), self._clip)
         self._optimizer.step()
         self._finish()
         return time.perf_counter() - started
