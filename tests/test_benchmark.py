@@ -138,7 +138,7 @@ def test_turns_alternate_and_ratios_are_pairwise(monkeypatch):
     [
         ([], 'give an experiment'),
         ([*SMALL_C3D, '--rounds=0'], 'give at least 1'),
-        ([f'--config={CONFIGS / "afew_audio.py"}'], 'afew_audio is fitted at once'),
+        ([f'--config={CONFIGS / "afew_audio.py"}'], 'afew_audio is no network that trains in'),
         ([f'--config={CONFIGS / "afew_rnn.py"}', '--film=film.mp4'], 'a network that sees faces'),
         ([f'--config={CONFIGS / "afew_rnn.py"}', '--forms'], 'rnn has one formulation'),
         ([*SMALL_C3D, '--batch=-1'], 'give at least 1'),

@@ -110,7 +110,7 @@ def test_a_histogram_is_the_authors_chain():
         np.array(0.1),
         rng.normal(0, 0.1, 320).astype(np.float32),
         rng.normal(0, 0.05, (320, 12)).astype(np.float32),
-        rng.uniform(0, 1, (6, 12)).astype(np.float32),
+        (0.3 + 0.7 * np.eye(6, 12)).astype(np.float32),  # which of six factors is active
         np.zeros((12, 320), np.float32),
     )
     counts = {True: np.zeros(6), False: np.zeros(6)}
