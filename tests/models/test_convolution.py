@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fer_jax.models import convolution
 from fer_jax.models.convolution import chosen_form, conv2d, conv3d
 
 
@@ -46,6 +47,23 @@ def assert_close(left, right):
 def test_conv2d_equals_the_native_form(space, window, channels, padding):
     x, kernel = values((2, *space, channels[0])), values((*window, *channels), 1)
     native = gradients(conv2d, x, kernel, padding=padding, form='lax')
+    assert_close(gradients(conv2d, x, kernel, padding=padding, form='taps'), native)
+
+
+@pytest.mark.parametrize('padding', ['VALID', 'SAME'])
+@pytest.mark.parametrize(
+    'space, window, band',
+    [
+        ((11, 9), (9, 9), 400),  # bands of two rows, one of the last, margins of four
+        ((6, 7), (11, 5), 150),  # 16 images and 3, a row at a time, a kernel higher than the image
+        ((8, 10), (5, 3), 10_000),  # one band
+    ],
+)
+def test_kernel_gradient_in_bands_equals_the_native_form(space, window, band, padding, monkeypatch):
+    space = tuple(n + (padding == 'VALID') * (k - 1) for n, k in zip(space, window, strict=True))
+    x, kernel = values((19, *space, 3)), values((*window, 3, 40), 1)
+    native = gradients(conv2d, x, kernel, padding=padding, form='lax')
+    monkeypatch.setattr(convolution, '_BAND', band)
     assert_close(gradients(conv2d, x, kernel, padding=padding, form='taps'), native)
 
 
