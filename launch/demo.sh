@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains and evaluates the published C3D on simulated faces, from nothing to a report, on a laptop.
+# Trains and evaluates a reduced C3D on simulated faces, from nothing to a report, on a laptop.
 # Arguments go to fer_jax.main:  bash launch/demo.sh --config.train.epochs=2
 set -euo pipefail
 # shellcheck source=launch/environment.sh

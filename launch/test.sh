@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, then checks the style and runs every test.
+# Installs what the tests need, then checks the style and runs all tests but the slow ones.
 # Arguments go to pytest:  bash launch/test.sh tests/ops -k warp
 # Tests marked slow run on request:  bash launch/test.sh -m slow
 set -euo pipefail

@@ -3,9 +3,9 @@
 XLA's CPU backend sends a 2D NHWC convolution to a fast library, a 3D one to a slow path, and the
 gradients of both with respect to the kernel to a slower one. The form 'taps' therefore writes a 3D
 convolution as ONE 2D convolution over frames whose temporal neighbours are stacked in the channels,
-and the kernel's gradient as matrix products. The form 'lax' is the native convolution with XLA's
-own gradients: right on accelerators, and the oracle in the tests. 'auto' chooses by platform, here
-and nowhere else.
+and the kernel's gradient as matrix products or as a sum of convolutions over bands of rows. The
+form 'lax' is the native convolution with XLA's own gradients: right on accelerators, and the oracle
+in the tests. 'auto' chooses by platform.
 """
 
 from functools import partial
@@ -189,7 +189,8 @@ def _kernel_gradient(
 ) -> jax.Array:
     """Matrix products [C, positions] x [positions, O], one for each tap or one for all of them.
 
-    Of large windows in bands: every tap reads all positions again.
+    In bands for more than 9 taps, each of which would read all positions again, and for few
+    channels and positions.
     """
     kh, kw = window
     b, h, w, o = dy.shape

@@ -39,7 +39,8 @@ class FrameCNN(nn.Module):
         num_classes: K.
         structure: one of the names above.
         pool: side of the pooling's windows, 2 or 3; 0 for the structure's.
-        batch_norm: batch normalisation before each convolution's ReLU, which the paper has not.
+        batch_norm: batch normalisation before each ReLU, which the paper has not; of hidden fully
+            connected layers, too ('norm_fc1', ...), whose biases stay.
         dropout_rate: after each pooling (as in reference 26) and hidden fully connected layer.
         width: multiplier of all filters and hidden units.
         dtype: of the computation, 'float32' or 'bfloat16'; parameters and statistics are float32.
@@ -79,7 +80,7 @@ class FrameCNN(nn.Module):
             Logits float32 [B, K].
 
         Raises:
-            UserError: unknown structure, or a window that there is not.
+            UserError: unknown structure, or a pooling window other than 2 or 3.
         """
         if self.structure not in STRUCTURES:
             known = ', '.join(STRUCTURES)

@@ -2,10 +2,10 @@
 
 XLA's gradient of a max-pool (select and scatter) costs ten times and more what choosing by the
 position of the window's maximum costs. Where windows do not overlap (strides >= window) the
-gradient is one select over the input; the maximum also takes windows that do. They may be padded as
-PyTorch pads: with -inf for the maximum, with zeros that count for the mean. As in PyTorch the
-output's size is rounded down, and of equal maxima the first one (in row-major order) receives the
-gradient.
+gradient is one select over the input; max-pooling also takes windows that do, one axis after
+another. They may be padded as PyTorch pads: with -inf for the maximum, with zeros that count for
+the mean. As in PyTorch the output's size is rounded down, and of equal maxima the first one (in
+row-major order) receives the gradient.
 """
 
 from collections.abc import Sequence

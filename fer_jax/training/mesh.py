@@ -1,4 +1,4 @@
-"""How a population is laid out: the one place that looks at the platform.
+"""How a population is laid out: the one place that chooses by platform.
 
 On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution
 gradient inside a loop both fall to XLA's slow paths there. On accelerators all members at once and
