@@ -314,4 +314,3 @@ def _cell(judged: Mapping[str, Any] | None, with_interval: bool) -> str:
         low, high = judged['interval']
         shown += f' ({100 * low:.1f} to {100 * high:.1f})'
     return shown
-

@@ -289,9 +289,7 @@ def _compose(
     return page.page(config['name'], f'{dataset["name"]} · {counts} clips', stamps, sections)
 
 
-def _data(
-    values: Mapping[str, Any], dataset: Mapping[str, Any], config: Mapping[str, Any]
-) -> str:
+def _data(values: Mapping[str, Any], dataset: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     epochs = {
         number: entry['epochs']['rnn'][0]
         for number, entry in values['submissions'].items()
