@@ -221,7 +221,8 @@ def _in_bands(
     positions = max(_BAND, b * h * w // _BANDS_UP_TO)
     images = min(b, max(16, positions // w // 16 * 16))  # the innermost axis: whole vectors
     rows = max(1, positions // (w * images))
-    total = jnp.zeros((x.shape[-1], kh, kw, o), dy.dtype)
+    wide = jnp.promote_types(dy.dtype, jnp.float32)  # many bands of bfloat16 add up in float32
+    total = jnp.zeros((x.shape[-1], kh, kw, o), wide)
     for image in range(0, b, images):
         some = slice(image, image + images)
         # Kept as they are, or each band would be cut out of the images and turned by itself.
@@ -236,5 +237,6 @@ def _in_bands(
             total += lax.conv_general_dilated(
                 seen[:, first + above : last - below], band, (1, 1),
                 [(above, below), (margins[1],) * 2], dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+                preferred_element_type=wide,
             )  # fmt: skip
-    return total.transpose(1, 2, 0, 3)
+    return total.transpose(1, 2, 0, 3).astype(dy.dtype)

@@ -1,4 +1,4 @@
-"""How a population is laid out: the one place that chooses by platform.
+"""How a population is laid out: chosen by platform here and nowhere else.
 
 On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution
 gradient inside a loop both fall to XLA's slow paths there. On accelerators all members at once and

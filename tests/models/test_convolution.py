@@ -11,6 +11,9 @@ import torch
 from fer_jax.models import convolution
 from fer_jax.models.convolution import chosen_form, conv2d, conv3d
 
+# Of images and of a kernel, in 40 bands of one row of 16 images.
+SHAPES_OF_BANDS = (80, 8, 8, 3), (5, 5, 3, 40)
+
 
 def values(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
@@ -65,6 +68,21 @@ def test_kernel_gradient_in_bands_equals_the_native_form(space, window, band, pa
     native = gradients(conv2d, x, kernel, padding=padding, form='lax')
     monkeypatch.setattr(convolution, '_BAND', band)
     assert_close(gradients(conv2d, x, kernel, padding=padding, form='taps'), native)
+
+
+def test_bands_of_bfloat16_add_up_in_float32(monkeypatch):
+    """A sum of 40 bands is as near to the float32 gradient as the rounding of its result."""
+    monkeypatch.setattr(convolution, '_BAND', 16 * 8)
+    x, kernel = (jnp.asarray(values(s, i), jnp.bfloat16) for i, s in enumerate(SHAPES_OF_BANDS))
+
+    def gradient(x, kernel):
+        y = conv2d(x, kernel, form='taps')
+        return jax.vjp(lambda kernel: conv2d(x, kernel, form='taps'), kernel)[1](jnp.ones_like(y))
+
+    (narrow,), (exact,) = gradient(x, kernel), gradient(*(a.astype('float32') for a in (x, kernel)))
+    assert narrow.dtype == jnp.bfloat16
+    error = np.abs(narrow.astype('float32') - exact).max() / np.abs(exact).max()
+    assert error < 2**-8
 
 
 @pytest.mark.parametrize('filters', [4, 17])
