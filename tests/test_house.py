@@ -21,6 +21,7 @@ FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', '.ci')
 # Which rooms of the package a room may import from, besides itself. Imports point one way: commands
 # (every other module directly in the package) may import from all rooms, no room from a command.
 ROOMS = {
+    'allocator': set(),
     'errors': set(),
     'cli': {'errors'},
     'config': {'errors'},
