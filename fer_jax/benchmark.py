@@ -11,12 +11,12 @@ run's features gets noise in the shape of features.run's, or where that names no
 kahou2015's IRNN sees, 10 x 10 x 32 values a frame (second pooling of configs/fer2013_cnn.py). The
 step is the one that training dispatches, for one member: gathering, augmentation, forward, backward
 and optimizer. With --against=torch the same network in PyTorch takes turns with it in this process,
-on the same number of threads, handed its batch ready made (so that augmentation counts against
-fer_jax only); the ratio is the median over rounds of fer_jax's time over PyTorch's, below 1 where
-fer_jax is faster. --forms adds the native formulations (3D convolution, reduce_window). On a GPU
-the twin is compiled (torch.compile). --film measures what a live camera would wait for, on a film's
-first frames: to find the face in a new frame (--detector), to cut it out and scale it, and to
-classify the clip that it ends.
+on the same number of threads. Pictures are handed to it ready made (so that augmentation counts
+against fer_jax only), clips of features it picks as fer_jax does; the ratio is the median over
+rounds of fer_jax's time over PyTorch's, below 1 where fer_jax is faster. --forms adds the native
+formulations (3D convolution, reduce_window). On a GPU the twin is compiled (torch.compile). --film
+measures what a live camera would wait for, on a film's first frames: to find the face in a new
+frame (--detector), to cut it out and scale it, and to classify the clip that it ends.
 
 Floating-point operations are those of XLA's cost analysis of the native form, in which positions in
 the padding count for nothing, and what a loop over frames does counts once; the peak is the fastest

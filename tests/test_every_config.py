@@ -1,7 +1,9 @@
-"""Every config in every variant, run abstractly: shapes and types flow, nothing is computed."""
+"""Every config in every variant: run abstractly, and (slow) an epoch on a few simulated people."""
 
+import csv
 import functools
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -19,6 +21,15 @@ CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
 PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015')
 # What must be known before a number is believed, in this order.
 ITEMS = ('Command', 'Hardware and time', 'Paper', 'Ours', 'Deviations')
+# People drawn at most, one member of one seed and one epoch: whether it trains, not how well.
+SUBJECTS = 20
+# The variant that a network behind another one needs a run of, with the key that names the run.
+BEHIND = {
+    'jaffe_cnn_rnn': ('init.run', 'jaffe_cnn_rnn', 'cnn'),
+    'mmi_cnn_rnn': ('init.run', 'mmi_cnn_rnn', 'cnn'),
+    'afew_rnn': ('features.run', 'fer2013_cnn', 'afew'),
+    'afew_convlstm:two_branch': ('init.run', 'fer2013_two3', ''),
+}
 
 
 def load(path: Path):
@@ -36,6 +47,17 @@ def variants() -> list:
         listed = re.search(r'variants: ([^.]+)\.', load(path).get_config.__doc__)
         names = [name.strip().replace('=N', '=0') for name in listed.group(1).split(',')]
         found += [pytest.param(path, name, id=f'{path.stem}:{name}') for name in ('', *names)]
+    return found
+
+
+def trained() -> list:
+    """Variants that train by steps, but the size and the choice of a fold."""
+    found = []
+    for parameter in variants():
+        path, variant = parameter.values
+        config = load(path).get_config(variant)
+        if 'train' in config and 'models' not in config and not variant.startswith(('simul', 'fo')):
+            found.append(parameter)
     return found
 
 
@@ -145,3 +167,44 @@ def run_abstractly(config):
     probabilities = jax.eval_shape(system.evaluate_step, state, traits, resident, batch.clip)
     assert probabilities.shape == (rows, classes)
     assert probabilities.dtype == jnp.float32
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    """Runs a variant once and tells the folder of its run."""
+    data_dir, runs = tmp_path_factory.mktemp('data'), tmp_path_factory.mktemp('runs')
+
+    @functools.cache
+    def run(stem, variant):
+        config = load(CONFIGS[0].parent / f'{stem}.py').get_config(
+            ','.join(filter(None, (variant, 'simulated')))
+        )
+        config.simulated.subjects = min(config.simulated.subjects, SUBJECTS)
+        config.train.update({'epochs': 1, 'seeds': 1})
+        if 'fold' in config.protocol:
+            config.protocol.fold = 0
+        key, first, own = BEHIND.get(f'{stem}:{variant}') or BEHIND.get(stem) or ('', '', '')
+        if key and own not in variant.split(','):
+            same = variant if first == stem and variant != 'tanh' else ''
+            config.update_from_flattened_dict(
+                {key: str(run(first, ','.join(filter(None, (own, same)))))}
+            )
+        folder = runs / f'{stem}_{variant}'
+        experiment.run(config, workdir=str(folder), data_dir=data_dir, pages=False)
+        return folder
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('path', 'variant'), trained())
+def test_variant_trains_on_simulated_faces(path, variant, run):
+    folder = run(path.stem, variant)
+    config = json.loads((folder / 'config.json').read_text())
+    assert config['simulated']['subjects'] and (folder / 'DONE').exists()
+    with (folder / 'predictions.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    # Each clip that judges counts once under a rule.
+    judged = [(row['rule'], row['part'], row['member'], row['clip_id']) for row in rows]
+    assert len(judged) == len(set(judged))

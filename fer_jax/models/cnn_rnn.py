@@ -37,11 +37,11 @@ class CNNRNN(nn.Module):
 
     A clip's frames are the sequence. A still has none, and the paper classifies stills: its rows
     can be the sequence, top to bottom (ReNet, the paper's reference 28), or the same image again.
+    A clip of one frame (`length` 1) among longer ones is a still as well.
 
     Sown in 'intermediates', float [B, T, ...]: 'conv1a' (after its ReLU), 'pool1', ..., 'hidden1',
-    'hidden2' (after their ReLUs; of a still's rows, where they are the sequence, instead of its
-    frame) and, of the CNN alone, 'logits'; of the recurrent network 'state', its last one [B,
-    units].
+    'hidden2' (after their ReLUs; of stills alone of their rows, where they are the sequence) and,
+    of the CNN alone, 'logits'; of the recurrent network 'state', its last one [B, units].
 
     Attributes:
         num_classes: K.
@@ -53,7 +53,8 @@ class CNNRNN(nn.Module):
         features: 'fc' (sec. 3.3: the 200 values of 'fc2'; of a still's row those of the last map's
             average over that row) or 'pool3' (sec. 3.1: the third convolution's map after pooling;
             what would follow it is not built).
-        stills: what a still's sequence is: 'rows' or 'repeat'.
+        stills: what a still's sequence is: 'rows' or 'repeat'. With 'pool3', whose rows are not of
+            a frame's size, a still among clips is repeated.
         steps: how often an image is repeated; the paper's P has no value.
         freeze: train the recurrent network but not the CNN, which another run has trained (sec.
             3.3), and run the CNN as in evaluation.
@@ -112,31 +113,41 @@ class CNNRNN(nn.Module):
         self._check_options()
         rate = self.dropout_rate if dropout_rate is None else dropout_rate
         b, t = frames.shape[:2]
-        alone, still = self.rnn == 'none', t == 1
-        by_rows = still and not alone and self.stills == 'rows'
+        alone, rows = self.rnn == 'none', self.stills == 'rows'
         images = frames.reshape(b * t, *frames.shape[2:]).astype(self.dtype)
         if self.features == 'pool3' and not alone:
+            rows &= t == 1
             x = self._maps(images, 3, b)['pool3']
-            x = x.reshape(b * t, x.shape[1] if by_rows else 1, -1)
+            x = x.reshape(b, x.shape[1] if rows else t, -1)
         else:
-            x = self._maps(images, self.depth, b)[f'conv{self.depth}a']
-            x = x.mean(2) if by_rows else x.mean((1, 2))[:, None]
+            rows &= not alone and (t == 1 or length is not None)
+            maps = self._maps(images, self.depth, b)[f'conv{self.depth}a']
+            x = maps.mean((1, 2)).reshape(b, t, -1)
+            if rows:
+                of_first = maps.reshape(b, t, *maps.shape[1:])[:, 0].mean(2)
+                x = of_first if t == 1 else jnp.concatenate([x, of_first], 1)
             for number, units in enumerate(HIDDEN, 1):
                 x = nn.relu(self._dense(layers.scaled(units, self.width), f'fc{number}', x))
-                self.sow('intermediates', f'hidden{number}', x.reshape(b, -1, x.shape[-1]))
+                self.sow('intermediates', f'hidden{number}', x if t == 1 else x[:, :t])
                 dropout = layers.Dropout(name=f'dropout{number}')
                 x = dropout(x, rate=rate, train=train and not self.freeze)
-        x = x.reshape(b, -1, x.shape[-1])  # of each image or row
         if alone:
             x = layers.at_least_float32(self._dense(self.num_classes, 'fc3', x))
             self.sow('intermediates', 'logits', x)
             return layers.average_frames(x, layers.valid_frames(length, b, t))
         if self.freeze:
             x = jax.lax.stop_gradient(x)
-        if still and not by_rows:
-            x = jnp.repeat(x, self.steps, 1)
+        clips, stills = x[:, :t], jnp.repeat(x[:, :1], self.steps, 1)
+        if rows:
+            stills = x if t == 1 else x[:, t:]
+        if t == 1:
+            x, length = stills, None
+        elif length is None:
+            x = clips
+        else:
+            x, length = _sequences(clips, stills, length)
         network = recurrent.SimpleRecurrent(self.units, self.rnn, self.identity_scale, name='rnn')
-        state = network(x, length=None if still else length)
+        state = network(x, length=length)
         self.sow('intermediates', 'state', state)
         return self._dense(self.num_classes, 'classifier', state)
 
@@ -165,3 +176,22 @@ class CNNRNN(nn.Module):
                 )
         if self.steps < 1:
             raise UserError(f'model.steps is {self.steps}: give at least 1')
+
+
+def _sequences(
+    clips: jax.Array, stills: jax.Array, length: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Of each clip its own sequence or, where it has one frame, a still's; and their lengths.
+
+    Args:
+        clips: float [B, T, D], one vector a frame.
+        stills: float [B, S, D], what the sequence of the first frame as a still is.
+        length: int32 [B], frames of each.
+
+    Returns:
+        float [B, max(T, S), D], and int32 [B].
+    """
+    count = jnp.where(length == 1, stills.shape[1], length)
+    steps = max(clips.shape[1], stills.shape[1])
+    clips, stills = (jnp.pad(x, ((0, 0), (0, steps - x.shape[1]), (0, 0))) for x in (clips, stills))
+    return jnp.where((length == 1)[:, None, None], stills, clips), count

@@ -14,10 +14,12 @@ OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')
 
 
 class Twin:
-    """The PyTorch twin's training step and inference on a batch that lies ready.
+    """The PyTorch twin's training step and inference.
 
     The step is forward, cross-entropy, backward, clipping and the config's optimizer; Lookahead and
-    the L2 penalty, where the config has them, are left to fer_jax.
+    the L2 penalty, where the config has them, are left to fer_jax. Clips of features are picked
+    from those in memory, as fer_jax picks them; pictures, which fer_jax picks, scales and augments,
+    lie ready.
 
     Args:
         config: of an experiment; its model and optimizer matter.
@@ -52,12 +54,12 @@ class Twin:
             options.pop(own, None)
         self._module = module(shape, num_classes=classes, **options).to(self._device, dtype)
         self._run = torch.compile(self._module) if on_gpu else self._module
-        frames = torch.rand((batch, *shape), device=self._device, dtype=dtype).movedim(-1, 1)
-        # Features lie as the recurrent twin reads them, pictures in PyTorch's own layout.
-        self._frames = frames if 'features' in config else frames.contiguous()
-        self._label = torch.arange(batch, device=self._device) % classes
+        self._resident = torch.rand((batch, *shape), device=self._device, dtype=dtype)
+        self._clip = torch.arange(batch, device=self._device)
+        self._frames = None if 'features' in config else self._pick(self._clip).contiguous()
+        self._label = self._clip % classes
         rate, kind = config.optimizer.learning_rate, config.optimizer.name
-        self._clip = config.optimizer.get('clip', 0.0)
+        self._norm = config.optimizer.get('clip', 0.0)
         self._optimizer = {
             'sgd': lambda p: torch.optim.SGD(p, lr=rate),
             'momentum': lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9),
@@ -69,10 +71,11 @@ class Twin:
         self._module.train()
         started = time.perf_counter()
         self._optimizer.zero_grad()
-        logits = self._run(self._frames).float()
+        frames = self._pick(self._clip) if self._frames is None else self._frames
+        logits = self._run(frames).float()
         torch.nn.functional.cross_entropy(logits, self._label).backward()
-        if self._clip:
-            torch.nn.utils.clip_grad_norm_(self._module.parameters(), self._clip)
+        if self._norm:
+            torch.nn.utils.clip_grad_norm_(self._module.parameters(), self._norm)
         self._optimizer.step()
         self._finish()
         return time.perf_counter() - started
@@ -82,9 +85,14 @@ class Twin:
         self._module.eval()
         started = time.perf_counter()
         with torch.inference_mode():
-            self._run(self._frames[:1]).softmax(-1)
+            frames = self._pick(self._clip[:1]) if self._frames is None else self._frames[:1]
+            self._run(frames).softmax(-1)
         self._finish()
         return time.perf_counter() - started
+
+    def _pick(self, clip: torch.Tensor) -> torch.Tensor:
+        """Clips [B, C, T, H, W] by number; their memory stays in the order of frames, as stored."""
+        return self._resident[clip].movedim(-1, 1)
 
     def _finish(self) -> None:
         if self._device.type == 'cuda':

@@ -131,6 +131,20 @@ def test_a_still_s_rows_are_read_from_top_to_bottom(network):
     np.testing.assert_allclose(found['state'], state, rtol=1e-4)
 
 
+@pytest.mark.parametrize('stills', ['rows', 'repeat'])
+def test_a_still_among_clips_is_the_still_alone(network, stills):
+    module, variables = network(stills=stills, rnn='tanh')
+    evaluate = compiled(module)
+    among = np.concatenate([np.repeat(STILLS[:1], 3, 1), CLIPS[1:]])
+    logits, found = evaluate(variables, among, jnp.array([1, 3]))
+    assert found['hidden2'].shape == (2, 3, 50)
+    alone = evaluate(variables, STILLS[:1], jnp.array([1]))[0][0]
+    np.testing.assert_allclose(logits[0], alone, rtol=1e-4, atol=1e-6)
+    clip, _ = evaluate(variables, CLIPS, jnp.array([3, 3]))
+    np.testing.assert_allclose(logits[1], clip[1], rtol=1e-4, atol=1e-6)
+    assert not np.allclose(logits[0], clip[0], rtol=1e-3)
+
+
 def test_a_frozen_cnn_runs_as_in_evaluation_and_receives_no_gradient(network):
     module, variables = network(rnn='tanh', freeze=True)
 

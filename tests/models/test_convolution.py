@@ -24,7 +24,7 @@ def gradients(conv, x, kernel, **options):
 
     def scalar(x, kernel):
         y = conv(x, kernel, **options)
-        return jnp.sum(jnp.sin(y + jnp.arange(y.size).reshape(y.shape))), y
+        return jnp.sum(jnp.sin(y) * jnp.linspace(1, 2, y.size).reshape(y.shape)), y
 
     (_, y), (dx, dk) = jax.value_and_grad(scalar, (0, 1), has_aux=True)(x, kernel)
     return y, dx, dk
@@ -111,10 +111,14 @@ def test_conv2d_valid_takes_even_kernels():
 @pytest.mark.parametrize(
     't, frames, space', [*itertools.product((1, 3, 5, 7, 9), (1, 4), [(5, 7)]), (3, 10, (6, 4))]
 )
-def test_conv3d_equals_the_native_form(t, frames, space):
+@pytest.mark.parametrize('spread', [False, True])
+def test_conv3d_equals_the_native_form(t, frames, space, spread, monkeypatch):
+    if spread:
+        monkeypatch.setattr(convolution, '_SPREAD_FROM', 3)
     x, kernel = values((2, frames, *space, 3)), values((t, 3, 3, 3, 4), 1)
     native = gradients(conv3d, x, kernel, form='lax')
     assert_close(gradients(conv3d, x, kernel, form='taps'), native)
+    assert_close([conv3d(x, kernel, form='taps')], native[:1])
 
 
 @pytest.mark.parametrize('filters', [4, 20])
@@ -132,7 +136,7 @@ def test_conv3d_equals_pytorch(form, filters):
     assert_close([np.moveaxis(np.asarray(y), -1, 1)], [expected.numpy()])
 
 
-@pytest.mark.parametrize('channels', [(3, 4), (20, 24)])
+@pytest.mark.parametrize('channels', [(3, 4), (20, 24), (64, 8)])
 def test_mapped_over_members_equals_one_after_another(channels):
     x, kernel = values((2, 2, 3, 5, 6, channels[0])), values((2, 3, 3, 3, *channels), 1)
     grad = lambda x, kernel: gradients(conv3d, x, kernel, form='taps')  # noqa: E731
