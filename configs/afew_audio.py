@@ -17,11 +17,12 @@ people: 17 CPU seconds, features included.
 Paper: 33.2 % on the validation part. Ours: needs the licensed release; `:simulated`
 33.77 % of 77 clips (23.4 to 44.2), majority class 16.88 %, simulated voices.
 
-Deviations: the paper's list is emobase2010; openSMILE's package carries IS10_paraling_compat, also
-1582 values of the same kinds, not compared with it one by one: give SMILExtract's file for the
-authors' own. The paper does not give the number of components (for the
-SVM) nor the grid: both are ours. The inner folds choose C and gamma on components fitted on all
-training clips. Clips without sound are left out; sound under 0.1 s is followed by silence.
+Deviations: the paper names no list of features, its 1,582 are as many as emobase2010 has;
+openSMILE's package carries IS10_paraling_compat, also 1,582 values of the same kinds, not compared
+with it one by one: give a file of SMILExtract for another. The paper does not give the number of
+components (for the SVM) nor the grid: both are ours. The inner folds choose C and gamma on
+components fitted on all training clips. Clips without sound are left out; sound under 0.1 s is
+followed by silence.
 """
 
 from ml_collections import ConfigDict

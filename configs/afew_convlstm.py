@@ -25,13 +25,13 @@ clear of the majority class, 22.08 % of 77 (13.0 to 31.2).
 Deviations: filters, kernels and hidden units of both branches are a reading
 (fer_jax/models/convlstm.py, configs/fer2013_two3.py). The paper says that it uses no external
 emotion data, and then a CNN trained on FER2013: without it one branch is the default here, with it
-`two_branch`. Faces are the aligned ones that ship with AFEW, not dlib's (prepare with --faces=dlib
-and give --config.data.faces=dlib for those). A dark clip has a mean level below 80 and becomes
-brighter, v^(1 / 1.5): threshold and direction are not stated. The text's four angles, the original
-and mirror images are 10 views of a clip, while it says 8: those without the original are the
-variant `views8`. The film that a clip is of is not stated, so `random` may have its people on both
-sides. `:simulated` subtracts the mean image and divides by the deviation image, has a dropout of
-0.5 and learns at 1e-3 with cosine decay.
+`two_branch`. Faces are the aligned ones that ship with AFEW, not dlib's (for those prepare with
+--faces=dlib --weights=PATH and give --config.data.faces=dlib --config.data.registration=eyes). A
+dark clip has a mean level below 80 and becomes brighter, v^(1 / 1.5): threshold and direction are
+not stated. The text's four angles, the original and mirror images are 10 views of a clip, while it
+says 8: those without the original are the variant `views8`. The film that a clip is of is not
+stated, so `random` may have its people on both sides. `:simulated` subtracts the mean image and
+divides by the deviation image, has a dropout of 0.5 and learns at 1e-3 with cosine decay.
 """
 
 from ml_collections import ConfigDict

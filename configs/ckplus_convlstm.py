@@ -25,7 +25,7 @@ cosine decay: so few steps else hardly leave the majority class.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Range, Reading, Space, parse_variant
 
 # saurav2020, sec. IV-B: six angles in degrees and the original, each mirrored besides: 14 views.
 ANGLES = (-15.0, -10.0, -5.0, 0.0, 5.0, 10.0, 15.0)
@@ -161,3 +161,17 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
             {'protocol.name': 'balanced'},
         )
     return readings
+
+
+def get_space(config: ConfigDict) -> Space:
+    """What saurav2020 leaves open of the network: filters, units and what is classified."""
+    return Space(
+        {
+            'model.width': (0.25, 0.5, 1.0),
+            'model.units': (8, 16, 32, 64),
+            'model.states': ('last', 'all'),
+            'model.hidden': (64, 128, 256),
+            'model.dropout_rate': Range(0.0, 0.5),
+            'optimizer.learning_rate': Range(1e-5, 1e-3, log=True),
+        }
+    )

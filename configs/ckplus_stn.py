@@ -14,9 +14,9 @@ majority class 24.62 %).
 
 Deviations: the division is drawn anew (the paper's is not published); people are on both sides of
 it, and the report says so. `balanced` has five folds of equal size by subject, each with 70 / 10 /
-20 % of the people. The classes are the seven emotions of the labelled sequences; neutral first
-frames, which the paper may have added, are no clips of our CK+. The stated initialiser and learning
-rate are readings (BUILD_NOTES.md). Batches have 16 images, which the paper does not state.
+20 % of the people. The classes are the seven emotions of the labelled sequences; with the reading
+`neutral` their first frames are an eighth. The stated initialiser and learning rate are readings
+too (BUILD_NOTES.md). Batches have 16 images, which the paper does not state.
 """
 
 from ml_collections import ConfigDict
@@ -47,6 +47,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'channels': 1,
             'registration': 'none',
             'margin': 1.0,
+            'neutral': False,
         }
     )
     config.protocol = ConfigDict(
@@ -134,6 +135,11 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
             'The grid acts on the features after dropout, as the figure has it; by the text it '
             'acts on the input.',
             {'model.transform': 'features'},
+        ),
+        'neutral': Reading(
+            "Neutral as an eighth class, of the same sequences' first frames; the classes are not "
+            'stated.',
+            {'data.neutral': True},
         ),
         'no_transformer': Reading(
             'Without a spatial transformer: what it is worth.', {'model.transform': 'none'}

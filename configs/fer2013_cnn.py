@@ -174,11 +174,12 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
             'SGD at 0.001 with momentum 0.9: the paper names no optimiser for these networks.',
             {'optimizer.name': 'momentum', 'optimizer.learning_rate': 1e-3},
         ),
-        'pooling_2': Reading(
+    }
+    if config.model.structure != 'very_deep':
+        readings['pooling_2'] = Reading(
             'Pooling over 2 x 2 pixels instead of overlapping 3 x 3: neither is stated.',
             {'model': {**config.model, 'pool': 2}},
-        ),
-    }
+        )
     if not config.model.batch_norm:
         readings['batch_norm'] = Reading(
             'Batch normalisation before each ReLU: the paper, of its year, has none; the learning '

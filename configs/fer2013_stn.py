@@ -113,6 +113,8 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
             'Without the L2 term on the last two layers, whose weight the paper does not give.',
             {'loss.l2': 0.0},
         ),
+        'l2_tenth': Reading('An L2 term of 1e-4 instead of 1e-3.', {'loss.l2': 1e-4}),
+        'l2_tenfold': Reading('An L2 term of 1e-2 instead of 1e-3.', {'loss.l2': 1e-2}),
         'grid_on_features': Reading(
             'The grid acts on the features after dropout, as the figure has it; by the text it '
             'acts on the input.',

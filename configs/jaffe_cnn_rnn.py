@@ -8,9 +8,9 @@ Command:
     python -m fer_jax.ablate --config=configs/jaffe_cnn_rnn.py --config.init.run=RUN_OF_CNN
 
 With `loso` each woman is judged by all others (`:cnn,loso`, then `:loso`); with `combined` the set
-is JAFFE + MMI, its mean and deviation image with it; `depth=4` and `depth=5` are Table 3's, and
-with `simulated` a laptop trains all. Both runs of a chain take the same of these. `units=50` and so
-on are Table 2's and the second run's alone.
+is JAFFE + MMI, its mean and deviation image with it, and `loso` is ten folds by subject; `depth=4`
+and `depth=5` are Table 3's, and with `simulated` a laptop trains all. Both runs of a chain take the
+same of these. `units=50` and so on are Table 2's and the second run's alone.
 
 Hardware and time: published size (496,783 parameters alone, 549,083 with the IRNN): not run, it
 needs the licensed release. `:simulated` has half the width, 48 x 48 pixels and 60 epochs: 32 CPU
@@ -25,8 +25,8 @@ BUILD_NOTES.md. The stated rate falls a hundredfold every 20 epochs, by which a 
 has ended after a hundred steps or so; `step_tenth` and the others stand beside it. Mean and
 deviation image are of the training part only. Faces are found by OpenCV's cascade, not by a cascade
 of CNNs (with `combined` the reading `mean_shape` takes landmarks). A sequence of several takes of
-one subject is not built; a still's sequence is the rows of its last map. `:simulated` learns by
-Adam at 1e-3 with cosine decay, little dropout and smaller turns.
+one subject is not built; a still's sequence is the rows of its last map, in `combined` too.
+`:simulated` learns by Adam at 1e-3 with cosine decay, little dropout and smaller turns.
 """
 
 from ml_collections import ConfigDict
@@ -204,7 +204,8 @@ def _of_the_cnn(config: ConfigDict) -> dict[str, Reading]:
             {'inputs.equalize': 'none'},
         ),
         'no_decay': Reading(
-            'Without weight decay, which section 3.2 states for stochastic gradient descent only.',
+            'Without weight decay: equation 1 regularises every weight matrix, its weight stands '
+            'in section 3.2, for stochastic gradient descent.',
             {'optimizer.weight_decay': 0.0},
         ),
     }

@@ -7,9 +7,10 @@ Command:
     python -m fer_jax.ablate --config=configs/mmi_cnn_rnn.py:cnn      # what the paper leaves open
     python -m fer_jax.ablate --config=configs/mmi_cnn_rnn.py --config.init.run=RUN_OF_CNN
 
-With `balanced` ten folds keep people apart (`:cnn,balanced`, then `:balanced`); with `simulated` a
-laptop trains all. Both runs of a chain take the same of these. JAFFE + MMI in one set, and its mean
-and deviation image, are the variant `combined` of configs/jaffe_cnn_rnn.py.
+With `balanced` ten folds (`:simulated`: five) keep people apart (`:cnn,balanced`, then
+`:balanced`); with `simulated` a laptop trains all. Both runs of a chain take the same of these.
+JAFFE + MMI in one set, and its mean and deviation image, are the variant `combined` of
+configs/jaffe_cnn_rnn.py.
 
 Hardware and time: published size (496,582 parameters alone, 548,932 with the IRNN): not run, it
 needs the licensed release. `:simulated` has half the width, 180 clips of 30 people, 8 frames of 48
@@ -20,8 +21,8 @@ Paper: CNN-IRNN 92.07 %. Ours: needs the licensed release; simulated, 54 clips, 
 %: CNN 38.89 % (25.0 to 52.7), CNN-RNN 64.81 (48.1 to 80.7), CNN-IRNN 57.41 (42.3 to 72.1).
 
 Deviations: the paper's contradictions are readings, and what is a default here stands in
-BUILD_NOTES.md. MMI labels six emotions and no neutral: six classes. A clip is 8 frames from onset
-to offset, equally spaced (P has no value); the CNN alone learns from the mean of its frames'
+BUILD_NOTES.md. MMI labels six emotions and no neutral: six classes. A clip is 8 equally spaced
+frames of the whole video (P has no value); the CNN alone learns from the mean of its frames'
 probabilities. Mean and deviation image are of the training part only. Faces are found by OpenCV's
 cascade, not by a cascade of CNNs. `:simulated` cuts them closer, and learns by Adam at 1e-3 with
 cosine decay, little dropout and other views.
@@ -196,7 +197,8 @@ def _of_the_cnn() -> dict[str, Reading]:
             {'inputs.equalize': 'none'},
         ),
         'no_decay': Reading(
-            'Without weight decay, which section 3.2 states for stochastic gradient descent only.',
+            'Without weight decay: equation 1 regularises every weight matrix, its weight stands '
+            'in section 3.2, for stochastic gradient descent.',
             {'optimizer.weight_decay': 0.0},
         ),
     }

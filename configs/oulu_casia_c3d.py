@@ -151,8 +151,7 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
             {'protocol.name': 'balanced'},
         ),
         'grey': Reading(
-            'Grey frames, as for CK+; of Oulu-CASIA, whose frames are in colour, the paper says '
-            'nothing.',
+            'Grey frames: section 3.1 has RGB ones, and 4.1 grey ones for CK+ only.',
             {'data.channels': 1},
         ),
     }
@@ -190,7 +189,10 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
 
 
 def get_space(config: ConfigDict) -> Space:
-    """Table 1 of haddad2020: what its search varies; of Oulu-CASIA it states no threshold."""
+    """Table 1 of haddad2020: what its search varies; of Oulu-CASIA it states no threshold.
+
+    CLAHE equalises each of the three channels by itself.
+    """
     return Space(
         {
             'optimizer.lookahead': (False, True),

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from fer_jax import config as configs
 from fer_jax.data import datasets, drawing, fitted, leaks, preparation, prepared, simulated
-from fer_jax.data.clips import ClipSet, arrange, stills
+from fer_jax.data.clips import ClipSet, arrange, onsets, stills
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, shorten
 
@@ -49,15 +49,21 @@ def load(config: ConfigDict, folder: pathlib.Path, fit: Fitted | None = None) ->
     """The config's clips as they were prepared in `folder` (`prepared.load`).
 
     A config may have `data.order`, another order of each clip's frames (`clips.arrange`), and
-    `data.stills`, which makes each frame a clip (`clips.stills`); `data.drop_soundless` leaves out
-    clips without sound.
+    `data.stills`, which makes each frame a clip (`clips.stills`); `data.neutral` takes stills of
+    sequences' first frames besides (`clips.onsets`); `data.drop_soundless` leaves out clips without
+    sound.
     """
     options = dict(config.data)
     name, order = options.pop('name'), options.pop('order', 'kept')
     apart, audible = options.pop('stills', False), options.pop('drop_soundless', False)
+    neutral = options.pop('neutral', False)
+    if neutral:
+        options |= {'frames': 2, 'sampling': 'uniform'}
     found = configs.bind(prepared.load, options, 'data', name, data_dir=folder, fitted=fit)
     if audible:
         found = _audible(found, folder, config.data.faces)
+    if neutral:
+        return onsets(found)
     found = arrange(found, order)
     return stills(found) if apart else found
 

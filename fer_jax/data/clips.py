@@ -148,6 +148,22 @@ def stills(clips: ClipSet) -> ClipSet:
     )
 
 
+def onsets(clips: ClipSet) -> ClipSet:
+    """Of sequences from neutral to apex, both ends as stills: the first frame is neutral.
+
+    minaee2019 does not say whether its CK+ has neutral faces. The last frames keep their label. A
+    sequence of one frame is its end only.
+
+    Args:
+      clips: of two frames, a sequence's first and its last.
+    """
+    classes = tuple(dict.fromkeys((*clips.classes, 'neutral')))
+    ends = stills(clips)
+    first = np.char.endswith(ends.clip_id, '@0')
+    label = np.where(first, classes.index('neutral'), ends.label).astype(np.int32)
+    return dataclasses.replace(ends, classes=classes, label=label)
+
+
 def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
     """What clips were made of, 'dataset/clip', however they were combined or taken apart.
 
@@ -163,7 +179,7 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     """Which `n` frames of a clip of `length` frames to keep; short clips repeat their last frame.
 
     'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' keeps the first and the last frame
-    and equally spaced ones between (saurav2020, sec. 3: round(linspace)).
+    and equally spaced ones between (saurav2020, sec. IV-B: round(linspace)).
 
     Returns:
       int64 [n], non-decreasing frame indices in [0, length).

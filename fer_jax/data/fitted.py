@@ -29,7 +29,7 @@ class Fitted:
 def fit_mean_std(frames: np.ndarray, length: np.ndarray, indices: np.ndarray) -> Fitted:
     """The mean and the deviation of each pixel over the frames of some clips.
 
-    kahou2015, sec. 2.1.2; jain2018, sec. 3 (who fit it on all clips, which is a leak).
+    kahou2015, sec. 2.1.2; jain2018, sec. 3 (on which clips theirs is fitted is not said).
 
     Args:
       frames: uint8 or float [N, T, H, W, C], grey levels 0 to 255, equalised if the network's input

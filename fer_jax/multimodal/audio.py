@@ -20,7 +20,7 @@ from fer_jax.evaluation import whole
 from fer_jax.multimodal import audio_files
 from fer_jax.training.members import Member
 
-# Of the kinds of emobase2010, which the authors used; the package does not carry that one.
+# Of the kinds of emobase2010, whose counts are the paper's; the package does not carry that one.
 CONFIGURATION = 'core/config/is09-13/IS10_paraling_compat.conf'
 # Shorter sound, under 0.07 s, has no value in openSMILE: silence is put behind it.
 SHORTEST_S = 0.1

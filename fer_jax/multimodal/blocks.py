@@ -12,7 +12,8 @@ import tqdm
 
 SIDE, FRAMES = 16, 10  # pixels across and down, frames
 VALUES = FRAMES * SIDE * SIDE
-OFFSET = 0.001  # added to a block's deviation, of grey levels in 0..1
+# Added to a block's deviation, of grey levels in 0..1; the authors' 0.001 is of levels in 0..255.
+OFFSET = 0.001
 _CHUNK = 4096  # blocks that pass at a time
 
 

@@ -45,6 +45,18 @@ def test_every_true_frame_becomes_a_still():
     assert found.frames.shape == (8, 1, 2, 2, 1) and (found.length == 1).all()
 
 
+def test_a_sequence_begins_neutral():
+    found = clips.onsets(films('ckplus', [2, 1, 2], ['', '', ''], size=2))
+    assert found.classes == ('anger', 'fear', 'neutral')
+    assert found.clip_id.tolist() == ['/000@0', '/000@1', '/001', '/002@0', '/002@1']
+    assert found.label.tolist() == [2, 0, 1, 2, 0] and found.label.dtype == np.int32
+    assert found.frames[:, 0, 0, 0, 0].tolist() == [0, 1, 10, 20, 21]
+    assert clips.onsets(dataclasses.replace(found, classes=('anger', 'neutral'))).classes == (
+        'anger',
+        'neutral',
+    )
+
+
 def test_a_recording_is_known_in_any_set_that_it_is_part_of():
     afew = films('afew', [3, 1], ['train', 'train'])
     both = clips.combine([films('fer2013', [1], ['train'], 4), afew])

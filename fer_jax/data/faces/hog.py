@@ -13,7 +13,7 @@ _SURE = 7.0
 
 
 class Dlib(detector.Detector):
-    """dlib's frontal face detector and correlation tracker (saurav2020, sec. 4.1).
+    """dlib's frontal face detector and correlation tracker (saurav2020, sec. IV-B).
 
     A picture without a face is searched again at twice the size: the detector knows faces of 80
     pixels and more. Its boxes are squares, on simulated faces as wide as the tight box around the
