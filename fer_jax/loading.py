@@ -62,9 +62,9 @@ def load(config: ConfigDict, folder: pathlib.Path, fit: Fitted | None = None) ->
     found = configs.bind(prepared.load, options, 'data', name, data_dir=folder, fitted=fit)
     if audible:
         found = _audible(found, folder, config.data.faces)
+    found = arrange(found, order)
     if neutral:
         return onsets(found)
-    found = arrange(found, order)
     return stills(found) if apart else found
 
 

@@ -156,7 +156,12 @@ def onsets(clips: ClipSet) -> ClipSet:
 
     Args:
       clips: of two frames, a sequence's first and its last.
+
+    Raises:
+      UserError: no clip has two frames.
     """
+    if not (clips.length > 1).any():
+        raise UserError(f'data.neutral: {clips.name} has stills only, no frame before their own')
     classes = tuple(dict.fromkeys((*clips.classes, 'neutral')))
     ends = stills(clips)
     first = np.char.endswith(ends.clip_id, '@0')

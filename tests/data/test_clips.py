@@ -51,10 +51,8 @@ def test_a_sequence_begins_neutral():
     assert found.clip_id.tolist() == ['/000@0', '/000@1', '/001', '/002@0', '/002@1']
     assert found.label.tolist() == [2, 0, 1, 2, 0] and found.label.dtype == np.int32
     assert found.frames[:, 0, 0, 0, 0].tolist() == [0, 1, 10, 20, 21]
-    assert clips.onsets(dataclasses.replace(found, classes=('anger', 'neutral'))).classes == (
-        'anger',
-        'neutral',
-    )
+    with pytest.raises(UserError, match='ckplus has stills only'):
+        clips.onsets(found)
 
 
 def test_a_recording_is_known_in_any_set_that_it_is_part_of():
