@@ -8,6 +8,7 @@ form 'lax' is the native convolution with XLA's own gradients: right on accelera
 in the tests. 'auto' chooses by platform.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -17,8 +18,8 @@ from jax import lax
 
 FORMS = ('auto', 'lax', 'taps')
 
-# Thresholds measured on a CPU with AVX-512. Up to this many values under the kernel, its gradient
-# is one matrix product over all taps side by side; above, one for each tap, which copies less.
+# Thresholds measured on two cores with AVX-512. Up to this many values under the kernel, its
+# gradient is one matrix product over all taps side by side; above, one for each of its rows.
 _ONE_PRODUCT_UP_TO = 100
 # A kernel's gradient in bands (see `_in_bands`) pays for more taps than this; for fewer, up to so
 # many channels in and out. A band has so many positions, more where there would be too many bands.
@@ -26,9 +27,10 @@ _TAPS_UP_TO = 9
 _BANDS_OF_CHANNELS_UP_TO = 128
 _BAND = 2560
 _BANDS_UP_TO = 50
-# From so many channels in to at most so many out, what is not differentiated has temporal taps in
-# the outputs (see `_spread`; measured with AVX2).
-_SPREAD_FROM, _SPREAD_UP_TO = 64, 64
+# The library keeps to one core where outputs are no multiple of this, or where a kernel sees fewer
+# values than this. From so many channels in, rows of the kernel are then outputs (see `_spread`).
+_OUTPUTS, _VALUES = 128, 1024
+_SPREAD_FROM = 3
 # Up to so many channels in and out, pixels are convolved in horizontal pairs (see `_in_pairs`).
 _PAIRS_UP_TO = (32, 16)
 
@@ -89,19 +91,11 @@ def conv3d(
     margins = _margins(kernel.shape[:-2], 'SAME')
     if chosen_form(form) == 'lax':
         return _add(_convolve(x, kernel, margins), bias)
-    t, c, o = x.shape[1], *kernel.shape[-2:]
+    b, t, h, w, c = x.shape
     centre = kernel.shape[0] // 2
     # Taps further from the centre than the clip is long meet only padding.
     reach = min(centre, t - 1)
     kernel = kernel[centre - reach : centre + reach + 1]
-    if reach and c >= _SPREAD_FROM and o <= _SPREAD_UP_TO:
-        return _add(_spread(x, kernel), bias)
-    return _stacked(x, kernel, bias)
-
-
-def _stacked(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
-    """A 3D convolution as one in 2D over frames with their temporal neighbours in the channels."""
-    b, t, h, w, c = x.shape
     kt, kh, kw, _, o = kernel.shape
     padded = jnp.pad(x, ((0, 0), (kt // 2,) * 2, (0, 0), (0, 0), (0, 0)))
     stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1)
@@ -109,26 +103,6 @@ def _stacked(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> 
     flat_kernel = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
     y = _taps2d(stacked, flat_kernel, _margins((kh, kw), 'SAME'), bias)
     return y.reshape(b, t, h, w, o)
-
-
-@jax.custom_vjp
-def _spread(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same as one in 2D whose outputs hold all temporal taps of a frame side by side.
-
-    With few channels out the library has half of the speed that it has with three times as many.
-    Each frame then adds up what the taps say of it. Only where nothing is differentiated: the
-    gradients would need the neighbours in the channels after all.
-    """
-    b, t, h, w, c = x.shape
-    kt, kh, kw, _, o = kernel.shape
-    wide = kernel.transpose(1, 2, 3, 0, 4).reshape(kh, kw, c, kt * o)
-    taps = _convolve(x.reshape(b * t, h, w, c), wide, _margins((kh, kw), 'SAME'))
-    taps = taps.reshape(b, t, h, w, kt * o)
-    taps = jnp.pad(taps, ((0, 0), (kt // 2,) * 2, (0, 0), (0, 0), (0, 0)))
-    return sum(taps[:, i : i + t, ..., i * o : (i + 1) * o] for i in range(kt))
-
-
-_spread.defvjp(lambda x, kernel: jax.vjp(_stacked, x, kernel), lambda pullback, dy: pullback(dy))
 
 
 def _margins(window: tuple[int, ...], padding: str) -> tuple[int, ...]:
@@ -161,7 +135,7 @@ def _taps2d(
     _, kw, c, o = kernel.shape
     if kw > 1 and c <= _PAIRS_UP_TO[0] and o <= _PAIRS_UP_TO[1]:
         return _in_pairs(x, kernel, margins, bias)
-    return _add(_conv2d(x, kernel, margins), bias)
+    return _add(_conv2d(x, kernel, margins, _spread), bias)
 
 
 def _in_pairs(
@@ -185,44 +159,71 @@ def _in_pairs(
     inside = (column >= 0) & (column < kw)
     wide = jnp.where(inside[..., None, None], kernel[:, np.clip(column, 0, kw - 1)], 0)
     wide = wide.transpose(0, 1, 2, 4, 3, 5).reshape(kh, pairs, 2 * c, 2 * o)
-    y = _conv2d(x.reshape(b, x.shape[1], -1, 2 * c), wide, (0, 0))
+    y = _conv2d(x.reshape(b, x.shape[1], -1, 2 * c), wide, (0, 0), _convolve)
     # Added to pairs: what follows element by element can then stay in pairs up to the next layer.
     y = _add(y, None if bias is None else jnp.tile(bias, 2))
     return y.reshape(b, y.shape[1], -1, o)[:, :, :width]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _conv2d(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
-    """A native 2D convolution with its own gradients."""
-    return _convolve(x, kernel, margins)
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _conv2d(
+    x: jax.Array,
+    kernel: jax.Array,
+    margins: tuple[int, int],
+    convolve: Callable[[jax.Array, jax.Array, tuple[int, int]], jax.Array],
+) -> jax.Array:
+    """A 2D convolution, computed by `_convolve` or `_spread`, with its own gradients."""
+    return convolve(x, kernel, margins)
 
 
-def _conv2d_forward(x, kernel, margins):
-    return _convolve(x, kernel, margins), (x, kernel)
+def _conv2d_forward(x, kernel, margins, convolve):
+    return convolve(x, kernel, margins), (x, kernel)
 
 
-def _conv2d_backward(margins, residuals, dy):
+def _conv2d_backward(margins, convolve, residuals, dy):
     x, kernel = residuals
-    return _input_gradient(dy, kernel, margins), _kernel_gradient(x, dy, kernel.shape[:2], margins)
+    kh, kw = kernel.shape[:2]
+    # The transposed convolution, written as a plain one so that it, too, takes the fast path.
+    turned = jnp.swapaxes(kernel[::-1, ::-1], -1, -2)
+    dx = convolve(dy, turned, (kh - 1 - margins[0], kw - 1 - margins[1]))
+    return dx, _kernel_gradient(x, dy, (kh, kw), margins)
 
 
 _conv2d.defvjp(_conv2d_forward, _conv2d_backward)
 
 
-def _input_gradient(dy: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
-    """The transposed convolution, written as a plain one so that it, too, takes the fast path."""
-    turned = jnp.swapaxes(kernel[::-1, ::-1], -1, -2)
-    kh, kw = kernel.shape[:2]
-    return _convolve(dy, turned, (kh - 1 - margins[0], kw - 1 - margins[1]))
+def _spread(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
+    """A convolution whose outputs hold the kernel's rows side by side, where that is faster.
+
+    Each position then adds up what the rows say of it. The library shares outputs between cores in
+    blocks, so that with few of them one core does all, and it gathers what a kernel of one row sees
+    in longer runs: with two cores twice the speed.
+    """
+    kh, kw, c, o = kernel.shape
+    native = o % _OUTPUTS == 0 and kh * kw * c >= _VALUES
+    if kh == 1 or c < _SPREAD_FROM or native:
+        return _convolve(x, kernel, margins)
+    rows = kh // 3 if kh % 3 == 0 else 1  # that stay under the kernel
+    groups = kh // rows
+    wide = kernel.reshape(groups, rows, kw, c, o).transpose(1, 2, 3, 0, 4)
+    x = jnp.pad(x, ((0, 0), (margins[0],) * 2, (0, 0), (0, 0)))
+    y = lax.conv_general_dilated(
+        x, wide.reshape(rows, kw, c, groups * o), (1, 1), [(0, 0), (margins[1],) * 2],
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
+    )  # fmt: skip
+    height = x.shape[1] - kh + 1
+    parts = [y[:, i * rows :][:, :height, :, i * o : (i + 1) * o] for i in range(groups)]
+    return sum(parts).astype(x.dtype)
 
 
 def _kernel_gradient(
     x: jax.Array, dy: jax.Array, window: tuple[int, int], margins: tuple[int, int]
 ) -> jax.Array:
-    """Matrix products [C, positions] x [positions, O], one for each tap or one for all of them.
+    """Matrix products [C, positions] x [positions, kw O], one for each row of the kernel.
 
-    In bands for more than 9 taps, each of which would read all positions again, and for few
-    channels and positions.
+    One for all taps where they are few; in bands for more than 9 taps, each of which would read all
+    positions again, and for few channels and positions.
     """
     kh, kw = window
     b, h, w, o = dy.shape
@@ -230,13 +231,18 @@ def _kernel_gradient(
     few = max(c, o) <= _BANDS_OF_CHANNELS_UP_TO and b * h * w <= _BANDS_UP_TO * _BAND
     if kh * kw > _TAPS_UP_TO or (few and kh * kw * c > _ONE_PRODUCT_UP_TO):
         return _in_bands(x, dy, window, margins)
-    padded = jnp.pad(x, ((0, 0), (margins[0],) * 2, (margins[1],) * 2, (0, 0)))
-    taps = [padded[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
-    positions = dy.reshape(-1, o)
     if kh * kw * c <= _ONE_PRODUCT_UP_TO:
-        taps = [jnp.concatenate(taps, -1)]
-    products = [tap.reshape(-1, tap.shape[-1]).T @ positions for tap in taps]
-    return jnp.stack(products).reshape(kh, kw, c, o)
+        x = jnp.pad(x, ((0, 0), (margins[0],) * 2, (margins[1],) * 2, (0, 0)))
+        taps = [x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
+        product = jnp.concatenate(taps, -1).reshape(-1, kh * kw * c).T @ dy.reshape(-1, o)
+        return product.reshape(kh, kw, c, o)
+    # Every column's values beside those of the outputs that saw it under the kernel's columns.
+    dy = jnp.pad(dy, ((0, 0), (0, 0), (kw - 1 - margins[1],) * 2, (0, 0)))
+    seen_by = [dy[:, :, kw - 1 - j :][:, :, : x.shape[2]] for j in range(kw)]
+    seen_by = jnp.concatenate(seen_by, -1).reshape(-1, kw * o)
+    x = jnp.pad(x, ((0, 0), (margins[0],) * 2, (0, 0), (0, 0)))
+    products = [x[:, i : i + h].reshape(-1, c).T @ seen_by for i in range(kh)]
+    return jnp.stack(products).reshape(kh, c, kw, o).swapaxes(1, 2)
 
 
 def _in_bands(
