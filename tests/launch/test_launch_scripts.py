@@ -72,23 +72,17 @@ def test_training_over_nodes(call):
 
 def test_commands_for_a_pod(call):
     printed = call(*POD, '--dry_run', '--', '--config=a b.py').stdout
-    verbs = [line.split()[4] for line in printed.splitlines() if line.startswith('gcloud')]
+    commands = [line for line in printed.splitlines() if line.startswith('gcloud')]
+    verbs = [line.split()[4] for line in commands]
     assert verbs == ['create', 'scp', 'ssh', 'ssh', 'ssh', 'ssh']
     assert '--accelerator-type=v5litepod-16' in printed and '--spot' in printed
     assert '--distributed=auto' in printed and 'gs://b/x/runs' in printed
     # The command is quoted twice: for this shell, which prints it, and for that of the hosts.
-    last = subprocess.run(
-        [
-            'bash',
-            '-c',
-            'eval "set -- $1"; printf %s "${@: -1}"',
-            'bash',
-            printed.split('create')[1],
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert last.returncode == 0
+    unquote = ['bash', '-c', 'eval "set -- $1"; printf %s "${@: -1}"', 'bash', commands[-1]]
+    on_hosts = subprocess.run(unquote, capture_output=True, text=True, check=True).stdout
+    assert on_hosts.startswith('--command=cd fer_jax && ')
+    assert '--distributed=auto --config=a\\ b.py ||' in on_hosts
+    subprocess.run(['bash', '-n', '-c', on_hosts.removeprefix('--command=')], check=True)
 
 
 @needs_shellcheck
