@@ -45,6 +45,7 @@ from jax import lax
 from ml_collections import ConfigDict
 
 from fer_jax import cli, experiment, runtime
+from fer_jax.cores import cores
 from fer_jax.data.faces import DETECTORS, latency
 from fer_jax.errors import UserError
 from fer_jax.evaluation import benchmark_table, whole
@@ -228,7 +229,7 @@ def twin(config: ConfigDict, batch: int, shape: Sequence[int]):
     except ImportError:
         raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
     on_gpu = jax.default_backend() == 'gpu'
-    return Twin(config, batch, shape, classes=CLASSES, threads=threads(), on_gpu=on_gpu)
+    return Twin(config, batch, shape, classes=CLASSES, threads=cores(), on_gpu=on_gpu)
 
 
 def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits, Batch]:
@@ -352,18 +353,13 @@ def floating_point_operations(native: System, config: ConfigDict, batch: int) ->
     return {'train': step.cost_analysis()['flops'], 'infer': one.cost_analysis()['flops']}
 
 
-def threads() -> int:
-    """Cores that this process may run on: what XLA's CPU backend uses."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-
-
 def device() -> dict[str, Any]:
     """What was measured on."""
     first = jax.devices()[0]
     kind = (
         platform.processor() or platform.machine() if first.platform == 'cpu' else first.device_kind
     )
-    return {'platform': first.platform, 'kind': kind, 'threads': threads()}
+    return {'platform': first.platform, 'kind': kind, 'threads': cores()}
 
 
 if __name__ == '__main__':

@@ -22,12 +22,13 @@ FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', '.ci')
 # (every other module directly in the package) may import from all rooms, no room from a command.
 ROOMS = {
     'allocator': set(),
+    'cores': set(),
     'errors': set(),
     'cli': {'errors'},
     'config': {'errors'},
     'ops': {'errors'},
-    'data': {'errors'},
-    'models': {'errors', 'ops'},
+    'data': {'cores', 'errors'},
+    'models': {'cores', 'errors', 'ops'},
     'evaluation': {'errors', 'ops', 'models', 'data'},
     'training': {'errors', 'config', 'ops', 'models', 'data', 'evaluation'},
     'cards': {'errors', 'config', 'data', 'evaluation'},

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fer_jax.cores import cores
+
 FORMS = ('auto', 'lax', 'taps')
 
 # Thresholds measured on two cores with AVX-512. Up to this many values under the kernel, its
@@ -135,7 +137,8 @@ def _taps2d(
     _, kw, c, o = kernel.shape
     if kw > 1 and c <= _PAIRS_UP_TO[0] and o <= _PAIRS_UP_TO[1]:
         return _in_pairs(x, kernel, margins, bias)
-    return _add(_conv2d(x, kernel, margins, _spread), bias)
+    convolve = _spread if cores() > 1 else _convolve
+    return _add(_conv2d(x, kernel, margins, convolve), bias)
 
 
 def _in_pairs(
@@ -196,8 +199,8 @@ def _spread(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Ar
     """A convolution whose outputs hold the kernel's rows side by side, where that is faster.
 
     Each position then adds up what the rows say of it. The library shares outputs between cores in
-    blocks, so that with few of them one core does all, and it gathers what a kernel of one row sees
-    in longer runs: with two cores twice the speed.
+    blocks, so that with few of them one core does all: with two cores this has up to twice the
+    speed, with one the sums only cost.
     """
     kh, kw, c, o = kernel.shape
     native = o % _OUTPUTS == 0 and kh * kw * c >= _VALUES

@@ -50,7 +50,9 @@ def assert_close(left, right):
         ((6, 7), (3, 3), (130, 128)),  # native: enough outputs and values under the kernel
     ],
 )
-def test_conv2d_equals_the_native_form(space, window, channels, padding):
+@pytest.mark.parametrize('cores', [1, 2])
+def test_conv2d_equals_the_native_form(space, window, channels, padding, cores, monkeypatch):
+    monkeypatch.setattr(convolution, 'cores', lambda: cores)
     x, kernel = values((2, *space, channels[0])), values((*window, *channels), 1)
     native = gradients(conv2d, x, kernel, padding=padding, form='lax')
     assert_close(gradients(conv2d, x, kernel, padding=padding, form='taps'), native)

@@ -13,7 +13,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
+from fer_jax.cores import cores
 from fer_jax.data import datasets, faces
 from fer_jax.data.datasets import records, storing
 from fer_jax.errors import UserError
@@ -174,10 +174,9 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self) -> Iterator[tuple[str, dict]]:
         clips, tally, unreadable = self.manifest.clips, _Tally(), []
-        cores = len(os.sched_getaffinity(0))
-        at_once = min(_CLIPS_AT_ONCE, cores) if getattr(self.detector, 'PARALLEL', True) else 1
+        at_once = min(_CLIPS_AT_ONCE, cores()) if getattr(self.detector, 'PARALLEL', True) else 1
         with contextlib.ExitStack() as stack:
-            files = stack.enter_context(concurrent.futures.ThreadPoolExecutor(min(8, cores)))
+            files = stack.enter_context(concurrent.futures.ThreadPoolExecutor(min(8, cores())))
             readers = concurrent.futures.ThreadPoolExecutor(at_once)
             stack.callback(readers.shutdown, cancel_futures=True)
             read = functools.partial(self._arrays, pool=files)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 
+from fer_jax.cores import cores
 from fer_jax.errors import UserError
 
 # Raised with every change that draws other pictures.
@@ -134,7 +135,7 @@ def _quiet() -> None:
 
 def _run(tasks: list, workers: int | None, progress: Callable[[int, int], None] | None) -> Iterator:
     """The results of all tasks, in their order."""
-    workers = min(workers or len(os.sched_getaffinity(0)), len(tasks))
+    workers = min(workers or cores(), len(tasks))
     with contextlib.ExitStack() as stack:
         results = map(_call, tasks)
         if workers > 1:
