@@ -225,8 +225,8 @@ def _kernel_gradient(
 ) -> jax.Array:
     """Matrix products [C, positions] x [positions, kw O], one for each row of the kernel.
 
-    One for all taps where they are few; in bands for more than 9 taps, each of which would read all
-    positions again, and for few channels and positions.
+    One for all taps where there are few values under the kernel; in bands for more than 9 taps, and
+    for few channels and positions.
     """
     kh, kw = window
     b, h, w, o = dy.shape

@@ -56,6 +56,7 @@ def test_conv2d_equals_the_native_form(space, window, channels, padding, cores, 
     x, kernel = values((2, *space, channels[0])), values((*window, *channels), 1)
     native = gradients(conv2d, x, kernel, padding=padding, form='lax')
     assert_close(gradients(conv2d, x, kernel, padding=padding, form='taps'), native)
+    assert_close([conv2d(x, kernel, padding=padding, form='taps')], native[:1])
 
 
 @pytest.mark.parametrize('padding', ['VALID', 'SAME'])
@@ -121,6 +122,7 @@ def test_conv3d_equals_the_native_form(t, frames, space):
     x, kernel = values((2, frames, *space, 3)), values((t, 3, 3, 3, 4), 1)
     native = gradients(conv3d, x, kernel, form='lax')
     assert_close(gradients(conv3d, x, kernel, form='taps'), native)
+    assert_close([conv3d(x, kernel, form='taps')], native[:1])
 
 
 @pytest.mark.parametrize('filters', [4, 20])
