@@ -42,7 +42,7 @@ from fer_jax.data import prepared
 from fer_jax.errors import UserError
 from fer_jax.search import sampling, snapshot, space, study_page, trial
 from fer_jax.search.ledger import Ledger
-from fer_jax.search.storage import Store, open_store
+from fer_jax.search.storage import Store, open_store, require_optuna
 
 POLL_S = 5.0
 
@@ -126,7 +126,8 @@ def _with_store(
 
 
 def _check(fv: flags.FlagValues) -> None:
-    """Refuses a command line that lacks something."""
+    """Refuses a command line, or an installation, that lacks something."""
+    require_optuna()
     if fv.config is None:
         raise UserError('give an experiment that declares a search space: --config=FILE')
     for name, example in (('study', 'NAME'), ('storage', 'journal:PATH')):

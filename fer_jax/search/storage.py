@@ -201,6 +201,16 @@ class PostgreSQL(Store):
         return isinstance(error, self._away) or isinstance(error.__cause__, self._away)
 
 
+def require_optuna() -> None:
+    """Raises a UserError where the extra `sweep` is not installed."""
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "a search needs Optuna: pip install -c requirements.txt -e '.[sweep]'"
+        ) from error
+
+
 def open_store(address: str) -> Store:
     """Opens a storage, making it where it is not there yet.
 
@@ -208,14 +218,10 @@ def open_store(address: str) -> Store:
       address: 'journal:PATH' or 'postgresql+psycopg://USER@HOST:PORT/DATABASE'.
 
     Raises:
-      UserError: another address, one where nothing answers, or the extra is not installed.
+      UserError: another address, or one where nothing answers.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise UserError(
-            "a search needs Optuna: pip install -c requirements.txt -e '.[sweep]'"
-        ) from error
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if address.startswith(JOURNAL) and len(address) > len(JOURNAL):
         return Journal(Path(address.removeprefix(JOURNAL)))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import optuna
@@ -167,6 +168,12 @@ def test_a_full_disk_leaves_the_trial_to_the_next_worker(call_sweep, tmp_path, m
     study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
     assert [t.state.name for t in study.trials] == ['RUNNING']
     assert study.trials[0].user_attrs['worker'] is None
+
+
+def test_a_missing_extra_is_one_sentence(call_sweep, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'optuna', None)  # Python's way of saying: not to be imported
+    with pytest.raises(UserError, match=r'a search needs Optuna: pip install .*\[sweep\]'):
+        call_sweep('--trials=1')
 
 
 @pytest.mark.parametrize(
