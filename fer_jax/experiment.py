@@ -82,6 +82,9 @@ def make_system(config: ConfigDict, num_classes: int) -> System:
         l2=config.loss.l2,
         l2_layers=tuple(config.loss.l2_layers),
         label_smoothing=config.loss.get('label_smoothing', 0.0),
+        targets=config.loss.get('targets', 'labels'),
+        erase=config.augment.get('erase', 0.0),
+        mixup=config.augment.get('mixup', 0.0),
     )
 
 
@@ -193,7 +196,7 @@ def _dry_run(
     Returns:
       The shapes of a member's state.
     """
-    resident = Resident(clips.frames, clips.length, clips.label)
+    resident = Resident.of(clips)
     batches = recipe.batches(members, clips, 1, [True])
     own, batch = jax.tree.map(lambda x: x[0], (traits(members, [1]), batches))
     batch = jax.tree.map(lambda x: x[0], batch)

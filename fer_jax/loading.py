@@ -77,7 +77,7 @@ def _audible(clips: ClipSet, folder: pathlib.Path, faces: str) -> ClipSet:
         return clips
     print(f'{len(silent)} clips without sound are left out: {shorten(silent)}', flush=True)
     has = ~np.isin(clips.clip_id, silent)
-    own = ('frames', 'length', 'label', 'subject', 'clip_id', 'split', 'landmarks')
+    own = ('frames', 'length', 'label', 'subject', 'clip_id', 'split', 'landmarks', 'target')
     arrays = {field: getattr(clips, field) for field in own}
     return dataclasses.replace(
         clips, **{field: None if a is None else a[has] for field, a in arrays.items()}

@@ -18,7 +18,8 @@ from fer_jax.multimodal.feature_fusion import FeatureFusion
 from fer_jax.training.state import Batch, Resident, Sums, Traits
 
 CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
-PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015')
+# How a config's docstring begins: with its paper, or with what is of no paper.
+PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015', "fer_jax's own")
 # What must be known before a number is believed, in this order.
 ITEMS = ('Command', 'Hardware and time', 'Paper', 'Ours', 'Deviations')
 # People drawn at most, one member of one seed and one epoch: whether it trains, not how well.
@@ -149,6 +150,7 @@ def run_abstractly(config):
         frames=array(jnp.uint8, clips, config.data.frames, size, size, channels),
         length=array(jnp.int32, clips),
         label=array(jnp.int32, clips),
+        target=array(jnp.float32, clips, classes) if 'ferplus' in config.data.labels else None,
     )
     batch = Batch(
         clip=array(jnp.int32, rows),

@@ -35,6 +35,8 @@ class ClipSet:
       landmarks: float32 [clip, frame, 68, 2], x and y in pixels of the frames, NaN where there are
         none and in repeated frames. Only where a registration is still to be fitted on them
         (`fitted.fit_registration`), else None.
+      target: float32 [clip, class], each class's share of the raters' votes (zeros where nobody
+        chose any of them); None where labels are not decided by votes.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ClipSet:
     split: np.ndarray
     registration: str = 'none'
     landmarks: np.ndarray | None = None
+    target: np.ndarray | None = None
 
     def __post_init__(self):
         n = len(self.clip_id)
@@ -63,6 +66,8 @@ class ClipSet:
                 raise ValueError(f'{field} has {len(getattr(self, field))} rows, clip_id has {n}')
         if self.landmarks is not None and self.landmarks.shape[:2] != self.frames.shape[:2]:
             raise ValueError(f'landmarks are {self.landmarks.shape}, frames {self.frames.shape}')
+        if self.target is not None and self.target.shape != (n, len(self.classes)):
+            raise ValueError(f'target is {self.target.shape} of {n} clips')
         if len(np.unique(self.clip_id)) != n:
             raise ValueError('clip ids are not unique')
 
@@ -91,7 +96,7 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
     Classes are matched by name: the first dataset's come first, then those that only a later one
     has; a dataset may lack some. Clip ids and subjects get the dataset's name before them
     ('tfd/0017'; no subject stays none), so that none is taken for another's. Official parts stay as
-    they are, and the frames must be of one geometry.
+    they are, and the frames must be of one geometry. Votes are kept where all datasets have them.
     """
     names = [part.name for part in parts]
     if len(set(names)) < len(names):
@@ -99,6 +104,7 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
     classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
     index = [[classes.index(name) for name in part.classes] + [-1] for part in parts]
     known = [part.landmarks is not None for part in parts]
+    voted = [part.target is not None for part in parts]
     said = dict.fromkeys(part.registration for part in parts)
     return ClipSet(
         name='+'.join(names),
@@ -119,7 +125,15 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
         if len(said) == 1
         else '; '.join(f'{part.name}: {part.registration}' for part in parts),
         landmarks=np.concatenate([part.landmarks for part in parts]) if all(known) else None,
+        target=np.concatenate([_widened(part, classes) for part in parts]) if all(voted) else None,
     )
+
+
+def _widened(part: ClipSet, classes: Sequence[str]) -> np.ndarray:
+    """The targets of a set whose classes are among `classes`, in these columns."""
+    target = np.zeros((len(part), len(classes)), np.float32)
+    target[:, [classes.index(name) for name in part.classes]] = part.target
+    return target
 
 
 def stills(clips: ClipSet) -> ClipSet:
@@ -145,6 +159,7 @@ def stills(clips: ClipSet) -> ClipSet:
         clip_id=np.array(ids),
         split=clips.split[clip],
         landmarks=landmarks,
+        target=None if clips.target is None else clips.target[clip],
     )
 
 
@@ -166,7 +181,7 @@ def onsets(clips: ClipSet) -> ClipSet:
     ends = stills(clips)
     first = np.char.endswith(ends.clip_id, '@0')
     label = np.where(first, classes.index('neutral'), ends.label).astype(np.int32)
-    return dataclasses.replace(ends, classes=classes, label=label)
+    return dataclasses.replace(ends, classes=classes, label=label, target=None)
 
 
 def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:

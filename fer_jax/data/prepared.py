@@ -46,7 +46,8 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
     Returns:
       dataset, faces, release (path), simulated (the simulator's note or None), fingerprint, clips,
       frames, unlabelled (clips), landmarked (frames), subjects (counts), splits, label_sets
-      {set: [class]}, class_counts {set: {class: n}}, published_classes {class: n}, dropped
+      {set: [class]}, class_counts {set: {class: n}}, published_classes {class: n}, votes [what
+      raters could choose] and voted_sets [label set], dropped
       [{clip_id, path, reason, label_set}] (label_set '': left out altogether; of unreadable clips
       `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, detector ({identity, package}
       or None), differences from the published counts [sentence], stored_margin. Of scenes what
@@ -269,7 +270,10 @@ def _load(
     numbers = {label: k for k, label in enumerate(classes)} | ({'': -1} if unlabelled else {})
     side = geometry.size
     pictures = np.empty((found['clips'], geometry.frames, side, side, geometry.channels), np.uint8)
-    rows, landmarks, by_box = [], [], 0
+    chosen = labels or first
+    voted = chosen in found.get('voted_sets', ())
+    columns = [found['votes'].index(label) for label in classes] if voted else []
+    rows, landmarks, votes, by_box = [], [], [], 0
     for record in records(name, data_dir, faces):
         if record[feature] not in numbers:
             continue
@@ -279,12 +283,12 @@ def _load(
         by_box += boxed
         if geometry.fits and fit is None:
             landmarks.append(drawing.landmarks(record, geometry))
+        if voted:
+            votes.append(record['votes'][columns])
         text = (record[key] for key in ('clip_id', 'subject', 'split'))
         rows.append((*text, length, numbers[record[feature]]))
     if not rows:
-        raise UserError(
-            f"{name}: no clip has a label in '{labels or first}'; choose another label set"
-        )
+        raise UserError(f"{name}: no clip has a label in '{chosen}'; choose another label set")
     order = sorted(range(len(rows)), key=lambda row: rows[row][0])
     clip_id, subject, split, length, label = zip(*(rows[row] for row in order), strict=True)
     return clips.ClipSet(
@@ -299,7 +303,13 @@ def _load(
         split=np.array(split),
         registration=geometry.in_words(fit is not None, by_box, len(rows)),
         landmarks=np.stack([landmarks[row] for row in order]) if landmarks else None,
+        target=_shares(np.stack([votes[row] for row in order])) if votes else None,
     )
+
+
+def _shares(votes: np.ndarray) -> np.ndarray:
+    """Each class's share of a clip's votes, int [clip, class] -> float32; zeros without a vote."""
+    return (votes / np.maximum(votes.sum(1, keepdims=True), 1)).astype(np.float32)
 
 
 def _classes(found: dict, name: str, labels: str, data_dir) -> tuple[str, ...]:

@@ -147,6 +147,7 @@ def random(
     contrast: float,
     vertical: float = 0.0,
     turned: float = 1.0,
+    whole_pixels: bool = False,
 ) -> Views:
     """Each clip once under a random view, drawn anew every epoch (minaee2019, sec. IV-B).
 
@@ -159,17 +160,24 @@ def random(
       scale: largest relative change of size; 0.1 draws from [0.9, 1.1].
       contrast: largest relative change of contrast.
       vertical: probability of a vertical flip (jain2018, sec. 3.1).
-      turned: probability of a rotation.
+      turned: probability of a rotation and a change of size.
+      whole_pixels: shifts are whole numbers of pixels, each as likely as any other, up to the one
+        nearest to `shift`. Such a view of a picture that is not turned or scaled is exact, and with
+        `inputs.crop` a random crop (kahou2015, sec. 2.1.3); others are interpolated, which blurs.
     """
     n = len(clip)
     height, width = size
     mirrored = rng.random(n) < flip
     degrees = rng.uniform(-rotation, rotation, n)
-    shifts = rng.uniform(-shift, shift, (n, 2)) * (width, height)
+    if whole_pixels:
+        reach = np.rint([shift * width, shift * height]).astype(int)
+        shifts = rng.integers(-reach, reach + 1, (n, 2))
+    else:
+        shifts = rng.uniform(-shift, shift, (n, 2)) * (width, height)
     scales = 1 + rng.uniform(-scale, scale, n)
     factor = 1 + rng.uniform(-contrast, contrast, n)
     upside_down, still = rng.random(n) < vertical, rng.random(n) >= turned
-    degrees[still] = 0
+    degrees[still], scales[still] = 0, 1
     # A vertical flip is a horizontal one and half a turn.
     matrix = affines(size, mirrored ^ upside_down, degrees + 180 * upside_down, shifts, scales)
     return Views(np.asarray(clip, np.int32), matrix, factor.astype(np.float32))

@@ -9,6 +9,7 @@ from fer_jax.models.c3d import C3D
 from fer_jax.models.cnn_rnn import CNNRNN
 from fer_jax.models.convlstm import ConvLSTMNet
 from fer_jax.models.frame_cnn import FrameCNN
+from fer_jax.models.plain_cnn import PlainCNN
 from fer_jax.models.rnn import RNN
 from fer_jax.models.stn import SpatialTransformerNet
 
@@ -17,6 +18,7 @@ MODELS: dict[str, type[nn.Module]] = {
     'stn': SpatialTransformerNet,
     'convlstm': ConvLSTMNet,
     'frame_cnn': FrameCNN,
+    'plain_cnn': PlainCNN,
     'rnn': RNN,
     'cnn_rnn': CNNRNN,
 }

@@ -84,6 +84,22 @@ def standardise(frames: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array
     return (frames - mean[None, None]) / jnp.maximum(std, 1.0 / _WHITE)[None, None]
 
 
+def standardise_each(frames: jax.Array) -> jax.Array:
+    """Gives every frame mean 0 and deviation 1 over its own pixels (jain2018, sec. 4, by frame).
+
+    What is left does not depend on a picture's brightness and contrast, and nothing is fitted.
+
+    Args:
+      frames: float32 [B, T, H, W, C] in [0, 1]. Deviations below one grey level count as one.
+
+    Returns:
+      float32 [B, T, H, W, C].
+    """
+    axes = tuple(range(2, frames.ndim))
+    mean, std = frames.mean(axes, keepdims=True), frames.std(axes, keepdims=True)
+    return (frames - mean) / jnp.maximum(std, 1.0 / _WHITE)
+
+
 def _per_clip(values: jax.Array, frames: jax.Array) -> jax.Array:
     """[B] to [B, 1, 1, 1, 1], as many axes as the frames have."""
     return values.reshape(-1, *[1] * (frames.ndim - 1))

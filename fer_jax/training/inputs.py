@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.errors import UserError
-from fer_jax.ops import augment, equalize, photometry
+from fer_jax.ops import augment, equalize, photometry, warp
 
 EQUALIZATIONS = ('none', 'histogram', 'clahe', 'gamma_dark')
-NORMALIZATIONS = ('none', 'unit', 'symmetric', 'mean_std')
+NORMALIZATIONS = ('none', 'unit', 'symmetric', 'mean_std', 'each')
 
 
 def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.ndarray:
@@ -63,7 +63,9 @@ def model_inputs(
       mean, std: float32 [height, width, channel] in [0, 1] units, used by 'mean_std'.
       normalize: 'none' takes features of another network as they are, and nothing below counts;
         'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std'
-        subtracts the training clips' mean image and divides by their deviation image.
+        subtracts the training clips' mean image and divides by their deviation image; 'each' gives
+        every frame mean 0 and deviation 1 by itself, before it is warped, so that what a view shows
+        from outside the picture is its mean.
       channels: 1, or 3 to repeat grey (haddad2020, sec. 4.1).
       crop: side of the central square that is left, in pixels; 0 for the whole frame. A view that
         was shifted first makes it a random crop.
@@ -78,14 +80,21 @@ def model_inputs(
     if normalize == 'none':
         return frames
     frames = frames.astype(jnp.float32)
-    if view is not None:
-        frames = augment.apply_views(frames, *view)
-    frames = photometry.to_unit(frames)
+    if normalize == 'each':
+        if view is not None:
+            frames = photometry.contrast(frames, view[1])
+        frames = photometry.standardise_each(photometry.to_unit(frames))
+        if view is not None:
+            frames = warp.warp_affine(frames, view[0])
+    else:
+        if view is not None:
+            frames = augment.apply_views(frames, *view)
+        frames = photometry.to_unit(frames)
     if normalize == 'symmetric':
         frames = photometry.to_symmetric(frames)
     elif normalize == 'mean_std':
         frames = photometry.standardise(frames, mean, std)
-    elif normalize != 'unit':
+    elif normalize not in ('unit', 'each'):
         raise UserError(
             f"unknown inputs.normalize '{normalize}': one of {', '.join(NORMALIZATIONS)}"
         )

@@ -85,7 +85,7 @@ def train(
     """
     layout = make_layout(len(members), devices, wave=schedule.wave, chunk=schedule.chunk)
     limit = memory.available(layout.mesh.local_devices)  # before the dataset takes its part
-    resident = Resident(clips.frames, clips.length.astype(np.int32), clips.label.astype(np.int32))
+    resident = Resident.of(clips)
     population = pop.Population(system, resident, layout)
     records = [
         MemberRecord(m, clips.label, len(clips.classes), schedule.epochs, folder / f'{m.index:03}')

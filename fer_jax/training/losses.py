@@ -11,7 +11,7 @@ from fer_jax.errors import UserError
 
 def cross_entropy(
     logits: jax.Array,
-    label: jax.Array,
+    target: jax.Array,
     mask: jax.Array,
     class_weight: jax.Array,
     label_smoothing: float = 0.0,
@@ -20,7 +20,8 @@ def cross_entropy(
 
     Args:
       logits: float32 [clip, class].
-      label: int32 [clip].
+      target: labels int32 [clip], or distributions float32 [clip, class]; a clip then weighs what
+        its classes weigh on average.
       mask: bool [clip]; rows that are False count for nothing.
       class_weight: float32 [class]; ones where classes weigh the same.
       label_smoothing: what is taken from the true class and shared by all, 0 to below 1.
@@ -28,14 +29,14 @@ def cross_entropy(
     Returns:
       float32 [], 0 when every row is masked.
     """
-    target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), label_smoothing)
-    loss = optax.softmax_cross_entropy(logits, target)
-    return _weighted_mean(loss, label, mask, class_weight)
+    smooth = optax.smooth_labels(distribution(target, logits.shape[-1]), label_smoothing)
+    loss = optax.softmax_cross_entropy(logits, smooth)
+    return _weighted_mean(loss, target, mask, class_weight)
 
 
 def squared_error(
     logits: jax.Array,
-    label: jax.Array,
+    target: jax.Array,
     mask: jax.Array,
     class_weight: jax.Array,
     label_smoothing: float = 0.0,
@@ -48,9 +49,14 @@ def squared_error(
 
     Args and returns: as of `cross_entropy`.
     """
-    target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), label_smoothing)
-    loss = jnp.mean(jnp.square(jax.nn.softmax(logits) - target), -1)
-    return _weighted_mean(loss, label, mask, class_weight)
+    smooth = optax.smooth_labels(distribution(target, logits.shape[-1]), label_smoothing)
+    loss = jnp.mean(jnp.square(jax.nn.softmax(logits) - smooth), -1)
+    return _weighted_mean(loss, target, mask, class_weight)
+
+
+def distribution(target: jax.Array, classes: int) -> jax.Array:
+    """Targets as float32 [clip, class]: labels int32 [clip] become 1 for their class."""
+    return jax.nn.one_hot(target, classes) if target.ndim == 1 else target
 
 
 def loss_of_kind(kind: str) -> Callable[..., jax.Array]:
@@ -60,8 +66,9 @@ def loss_of_kind(kind: str) -> Callable[..., jax.Array]:
     return KINDS[kind]
 
 
-def _weighted_mean(loss, label, mask, class_weight):
-    weight = class_weight[label] * mask
+def _weighted_mean(loss, target, mask, class_weight):
+    weight = class_weight[target] if target.ndim == 1 else target @ class_weight
+    weight = weight * mask
     return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), 1e-12)
 
 

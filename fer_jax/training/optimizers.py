@@ -15,7 +15,7 @@ from fer_jax.errors import UserError
 NAMES = ('sgd', 'momentum', 'adam', 'plain_adam')
 SCHEDULES = ('constant', 'cosine', 'step', 'inverse')
 # Those of `make_optimizer` that `make_schedule` takes.
-SCHEDULE_OPTIONS = ('schedule', 'epochs', 'every', 'factor')
+SCHEDULE_OPTIONS = ('schedule', 'epochs', 'every', 'factor', 'warmup')
 
 
 def make_schedule(
@@ -26,6 +26,7 @@ def make_schedule(
     epochs: int = 1,
     every: int = 1,
     factor: float = 1.0,
+    warmup: float = 0.0,
 ) -> optax.Schedule:
     """Steps taken -> learning rate.
 
@@ -34,6 +35,9 @@ def make_schedule(
     - 'step': times `factor` after every `every` epochs.
     - 'inverse': over 1 + `factor` n, n counting how often `every` epochs have passed.
 
+    With `warmup` the rate first rises in a straight line to `learning_rate`; the cosine then falls
+    over what is left of the steps (one cycle, Smith and Topin 2017, arXiv 1708.07120).
+
     Args:
       learning_rate: float32 [], may be traced.
       total_steps: float32 [], those of all `epochs`; may be traced.
@@ -41,12 +45,27 @@ def make_schedule(
       epochs: of the whole run; epochs have equally many steps.
       every: epochs between changes, of 'step' and 'inverse'.
       factor: of 'step' and 'inverse'.
+      warmup: share of all steps in which the rate rises, 0 to below 1.
 
     Raises:
-      UserError: an unknown name, or `every` below 1.
+      UserError: an unknown name, `every` below 1, or a warm-up out of range.
     """
     if every < 1:
         raise UserError(f'optimizer.every is {every}: give at least 1 epoch')
+    if not 0 <= warmup < 1:
+        raise UserError(f'optimizer.warmup is {warmup}: give a share of all steps, 0 to below 1')
+    if warmup:
+        rising = warmup * total_steps
+        left = total_steps - rising if schedule == 'cosine' else total_steps
+        then = make_schedule(
+            learning_rate, left, schedule, epochs=epochs, every=every, factor=factor
+        )
+
+        def rate(count):
+            share = jnp.minimum((count + 1) / rising, 1.0)
+            return share * then(jnp.maximum(count - (total_steps - left), 0))
+
+        return rate
 
     def changes(count):
         steps = jnp.round(total_steps / epochs).astype(jnp.int32)  # of an epoch
@@ -75,6 +94,8 @@ def make_optimizer(
     every: int = 1,
     factor: float = 1.0,
     momentum: float = 0.9,
+    nesterov: bool = False,
+    warmup: float = 0.0,
     epsilon: float = 1e-8,
     clip: float = 0.0,
     weight_decay: float = 0.0,
@@ -88,8 +109,9 @@ def make_optimizer(
       total_steps: float32 [], the member's steps in all, for the schedule; may be traced.
       name: 'sgd', 'momentum', 'adam', or 'plain_adam': without bias correction, and with epsilon
         under the root (jain2018, eq. 3).
-      schedule, epochs, every, factor: see `make_schedule`.
+      schedule, epochs, every, factor, warmup: see `make_schedule`.
       momentum: of 'momentum'.
+      nesterov: of 'momentum', Nesterov's form of it.
       epsilon: of 'adam' and 'plain_adam'.
       clip: largest norm of all gradients together, 0 for any (kahou2015 and jain2018: 1.0).
       weight_decay: times each kernel (biases and scales are left), added to its clipped gradient.
@@ -98,12 +120,18 @@ def make_optimizer(
         then optax.LookaheadParams, of which `trained` is stepped and `judged` is evaluated.
     """
     rate = make_schedule(
-        learning_rate, total_steps, schedule, epochs=epochs, every=every, factor=factor
+        learning_rate,
+        total_steps,
+        schedule,
+        epochs=epochs,
+        every=every,
+        factor=factor,
+        warmup=warmup,
     )
     if name == 'sgd':
         optimizer = optax.sgd(rate)
     elif name == 'momentum':
-        optimizer = optax.sgd(rate, momentum=momentum)
+        optimizer = optax.sgd(rate, momentum=momentum, nesterov=nesterov)
     elif name == 'adam':
         optimizer = optax.adam(rate, eps=epsilon)
     elif name == 'plain_adam':

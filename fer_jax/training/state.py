@@ -3,6 +3,9 @@
 import flax
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from fer_jax.data.clips import ClipSet
 
 
 @flax.struct.dataclass
@@ -50,11 +53,23 @@ class Resident:
     Attributes:
       frames: uint8 [clip, frame, height, width, channel], equalised.
       length, label: int32 [clip].
+      target: float32 [clip, class], see `ClipSet`; None where there are no votes.
     """
 
     frames: jax.Array
     length: jax.Array
     label: jax.Array
+    target: jax.Array | None = None
+
+    @classmethod
+    def of(cls, clips: ClipSet) -> 'Resident':
+        """What a step needs of clips."""
+        return cls(
+            clips.frames,
+            clips.length.astype(np.int32),
+            clips.label.astype(np.int32),
+            clips.target,
+        )
 
 
 @flax.struct.dataclass

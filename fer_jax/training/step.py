@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fer_jax.errors import UserError
+from fer_jax.ops import augment
 from fer_jax.training import losses
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.optimizers import (
@@ -23,6 +25,8 @@ from fer_jax.training.optimizers import (
     wrap,
 )
 from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
+
+TARGETS = ('labels', 'votes')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,9 @@ class System:
       loss: its kind, see `losses.loss_of_kind`.
       l2: weight of the penalty on `l2_layers`.
       label_smoothing: of the loss, see `losses.cross_entropy`.
+      targets: what the loss compares with: 'labels', or 'votes', the shares of the raters' votes.
+      erase: probability that a training view loses a rectangle, see `augment.erase`.
+      mixup: alpha of `augment.mix`; 0: training views are not mixed.
       mirrored: clips are judged by the mean of the probabilities of their frames and of the frames
         flipped horizontally.
     """
@@ -47,6 +54,9 @@ class System:
     l2: float = 0.0
     l2_layers: Sequence[str] = ()
     label_smoothing: float = 0.0
+    targets: str = 'labels'
+    erase: float = 0.0
+    mixup: float = 0.0
     mirrored: bool = False
 
     @property
@@ -80,6 +90,14 @@ class System:
         """One step on one batch; a batch without a single row leaves the whole state unchanged."""
         frames = self._frames(resident, batch.clip, (batch.affine, batch.contrast), traits)
         label, length = resident.label[batch.clip], resident.length[batch.clip]
+        target = self._target(resident, batch.clip)
+        key = jax.random.fold_in(traits.key, state.step)
+        if self.erase:
+            frames = augment.erase(frames, jax.random.fold_in(key, 1), self.erase)
+        if self.mixup:
+            target = losses.distribution(target, len(traits.class_weight))
+            mixing = jax.random.fold_in(key, 2)
+            frames, target = augment.mix(frames, target, batch.mask, mixing, self.mixup)
 
         def loss_of(params):
             params = self._with_frozen(params, jax.lax.stop_gradient(params))
@@ -90,11 +108,11 @@ class System:
                 length=length,
                 train=True,
                 dropout_rate=traits.dropout_rate,
-                rngs={'dropout': jax.random.fold_in(traits.key, state.step)},
+                rngs={'dropout': key},
                 mutable=['batch_stats'],
             )
             loss = losses.loss_of_kind(self.loss)(
-                logits, label, batch.mask, traits.class_weight, self.label_smoothing
+                logits, target, batch.mask, traits.class_weight, self.label_smoothing
             )
             if self.l2:
                 loss += self.l2 * losses.l2_penalty(params, self.l2_layers)
@@ -147,6 +165,19 @@ class System:
         """The rate of the member's next step, float32 []."""
         options = {key: self.optimizer[key] for key in SCHEDULE_OPTIONS if key in self.optimizer}
         return make_schedule(traits.learning_rate, traits.total_steps, **options)(state.step)
+
+    def _target(self, resident, clip):
+        """Labels int32 [clip], or distributions float32 [clip, class] where votes are taken."""
+        if self.targets == 'labels':
+            return resident.label[clip]
+        if self.targets != 'votes':
+            raise UserError(f"unknown loss.targets '{self.targets}': one of {', '.join(TARGETS)}")
+        if resident.target is None:
+            raise UserError(
+                "loss.targets is 'votes', and these labels are not decided by votes: give labels "
+                'that are, such as --config.data.labels=ferplus8 of fer2013, or loss.targets=labels'
+            )
+        return resident.target[clip]
 
     def _with_frozen(self, tree, other):
         """`tree` with the frozen groups of `other`."""

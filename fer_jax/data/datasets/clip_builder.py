@@ -43,7 +43,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the crop), `has_face`
     bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, 68, 2] in pixels of the crop, NaN
     where there is none; with `sound` also `audio` int16 [samples] and `sample_rate` int32 in hertz
-    (empty and 0 without sound). Of 'scene' only the text and `frames` uint8 [T, H, W, 1], grey
+    (empty and 0 without sound); with VOTES `votes` int32 [VOTES], zeros where nobody was asked. Of
+    'scene' only the text and `frames` uint8 [T, H, W, 1], grey
     (`records.scene`), of the same clips. TFDS stores records in the order of their keys' hashes.
     """
 
@@ -54,6 +55,9 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     HOMEPAGE: str
     CITATION: str
     LABEL_SETS: dict[str, tuple[str, ...]]  # the first one is `label`
+    # What raters could choose, where their votes ship with it, and the label sets that they decide.
+    VOTES: tuple[str, ...] = ()
+    VOTED_SETS: tuple[str, ...] = ()
     PUBLISHED_CLASSES: dict[str, int] = {}  # of the first label set, over all splits
     PUBLISHED_SPLITS: dict[str, int] = {}
     PUBLISHED_SUBJECTS: int | None = None
@@ -133,6 +137,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features['landmarks'] = tfds.features.Tensor(
                 shape=(None, 68, 2), dtype=np.float32, encoding=raw
             )
+        if self._with_votes():
+            features['votes'] = tfds.features.Tensor(shape=(None,), dtype=np.int32, encoding=raw)
         if self._with_sound():
             features |= {
                 'audio': tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding=raw),
@@ -160,6 +166,9 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _with_sound(self) -> bool:
         return self.sound is not None and self._way() != datasets.SCENE
+
+    def _with_votes(self) -> bool:
+        return bool(self.VOTES) and self._way() != datasets.SCENE
 
     def _further_labels(self) -> dict[str, str]:
         """Feature name -> label set, for all label sets but the first."""
@@ -202,6 +211,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         record = self.record(source, pool)
         if not self._with_landmarks():
             record.pop('landmarks', None)
+        if self._with_votes():
+            record['votes'] = np.array(source.votes or [0] * len(self.VOTES), np.int32)
         if self._with_sound():
             samples, rate = self.sound(source)
             record |= {'audio': np.asarray(samples, np.int16), 'sample_rate': np.int32(rate)}
@@ -260,6 +271,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             'subjects': len({clip.subject for clip in clips} - {''}),
             'splits': dict(splits),
             'label_sets': {name: list(self.LABEL_SETS[name]) for name in counts},
+            'votes': list(self.VOTES),
+            'voted_sets': [name for name in counts if name in self.VOTED_SETS],
             'class_counts': counts,
             'published_classes': self.PUBLISHED_CLASSES,
             'dropped': [*self.manifest.dropped, *unreadable],

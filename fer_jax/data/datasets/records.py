@@ -6,6 +6,7 @@ of the release; `cropped` turns frames and faces into a record in one way for al
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -58,6 +59,7 @@ class ClipSource:
       split: the owners' part, 'train', 'validation' or 'test'; '' where there is none.
       path: where it lies, relative to the release.
       other_labels: label set -> class name, '' where that set drops the clip.
+      votes: how many raters chose each of the builder's VOTES; () where nobody was asked.
       payload: what the builder's `read` needs.
     """
 
@@ -67,6 +69,7 @@ class ClipSource:
     split: str
     path: str
     other_labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    votes: Sequence[int] = ()
     payload: Any = None
 
 

@@ -151,7 +151,7 @@ def test_a_bad_row_is_named(builder, fer2013_release, change, message):
         (lambda lines: lines.pop(), ': 6 rows, but fer2013.csv has 7'),
         (_replace(0, 2, lambda _: 'calm'), ": no column 'neutral'"),
         (_replace(0, 1, lambda _: 'file'), ": no column 'Image name'"),
-        (_replace(3, 4, lambda _: 'many'), ', line 4: 8 votes expected'),
+        (_replace(3, 4, lambda _: 'many'), ', line 4: 10 votes expected'),
     ],
 )
 def test_bad_votes_are_named(builder, fer2013_release, change, message):

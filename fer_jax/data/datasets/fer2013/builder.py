@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from fer_jax.data.datasets import clip_builder, records
@@ -16,7 +17,8 @@ _SIDE = 48
 _SPLITS = {'Training': 'train', 'PublicTest': 'validation', 'PrivateTest': 'test'}
 _SEVEN = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral')
 # The vote columns of FER+ in the file's order: a tie goes to the first.
-_VOTES = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt')
+_EIGHT = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt')
+_VOTES = (*_EIGHT, 'unknown', 'NF')
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -33,6 +35,8 @@ class Builder(clip_builder.ClipBuilder):
         28, fear 95, happiness 929, neutral 1,294, sadness 450, surprise 446: 3,573 rows, the total
         that minaee2019's Figure 8 shows, classes within 4 (its tie rule is not stated).
 
+    The votes themselves are stored too, and make the targets of the two sets (`ClipSet.target`).
+
     FER+ joins by row position: its image names do not number the rows. The frame is the 48x48 image
     as it is and the face box all of it. The 12 rows that are black all over stay, since the
     published counts contain them, with `has_face` False. Clip ids are `fer2013/00000000`, the row
@@ -45,6 +49,7 @@ class Builder(clip_builder.ClipBuilder):
     Learning: Facial Expression Recognition', and for the FER+ label sets fer2013new.csv from
     https://github.com/microsoft/FERPlus. Pass the folder that holds both.
     """
+    VERSION = tfds.core.Version('1.1.0')  # 1.0.0 stored no votes
     DESCRIPTION = (
         'FER2013: 35,887 grey 48x48 faces, 7 emotions; FER+ labels where its votes are given.'
     )
@@ -58,6 +63,8 @@ class Builder(clip_builder.ClipBuilder):
       author={Barsoum, Emad and Zhang, Cha and Canton Ferrer, Cristian and Zhang, Zhengyou},
       booktitle={ICMI}, year={2016}}"""
     LABEL_SETS = {'fer2013': _SEVEN, 'ferplus7': _SEVEN, 'ferplus8': (*_SEVEN, 'contempt')}
+    VOTES = (*_EIGHT, 'unknown', 'no face')
+    VOTED_SETS = ('ferplus7', 'ferplus8')
     PUBLISHED_CLASSES = dict(zip(_SEVEN, (4953, 547, 5121, 8989, 6077, 4002, 6198), strict=True))
     PUBLISHED_SPLITS = {'train': 28709, 'validation': 3589, 'test': 3589}
     LANDMARKS = False
@@ -76,10 +83,10 @@ class Builder(clip_builder.ClipBuilder):
             raise UserError(f"{votes}: no such file; --ferplus names FER+'s {_FERPLUS_CSV}")
         labels, splits, images = _read_faces(folder / _CSV)
         files, reasons = [folder / _CSV], {}
-        others = [{}] * len(labels)
+        others, counts = [{}] * len(labels), [()] * len(labels)
         if votes.is_file():
             files.append(votes)
-            others, reasons = _read_votes(votes, len(labels))
+            others, counts, reasons = _read_votes(votes, len(labels))
         clips = [
             records.ClipSource(
                 clip_id=f'fer2013/{row:08d}',
@@ -88,10 +95,11 @@ class Builder(clip_builder.ClipBuilder):
                 split=split,
                 path=f'{_CSV}:{row + 2}',  # the line, of which the first is the header
                 other_labels=other,
+                votes=count,
                 payload=image,
             )
-            for row, (label, split, image, other) in enumerate(
-                zip(labels, splits, images, others, strict=True)
+            for row, (label, split, image, other, count) in enumerate(
+                zip(labels, splits, images, others, counts, strict=True)
             )
         ]
         return records.Manifest(
@@ -181,12 +189,14 @@ def _image(text: str, where: str) -> np.ndarray:
     return values.astype(np.uint8).reshape(_SIDE, _SIDE, 1)
 
 
-def _read_votes(path: Path, rows: int) -> tuple[list[dict[str, str]], dict[tuple[str, int], str]]:
+def _read_votes(
+    path: Path, rows: int
+) -> tuple[list[dict[str, str]], list[list[int]], dict[tuple[str, int], str]]:
     """Reads FER+'s votes and lets them decide.
 
     Returns:
-      For each row its class in ferplus7 and ferplus8, '' where dropped; and why it was dropped, by
-      label set and row.
+      For each row its class in ferplus7 and ferplus8, '' where dropped; its ten votes; and why it
+      was dropped, by label set and row.
     """
     names, votes = [], []
     with open(path, newline='', encoding='utf-8', errors='replace') as file:
@@ -206,10 +216,10 @@ def _read_votes(path: Path, rows: int) -> tuple[list[dict[str, str]], dict[tuple
             f'{path}: {len(votes):,} rows, but {_CSV} has {rows:,}; the two are joined row by row: '
             'take both original files'
         )
-    votes = np.array(votes)
+    table = np.array(votes)
     classes, reasons = [{} for _ in range(rows)], {}
     for label_set, count in (('ferplus7', 7), ('ferplus8', 8)):
-        counted = votes[:, :count]
+        counted = table[:, :count]
         best, any_vote = counted.argmax(1), counted.any(1)  # argmax: the first of equals
         for row in range(rows):
             if names[row] and any_vote[row]:
@@ -217,4 +227,4 @@ def _read_votes(path: Path, rows: int) -> tuple[list[dict[str, str]], dict[tuple
             else:
                 why = 'no vote for its classes' if names[row] else 'no image name in FER+'
                 reasons[label_set, row] = f'{label_set}: {why}'
-    return classes, reasons
+    return classes, votes, reasons

@@ -1,0 +1,122 @@
+"""fer_jax's own: plain small networks on FER2013, by FER+'s votes or FER2013's labels.
+
+Command:
+    python -m fer_jax.main --config=configs/fer2013_plain.py                # small, FER+'s votes
+    python -m fer_jax.main --config=configs/fer2013_plain.py:base           # base, FER+'s votes
+    python -m fer_jax.main --config=configs/fer2013_plain.py:fer2013        # small, its own labels
+    python -m fer_jax.main --config=configs/fer2013_plain.py:base,fer2013   # base, its own labels
+    python -m fer_jax.main --config=configs/fer2013_plain.py:simulated      # a laptop, no download
+
+What trains: `plain_cnn`, 3x3 convolutions whose batch normalisation folds into them, on whole-pixel
+crops of 44 pixels, each face standardised by itself. `small` has 526,928 parameters. With FER+ the
+network learns the shares of ten raters' votes for eight emotions (`loss.targets=votes`); it is
+judged by the class with the most votes. PublicTest chooses the epoch, PrivateTest judges; each
+picture is judged together with its mirror image.
+
+Hardware and time: not run to its end yet.
+
+Paper: none. FER+'s authors train a VGG13 of 8.7 million parameters (Barsoum et al. 2016, arXiv
+1608.01041) and count only pictures on which raters agree (3,153 of PrivateTest): 83.85 to 84.99 %.
+
+Ours: not run to its end yet.
+
+Deviations: from Barsoum et al.: the network, its size, and which pictures count (all 3,573 with a
+vote for one of the eight; ties go to FER+'s earlier column).
+"""
+
+from ml_collections import ConfigDict
+
+from fer_jax.config import parse_variant
+
+
+def get_config(variant: str = '') -> ConfigDict:
+    """The config; variants: base, fer2013, simulated."""
+    options = parse_variant(variant, **dict.fromkeys(('base', 'fer2013', 'simulated'), False))
+    config = ConfigDict()
+    config.name = 'fer2013_plain'
+    config.paper = ''
+    config.seed = 0
+    config.init = ConfigDict({'run': ''})
+    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
+    config.data = ConfigDict(
+        {
+            'name': 'fer2013',
+            'faces': 'release',
+            'labels': 'fer2013' if options.fer2013 else 'ferplus8',
+            'frames': 1,
+            'sampling': 'last',
+            'size': 48,
+            'channels': 1,
+            'registration': 'none',
+            'margin': 1.0,
+        }
+    )
+    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
+    config.inputs = ConfigDict(
+        {'equalize': 'none', 'normalize': 'each', 'channels': 1, 'crop': 44, 'mirrored': True}
+    )
+    config.augment = ConfigDict(
+        {
+            'kind': 'random',
+            'options': {
+                'flip': 0.5,
+                'rotation': 15.0,
+                'shift': 4 / 48,
+                'scale': 0.1,
+                'contrast': 0.0,
+                'turned': 0.5,
+                'whole_pixels': True,
+            },
+            'erase': 0.25,
+            'mixup': 0.0,
+        }
+    )
+    config.model = ConfigDict(
+        {
+            'name': 'plain_cnn',
+            'filters': (24, 48, 96, 160),
+            'convolutions': (1, 2, 2, 2),
+            'branches': False,
+            'dropout_rate': 0.2,
+        }
+    )
+    config.loss = ConfigDict(
+        {
+            'targets': 'labels' if options.fer2013 else 'votes',
+            'class_weights': False,
+            'label_smoothing': 0.1 if options.fer2013 else 0.0,
+            'l2': 0.0,
+            'l2_layers': (),
+        }
+    )
+    config.optimizer = ConfigDict(
+        {
+            'name': 'momentum',
+            'nesterov': True,
+            'learning_rate': 0.1,
+            'weight_decay': 5e-4,
+            'schedule': 'cosine',
+            'warmup': 0.1,
+            'lookahead': False,
+        }
+    )
+    config.train = ConfigDict(
+        {
+            'batch_size': 64,
+            'epochs': 40,
+            'seeds': 1,
+            'patience': 0,
+            'retrain': False,
+            'checkpoint_every': 1,
+            'evaluate_batch': 128,
+            'wave': 0,
+            'chunk': 0,
+        }
+    )
+    if options.base:
+        config.model.update({'filters': (32, 64, 128, 224), 'convolutions': (1, 2, 3, 3)})
+        config.model.dropout_rate = 0.3
+    if options.simulated:
+        config.simulated.subjects = 800
+        config.train.update({'epochs': 10, 'checkpoint_every': 5})
+    return config
