@@ -244,6 +244,7 @@ def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits,
         frames=jnp.asarray(frames),
         length=jnp.full(batch, frames.shape[1], jnp.int32),
         label=jnp.arange(batch, dtype=jnp.int32) % CLASSES,
+        target=jnp.full((batch, CLASSES), 1 / CLASSES),
     )
     traits = Traits(
         key=jax.random.key(0),

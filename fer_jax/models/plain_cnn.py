@@ -33,7 +33,7 @@ class PlainCNN(nn.Module):
     as many inputs as outputs, 'norm_skip1a'; 'classifier'. Filters 24-48-96-160 with 1, 2, 2 and 2
     convolutions and 8 classes are 526,928 parameters.
 
-    Features, sown in the collection 'intermediates', float [B, T, ...]: 'conv1a' (after its ReLU),
+    Features, sown in the collection 'intermediates', float [B, T, ...]: 'map1a' (after its ReLU),
     'pool1', ..., 'mean' (what the classifier sees) and 'logits'.
 
     Attributes:
@@ -102,7 +102,7 @@ class PlainCNN(nn.Module):
                 found[f'pool{group - 1}'] = x = max_pool(x, *geometry, form=self.form)
             for letter in string.ascii_lowercase[:n]:
                 name = f'{group}{letter}'
-                found[f'conv{name}'] = x = nn.relu(self._block(x, features, name, rows, train))
+                found[f'map{name}'] = x = nn.relu(self._block(x, features, name, rows, train))
         found['mean'] = x = layers.at_least_float32(x).mean((1, 2))
         rate = self.dropout_rate if dropout_rate is None else dropout_rate
         x = layers.Dropout(name='dropout')(x, rate=rate, train=train)

@@ -5,13 +5,14 @@ They need PyTorch (the extra 'dev'); nothing but tests and the benchmark imports
 
 from torch import nn
 
-from fer_jax.twins import c3d, cnn_rnn, convlstm, frame_cnn, rnn, stn
+from fer_jax.twins import c3d, cnn_rnn, convlstm, frame_cnn, plain_cnn, rnn, stn
 
 TWINS: dict[str, type[nn.Module]] = {
     'c3d': c3d.C3D,
     'stn': stn.SpatialTransformerNet,
     'convlstm': convlstm.ConvLSTMNet,
     'frame_cnn': frame_cnn.FrameCNN,
+    'plain_cnn': plain_cnn.PlainCNN,
     'rnn': rnn.RNN,
     'cnn_rnn': cnn_rnn.CNNRNN,
 }
@@ -20,6 +21,7 @@ LOADERS = {
     'stn': stn.load_flax,
     'convlstm': convlstm.load_flax,
     'frame_cnn': frame_cnn.load_flax,
+    'plain_cnn': plain_cnn.load_flax,
     'rnn': rnn.load_flax,
     'cnn_rnn': cnn_rnn.load_flax,
 }

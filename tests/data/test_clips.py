@@ -97,3 +97,21 @@ def test_across_refuses_what_cannot_be_divided(split, target, message):
     both = clips.combine([films('fer2013', [1, 1], split), films('afew', [1, 1], split)])
     with pytest.raises(UserError, match=message):
         protocols.make_protocol(both, name='across', target=target)
+
+
+def test_votes_follow_their_clips():
+    target = np.float32([[0.2, 0.8], [1, 0]])
+    voted = dataclasses.replace(films('afew', [3, 1], ['train'] * 2), target=target)
+    np.testing.assert_array_equal(clips.stills(voted).target, target[[0, 0, 0, 1]])
+    other = dataclasses.replace(
+        films('fer2013', [1], ['train'], 4),
+        target=np.float32([[0.6, 0.4]]),
+        classes=('joy', 'fear'),
+    )
+    both = clips.combine([voted, other])
+    assert both.classes == ('anger', 'fear', 'joy')
+    expected = np.float32([[0.2, 0.8, 0], [1, 0, 0], [0, 0.4, 0.6]])
+    np.testing.assert_array_equal(both.target, expected)
+    assert clips.combine([voted, films('fer2013', [1], ['train'], 4)]).target is None
+    with pytest.raises(ValueError, match='target is'):
+        dataclasses.replace(voted, target=target[:1])

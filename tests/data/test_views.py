@@ -178,3 +178,34 @@ def test_a_class_without_counts_is_named():
             np.arange(2), np.array([0, 1]), ['anger', 'fear'], (8, 8), np.random.default_rng(0),
             counts={'anger': COUNTS['anger']}, rotation=30, contrast=(0.22, 2.2),
         )  # fmt: skip
+
+
+def test_whole_pixels_make_exact_crops():
+    table = views.random(
+        np.arange(4000), (24, 20), np.random.default_rng(0), flip=0.5, rotation=0.0, shift=0.125,
+        scale=0.0, contrast=0.0, whole_pixels=True,
+    )  # fmt: skip
+    # Of sides of 24 and 20 pixels an eighth is 3 and 2.5, which rounds to 2.
+    offset = table.affine[:, :, 2]
+    upright = table.affine[:, 0, 0] > 0
+    assert sorted(set(offset[upright, 0])) == [-2, -1, 0, 1, 2]
+    values, counts = np.unique(offset[:, 1], return_counts=True)
+    assert values.tolist() == [-3, -2, -1, 0, 1, 2, 3]
+    assert counts.min() > 4000 / 7 * 0.85  # each as likely as any other
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    image = np.random.default_rng(1).random((24, 20)).astype(np.float32)
+    for affine, up in zip(table.affine[:40], upright[:40], strict=True):
+        found = cv2.warpAffine(image, affine, (20, 24), flags=flags)
+        x, y = affine[:, 2].astype(int) - (0 if up else [19, 0])
+        padded = np.pad(image if up else image[:, ::-1], 4)
+        x = x if up else -x
+        np.testing.assert_array_equal(found, padded[4 + y : 28 + y, 4 + x : 24 + x])
+
+
+def test_a_view_that_is_not_turned_keeps_its_size():
+    table = views.random(
+        np.arange(2000), (24, 24), np.random.default_rng(0), flip=0.0, rotation=10.0, shift=0.0,
+        scale=0.1, contrast=0.0, turned=0.25,
+    )  # fmt: skip
+    same = np.isclose(table.affine, views.identity(np.arange(1)).affine[0], atol=1e-5)
+    assert abs(same.all((1, 2)).mean() - 0.75) < 0.05

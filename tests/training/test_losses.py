@@ -77,3 +77,31 @@ def test_l2_takes_kernels_of_the_named_layers_only():
     layer = lambda k: {'kernel': jnp.full((2, 2), k), 'bias': jnp.full(2, 100.0)}  # noqa: E731
     params = {'fc1': layer(1.0), 'fc2': layer(2.0), 'conv': layer(50.0)}
     assert losses.l2_penalty(params, ('fc1', 'fc2')) == 4 * 1 + 4 * 4
+
+
+@pytest.mark.parametrize('weight', [(1.0, 1.0, 1.0), (0.5, 2.0, 0.1)])
+def test_distributions_are_pytorchs_class_probabilities(weight):
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(6, 3)).astype(np.float32)
+    target = rng.dirichlet((1, 1, 1), 6).astype(np.float32)
+    mask = np.array([True, True, False, True, True, True])
+    # PyTorch divides by the clips, and weighs each class of a clip; here a clip weighs as a whole.
+    each = -(target * torch.log_softmax(torch.tensor(logits), -1).numpy()).sum(1)
+    own = target @ np.float32(weight) * mask
+    value = losses.cross_entropy(logits, jnp.array(target), mask, jnp.array(weight))
+    np.testing.assert_allclose(value, (each * own).sum() / own.sum(), rtol=1e-6)
+    if len(set(weight)) == 1:
+        criterion = torch.nn.CrossEntropyLoss()
+        expected = criterion(torch.tensor(logits[mask]), torch.tensor(target[mask]))
+        np.testing.assert_allclose(value, expected.item(), rtol=1e-6)
+
+
+@pytest.mark.parametrize('kind', losses.KINDS)
+def test_certain_distributions_are_labels(kind):
+    logits = np.random.default_rng(4).normal(size=(4, 3)).astype(np.float32)
+    label, mask, weight = jnp.array([2, 0, 1, 1]), jnp.array([True] * 3 + [False]), jnp.arange(1, 4)
+    found = [
+        losses.loss_of_kind(kind)(logits, target, mask, weight / 2, 0.1)
+        for target in (label, jax.nn.one_hot(label, 3))
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-7)

@@ -160,3 +160,51 @@ def test_cosine_falls_to_zero():
 def test_mistakes_are_the_users(options, message):
     with pytest.raises(UserError, match=message):
         optimizers.make_optimizer(jnp.float32(0.1), jnp.float32(1), **options)
+
+
+def test_nesterov_is_pytorchs():
+    leaf = torch.tensor(START, requires_grad=True)
+    optimizer = torch.optim.SGD([leaf], 0.05, momentum=0.9, nesterov=True)
+    for _ in range(10):
+        leaf.grad = gradient(leaf.detach())
+        optimizer.step()
+    found = ours(10, name='momentum', nesterov=True)
+    np.testing.assert_allclose(found, leaf.detach().numpy(), rtol=1e-5)
+    assert np.abs(found - ours(10, name='momentum')).max() > 1e-3
+
+
+@pytest.mark.parametrize('steps', [100, 73])
+def test_one_cycle_rises_and_falls_as_pytorchs(steps):
+    rising = 0.2 * steps
+    schedule = optimizers.make_schedule(
+        jnp.float32(0.5), jnp.float32(steps), 'cosine', warmup=rising / steps
+    )
+    found = np.array([schedule(step) for step in range(steps)])
+    up = int(rising)
+    np.testing.assert_allclose(found[:up], 0.5 * np.arange(1, up + 1) / rising, rtol=1e-5)
+    down = torch.optim.lr_scheduler.CosineAnnealingLR(
+        torch.optim.SGD([torch.zeros(1)], 0.5), T_max=steps - rising
+    )
+    expected = []
+    for _ in range(steps - up):
+        expected.append(down.get_last_lr()[0])
+        down.optimizer.step()
+        down.step()
+    late = np.ceil(rising) - rising  # steps that the fall begins after a whole one
+    if late == 0:
+        np.testing.assert_allclose(found[up:], expected, rtol=1e-4, atol=1e-6)
+    assert found.argmax() in (up - 1, up) and found[-1] < 0.01
+    # A warm-up leaves other schedules as they are afterwards.
+    options = {'epochs': 10, 'every': 2, 'factor': 0.5}
+    plain = optimizers.make_schedule(jnp.float32(0.5), jnp.float32(100), 'step', **options)
+    warm = optimizers.make_schedule(
+        jnp.float32(0.5), jnp.float32(100), 'step', **options, warmup=0.1
+    )
+    assert [warm(step) for step in range(10, 100)] == [plain(step) for step in range(10, 100)]
+    assert warm(4) == pytest.approx(0.25) and plain(4) == 0.5
+
+
+@pytest.mark.parametrize('warmup', [-0.1, 1.0])
+def test_a_warm_up_of_everything_is_the_users(warmup):
+    with pytest.raises(UserError, match=f'optimizer.warmup is {warmup}: give a share'):
+        optimizers.make_schedule(jnp.float32(1), jnp.float32(10), 'cosine', warmup=warmup)

@@ -124,3 +124,61 @@ def test_a_crop_beyond_the_frame_is_the_users(crop):
     frames = jnp.zeros((1, 1, 12, 12, 1), jnp.uint8)
     with pytest.raises(UserError, match=f'inputs.crop is {crop}, the frames are 12 x 12'):
         model_inputs(frames, None, 0.0, 1.0, normalize='unit', channels=1, crop=crop)
+
+
+def test_each_frame_is_standardised_before_it_is_warped():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 9, 9, 1), np.uint8)
+    frames[1, 2] = 7  # of one grey level
+    options = {'normalize': 'each', 'channels': 1}
+    found = np.asarray(model_inputs(jnp.asarray(frames), None, 0.0, 1.0, **options))
+    mean, std = (
+        np.array(f(frames / 255, axis=(2, 3, 4), keepdims=True)) for f in (np.mean, np.std)
+    )
+    expected = (frames / 255 - mean) / np.maximum(std, 1 / 255)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    # Brighter and less contrast: the same.
+    other = (frames // 2 + 64).astype(np.uint8)
+    again = model_inputs(jnp.asarray(other), None, 0.0, 1.0, **options)
+    np.testing.assert_allclose(again, found, atol=0.02)
+    # What a view shows from beyond the border is the mean, 0.
+    view = jnp.tile(jnp.array([[[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]]), (2, 1, 1)), jnp.ones(2)
+    moved = np.asarray(model_inputs(jnp.asarray(frames), view, 0.0, 1.0, **options))
+    np.testing.assert_allclose(moved[..., :-2, :], found[..., 2:, :], atol=1e-5)
+    np.testing.assert_array_equal(moved[..., -2:, :], 0)
+
+
+def loss_of_first_step(system, own, clips):
+    state = jax.jit(system.init)(own, clips)
+    _, sums = jax.jit(system.train_step)(state, Sums.zero(), own, clips, batch())
+    return float(sums.loss / sums.count)
+
+
+def test_votes_take_the_place_of_labels(tiny_system, given):
+    own, clips = given
+    votes = dataclasses.replace(tiny_system, targets='votes')
+    certain = clips.replace(target=jax.nn.one_hot(clips.label, 3))
+    expected = loss_of_first_step(tiny_system, own, clips)
+    assert loss_of_first_step(votes, own, certain) == pytest.approx(expected, rel=1e-6)
+    # Labels do not look at votes.
+    divided = clips.replace(target=jnp.full((len(clips.label), 3), 1 / 3))
+    assert loss_of_first_step(tiny_system, own, divided) == expected
+    assert loss_of_first_step(votes, own, divided) != pytest.approx(expected, rel=1e-3)
+    with pytest.raises(UserError, match="loss.targets is 'votes', and these labels are not"):
+        loss_of_first_step(votes, own, clips)
+    with pytest.raises(UserError, match="unknown loss.targets 'ballots': one of labels, votes"):
+        loss_of_first_step(dataclasses.replace(votes, targets='ballots'), own, certain)
+
+
+@pytest.mark.parametrize('option', ['erase', 'mixup'])
+def test_views_are_changed_in_training_only_and_anew_in_each_step(tiny_system, given, option):
+    own, clips = given
+    system = dataclasses.replace(tiny_system, **{option: 1.0})
+    state = jax.jit(tiny_system.init)(own, clips)
+    losses, step = [], jax.jit(system.train_step)
+    for number in (0, 0, 1):
+        _, sums = step(state.replace(step=jnp.int32(number)), Sums.zero(), own, clips, batch())
+        losses.append(float(sums.loss))
+    assert losses[0] == losses[1] != losses[2]
+    clip = jnp.arange(5)
+    judgements = [jax.jit(s.evaluate_step)(state, own, clips, clip) for s in (tiny_system, system)]
+    np.testing.assert_array_equal(*judgements)

@@ -44,6 +44,12 @@ CASES = [
         {'width': 0.03125, 'structure': 'very_deep'},
         marks=pytest.mark.slow,
     ),
+    ('plain_cnn', (3, 1, 9, 8, 1), {'filters': (3, 4), 'convolutions': (1, 2)}),
+    (
+        'plain_cnn',
+        (2, 3, 8, 8, 1),
+        {'filters': (3, 4), 'convolutions': (2, 2), 'branches': True},
+    ),
     ('rnn', (3, 4, 3, 2, 2), {'units': 5}),
     ('rnn', (3, 4, 3, 2, 2), {'units': 5, 'activation': 'tanh'}),
     pytest.param(

@@ -203,3 +203,36 @@ def test_the_original_csv(tmp_path):
         'surprise': 446,
         'neutral': 1294,
     }
+
+
+def test_votes_are_stored_and_become_targets(fer2013_release, tmp_path):
+    found = preparation.prepare('fer2013', fer2013_release, tmp_path / 'data', report=quiet)
+    assert found['votes'][-2:] == ['unknown', 'no face'] and len(found['votes']) == 10
+    assert found['voted_sets'] == ['ferplus7', 'ferplus8']
+    stored = {r['clip_id'][-1]: r['votes'].tolist() for r in prepared.records(
+        'fer2013', tmp_path / 'data')}  # fmt: skip
+    assert stored['2'] == [0, 0, 0, 1, 0, 0, 0, 0, 9, 0]
+    load = lambda labels: prepared.load(  # noqa: E731
+        'fer2013', data_dir=tmp_path / 'data', labels=labels, **GEOMETRY
+    )
+    eight = load('ferplus8')
+    # anger disgust fear happiness sadness surprise neutral contempt; 'unknown' does not count.
+    expected = [
+        [0.3, 0.2, 0, 0, 0.1, 0, 0.4, 0],
+        [0, 0, 0, 0.2, 0.2, 0, 0, 0.6],
+        [0, 0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0.1, 0, 0, 0.9, 0, 0],
+    ]
+    np.testing.assert_allclose(eight.target, expected, rtol=1e-6)
+    np.testing.assert_array_equal(eight.target.argmax(1), eight.label)
+    seven = load('ferplus7')
+    np.testing.assert_allclose(seven.target[1], [0, 0, 0, 0.5, 0.5, 0, 0], rtol=1e-6)
+    assert load('fer2013').target is None
+
+
+def test_without_ferplus_there_are_no_votes(fer2013_release, tmp_path):
+    (fer2013_release / 'fer2013new.csv').unlink()
+    found = preparation.prepare('fer2013', fer2013_release, tmp_path, report=quiet)
+    assert found['voted_sets'] == []
+    assert prepared.load('fer2013', data_dir=tmp_path, **GEOMETRY).target is None
