@@ -255,7 +255,7 @@ class _Wave:
             best = record.best_epoch()
             if best == epoch and (validated or epoch == record.last_epoch):
                 record.checkpoints.save_best(
-                    epoch, *pop.take((judged(state.params), state.batch_stats), i)
+                    epoch, *pop.take((judged(state.params), judged(state.batch_stats)), i)
                 )
             patience = self.schedule.patience
             record.stopped = epoch == record.last_epoch or (

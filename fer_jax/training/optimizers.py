@@ -6,6 +6,7 @@ carried.
 
 from collections.abc import Sequence
 
+import flax
 import jax
 import jax.numpy as jnp
 import optax
@@ -101,6 +102,7 @@ def make_optimizer(
     weight_decay: float = 0.0,
     frozen: Sequence[str] = (),
     lookahead: bool = False,
+    average: float = 0.0,
 ) -> optax.GradientTransformation:
     """The optimizer of one member.
 
@@ -118,7 +120,16 @@ def make_optimizer(
       frozen: names of the parameters' first level that do not decay; their gradients are zeros.
       lookahead: k = 5, alpha = 0.5 around the optimizer (haddad2020, sec. 3.3); its parameters are
         then optax.LookaheadParams, of which `trained` is stepped and `judged` is evaluated.
+      average: share of the running average of all parameters (and batch statistics) that each step
+        keeps, 0 for no average; they are then `Averaged`, see there. The optimizer does not see it.
+
+    Raises:
+      UserError: an unknown name, an average out of range, or both an average and Lookahead.
     """
+    if not 0 <= average < 1:
+        raise UserError(f'optimizer.average is {average}: give 0 (none) to below 1, such as 0.999')
+    if average and lookahead:
+        raise UserError('optimizer.average and optimizer.lookahead are both set: give one of them')
     rate = make_schedule(
         learning_rate,
         total_steps,
@@ -168,16 +179,52 @@ def _plain_adam(epsilon: float) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-def wrap(params, lookahead: bool):
+@flax.struct.dataclass
+class Averaged:
+    """Parameters, or batch statistics, with their exponential running average over steps.
+
+    Attributes:
+      own: what steps change.
+      average: what a member is evaluated with.
+    """
+
+    own: dict
+    average: dict
+
+    def after(self, own: dict, steps: jax.Array, keep: float) -> 'Averaged':
+        """What follows when a step has changed `own`.
+
+        Args:
+          steps: int32 [], taken before this one. At first less is kept, (1 + steps) / (10 + steps),
+            so that the average is not one of initial values.
+          keep: share of the average that stays, 0 to 1.
+        """
+        new = 1 - jnp.minimum(keep, (1.0 + steps) / (10.0 + steps))
+        average = jax.tree.map(lambda kept, x: kept + new * (x - kept), self.average, own)
+        return Averaged(own, average)
+
+
+def wrap(params, lookahead: bool, average: bool = False):
     """Fresh parameters in the form that the optimizer carries."""
+    if average:
+        return Averaged(params, params)
     return optax.LookaheadParams.init_synced(params) if lookahead else params
+
+
+def wrap_like(params, other):
+    """Parameters in the form that `other` has."""
+    return wrap(params, isinstance(other, optax.LookaheadParams), isinstance(other, Averaged))
 
 
 def trained(params):
     """The parameters that gradients are taken of (Lookahead's fast ones)."""
+    if isinstance(params, Averaged):
+        return params.own
     return params.fast if isinstance(params, optax.LookaheadParams) else params
 
 
 def judged(params):
-    """The parameters that a member is evaluated with (Lookahead's slow ones)."""
+    """The parameters that a member is evaluated with (Lookahead's slow ones, or the average)."""
+    if isinstance(params, Averaged):
+        return params.average
     return params.slow if isinstance(params, optax.LookaheadParams) else params

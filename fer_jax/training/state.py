@@ -14,8 +14,10 @@ class TrainState:
 
     Attributes:
       step: int32 [], steps taken (surplus steps not counted).
-      params: the model's parameters, optax.LookaheadParams of them under Lookahead.
-      batch_stats: running statistics of BatchNorm, {} where there are none.
+      params: the model's parameters, optax.LookaheadParams of them under Lookahead, or
+        optimizers.Averaged.
+      batch_stats: running statistics of BatchNorm, {} where there are none; optimizers.Averaged of
+        them where the parameters are.
       opt_state: the optimizer's state.
     """
 

@@ -68,6 +68,11 @@ class System:
         """
         return getattr(self.model, 'frozen', ())
 
+    @property
+    def _keep(self) -> float:
+        """Share of the parameters' running average that a step keeps; 0 where there is none."""
+        return self.optimizer.get('average', 0.0)
+
     def init(self, traits: Traits, resident: Resident) -> TrainState:
         """Fresh parameters of one member."""
         clip = jnp.zeros((1,), jnp.int32)
@@ -77,11 +82,15 @@ class System:
             traits.key, frames, mask=None, length=length, train=False, dropout_rate=None
         )
         params = wrap(variables['params'], self.optimizer.get('lookahead', False))
+        batch_stats = variables.get('batch_stats', {})
+        opt_state = self._transformation(traits).init(params)
+        if self._keep:
+            params, batch_stats = (wrap(x, False, average=True) for x in (params, batch_stats))
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
-            batch_stats=variables.get('batch_stats', {}),
-            opt_state=self._transformation(traits).init(params),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
         )
 
     def train_step(
@@ -102,7 +111,7 @@ class System:
         def loss_of(params):
             params = self._with_frozen(params, jax.lax.stop_gradient(params))
             logits, mutated = self.model.apply(
-                {'params': params, 'batch_stats': state.batch_stats},
+                {'params': params, 'batch_stats': trained(state.batch_stats)},
                 frames,
                 mask=batch.mask,
                 length=length,
@@ -120,14 +129,15 @@ class System:
 
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (logits, batch_stats)), gradients = gradient(trained(state.params))
-        updates, opt_state = self._transformation(traits).update(
-            gradients, state.opt_state, state.params
-        )
+        own = state.params.own if self._keep else state.params
+        updates, opt_state = self._transformation(traits).update(gradients, state.opt_state, own)
+        params = optax.apply_updates(own, updates)
+        batch_stats = self._with_frozen(batch_stats, trained(state.batch_stats))
+        if self._keep:
+            params = state.params.after(params, state.step, self._keep)
+            batch_stats = state.batch_stats.after(batch_stats, state.step, self._keep)
         new = TrainState(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            batch_stats=self._with_frozen(batch_stats, state.batch_stats),
-            opt_state=opt_state,
+            step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
         )
         count = jnp.sum(batch.mask, dtype=jnp.float32)
         new = jax.tree.map(lambda after, before: jnp.where(count > 0, after, before), new, state)
@@ -157,7 +167,7 @@ class System:
         self, state: TrainState, traits: Traits, resident: Resident, clip: jax.Array
     ) -> jax.Array:
         """Class probabilities of clips as they are: float32 [clip, class]."""
-        network = {'params': judged(state.params), 'batch_stats': state.batch_stats}
+        network = {'params': judged(state.params), 'batch_stats': judged(state.batch_stats)}
         frames = self._frames(resident, clip, None, traits)
         return self.judge(network, frames, resident.length[clip])
 

@@ -14,7 +14,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.training.checkpoint import MemberCheckpoints
 from fer_jax.training.members import Member
-from fer_jax.training.optimizers import judged, wrap
+from fer_jax.training.optimizers import judged, wrap_like
 from fer_jax.training.state import TrainState
 
 
@@ -132,9 +132,10 @@ def graft(state: TrainState, network: Mapping) -> TrainState:
     """
     own = judged(state.params)
     params = _replaced(own, network['params'])
+    batch_stats = _replaced(judged(state.batch_stats), network['batch_stats'] or {})
     return state.replace(
-        params=wrap(params, lookahead=own is not state.params),
-        batch_stats=_replaced(state.batch_stats, network['batch_stats'] or {}),
+        params=wrap_like(params, state.params),
+        batch_stats=wrap_like(batch_stats, state.batch_stats),
     )
 
 

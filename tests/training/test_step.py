@@ -56,6 +56,7 @@ OPTIMIZERS = {
     'momentum': {'name': 'momentum', 'weight_decay': 0.1, 'clip': 1.0},
     'adam': {'name': 'adam', 'weight_decay': 0.1},
     'plain adam, lookahead': {'name': 'plain_adam', 'weight_decay': 0.1, 'lookahead': True},
+    'momentum, averaged': {'name': 'momentum', 'weight_decay': 0.1, 'average': 0.9},
 }
 
 
@@ -69,12 +70,12 @@ def test_what_is_frozen_stands_still_bit_for_bit(tiny_system, given, optimizer):
     before, after = after_steps(system, *given)
     expected = {'conv': False, 'norm': False, 'fc1': False, 'fc2': True}
     assert moved(judged(before.params), judged(after.params)) == expected
-    assert moved(before.batch_stats, after.batch_stats) == {'norm': False}
+    assert moved(judged(before.batch_stats), judged(after.batch_stats)) == {'norm': False}
     # Without it everything moves.
     free = dataclasses.replace(system, model=tiny_system.model)
     before, after = after_steps(free, *given)
     assert all(moved(judged(before.params), judged(after.params)).values())
-    assert moved(before.batch_stats, after.batch_stats) == {'norm': True}
+    assert moved(judged(before.batch_stats), judged(after.batch_stats)) == {'norm': True}
 
 
 @pytest.mark.parametrize('freeze', [True, False])
@@ -182,3 +183,54 @@ def test_views_are_changed_in_training_only_and_anew_in_each_step(tiny_system, g
     clip = jnp.arange(5)
     judgements = [jax.jit(s.evaluate_step)(state, own, clips, clip) for s in (tiny_system, system)]
     np.testing.assert_array_equal(*judgements)
+
+
+@pytest.mark.parametrize('keep', [0.5, 0.9])
+def test_the_average_follows_what_steps_change(tiny_system, given, keep):
+    own, clips = given
+    system = dataclasses.replace(tiny_system, optimizer={**tiny_system.optimizer, 'average': keep})
+    plain, state = jax.jit(tiny_system.init)(own, clips), jax.jit(system.init)(own, clips)
+    expected = {'params': plain.params, 'batch_stats': plain.batch_stats}
+    for number in range(6):
+        plain, _ = jax.jit(tiny_system.train_step)(plain, Sums.zero(), own, clips, batch())
+        state, _ = jax.jit(system.train_step)(state, Sums.zero(), own, clips, batch())
+        kept = min(keep, (1 + number) / (10 + number))
+        now = {'params': plain.params, 'batch_stats': plain.batch_stats}
+        expected = jax.tree.map(lambda a, x, k=kept: k * a + (1 - k) * x, expected, now)
+    # Steps are those of a run without it, and so is the optimizer's state.
+    for a, b in zip(bits(state.params.own), bits(plain.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert jax.tree.structure(state.opt_state) == jax.tree.structure(plain.opt_state)
+    found = {'params': state.params.average, 'batch_stats': state.batch_stats.average}
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    # The average judges.
+    averaged = plain.replace(params=found['params'], batch_stats=found['batch_stats'])
+    clip = jnp.arange(7)
+    judgements = [
+        jax.jit(s.evaluate_step)(x, own, clips, clip)
+        for s, x in ((system, state), (tiny_system, averaged))
+    ]
+    np.testing.assert_allclose(*judgements, atol=1e-6)
+
+
+def test_a_surplus_step_leaves_the_average(tiny_system, given):
+    own, clips = given
+    system = dataclasses.replace(tiny_system, optimizer={'name': 'adam', 'average': 0.9})
+    _, state = after_steps(system, own, clips, steps=2)
+    after, _ = jax.jit(system.train_step)(state, Sums.zero(), own, clips, batch(used=0))
+    for a, b in zip(bits(state), bits(after), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'average': 1.0}, 'optimizer.average is 1.0: give 0'),
+        ({'average': 0.9, 'lookahead': True}, 'average and optimizer.lookahead are both set'),
+    ],
+)
+def test_an_average_out_of_place_is_the_users(tiny_system, given, options, message):
+    system = dataclasses.replace(tiny_system, optimizer={'name': 'adam', **options})
+    with pytest.raises(UserError, match=message):
+        jax.eval_shape(system.init, *given)

@@ -14,7 +14,7 @@ from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.training import loop, transfer
 from fer_jax.training.members import traits
-from fer_jax.training.optimizers import judged
+from fer_jax.training.optimizers import judged, trained
 from fer_jax.training.state import Resident
 
 
@@ -27,20 +27,18 @@ def other_network(state):
     """A network like this state's with every array at 2 or 3, and a head of five classes."""
     params = jax.tree.map(lambda x: np.full(x.shape, 2, np.float32), judged(state.params))
     params['fc2'] = {'kernel': np.full((8, 5), 2, np.float32), 'bias': np.full(5, 2.0)}
-    stats = jax.tree.map(lambda x: np.full(x.shape, 3, np.float32), state.batch_stats)
+    stats = jax.tree.map(lambda x: np.full(x.shape, 3, np.float32), judged(state.batch_stats))
     return {'params': params, 'batch_stats': stats}
 
 
-@pytest.mark.parametrize('lookahead', [False, True])
-def test_all_but_the_head_is_taken_over(tiny_system, tiny_members, tiny_clips, lookahead):
-    system = dataclasses.replace(
-        tiny_system, optimizer={**tiny_system.optimizer, 'lookahead': lookahead}
-    )
+@pytest.mark.parametrize('option', [{}, {'lookahead': True}, {'average': 0.9}])
+def test_all_but_the_head_is_taken_over(tiny_system, tiny_members, tiny_clips, option):
+    system = dataclasses.replace(tiny_system, optimizer={**tiny_system.optimizer, **option})
     before = fresh_state(system, tiny_members[0], tiny_clips)
     given = other_network(before)
     after = transfer.graft(before, given)
     assert jax.tree.structure(after) == jax.tree.structure(before)
-    for params in (after.params.fast, after.params.slow) if lookahead else (after.params,):
+    for params in (trained(after.params), judged(after.params)):
         assert (params['conv']['kernel'] == 2).all() and (params['fc1']['bias'] == 2).all()
         own = judged(before.params)['fc2']['kernel']
         np.testing.assert_array_equal(params['fc2']['kernel'], own)
