@@ -20,9 +20,18 @@ from fer_jax.training.record import MemberRecord
 def fit(tiny_system, tiny_members, tiny_clips, tiny_recipe):
     """Trains in a folder; members and schedule may be overridden."""
 
-    def run(folder, *, members=None, on_epoch=lambda record: None, devices=1, epochs=4, **schedule):
+    def run(
+        folder,
+        *,
+        members=None,
+        on_epoch=lambda record: None,
+        devices=1,
+        epochs=4,
+        system=tiny_system,
+        **schedule,
+    ):
         return loop.train(
-            tiny_system,
+            system,
             tiny_members[:2] if members is None else members,
             tiny_clips,
             tiny_recipe,
@@ -87,6 +96,21 @@ def test_killed_and_resumed_is_bit_for_bit(fit, tmp_path, member, epoch):
         fit(tmp_path / 'cut', on_epoch=kill_at(epoch, member))
     resumed = fit(tmp_path / 'cut')
     assert_same_records(whole, resumed)
+    assert_same_ends(tmp_path / 'whole', tmp_path / 'cut')
+
+
+def test_averages_and_changed_views_resume_bit_for_bit(fit, tmp_path, tiny_system):
+    system = dataclasses.replace(
+        tiny_system,
+        optimizer={'name': 'momentum', 'nesterov': True, 'average': 0.9, 'schedule': 'cosine',
+                   'warmup': 0.2},
+        erase=0.5,
+        mixup=0.2,
+    )  # fmt: skip
+    whole = fit(tmp_path / 'whole', system=system)
+    with pytest.raises(Kill):
+        fit(tmp_path / 'cut', system=system, on_epoch=kill_at(3))
+    assert_same_records(whole, fit(tmp_path / 'cut', system=system))
     assert_same_ends(tmp_path / 'whole', tmp_path / 'cut')
 
 
