@@ -20,12 +20,15 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from fer_jax import cli, experiment, run_files, runtime
+from fer_jax import cli, runtime
 from fer_jax import config as configs
 from fer_jax.config import Reading
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.evaluation import comparison_page, readings, rundir
+from fer_jax.evaluation import ablations, rundir
+from fer_jax.experiment import run as experiment
+from fer_jax.experiment import run_files
+from fer_jax.reports import comparison_page
 
 BASE = 'base'
 
@@ -65,12 +68,12 @@ def main(fv: flags.FlagValues) -> None:
             )
         except UserError as error:
             raise UserError(f"reading '{name}': {error}") from error
-    values = readings.compute(
+    values = ablations.compute(
         {name: rundir.load(folder) for name, folder in folders.items()},
         {name: (chosen[name].why, chosen[name].changes) for name in folders},
     )
     page = comparison_page.write(values, out)
-    print(f'\n{readings.text(values)}\n\n{page}')
+    print(f'\n{ablations.text(values)}\n\n{page}')
 
 
 def _chosen(fv: flags.FlagValues) -> dict[str, Reading]:

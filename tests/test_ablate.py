@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fer_jax import ablate, cli, experiment, run_files
+from fer_jax import ablate, cli
 from fer_jax.errors import Interrupted, UserError
+from fer_jax.experiment import run as experiment
+from fer_jax.experiment import run_files
 
 # ml_collections loads config files by a deprecated call.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import pytest
 
 from fer_jax import config as configs
-from fer_jax import experiment
-from fer_jax.multimodal import fitting, regularisers
-from fer_jax.multimodal.feature_fusion import FeatureFusion
+from fer_jax.experiment import run as experiment
+from fer_jax.kahou2015 import fitting, regularisers
+from fer_jax.kahou2015.feature_fusion import FeatureFusion
 from fer_jax.training.state import Batch, Resident, Sums, Traits
 
 CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
