@@ -97,7 +97,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
     folder = Path(out or Path('audits') / f'{config.name}-{configs.identity(config)}')
     if (folder / 'config.json').exists() or (folder.exists() and not folder.is_dir()):
         raise UserError(f'{folder} is a run or a file: give another folder as --out')
-    place = loading.place(config, data_dir)
+    place = loading.ensure_prepared(config, data_dir)
     clips = loading.load(config, place)
     protocol = members.make_protocol(config, clips)
     source = config.protocol.get('file', '')
@@ -145,10 +145,10 @@ def _made(
             protocols_of[', trained again'] = protocol.merged()
     stage = open_stage(config, data_dir)
     for when, divided in protocols_of.items():
-        for cohort in members.lay_out(config, clips, place, [config.seed], stage, divided):
-            for member in cohort.members:
+        for group in members.make_groups(config, clips, place, [config.seed], stage, divided):
+            for member in group.members:
                 number, train = member.fold_number, member.fold.train
-                views = recipe.views(member, cohort.clips, 1).clip
+                views = recipe.views(member, group.clips, 1).clip
                 yield audit.Made(number, f'views ({recipe.kind}){when}', views, train, True)
                 for fit in member.fits:
                     yield audit.Made(number, fit.name + when, fit.clips, train, False)

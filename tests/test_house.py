@@ -23,7 +23,7 @@ CORE = (
     *('errors', 'host', 'atomic', 'config', 'cli', 'runtime'),
     *('ops', 'simulation', 'data', 'models', 'evaluation', 'training', 'reports', 'experiment'),
 )
-# Rooms that the core never imports. A wing imports the core, and another wing only where it says so.
+# Rooms that the core never imports. A wing imports the core; another wing only if named here.
 WINGS = {
     'kahou2015': {'papers'},  # its page shows the paper's own tables
     'studies': set(),

@@ -54,7 +54,7 @@ from fer_jax.host import cores
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.optimizers import judged
-from fer_jax.training.state import Batch, Resident, Sums, Traits
+from fer_jax.training.state import Batch, PerMember, Resident, Sums
 from fer_jax.training.step import System
 
 # Noise has no classes; the number of emotions of most datasets here.
@@ -181,17 +181,19 @@ class Subject:
     """A system's compiled training step and inference on noise."""
 
     def __init__(self, system: System, config: ConfigDict, batch: int):
-        layout = make_layout(1, jax.devices()[:1], wave=1, chunk=config.train.chunk)
-        self._steps = layout.chunk
-        resident, traits, batches = noise(config, batch, self._steps)
-        self._data = traits, resident, batches
+        layout = make_layout(
+            1, jax.devices()[:1], members_at_once=1, steps_per_call=config.train.steps_per_call
+        )
+        self._steps = layout.steps_per_call
+        resident, per_member, batches = noise(config, batch, self._steps)
+        self._data = per_member, resident, batches
         see = functools.partial(
-            model_inputs, view=None, mean=traits.mean, std=traits.std, **system.inputs
+            model_inputs, view=None, mean=per_member.mean, std=per_member.std, **system.inputs
         )
         self.clip_shape = jax.eval_shape(see, resident.frames).shape[1:]  # cropped
         # Not measured, and random numbers are slow to compile well.
         init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
-        self._carry = init(traits, resident), Sums.zero()
+        self._carry = init(per_member, resident), Sums.zero()
         params = jax.tree.leaves(judged(self._carry[0].params))
         self.parameters = sum(leaf.size for leaf in params)
         self.parameter_bytes = sum(leaf.nbytes for leaf in params)
@@ -200,7 +202,7 @@ class Subject:
         self._train = train.lower(self._carry, *self._data).compile()
         compile_seconds = time.perf_counter() - started
         infer = jax.jit(system.evaluate_step)
-        self._clip = traits, resident, jnp.zeros(1, jnp.int32)
+        self._clip = per_member, resident, jnp.zeros(1, jnp.int32)
         started = time.perf_counter()
         self._infer = infer.lower(self._carry[0], *self._clip).compile()
         memory = self._train.memory_analysis()
@@ -233,7 +235,7 @@ def twin(config: ConfigDict, batch: int, shape: Sequence[int]):
     return Twin(config, batch, shape, classes=CLASSES, threads=cores(), on_gpu=on_gpu)
 
 
-def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits, Batch]:
+def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:
     """Clips of the config's geometry, and a member's batches [step, row, ...] of turned views."""
     data, rng = config.data, np.random.default_rng(0)
     if 'features' in config:
@@ -246,7 +248,7 @@ def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits,
         length=jnp.full(batch, frames.shape[1], jnp.int32),
         label=jnp.arange(batch, dtype=jnp.int32) % CLASSES,
     )
-    traits = Traits(
+    per_member = PerMember(
         key=jax.random.key(0),
         learning_rate=jnp.float32(config.optimizer.learning_rate),
         dropout_rate=jnp.float32(config.model.get('dropout_rate', 0.0)),
@@ -263,7 +265,7 @@ def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, Traits,
         contrast=jnp.ones((steps, batch)),
         mask=jnp.ones((steps, batch), bool),
     )
-    return resident, traits, batches
+    return resident, per_member, batches
 
 
 def clip_of_features(config: ConfigDict) -> tuple[int, ...]:
@@ -284,11 +286,11 @@ def features_of(config: ConfigDict) -> str:
 def steps_of(system: System) -> Callable:
     """The steps of one dispatch: one on a CPU, a scan over a chunk on accelerators."""
 
-    def run(carry, traits, resident, batches):
+    def run(carry, per_member, resident, batches):
         if batches.clip.shape[0] == 1:
             only = jax.tree.map(lambda x: x[0], batches)
-            return system.train_step(*carry, traits, resident, only)
-        step = lambda carry, batch: (system.train_step(*carry, traits, resident, batch), None)  # noqa: E731
+            return system.train_step(*carry, per_member, resident, only)
+        step = lambda carry, batch: (system.train_step(*carry, per_member, resident, batch), None)  # noqa: E731
         return lax.scan(step, carry, batches)[0]
 
     return run
@@ -346,11 +348,11 @@ def matmul_peaks() -> dict[str, float]:
 
 def floating_point_operations(native: System, config: ConfigDict, batch: int) -> dict[str, float]:
     """Operations of a training step and of one clip's inference, by XLA's cost analysis."""
-    resident, traits, batches = noise(config, batch, 1)
-    state = jax.eval_shape(native.init, traits, resident)
+    resident, per_member, batches = noise(config, batch, 1)
+    state = jax.eval_shape(native.init, per_member, resident)
     carry = state, Sums.zero()
-    step = jax.jit(steps_of(native)).lower(carry, traits, resident, batches)
-    one = jax.jit(native.evaluate_step).lower(state, traits, resident, jnp.zeros(1, jnp.int32))
+    step = jax.jit(steps_of(native)).lower(carry, per_member, resident, batches)
+    one = jax.jit(native.evaluate_step).lower(state, per_member, resident, jnp.zeros(1, jnp.int32))
     return {'train': step.cost_analysis()['flops'], 'infer': one.cost_analysis()['flops']}
 
 

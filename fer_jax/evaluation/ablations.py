@@ -1,4 +1,4 @@
-"""Readings of one config beside the config as it stands, as one table."""
+"""Ablations of one config beside the config as it stands, as one table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,19 +13,19 @@ def compute(
 ) -> dict[str, Any]:
     """What comparison.compute says of the runs that pair with the first, and one table of all.
 
-    A reading may be judged on other folds than the config as it stands, when how folds are made is
-    what it changes. It cannot be paired then, and is in the table without a difference.
+    An ablation that changes how folds are made is judged on other folds than the config as it
+    stands. It cannot be paired then, and is in the table without a difference.
 
     Args:
-      runs: by the reading's name; first the config as it stands.
+      runs: by the ablation's name; first the config as it stands.
       about: of each name a sentence, and what it changes: dotted key -> value.
       **options: rule, draws and seed of comparison.compute.
 
     Returns:
-      What comparison.compute returns, every later run against the first, and the key `readings`, a
+      What comparison.compute returns, every later run against the first, and the key `ablations`, a
       row for each run: run (letter; None where it is not paired), name, why, changes (text),
       accuracy and interval (pooled, under the rule; None where the run does not have it),
-      difference and difference_interval (the reading minus the first run), refusal (why it is not
+      difference and difference_interval (the ablation minus the first run), refusal (why it is not
       paired, or None).
     """
     names = list(runs)
@@ -40,7 +40,7 @@ def compute(
     options.pop('rule', None)
     entries = {entry['name']: entry for entry in values['runs']}
     pairs = {pair['first']: pair for pair in values['pairs']}
-    values['readings'] = []
+    values['ablations'] = []
     for name, run in runs.items():
         entry = entries.get(name) or {
             'letter': None,
@@ -49,7 +49,7 @@ def compute(
         found = entry['results'].get(values['rule'])
         pair = pairs.get(entry['letter'])
         why, changes = about[name]
-        values['readings'].append(
+        values['ablations'].append(
             {
                 'run': entry['letter'],
                 'name': name,
@@ -66,7 +66,7 @@ def compute(
 
 
 def text(values: Mapping[str, Any]) -> str:
-    """The table for a terminal; what a reading takes and changes stands below its figures."""
+    """The table for a terminal; what an ablation takes and changes stands below its figures."""
     level = f'{100 * values["level"]:.0f} % interval'
     lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     lines += [
@@ -74,7 +74,7 @@ def text(values: Mapping[str, Any]) -> str:
         '',
         f'{"":<27}{"accuracy":>9}{level:>15}{"difference":>12}{level:>16}',
     ]
-    for row in values['readings']:
+    for row in values['ablations']:
         cells = (
             (SHARE, row['accuracy'], 9),
             (INTERVAL, row['interval'], 15),

@@ -26,7 +26,7 @@ class Classifier(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class FittedRecord:
     """What a fitted member leaves, as a trained one's record: one epoch.
 
     Attributes:
@@ -41,7 +41,7 @@ class Outcome:
     failed: int = 0
 
     @classmethod
-    def of(cls, classifier: Classifier, member: Member, clips: ClipSet) -> 'Outcome':
+    def of(cls, classifier: Classifier, member: Member, clips: ClipSet) -> 'FittedRecord':
         """Fits a member and judges its training, validation and test clips."""
         probabilities = classifier.judge(clips, member).astype(np.float16)
         row = {'epoch': 1}

@@ -17,8 +17,8 @@ from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, shorten
 
 
-def place(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
-    """Where the config's prepared data lie.
+def ensure_prepared(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
+    """Returns the prepared-data folder, preparing it where needed.
 
     With `simulated.subjects` above 0 that is a folder of their own, in which the release is drawn
     and prepared where it is not there yet; with a section `activity` its scenes too.

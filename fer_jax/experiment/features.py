@@ -222,7 +222,7 @@ class FirstStage:
         train = np.flatnonzero(np.isin(clips.clip_id, named))
         if loading.is_fitted(self.config):
             fold = Fold(train, train[:0], np.setdiff1d(np.arange(len(clips)), train))
-            folder = loading.place(self.config, self.data_dir)
+            folder = loading.ensure_prepared(self.config, self.data_dir)
             clips = loading.register(self.config, clips, fold, folder)
         frames = equalize_frames(clips.frames[train], self.config.inputs.equalize)
         mean, std = fit_mean_std(frames, clips.length[train], np.arange(len(train))).value
@@ -235,7 +235,7 @@ class FirstStage:
         Raises:
           UserError: they are not those of the run any more.
         """
-        folder = loading.place(self.config, self.data_dir)
+        folder = loading.ensure_prepared(self.config, self.data_dir)
         clips = loading.load(self.config, folder)
         here = loading.about(self.config, clips, folder)['fingerprint']
         if here != self.dataset['fingerprint']:
@@ -259,9 +259,9 @@ def open_stage(config: ConfigDict, data_dir: pathlib.Path) -> FirstStage | Sound
     if 'features' in config:
         return FirstStage.open(**config.features, data_dir=data_dir)
     if 'sound' in config:
-        folder, data = loading.place(config, data_dir), config.data
+        folder, data = loading.ensure_prepared(config, data_dir), config.data
         return bind(Sound, config.sound, 'sound', folder, data.name, data.faces)
     if 'activity' in config:
-        folder = loading.place(config, data_dir)
+        folder = loading.ensure_prepared(config, data_dir)
         return bind(Activity, config.activity, 'activity', folder, config.data.name)
     return None

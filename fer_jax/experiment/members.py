@@ -1,4 +1,4 @@
-"""Who learns from which frames: clips, their folds, and the members of these in cohorts."""
+"""Who learns from which frames: clips, their folds, and the members of these in groups."""
 
 import dataclasses
 import itertools
@@ -57,7 +57,7 @@ class Data:
     @classmethod
     def of(cls, config: ConfigDict, data_dir: pathlib.Path) -> 'Data':
         """The config's clips, divided by its protocol."""
-        folder = loading.place(config, data_dir)
+        folder = loading.ensure_prepared(config, data_dir)
         clips = loading.load(config, folder)
         dataset = loading.about(config, clips, folder)
         protocol = make_protocol(config, clips)
@@ -67,14 +67,14 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cohort:
+class MemberGroup:
     """Members that learn from the same frames.
 
     They are all members; or those of a fold with its own registration; or those that learn from the
     features of one network.
 
     Attributes:
-      members: numbered over all cohorts.
+      members: numbered over all groups.
       clips: as training sees them, registered and equalised, or features.
     """
 
@@ -82,15 +82,15 @@ class Cohort:
     clips: ClipSet
 
 
-def lay_out(
+def make_groups(
     config: ConfigDict,
     clips: ClipSet,
     folder: pathlib.Path,
     seeds: Sequence[int],
     stage: FirstStage | Sound | Activity | None,
     protocol: Protocol,
-) -> list[Cohort]:
-    """The members of a protocol's folds, in cohorts; not yet numbered over all.
+) -> list[MemberGroup]:
+    """The members of a protocol's folds, in groups; not yet numbered over all.
 
     Args:
       clips: as loaded from `folder`, with nothing fitted.
@@ -107,7 +107,7 @@ def lay_out(
             'mean_std': config.inputs.normalize == 'mean_std',
         }
 
-    def cohorts(framed, fold, *fits):
+    def grouped(framed, fold, *fits):
         if not stage:
             kind = config.inputs.equalize
             framed = dataclasses.replace(framed, frames=inputs.equalize_frames(framed.frames, kind))
@@ -121,24 +121,24 @@ def lay_out(
         )
         members = [dataclasses.replace(m, fits=(*fits, *m.fits)) for m in members]
         groups = stage.groups(members, framed) if stage else [(members, framed)]
-        return [Cohort(*group) for group in groups]
+        return [MemberGroup(*group) for group in groups]
 
     if not loading.is_fitted(config):
-        return cohorts(clips, config.protocol.fold)
+        return grouped(clips, config.protocol.fold)
     found = []
     for number in fold_numbers(protocol, config.protocol.fold):
         fit = loading.fit_registration(config, clips, protocol.folds[number])
-        found += cohorts(loading.load(config, folder, fit), number, fit)
+        found += grouped(loading.load(config, folder, fit), number, fit)
     return found
 
 
-def numbered(cohorts: Sequence[Cohort], first: int) -> list[Cohort]:
-    """The cohorts with their members numbered from `first`."""
+def numbered(groups: Sequence[MemberGroup], first: int) -> list[MemberGroup]:
+    """The groups with their members numbered from `first`."""
     number = itertools.count(first)
     return [
-        Cohort(
-            [dataclasses.replace(member, index=next(number)) for member in cohort.members],
-            cohort.clips,
+        MemberGroup(
+            [dataclasses.replace(member, index=next(number)) for member in group.members],
+            group.clips,
         )
-        for cohort in cohorts
+        for group in groups
     ]

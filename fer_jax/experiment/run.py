@@ -18,13 +18,13 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir
 from fer_jax.experiment import classifiers, run_files
 from fer_jax.experiment.features import FirstStage, open_stage
-from fer_jax.experiment.members import Cohort, Data, lay_out, numbered
+from fer_jax.experiment.members import Data, MemberGroup, make_groups, numbered
 from fer_jax.experiment.records import Journal, collect
 from fer_jax.kahou2015 import activity, fitting
 from fer_jax.kahou2015.audio import Sound
 from fer_jax.reports import run_page
 from fer_jax.training import loop, processes, transfer
-from fer_jax.training.members import Member, Recipe, traits
+from fer_jax.training.members import Member, Recipe, per_member
 from fer_jax.training.record import MemberRecord
 from fer_jax.training.state import Resident, Sums, TrainState
 from fer_jax.training.step import System
@@ -43,7 +43,7 @@ class Experiment:
       dataset: what dataset.json holds.
       protocol: its folds.
       stamps: what must be known before a number is believed.
-      cohorts: all members, folds times seeds.
+      groups: all members, folds times seeds.
       again: for each of them the member that is trained on its training and validation clips
         together when its epochs have been chosen; empty unless `train.retrain`.
     """
@@ -55,17 +55,17 @@ class Experiment:
     dataset: dict[str, Any]
     protocol: Protocol
     stamps: tuple[str, ...]
-    cohorts: Sequence[Cohort]
-    again: Sequence[Cohort]
+    groups: Sequence[MemberGroup]
+    again: Sequence[MemberGroup]
 
     @property
     def members(self) -> list[Member]:
         """The members that train first."""
-        return _members(self.cohorts)
+        return _members(self.groups)
 
 
-# What `run` calls between waves: the experiment, and the members that have ended since.
-Between = Callable[[Experiment, Sequence[MemberRecord]], None]
+# What `run` calls when members have ended: the experiment, and their records.
+OnMembersDone = Callable[[Experiment, Sequence[MemberRecord]], None]
 
 
 def make_system(config: ConfigDict, num_classes: int) -> System:
@@ -138,10 +138,10 @@ def build(config: ConfigDict, data_dir: pathlib.Path, data: Data | None = None) 
     clips, dataset, protocol = data.clips, data.dataset, data.protocol
     system = make_system(config, len(clips.classes))
     seeds = range(config.seed, config.seed + seeds)
-    make = functools.partial(lay_out, config, clips, data.folder, seeds, stage)
-    cohorts = make(protocol)
-    dataset['registration'] = cohorts[0].clips.registration
-    state = _dry_run(system, recipe, cohorts[0].members[:1], cohorts[0].clips)
+    make = functools.partial(make_groups, config, clips, data.folder, seeds, stage)
+    groups = make(protocol)
+    dataset['registration'] = groups[0].clips.registration
+    state = _dry_run(system, recipe, groups[0].members[:1], groups[0].clips)
     again = []
     if retrain:
         if not all(len(fold.validation) for fold in protocol.folds):
@@ -150,20 +150,20 @@ def build(config: ConfigDict, data_dir: pathlib.Path, data: Data | None = None) 
                 'none: give --config.protocol.validation'
             )
         again = make(protocol.merged())
-    cohorts, again = numbered(cohorts, 0), numbered(again, sum(len(c.members) for c in cohorts))
+    groups, again = numbered(groups, 0), numbered(again, sum(len(c.members) for c in groups))
     if stage:
-        dataset[stage.key] = stage.chain(_members(cohorts + again), clips)
+        dataset[stage.key] = stage.chain(_members(groups + again), clips)
     if config.init.run:
         source = transfer.Source.open(config.init.run)
-        cohorts, again = (
-            [Cohort(source.start(cohort.members, clips), cohort.clips) for cohort in stage]
-            for stage in (cohorts, again)
+        groups, again = (
+            [MemberGroup(source.start(group.members, clips), group.clips) for group in stage]
+            for stage in (groups, again)
         )
-        fresh = transfer.fresh(state.params, cohorts[0].members[0].start)
+        fresh = transfer.fresh(state.params, groups[0].members[0].start)
         dataset['starts_from'] = {**source.chain, 'fresh': fresh}
     transfer.check_frozen(system.frozen, dataset.get('starts_from'))
     return Experiment(
-        system, recipe, schedule, clips, dataset, protocol, data.stamps, cohorts, again
+        system, recipe, schedule, clips, dataset, protocol, data.stamps, groups, again
     )
 
 
@@ -175,17 +175,15 @@ def _build_fitted(
     classifier = fitting.build(options.pop('name'), **options)
     clips, dataset, protocol = data.clips, data.dataset, data.protocol
     classifier.check(stage.classes, clips.classes)
-    cohorts = numbered(lay_out(config, clips, data.folder, [config.seed], stage, protocol), 0)
-    dataset['registration'] = cohorts[0].clips.registration
-    dataset[stage.key] = stage.chain(_members(cohorts), clips)
+    groups = numbered(make_groups(config, clips, data.folder, [config.seed], stage, protocol), 0)
+    dataset['registration'] = groups[0].clips.registration
+    dataset[stage.key] = stage.chain(_members(groups), clips)
     schedule = loop.Schedule(epochs=1)
-    return Experiment(
-        classifier, None, schedule, clips, dataset, protocol, data.stamps, cohorts, ()
-    )
+    return Experiment(classifier, None, schedule, clips, dataset, protocol, data.stamps, groups, ())
 
 
-def _members(cohorts: Sequence[Cohort]) -> list[Member]:
-    return [member for cohort in cohorts for member in cohort.members]
+def _members(groups: Sequence[MemberGroup]) -> list[Member]:
+    return [member for group in groups for member in group.members]
 
 
 def _dry_run(
@@ -198,7 +196,7 @@ def _dry_run(
     """
     resident = Resident(clips.frames, clips.length, clips.label)
     batches = recipe.batches(members, clips, 1, [True])
-    own, batch = jax.tree.map(lambda x: x[0], (traits(members, [1]), batches))
+    own, batch = jax.tree.map(lambda x: x[0], (per_member(members, [1]), batches))
     batch = jax.tree.map(lambda x: x[0], batch)
     state = jax.eval_shape(system.init, own, resident)
     jax.eval_shape(system.train_step, state, Sums.zero(), own, resident, batch)
@@ -210,14 +208,14 @@ def run(
     *,
     workdir: str | None,
     data_dir: pathlib.Path,
-    between: Between = lambda experiment, records: None,
+    on_members_done: OnMembersDone = lambda experiment, records: None,
     pages: bool = True,
 ) -> dict[str, Any]:
     """Trains, evaluates and reports; goes on where an earlier call with the same config stopped.
 
     Args:
-      between: called between waves of the members that train first, with the records of those that
-        have ended since (loop.train). What it raises stops the run, which can be taken up again.
+      on_members_done: called when members that train first have ended, with their records
+        (loop.train). What it raises stops the run, which can be taken up again.
       pages: draw report.html and figures/ as well; `fer_jax.report` draws them later.
 
     With several processes (`runtime.join`) all of them call this; the first writes and prints.
@@ -241,7 +239,7 @@ def run(
         if processes.is_first():
             run_files.begin(folder, config, folds, experiment.dataset)
             _print_plan(experiment, folder)
-    records = train_members(experiment, folder, between)
+    records = train_members(experiment, folder, on_members_done)
     with processes.together():
         if processes.is_first():
             return _write(experiment, folder, records, pages)
@@ -252,7 +250,7 @@ def _write(
     experiment: Experiment, folder: pathlib.Path, records: Sequence[MemberRecord], pages: bool
 ) -> dict[str, Any]:
     """Everything that follows from the records, DONE last; returns the results."""
-    everyone = _members([*experiment.cohorts, *experiment.again])
+    everyone = _members([*experiment.groups, *experiment.again])
     predictions = collect(experiment.clips, everyone, records)
     predictions.save(folder / 'probabilities.npz')
     run_files.save_samples(folder / 'samples.npz', experiment.clips, predictions)
@@ -268,7 +266,7 @@ def _write(
 def train_members(
     experiment: Experiment,
     folder: pathlib.Path,
-    between: Between = lambda experiment, records: None,
+    on_members_done: OnMembersDone = lambda experiment, records: None,
 ) -> list[MemberRecord]:
     """The records of all members; those trained again, where the first did not diverge, last.
 
@@ -277,26 +275,26 @@ def train_members(
     """
     if experiment.recipe is None:
         return _fit(experiment, folder)
-    everyone = _members([*experiment.cohorts, *experiment.again])
+    everyone = _members([*experiment.groups, *experiment.again])
     with Journal(folder, everyone) as journal:
 
-        def train(cohorts, on_wave=lambda records: None):
+        def train(groups, on_members_done=lambda records: None):
             return [
                 record
-                for cohort in cohorts
+                for group in groups
                 for record in loop.train(
                     experiment.system,
-                    cohort.members,
-                    cohort.clips,
+                    group.members,
+                    group.clips,
                     experiment.recipe,
                     experiment.schedule,
                     folder / 'checkpoints',
                     on_epoch=journal.write,
-                    on_wave=on_wave,
+                    on_members_done=on_members_done,
                 )
             ]
 
-        records = train(experiment.cohorts, functools.partial(between, experiment))
+        records = train(experiment.groups, functools.partial(on_members_done, experiment))
         if all(record.failed for record in records):
             raise UserError(
                 f'all {len(records)} members diverged, the first in epoch {records[0].failed}: '
@@ -310,26 +308,26 @@ def train_members(
             if not record.failed
         }
         again = [
-            Cohort(
+            MemberGroup(
                 [
                     dataclasses.replace(m, stop_after=epochs[m.fold_number, m.seed])
-                    for m in cohort.members
+                    for m in group.members
                     if (m.fold_number, m.seed) in epochs
                 ],
-                cohort.clips,
+                group.clips,
             )
-            for cohort in experiment.again
+            for group in experiment.again
         ]
-        return records + train([cohort for cohort in again if cohort.members])
+        return records + train([group for group in again if group.members])
 
 
-def _fit(experiment: Experiment, folder: pathlib.Path) -> list[classifiers.Outcome]:
+def _fit(experiment: Experiment, folder: pathlib.Path) -> list[classifiers.FittedRecord]:
     """The outcomes of all members of a classifier that is fitted at once."""
     outcomes = []
     with Journal(folder, experiment.members) as journal:
-        for cohort in experiment.cohorts:
-            for member in cohort.members:
-                outcome = classifiers.Outcome.of(experiment.system, member, cohort.clips)
+        for group in experiment.groups:
+            for member in group.members:
+                outcome = classifiers.FittedRecord.of(experiment.system, member, group.clips)
                 journal.write(outcome)
                 outcomes.append(outcome)
     return outcomes

@@ -177,7 +177,7 @@ def _member(
     run: Run, number: int, config: ConfigDict, data_dir: pathlib.Path
 ) -> tuple[ClipSet, Member]:
     """The clips as a member saw them, and the member with what was fitted on its training clips."""
-    folder = loading.place(config, data_dir)
+    folder = loading.ensure_prepared(config, data_dir)
     clips = loading.load(config, folder)
     here = loading.about(config, clips, folder)['fingerprint']
     if here != run.dataset['fingerprint']:

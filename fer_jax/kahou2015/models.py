@@ -13,7 +13,7 @@ from fer_jax.errors import UserError
 from fer_jax.experiment import run as experiment
 from fer_jax.kahou2015 import bins
 from fer_jax.kahou2015.activity import filters
-from fer_jax.kahou2015.partitions import TRAININGS, Table, data_of
+from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, data_of
 from fer_jax.models.features import features
 from fer_jax.training.checkpoint import MemberCheckpoints
 from fer_jax.training.members import Member
@@ -38,7 +38,7 @@ class Learned(NamedTuple):
     probabilities: np.ndarray
 
 
-def activity(config: ConfigDict, table: Table, data_dir: Path) -> Arrays:
+def activity(config: ConfigDict, table: ClipTable, data_dir: Path) -> Arrays:
     """Motion in whole scenes (sec. 4).
 
     Returns:
@@ -49,7 +49,7 @@ def activity(config: ConfigDict, table: Table, data_dir: Path) -> Arrays:
     return {**_said(learned, table), 'filters': filters(learned[0].member)}
 
 
-def audio(config: ConfigDict, table: Table, data_dir: Path, components: int) -> Arrays:
+def audio(config: ConfigDict, table: ClipTable, data_dir: Path, components: int) -> Arrays:
     """Sound (sec. 3).
 
     Returns:
@@ -67,7 +67,7 @@ def audio(config: ConfigDict, table: Table, data_dir: Path, components: int) -> 
     )
 
 
-def aggregated(config: ConfigDict, table: Table, data_dir: Path) -> Arrays:
+def aggregated(config: ConfigDict, table: ClipTable, data_dir: Path) -> Arrays:
     """The aggregated frame network (sec. 2.3).
 
     Returns:
@@ -87,26 +87,26 @@ def _fit(config: ConfigDict, data_dir: Path) -> list[Learned]:
     """A model that is fitted at once after each of TRAININGS."""
     built = experiment.build(config, data_dir, data_of(config, data_dir, stopped=False))
     found = [
-        Learned(cohort.clips, member, built.system.judge(cohort.clips, member))
-        for cohort in built.cohorts
-        for member in cohort.members
+        Learned(group.clips, member, built.system.judge(group.clips, member))
+        for group in built.groups
+        for member in group.members
     ]
     found.sort(key=lambda learned: learned.member.fold_number)
     return [*found, found[-1]]  # without epochs to keep both ways of training on both are one
 
 
-def _said(learned: Sequence[Learned], table: Table) -> Arrays:
+def _said(learned: Sequence[Learned], table: ClipTable) -> Arrays:
     said = [table.spread(own.clips, own.probabilities) for own in learned]
     return {'probabilities': np.stack(said)}
 
 
 def _seen(
-    learned: Sequence[Learned], table: Table, describe: Callable[[ClipSet], np.ndarray]
+    learned: Sequence[Learned], table: ClipTable, describe: Callable[[ClipSet], np.ndarray]
 ) -> Arrays:
     return {'features': np.stack([table.spread(own.clips, describe(own.clips)) for own in learned])}
 
 
-def recurrent(config: ConfigDict, table: Table, data_dir: Path, folder: Path) -> Arrays:
+def recurrent(config: ConfigDict, table: ClipTable, data_dir: Path, folder: Path) -> Arrays:
     """The recurrent network (sec. 2.2); its features are its last states.
 
     The part that it is not trained on chooses its epoch, and it is trained again on both parts for
@@ -125,7 +125,7 @@ def recurrent(config: ConfigDict, table: Table, data_dir: Path, folder: Path) ->
     records = experiment.train_members(built, folder)
     shape = (len(TRAININGS), 2, built.schedule.epochs)
     history, epochs = np.full(shape, np.nan), np.zeros(len(TRAININGS), np.int64)
-    framed = built.cohorts[0].clips
+    framed = built.groups[0].clips
     said, seen = [], []
     for number, record in enumerate(records):
         if record.failed:

@@ -14,7 +14,7 @@ import numpy as np
 from fer_jax.errors import UserError
 from fer_jax.evaluation import bootstrap, metrics
 from fer_jax.kahou2015.decision_fusion import Search, right
-from fer_jax.kahou2015.partitions import Table, training_of
+from fer_jax.kahou2015.partitions import ClipTable, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION, Entry
 
 PARTS = (TRAIN, VALIDATION, TEST)
@@ -53,7 +53,7 @@ def read(folder: Path, name: str) -> Arrays:
         raise UserError(f'{path} is damaged ({error}): delete it and start again') from error
 
 
-def of_table(table: Table) -> Arrays:
+def of_table(table: ClipTable) -> Arrays:
     """The clips as a stage's arrays."""
     return {
         'clip_id': table.clip_id,
@@ -123,7 +123,7 @@ def searches(arrays: Arrays) -> dict[tuple[int, ...], Search]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SystemOutcome:
     """All that a run has found.
 
     Attributes:
@@ -134,7 +134,7 @@ class Outcome:
       subsets: the search of every choice of models; None where it was not asked for.
     """
 
-    table: Table
+    table: ClipTable
     models: Mapping[str, Arrays]
     fusions: Mapping[int, Arrays]
     entries: Mapping[int, Entry]
@@ -245,7 +245,7 @@ def _interval(values: np.ndarray) -> list[float] | None:
     return bootstrap.interval(np.concatenate(drawn) / count).tolist()
 
 
-def load(folder: Path) -> Outcome:
+def load(folder: Path) -> SystemOutcome:
     """All stages of a run.
 
     Raises:
@@ -253,9 +253,9 @@ def load(folder: Path) -> Outcome:
     """
     clips = read(folder, 'clips')
     classes = tuple(clips.pop('classes').tolist())
-    table = Table(**clips | {'simulated': bool(clips['simulated'])}, classes=classes)
+    table = ClipTable(**clips | {'simulated': bool(clips['simulated'])}, classes=classes)
     single = [number for number, row in SUBMISSIONS.items() if not row.combines]
-    return Outcome(
+    return SystemOutcome(
         table,
         {name: read(folder, name) for name in MODELS if name != 'fusion'},
         {number: read(folder, f'fusion-{number}') for number in single},
@@ -264,7 +264,7 @@ def load(folder: Path) -> Outcome:
     )
 
 
-def predictions_csv(found: Outcome) -> str:
+def predictions_csv(found: SystemOutcome) -> str:
     """Who says what of which clip: submission, model, part, clip, label, prediction, probabilities.
 
     A submission's own prediction has the model 'submission'. Clips that a model is silent of are

@@ -52,7 +52,7 @@ def training_of(number: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class ClipTable:
     """All clips of AFEW, of all parts, whatever each model can say of them.
 
     Attributes:
@@ -72,7 +72,7 @@ class Table:
     simulated: bool
 
     @classmethod
-    def of(cls, clips: ClipSet, hidden: dict[str, str]) -> 'Table':
+    def of(cls, clips: ClipSet, hidden: dict[str, str]) -> 'ClipTable':
         """The clips as a table.
 
         Args:
@@ -116,7 +116,7 @@ class Table:
 
 def everything(config: ConfigDict, data_dir) -> tuple:
     """A model's clips with those that have no label, and the folder of their prepared data."""
-    folder = loading.place(config, data_dir)
+    folder = loading.ensure_prepared(config, data_dir)
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.data.unlabelled = True

@@ -32,7 +32,7 @@ from fer_jax.kahou2015 import (
 )
 from fer_jax.kahou2015.feature_fusion import FeatureFusion
 from fer_jax.kahou2015.models import Arrays
-from fer_jax.kahou2015.partitions import TRAININGS, Table, everything, training_of
+from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, everything, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, Entry
 
 # The models whose features the fusion network is given, in the order of `fusion.units`.
@@ -68,7 +68,7 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
     return values
 
 
-def _begin(config: ConfigDict, folder: Path, data_dir: Path) -> Table:
+def _begin(config: ConfigDict, folder: Path, data_dir: Path) -> ClipTable:
     """Lists all clips, and writes what the run is known by; what a later stage lacks fails here."""
     if not config.models.audio.sound.file:
         audio.package()
@@ -79,7 +79,7 @@ def _begin(config: ConfigDict, folder: Path, data_dir: Path) -> Table:
     prepared.describe(clips.name, place, datasets.SCENE)
     about = loading.about(anyone, clips, place)
     note = prepared.describe(clips.name, place, anyone.data.faces)['simulated']
-    table = Table.of(clips, simulation.hidden_labels(note) if note else {})
+    table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
     folds = [
         {
             'train': clips.clip_id[table.part(*training.fit)].tolist(),
@@ -122,7 +122,7 @@ def _stage(folder: Path, name: str, make: Callable[[], Arrays]) -> Arrays:
     return outcome.read(folder, name)
 
 
-def _train(config: ConfigDict, table: Table, folder: Path, data_dir: Path) -> None:
+def _train(config: ConfigDict, table: ClipTable, folder: Path, data_dir: Path) -> None:
     """Every stage that is not there yet."""
     stage = functools.partial(_stage, folder)
     own = functools.partial(_of_model, config, folder=folder)
@@ -190,7 +190,7 @@ def _together(said: dict[str, Arrays], fused: Arrays, training: int) -> np.ndarr
 
 
 def _fuse(
-    config: ConfigDict, table: Table, said: dict[str, Arrays], number: int, folder: Path
+    config: ConfigDict, table: ClipTable, said: dict[str, Arrays], number: int, folder: Path
 ) -> Arrays:
     """The fusion network of a submission: probabilities, epoch int [1], history [2, epoch]."""
     submission, at = SUBMISSIONS[number], training_of(number)
@@ -227,7 +227,7 @@ def _fuse(
     }
 
 
-def _write(found: outcome.Outcome, folder: Path) -> None:
+def _write(found: outcome.SystemOutcome, folder: Path) -> None:
     """results.json, predictions.csv and the submissions in the challenge's format."""
     atomic.write_json(folder / 'results.json', found.values)
     atomic.write_text(folder / 'predictions.csv', outcome.predictions_csv(found))

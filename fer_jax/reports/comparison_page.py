@@ -9,7 +9,15 @@ import numpy as np
 
 from fer_jax import atomic
 from fer_jax.evaluation.comparison import TESTS
-from fer_jax.evaluation.table import COUNT, DIFFERENCE, DIFFERENCE_INTERVAL, INTERVAL, Table
+from fer_jax.evaluation.table import (
+    COUNT,
+    DIFFERENCE,
+    DIFFERENCE_INTERVAL,
+    INTERVAL,
+    Table,
+    probability,
+    show,
+)
 from fer_jax.reports import comparison_tables as tables
 from fer_jax.reports import page
 from fer_jax.reports.figures import COLOURS, SERIES, Drawing, draw
@@ -41,13 +49,13 @@ def write(values: Mapping[str, Any], out: Path | str) -> Path:
     """Writes report.html and figures/ (SVG, and every table and figure as CSV); returns the page.
 
     Args:
-      values: what comparison.compute or readings.compute says.
+      values: what comparison.compute or ablations.compute says.
     """
     stamps = values['stamps']
     shown = {
         table.name: table
         for table in (
-            tables.readings(values),
+            tables.ablations(values),
             tables.runs(values),
             tables.differences(values),
             tables.tests(values),
@@ -190,19 +198,19 @@ def _compose(
 
     people = '' if values['subjects'] is None else f' of {values["subjects"]} subjects'
     repeats = ', some in several folds' if values['repeated'] else ''
-    counted = f'{page.show(COUNT, values["clips"])} test clips{people}{repeats}'
+    counted = f'{show(COUNT, values["clips"])} test clips{people}{repeats}'
     number = len(values['folds'])
     lead = f'{values["runs"][0]["protocol"]} · {counted} · {number} fold{"s" * (number > 1)}'
     title = f'{len(values["runs"])} runs compared'
     if len(values['runs']) == 2:
         title = ' and '.join(run['name'] for run in values['runs'])
     sections = [('headline', 'Result', _sentences(values))]
-    if 'readings' in values:
-        count = len(values['readings']) - 1
-        title = f'{count} reading{"s" * (count > 1)} compared'
-        apart = [row['refusal'] for row in values['readings'] if row['refusal']]
+    if 'ablations' in values:
+        count = len(values['ablations']) - 1
+        title = f'{count} ablation{"s" * (count > 1)} compared'
+        apart = [row['refusal'] for row in values['ablations'] if row['refusal']]
         notes = ''.join(f'<p class="note">{escape(refusal)}.</p>' for refusal in apart)
-        sections = [('readings', 'Readings', table('readings') + notes)]
+        sections = [('ablations', 'Ablations', table('ablations') + notes)]
     if values['pairs']:
         sections += [
             (
@@ -237,16 +245,14 @@ def _sentences(values: Mapping[str, Any]) -> str:
     )
     said, level = [], tables.level(values)
     for pair in values['pairs'] if len(values['pairs']) <= MOST_SENTENCES else ():
-        points = page.show(DIFFERENCE, pair['difference'])
+        points = show(DIFFERENCE, pair['difference'])
         text = f'<b>{escape(tables.pair_title(pair))}: {points} points</b>'
         if pair['interval'] is not None:
             low, high = pair['interval']
             covers = 'includes' if low <= 0 <= high else 'excludes'
-            text += (
-                f' ({level} {page.show(DIFFERENCE_INTERVAL, pair["interval"])}, which {covers} 0).'
-            )
+            text += f' ({level} {show(DIFFERENCE_INTERVAL, pair["interval"])}, which {covers} 0).'
         tested = [
-            f'{TESTS[name]} {page.probability(outcome["two_sided"])}'
+            f'{TESTS[name]} {probability(outcome["two_sided"])}'
             for name, outcome in pair['tests'].items()
             if outcome['two_sided'] is not None
         ]
@@ -256,14 +262,14 @@ def _sentences(values: Mapping[str, Any]) -> str:
     rule = (
         f'<p class="note">Accuracy under “{escape(values["title"])}”'
         f'{", an optimistic rule" * values["optimistic"]}, with {level}s by bootstrap over '
-        f'{values["unit"]} ({page.show(COUNT, values["draws"])} draws).</p>'
+        f'{values["unit"]} ({show(COUNT, values["draws"])} draws).</p>'
     )
     return f'<dl class="tiles first">{tiles}</dl>{rule}{"".join(said)}'
 
 
 def _shown_interval(entry: Mapping[str, Any]) -> str:
     ends = entry['intervals']['pooled_accuracy']
-    return '' if ends is None else page.show(INTERVAL, ends)
+    return '' if ends is None else show(INTERVAL, ends)
 
 
 def _meanings(values: Mapping[str, Any]) -> str:

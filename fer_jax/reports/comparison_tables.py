@@ -77,20 +77,20 @@ def runs(values: Mapping[str, Any]) -> Table:
     )
 
 
-def readings(values: Mapping[str, Any]) -> Table | None:
-    """Every reading of a config beside the config as it stands; None in other comparisons."""
-    if 'readings' not in values:
+def ablations(values: Mapping[str, Any]) -> Table | None:
+    """Every ablation of a config beside the config as it stands; None in other comparisons."""
+    if 'ablations' not in values:
         return None
-    rows = values['readings']
+    rows = values['ablations']
     apart = ' Without a difference: judged on other folds.' * any(row['refusal'] for row in rows)
     return Table(
-        'readings',
-        f'Every reading of the config under “{values["title"]}”, in per cent, and its difference '
+        'ablations',
+        f'Every ablation of the config under “{values["title"]}”, in per cent, and its difference '
         f'from {rows[0]["name"]} in points, with intervals by bootstrap over {values["unit"]}.'
         + apart,
         (
             Column('run', 'Run'),
-            Column('name', 'Reading'),
+            Column('name', 'Ablation'),
             Column('accuracy', 'Accuracy', SHARE),
             Column('interval', level(values), INTERVAL),
             Column('difference', 'Difference', DIFFERENCE),

@@ -12,7 +12,7 @@ from fer_jax import atomic
 from fer_jax.evaluation import results, rundir
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.rundir import Run
-from fer_jax.evaluation.table import COUNT, Column, Table
+from fer_jax.evaluation.table import COUNT, Column, Table, show
 from fer_jax.reports import filter_plots, page, plots, samples, tables
 from fer_jax.reports.figures import Drawing
 
@@ -151,10 +151,10 @@ def _compose(
 def _counted(best: Mapping[str, Any]) -> str:
     people = ''
     if best['subjects'] is not None:
-        people = f' of {page.show(COUNT, best["subjects"])} subjects'
+        people = f' of {show(COUNT, best["subjects"])} subjects'
     repeats = ', counted once in each repeat' if best['repeated'] else ''
     seeds = f' · {len(best["seeds"])} seeds' if len(best['seeds']) > 1 else ''
-    return f'{page.show(COUNT, best["clips"])} test clips{people}{repeats}{seeds}'
+    return f'{show(COUNT, best["clips"])} test clips{people}{repeats}{seeds}'
 
 
 def _headline(best: Mapping[str, Any]) -> str:
@@ -169,7 +169,7 @@ def _headline(best: Mapping[str, Any]) -> str:
         span = f'<i class="span" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
         said = (
             f'{level} {low:.1f} – {high:.1f}, by bootstrap over {best["interval"]["unit"]}'
-            f' ({page.show(COUNT, best["interval"]["draws"])} draws).'
+            f' ({show(COUNT, best["interval"]["draws"])} draws).'
         )
     if spread is not None:
         said = (
@@ -193,7 +193,7 @@ def _headline(best: Mapping[str, Any]) -> str:
         if name == 'pooled_accuracy' or best[name] is None:
             continue
         ends = best['intervals'][name]
-        small = '' if ends is None else f'<small>{page.show("interval", ends)}</small>'
+        small = '' if ends is None else f'<small>{show("interval", ends)}</small>'
         tiles.append(f'<dt>{escape(title)}</dt><dd>{100 * best[name]:.2f} %{small}</dd>')
     groups = ''.join(f'<div>{tile}</div>' for tile in tiles)
     return (
@@ -251,7 +251,7 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
     return page.facts(
         {
             'Dataset': f'{dataset["name"]}{" (simulated)" if dataset["simulated"] else ""}',
-            'Clips': f'{page.show(COUNT, dataset["clips"])}, {len(dataset["dropped"])} dropped',
+            'Clips': f'{show(COUNT, dataset["clips"])}, {len(dataset["dropped"])} dropped',
             'Subjects': dataset['subjects'] or 'unknown',
             'Faces': dataset['faces'],
             'Registration': dataset['registration'],

@@ -58,12 +58,12 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.out or f'studies/{fv.study}')
     runtime.prepare()
     if fv.study == 'adding':
-        study_adding(adding.Design(), fv.seeds, out)
+        study_adding(adding.AddingDesign(), fv.seeds, out)
     else:
-        study_time(order.Design(), fv.seeds, out, prepared.data_root(fv.data_dir))
+        study_time(order.OrderDesign(), fv.seeds, out, prepared.data_root(fv.data_dir))
 
 
-def study_adding(design: adding.Design, seeds: int, out: Path) -> None:
+def study_adding(design: adding.AddingDesign, seeds: int, out: Path) -> None:
     """Trains both networks from every seed and reports.
 
     Raises:
@@ -99,7 +99,7 @@ def study_adding(design: adding.Design, seeds: int, out: Path) -> None:
     print(f'{adding.summary_text(values, design)}\nreport: {page}', flush=True)
 
 
-def study_time(design: order.Design, seeds: int, out: Path, data_dir: Path) -> None:
+def study_time(design: order.OrderDesign, seeds: int, out: Path, data_dir: Path) -> None:
     """Trains every network on every order and reports.
 
     Raises:

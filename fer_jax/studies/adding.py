@@ -32,7 +32,7 @@ BLOCK = 500
 
 
 @dataclasses.dataclass(frozen=True)
-class Design:
+class AddingDesign:
     """The sizes of the study, the same for both networks.
 
     Attributes:
@@ -76,7 +76,7 @@ def draw(key: jax.Array, count: int, length: int) -> tuple[jax.Array, jax.Array]
 
 
 def train(
-    design: Design,
+    design: AddingDesign,
     network: str,
     seed: int,
     progress: Callable[[float], None] = lambda error: None,
@@ -141,7 +141,7 @@ def train(
     return np.array(errors)
 
 
-def compute(design: Design, errors: dict[str, np.ndarray]) -> dict[str, Any]:
+def compute(design: AddingDesign, errors: dict[str, np.ndarray]) -> dict[str, Any]:
     """What results.json holds, all plain Python.
 
     mean_error, solved: what saying the mean costs, and the line below which the problem is solved;
@@ -172,7 +172,7 @@ def compute(design: Design, errors: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def summary_text(values: dict[str, Any], design: Design) -> str:
+def summary_text(values: dict[str, Any], design: AddingDesign) -> str:
     """The results as plain text for a terminal, at most 79 columns."""
     seeds = len(next(iter(values['networks'].values()))['last'])
     lines = [

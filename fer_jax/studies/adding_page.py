@@ -101,7 +101,7 @@ def write(
 
     Args:
       values: what `adding.compute` says.
-      settings: the fields of `adding.Design`.
+      settings: the fields of `adding.AddingDesign`.
       versions: command, packages, devices.
     """
     drawing, listed = figure(values, settings['length']), table(values)

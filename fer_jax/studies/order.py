@@ -38,7 +38,7 @@ AUGMENTATION = {'flip': 0.5, 'rotation': 6.0, 'shift': 0.03, 'scale': 0.04, 'con
 
 
 @dataclasses.dataclass(frozen=True)
-class Design:
+class OrderDesign:
     """The sizes of the study, the same for every network and order.
 
     Attributes:
@@ -59,7 +59,7 @@ class Design:
     learning_rate: float = 1e-3
 
 
-def make_config(design: Design, network: str, order: str, seeds: int) -> ConfigDict:
+def make_config(design: OrderDesign, network: str, order: str, seeds: int) -> ConfigDict:
     """The run of one network (of NETWORKS) and one order (of ORDERS), all folds and seeds."""
     return ConfigDict(
         {
@@ -105,8 +105,8 @@ def make_config(design: Design, network: str, order: str, seeds: int) -> ConfigD
                 'retrain': False,
                 'checkpoint_every': design.epochs,
                 'evaluate_batch': 64,
-                'wave': 0,
-                'chunk': 0,
+                'members_at_once': 0,
+                'steps_per_call': 0,
             },
         }
     )

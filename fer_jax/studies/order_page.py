@@ -20,6 +20,7 @@ from fer_jax.evaluation.table import (
     Column,
     Table,
     csv_text,
+    show,
 )
 from fer_jax.reports import page
 from fer_jax.reports.figures import COLOURS, Drawing, draw
@@ -186,7 +187,7 @@ def write(
 
     Args:
       values: what `order.compute` says.
-      settings: the fields of `order.Design` and the seeds.
+      settings: the fields of `order.OrderDesign` and the seeds.
       versions: command, packages, devices.
     """
     stamps = values['stamps']
@@ -197,8 +198,8 @@ def write(
         files |= {f'{drawing.name}.svg': drawing.svg, f'{drawing.name}.csv': drawing.csv}
     tiles = ''.join(
         f'<div><dt>{escape(network["title"])}: {escape(pair_title(pair))}</dt>'
-        f'<dd>{page.show(DIFFERENCE, pair["difference"])}'
-        f'<small>{page.show(DIFFERENCE_INTERVAL, pair["interval"])}, '
+        f'<dd>{show(DIFFERENCE, pair["difference"])}'
+        f'<small>{show(DIFFERENCE_INTERVAL, pair["interval"])}, '
         f'{"includes" if pair["interval"][0] <= 0 <= pair["interval"][1] else "excludes"} 0'
         '</small></dd></div>'
         for network in values['networks'].values()

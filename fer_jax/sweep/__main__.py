@@ -17,9 +17,9 @@ Settings are compared on inner validation clips of the training part; no test cl
 --retrain_best trains the best setting again, in WORKDIR/best-NUMBER-of-TRIALS. With
 --choose_on_test they are compared on the test folds, as in haddad2020, and every report says so. A
 setting whose remaining folds cannot reach the threshold any more is given up (exactly: no outcome
-could); its folder stays, and --finish=NUMBER trains it to its end. Folds are looked at between
-waves: on an accelerator, which may train all at once, --config.train.wave=16 lets pruning save
-something.
+could); its folder stays, and --finish=NUMBER trains it to its end. Folds are looked at as
+they end: on an accelerator, which may train all at once, pruning saves something only with
+--config.train.members_at_once=16 or so.
 
 Writes WORKDIR/study.json after each trial and, when all trials have ended, report.html and figures/
 (python -m fer_jax.report WORKDIR draws them at any time).
@@ -108,7 +108,7 @@ def _with_store(
     """What the command does once its storage answers."""
     data_dir = prepared.data_root(fv.data_dir)
     runtime.prepare()
-    search = trial.Search.prepare(
+    search = trial.StudyPlan.prepare(
         fv.study, fv.config, searched, how, on_test=fv.choose_on_test, data_dir=data_dir
     )
     ledger = Ledger(
@@ -139,7 +139,7 @@ def _check(fv: flags.FlagValues) -> None:
         raise UserError('say how many trials the study has in all: --trials=TOTAL')
 
 
-def _work(search: trial.Search, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
+def _work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
     """Takes trials until there are none, then draws the study's page."""
     for stamp in search.stamps:
         print(f'note: {stamp}', flush=True)

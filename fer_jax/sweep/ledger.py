@@ -27,7 +27,7 @@ from fer_jax.sweep.storage import Store
 from fer_jax.sweep.workers import is_alive, this_process
 
 GRACE_S = 300.0
-# A trial that so many workers died in without a wave between is given up.
+# A trial that so many workers died in without a fold that ended is given up.
 DEATHS = 5
 # User attributes of a study: what its workers agree in, and which of its name it is.
 PLAN, IDENTITY = 'plan', 'identity'

@@ -32,7 +32,7 @@ class Sampling:
         return samplers.GridSampler(grid(), seed=self.seed)
 
     def make_pruner(self) -> Any:
-        """Optuna's pruner; it sees the accuracy so far after each wave of folds."""
+        """Optuna's pruner; it sees the accuracy so far after each group of folds."""
         from optuna import pruners
 
         return {

@@ -1,4 +1,4 @@
-"""One trial: the population of a setting, judged between waves of folds; and the best one again."""
+"""One trial: the population of a setting, judged as folds end; and the best one again."""
 
 import dataclasses
 import errno
@@ -37,7 +37,7 @@ class Pruned(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Search:
+class StudyPlan:
     """What a study's trials are.
 
     Attributes:
@@ -65,7 +65,7 @@ class Search:
         *,
         on_test: bool,
         data_dir: Path,
-    ) -> 'Search':
+    ) -> 'StudyPlan':
         """Checks all that can be checked before the first trial, data included.
 
         Raises:
@@ -78,7 +78,7 @@ class Search:
             data_dir.mkdir(parents=True, exist_ok=True)
             with (data_dir / '.drawing.lock').open('a') as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                loading.place(config, data_dir)
+                loading.ensure_prepared(config, data_dir)
         if not on_test:
             config = _with_validation(config, data_dir)
         search = cls(name, config, searched, sampling, on_test)
@@ -130,7 +130,7 @@ class Search:
 
 def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
     """The config with clips held out to choose in every fold; says so where it adds them."""
-    clips = loading.load(config, loading.place(config, data_dir))
+    clips = loading.load(config, loading.ensure_prepared(config, data_dir))
     protocol = members.make_protocol(config, clips)
     if all(len(fold.validation) for fold in protocol.folds):
         return config
@@ -150,9 +150,9 @@ def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
 
 @dataclasses.dataclass
 class Judge:
-    """What a run calls between waves of folds: reports how it stands, gives up what is lost."""
+    """What a run calls as folds end: reports how it stands, gives up what is lost."""
 
-    search: Search
+    search: StudyPlan
     ledger: Ledger
     claim: Claim
     tally: pruning.Tally | None = None
@@ -203,7 +203,7 @@ def folder_of(workdir: Path, number: int) -> Path:
     return workdir / f'trial-{number:04}'
 
 
-def run(search: Search, ledger: Ledger, claim: Claim, workdir: Path, data_dir: Path) -> str:
+def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir: Path) -> str:
     """Trains a trial, from its checkpoints where it has some, and writes its outcome down.
 
     Returns:
@@ -223,7 +223,7 @@ def run(search: Search, ledger: Ledger, claim: Claim, workdir: Path, data_dir: P
                 search.setting(claim.values),
                 workdir=str(folder),
                 data_dir=data_dir,
-                between=Judge(search, ledger, claim),
+                on_members_done=Judge(search, ledger, claim),
                 pages=False,
             )
         value = results.get(RULE, {}).get(search.space.accuracy)
@@ -286,7 +286,7 @@ def is_full(error: BaseException | None) -> bool:
     return False
 
 
-def finish(search: Search, ledger: Ledger, number: int, workdir: Path, data_dir: Path) -> None:
+def finish(search: StudyPlan, ledger: Ledger, number: int, workdir: Path, data_dir: Path) -> None:
     """Trains a pruned trial to its end, in its folder; the study keeps its verdict.
 
     Raises:
@@ -301,7 +301,7 @@ def finish(search: Search, ledger: Ledger, number: int, workdir: Path, data_dir:
     experiment.run(search.setting(found.params), workdir=str(folder), data_dir=data_dir)
 
 
-def retrain_best(search: Search, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
+def retrain_best(search: StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
     """Trains the best setting of the study as a run of its own.
 
     Raises:

@@ -22,7 +22,7 @@ from fer_jax.training.optimizers import (
     trained,
     wrap,
 )
-from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
+from fer_jax.training.state import Batch, PerMember, Resident, Sums, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,27 +58,27 @@ class System:
         """
         return getattr(self.model, 'frozen', ())
 
-    def init(self, traits: Traits, resident: Resident) -> TrainState:
+    def init(self, per_member: PerMember, resident: Resident) -> TrainState:
         """Fresh parameters of one member."""
         clip = jnp.zeros((1,), jnp.int32)
-        frames = self._frames(resident, clip, None, traits)
+        frames = self._frames(resident, clip, None, per_member)
         length = resident.length[clip]
         variables = self.model.init(
-            traits.key, frames, mask=None, length=length, train=False, dropout_rate=None
+            per_member.key, frames, mask=None, length=length, train=False, dropout_rate=None
         )
         params = wrap(variables['params'], self.optimizer.get('lookahead', False))
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             batch_stats=variables.get('batch_stats', {}),
-            opt_state=self._transformation(traits).init(params),
+            opt_state=self._transformation(per_member).init(params),
         )
 
     def train_step(
-        self, state: TrainState, sums: Sums, traits: Traits, resident: Resident, batch: Batch
+        self, state: TrainState, sums: Sums, per_member: PerMember, resident: Resident, batch: Batch
     ) -> tuple[TrainState, Sums]:
         """One step on one batch; a batch without a single row leaves the whole state unchanged."""
-        frames = self._frames(resident, batch.clip, (batch.affine, batch.contrast), traits)
+        frames = self._frames(resident, batch.clip, (batch.affine, batch.contrast), per_member)
         label, length = resident.label[batch.clip], resident.length[batch.clip]
 
         def loss_of(params):
@@ -89,12 +89,12 @@ class System:
                 mask=batch.mask,
                 length=length,
                 train=True,
-                dropout_rate=traits.dropout_rate,
-                rngs={'dropout': jax.random.fold_in(traits.key, state.step)},
+                dropout_rate=per_member.dropout_rate,
+                rngs={'dropout': jax.random.fold_in(per_member.key, state.step)},
                 mutable=['batch_stats'],
             )
             loss = losses.loss_of_kind(self.loss)(
-                logits, label, batch.mask, traits.class_weight, self.label_smoothing
+                logits, label, batch.mask, per_member.class_weight, self.label_smoothing
             )
             if self.l2:
                 loss += self.l2 * losses.l2_penalty(params, self.l2_layers)
@@ -102,7 +102,7 @@ class System:
 
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (logits, batch_stats)), gradients = gradient(trained(state.params))
-        updates, opt_state = self._transformation(traits).update(
+        updates, opt_state = self._transformation(per_member).update(
             gradients, state.opt_state, state.params
         )
         new = TrainState(
@@ -136,26 +136,30 @@ class System:
         return probabilities(frames)
 
     def evaluate_step(
-        self, state: TrainState, traits: Traits, resident: Resident, clip: jax.Array
+        self, state: TrainState, per_member: PerMember, resident: Resident, clip: jax.Array
     ) -> jax.Array:
         """Class probabilities of clips as they are: float32 [clip, class]."""
         network = {'params': judged(state.params), 'batch_stats': state.batch_stats}
-        frames = self._frames(resident, clip, None, traits)
+        frames = self._frames(resident, clip, None, per_member)
         return self.judge(network, frames, resident.length[clip])
 
-    def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
+    def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
         """The rate of the member's next step, float32 []."""
         options = {key: self.optimizer[key] for key in SCHEDULE_OPTIONS if key in self.optimizer}
-        return make_schedule(traits.learning_rate, traits.total_steps, **options)(state.step)
+        return make_schedule(per_member.learning_rate, per_member.total_steps, **options)(
+            state.step
+        )
 
     def _with_frozen(self, tree, other):
         """`tree` with the frozen groups of `other`."""
         return {name: (other if name in self.frozen else tree)[name] for name in tree}
 
-    def _frames(self, resident, clip, view, traits):
-        return model_inputs(resident.frames[clip], view, traits.mean, traits.std, **self.inputs)
+    def _frames(self, resident, clip, view, per_member):
+        return model_inputs(
+            resident.frames[clip], view, per_member.mean, per_member.std, **self.inputs
+        )
 
-    def _transformation(self, traits):
+    def _transformation(self, per_member):
         return make_optimizer(
-            traits.learning_rate, traits.total_steps, **self.optimizer, frozen=self.frozen
+            per_member.learning_rate, per_member.total_steps, **self.optimizer, frozen=self.frozen
         )

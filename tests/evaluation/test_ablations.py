@@ -1,4 +1,4 @@
-"""Readings: paired with the base alone, one table of all, and those on other folds beside it."""
+"""Ablations: paired with the base alone, one table of all, and those on other folds beside it."""
 
 import csv
 import dataclasses
@@ -21,8 +21,8 @@ ABOUT = {
 
 @pytest.fixture(scope='module')
 def runs(make_predictions, make_other, make_run, tmp_path_factory):
-    """Runs of a base and of three readings, the last on other folds."""
-    folder = tmp_path_factory.mktemp('readings')
+    """Runs of a base and of three ablations, the last on other folds."""
+    folder = tmp_path_factory.mktemp('ablations')
     base = make_predictions(folds=5, epochs=4)
     tables = {
         'base': base,
@@ -54,7 +54,7 @@ def accuracies(run):
 
 
 def test_each_reading_is_the_reading_minus_the_base(values, runs):
-    rows = {row['name']: row for row in values['readings']}
+    rows = {row['name']: row for row in values['ablations']}
     assert list(rows) == ['base', 'worse', 'other', 'folds']
     assert [row['run'] for row in rows.values()] == ['A', 'B', 'C', None]
     for name, row in rows.items():
@@ -84,18 +84,18 @@ def test_only_pairs_with_the_base_are_tested_and_corrected_for(values, runs):
 
 
 def test_a_reading_on_other_folds_stands_in_the_table_and_says_why(values, tmp_path):
-    row = values['readings'][-1]
+    row = values['ablations'][-1]
     assert row['difference'] is None and 'not in the same fold of both' in row['refusal']
     assert 'subjects shared' in values['stamps'] and 'SIMULATED FACES' in values['stamps']
     text = comparison_page.write(values, tmp_path).read_text(encoding='utf-8')
-    assert '3 readings compared' in text and 'B − A' in text and 'B − C' not in text
+    assert '3 ablations compared' in text and 'B − A' in text and 'B − C' not in text
     assert row['refusal'].split(':')[0] in text
     for name, (why, _) in ABOUT.items():
         assert name in text and why in text
-    with (tmp_path / 'figures' / 'readings.csv').open(newline='', encoding='utf-8') as file:
+    with (tmp_path / 'figures' / 'ablations.csv').open(newline='', encoding='utf-8') as file:
         rows = list(csv.DictReader(file))
     assert [float(row['accuracy']) for row in rows] == pytest.approx(
-        [row['accuracy'] for row in values['readings']], abs=1e-5
+        [row['accuracy'] for row in values['ablations']], abs=1e-5
     )
     assert [bool(row['difference']) for row in rows] == [False, True, True, False]
 
@@ -103,7 +103,7 @@ def test_a_reading_on_other_folds_stands_in_the_table_and_says_why(values, tmp_p
 def test_the_terminals_table_has_every_reading(values):
     lines = ablations.text(values).splitlines()
     assert lines[0].startswith('*** ')
-    for row in values['readings']:
+    for row in values['ablations']:
         (line,) = [line for line in lines if line[3:].split(' ')[0] == row['name']]
         assert f'{100 * row["accuracy"]:.2f}' in line and len(line) <= 79
         if row['difference'] is not None:
@@ -113,7 +113,7 @@ def test_the_terminals_table_has_every_reading(values):
 
 def test_where_no_reading_can_be_paired_the_table_is_all(runs, tmp_path):
     found = ablations.compute({k: runs[k] for k in ('base', 'folds')}, ABOUT, draws=FEW)
-    assert found['pairs'] == [] and len(found['readings']) == 2
+    assert found['pairs'] == [] and len(found['ablations']) == 2
     text = comparison_page.write(found, tmp_path).read_text(encoding='utf-8')
     assert 'id="differences"' not in text and 'No test applies' not in text
     assert not (tmp_path / 'figures' / 'intervals.svg').exists()
@@ -124,6 +124,6 @@ def test_a_reading_without_the_rule_has_no_accuracy(runs):
     part = np.where(bare.predictions.part == 1, 0, bare.predictions.part)
     table = dataclasses.replace(bare.predictions, part=part.astype(np.int8))
     runs = {'base': runs['base'], 'folds': dataclasses.replace(bare, predictions=table)}
-    row = ablations.compute(runs, ABOUT, draws=FEW)['readings'][1]
+    row = ablations.compute(runs, ABOUT, draws=FEW)['ablations'][1]
     assert row['accuracy'] is None and row['interval'] is None
     assert ablations.text(ablations.compute(runs, ABOUT, draws=FEW))

@@ -43,7 +43,7 @@ def diverging(monkeypatch, *lost):
     build = experiment.build
 
     def changed(config, data_dir):
-        def cohort(one):
+        def group(one):
             members = [
                 dataclasses.replace(m, learning_rate=float('inf')) if m.index in lost else m
                 for m in one.members
@@ -53,8 +53,8 @@ def diverging(monkeypatch, *lost):
         built = build(config, data_dir)
         return dataclasses.replace(
             built,
-            cohorts=[cohort(one) for one in built.cohorts],
-            again=[cohort(one) for one in built.again],
+            groups=[group(one) for one in built.groups],
+            again=[group(one) for one in built.again],
         )
 
     monkeypatch.setattr(experiment, 'build', changed)

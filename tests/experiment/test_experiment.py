@@ -167,7 +167,7 @@ def test_nested_trains_again_for_the_epochs_that_validation_chose(data_dir, tmp_
 def test_a_fitted_registration_gives_each_fold_frames_of_its_own(data_dir, tmp_path):
     config = small_config(**{'data.registration': 'procrustes', 'train.epochs': 1})
     built = experiment.build(config, data_dir)
-    first, second = built.cohorts
+    first, second = built.groups
     assert [member.index for member in built.members] == [0, 1]
     assert [member.fold_number for member in built.members] == [0, 1]
     assert built.dataset['registration'] == 'procrustes of 5 points'

@@ -38,12 +38,12 @@ def config_of(**more):
 
 
 def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsys):
-    folder = loading.place(config_of(), tmp_path)
+    folder = loading.ensure_prepared(config_of(), tmp_path)
     assert done == ['draw afew', 'prepare ']
     assert not prepared.location('afew', folder, datasets.SCENE).exists()
-    assert loading.place(config_of(activity={}), tmp_path) == folder
+    assert loading.ensure_prepared(config_of(activity={}), tmp_path) == folder
     assert done == ['draw afew', 'prepare ', 'prepare scene']
-    loading.place(config_of(activity={}), tmp_path)
+    loading.ensure_prepared(config_of(activity={}), tmp_path)
     assert len(done) == 3
     scenes = {clip_id for clip_id, _ in prepared.scenes('afew', data_dir=folder)}
     assert scenes == {record['clip_id'] for record in prepared.records('afew', folder)}
@@ -55,5 +55,5 @@ def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsy
 def test_licensed_data_are_left_where_they_are(tmp_path, done):
     config = config_of(activity={})
     config.simulated.subjects = 0
-    assert loading.place(config, tmp_path) == tmp_path
+    assert loading.ensure_prepared(config, tmp_path) == tmp_path
     assert not done and not any(tmp_path.iterdir())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_jax.kahou2015 import decision_fusion, outcome
-from fer_jax.kahou2015.partitions import TRAININGS, Table, training_of
+from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, submit
 
 CLASSES = ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
@@ -17,7 +17,7 @@ def made_up_table(test_known=True):
     truth = rng.integers(0, len(CLASSES), len(split))
     label = np.where(split == 'test', -1, truth)
     clip_id = np.array([f'{part}/{number:09}' for number, part in enumerate(split)])
-    return Table(clip_id, split, label, truth if test_known else label, CLASSES, True)
+    return ClipTable(clip_id, split, label, truth if test_known else label, CLASSES, True)
 
 
 def saying(truth, strength, rng):

@@ -147,11 +147,11 @@ def pages(tmp_path_factory, finished_run, other_run, make_predictions, make_run)
     base, other = rundir.load(finished_run), rundir.load(other_run)
     elsewhere = make_run(out / 'run', make_predictions(folds=4, epochs=4), simulated=True)
     runs = {'base': base, 'other': other, 'folds': rundir.load(elsewhere)}
-    about = {name: (f'The reading {name}.', {'train.epochs': 3}) for name in runs}
+    about = {name: (f'The ablation {name}.', {'train.epochs': 3}) for name in runs}
     return {
         'run': run_page.write_report(finished_run, out / 'report'),
         'comparison': comparison_page.write(comparison.compute([base, other]), out / 'comparison'),
-        'readings': comparison_page.write(ablations.compute(runs, about), out / 'readings'),
+        'ablations': comparison_page.write(ablations.compute(runs, about), out / 'ablations'),
         'laboratory': write_laboratory(out / 'laboratory'),
         'gallery': write_gallery(base, out / 'gallery'),
     }
@@ -239,7 +239,7 @@ def write_gallery(run, out):
     return gallery.write(trained, study, 'flip', out, {'command': 'python -m fer_jax.explain'})
 
 
-PAGES = pytest.mark.parametrize('name', ['run', 'comparison', 'readings', 'laboratory', 'gallery'])
+PAGES = pytest.mark.parametrize('name', ['run', 'comparison', 'ablations', 'laboratory', 'gallery'])
 
 BROKEN_IMAGES = '[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)'
 OVERFLOW = 'document.scrollingElement.scrollWidth - document.documentElement.clientWidth'

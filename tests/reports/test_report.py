@@ -22,6 +22,7 @@ from fer_jax.evaluation.table import (
     SHARE,
     Column,
     Table,
+    show,
 )
 from fer_jax.reports import figures, page, plots, run_page, samples
 from fer_jax.reports.figures import Drawing
@@ -147,7 +148,7 @@ def test_the_numbers_are_those_of_results_json(drawn, finished_run):
         assert float(row['optimism']) == pytest.approx(entry['optimism'], abs=1e-6)
         for end, value in zip(('low', 'high'), entry['optimism_interval'], strict=True):
             assert float(row[f'optimism_interval_{end}']) == pytest.approx(value, abs=1e-6)
-        assert page.show(DIFFERENCE_INTERVAL, entry['optimism_interval']) in text
+        assert show(DIFFERENCE_INTERVAL, entry['optimism_interval']) in text
     folds = read_csv(drawn / 'figures' / 'folds.csv')
     assert sum(int(row['test_clips']) for row in folds) == 327
     assert 'python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated' in text
@@ -291,9 +292,9 @@ def test_tables_show_per_cent_and_write_shares():
 
 
 def test_differences_numbers_and_p_values_as_people_read_them():
-    assert page.show(DIFFERENCE_INTERVAL, (-0.0184, 0.0779)) == '−1.8 to +7.8'
-    assert page.show(NUMBER, -1.234) == '−1.23'
-    shown = [page.show(PROBABILITY, p) for p in (1.0, 0.0362, 0.001, 0.00057, 0.0001, 0.00009, 0)]
+    assert show(DIFFERENCE_INTERVAL, (-0.0184, 0.0779)) == '−1.8 to +7.8'
+    assert show(NUMBER, -1.234) == '−1.23'
+    shown = [show(PROBABILITY, p) for p in (1.0, 0.0362, 0.001, 0.00057, 0.0001, 0.00009, 0)]
     assert shown == ['1.0000', '0.0362', '0.0010', '0.00057', '0.00010', '<0.0001', '<0.0001']
 
 

@@ -8,9 +8,9 @@ import pytest
 from fer_jax.errors import UserError
 from fer_jax.models.rnn import RNN
 from fer_jax.studies import adding, adding_page
-from fer_jax.studies.adding import Design
+from fer_jax.studies.adding import AddingDesign
 
-SHORT = Design(
+SHORT = AddingDesign(
     length=10, units=32, batch_size=32, learning_rate=1e-2, steps=1500, every=500, tested=1000
 )
 
@@ -57,14 +57,14 @@ def test_the_first_error_is_that_of_the_start(learned):
 
 def test_steps_are_the_same_however_they_are_divided():
     whole, halves = (
-        adding.train(Design(length=5, units=4, steps=20, every=every, tested=50), 'tanh', 0)
+        adding.train(AddingDesign(length=5, units=4, steps=20, every=every, tested=50), 'tanh', 0)
         for every in (20, 10)
     )
     np.testing.assert_allclose(halves[::2], whole, rtol=1e-5)
 
 
 def test_results_say_from_where_on_it_is_solved():
-    design = Design(steps=30, every=10)
+    design = AddingDesign(steps=30, every=10)
     errors = {
         'irnn': np.array([[0.2, 0.005, 0.02, 0.002], [0.2, 0.009, 0.008, 0.007]]),
         'tanh': np.array([[0.2, 0.1, 0.1, 0.05], [0.2, 0.1, 0.005, 0.01]]),
@@ -83,7 +83,7 @@ def test_results_say_from_where_on_it_is_solved():
 
 
 def test_a_network_that_diverges_is_said_in_one_line():
-    wild = Design(length=20, units=8, learning_rate=1e8, steps=20, every=10, tested=10)
+    wild = AddingDesign(length=20, units=8, learning_rate=1e8, steps=20, every=10, tested=10)
     with pytest.raises(UserError, match='the IRNN of seed 0 diverged before step') as caught:
         adding.train(wild, 'irnn', 0)
     assert '\n' not in str(caught.value)

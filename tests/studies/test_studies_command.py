@@ -13,8 +13,8 @@ from fer_jax.experiment import run as experiment
 from fer_jax.studies import __main__ as studies
 from fer_jax.studies import adding, order
 
-TINY = adding.Design(length=5, units=4, batch_size=4, steps=20, every=10, tested=50)
-FEW = order.Design(subjects=8, folds=2, frames=3, size=32, epochs=1, batch_size=16)
+TINY = adding.AddingDesign(length=5, units=4, batch_size=4, steps=20, every=10, tested=50)
+FEW = order.OrderDesign(subjects=8, folds=2, frames=3, size=32, epochs=1, batch_size=16)
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +50,7 @@ def test_adding_draws_what_it_saves(added):
 
 def test_another_study_is_refused(added, tmp_path):
     out, _ = added
-    longer = adding.Design(**(vars(TINY) | {'length': 6}))
+    longer = adding.AddingDesign(**(vars(TINY) | {'length': 6}))
     with pytest.raises(UserError, match='study.length is 6, there 5; give another --out'):
         studies.study_adding(longer, 1, out)
     with pytest.raises(UserError, match='is another study'):

@@ -119,7 +119,12 @@ def test_a_study_is_stopped_goes_on_and_trains_its_best_again(
 
 def test_pruning_is_exact_and_a_pruned_trial_can_be_finished(call_sweep, tmp_path, capsys):
     # Neither setting reaches 99 %: the second member of each is not worth its time.
-    words = ['--threshold=0.99', '--choose_on_test', '--sampler=random', '--config.train.wave=1']
+    words = [
+        '--threshold=0.99',
+        '--choose_on_test',
+        '--sampler=random',
+        '--config.train.members_at_once=1',
+    ]
     call_sweep('--trials=2', *words)
     values = read(tmp_path / 'study')
     assert trial.ON_TEST in values['stamps']

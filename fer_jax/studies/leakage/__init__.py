@@ -4,7 +4,7 @@ The only room in which training clips and test clips are mixed on purpose. `fer_
 only door; no run, config or protocol can reach it.
 """
 
-from fer_jax.studies.leakage.design import Design, make_system
+from fer_jax.studies.leakage.design import LeakageDesign, make_system
 from fer_jax.studies.leakage.divisions import Copies, make_copies
 from fer_jax.studies.leakage.optimism import compute, summary_text
 from fer_jax.studies.leakage.outcomes import Outcomes, networks, save, train
@@ -12,7 +12,7 @@ from fer_jax.studies.leakage.page import write
 
 __all__ = [
     'Copies',
-    'Design',
+    'LeakageDesign',
     'Outcomes',
     'compute',
     'make_copies',

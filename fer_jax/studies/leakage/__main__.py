@@ -30,7 +30,7 @@ from fer_jax.evaluation import rundir
 from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run_files
 from fer_jax.studies import leakage
-from fer_jax.studies.leakage import Design, design
+from fer_jax.studies.leakage import LeakageDesign, design
 
 LEAKING = 'LEAKS ON PURPOSE'
 # Of the release, the copies; networks have seeds of their own.
@@ -61,13 +61,13 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.out)
     _check(out)
     config = ConfigDict({'data': design.DATA, 'simulated': {'subjects': fv.subjects, 'seed': SEED}})
-    place = loading.place(config, prepared.data_root(fv.data_dir))
+    place = loading.ensure_prepared(config, prepared.data_root(fv.data_dir))
     clips = loading.load(config, place)
     fingerprint = prepared.describe(config.data.name, place, config.data.faces)['fingerprint']
-    measure(clips, fingerprint, Design(), fv.seeds, out)
+    measure(clips, fingerprint, LeakageDesign(), fv.seeds, out)
 
 
-def measure(clips: ClipSet, fingerprint: str, sizes: Design, seeds: int, out: Path) -> None:
+def measure(clips: ClipSet, fingerprint: str, sizes: LeakageDesign, seeds: int, out: Path) -> None:
     """Trains what is not trained yet, and writes and prints the results.
 
     Args:
@@ -97,7 +97,7 @@ def measure(clips: ClipSet, fingerprint: str, sizes: Design, seeds: int, out: Pa
     print(f'report: {path}', flush=True)
 
 
-def _settings(sizes: Design, fingerprint: str) -> dict:
+def _settings(sizes: LeakageDesign, fingerprint: str) -> dict:
     """By what a measurement is known; seeds may be added to it."""
     return configs.as_json(
         ConfigDict(

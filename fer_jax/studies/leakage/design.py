@@ -33,7 +33,7 @@ AUGMENTATION = {'flip': 0.5, 'rotation': 10.0, 'shift': 0.04, 'scale': 0.06, 'co
 
 
 @dataclasses.dataclass(frozen=True)
-class Design:
+class LeakageDesign:
     """The sizes of the measurement; the same on the leaking and on the honest side.
 
     Attributes:

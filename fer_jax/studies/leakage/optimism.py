@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax.evaluation import bootstrap, rules
-from fer_jax.studies.leakage.design import Design
+from fer_jax.studies.leakage.design import LeakageDesign
 from fer_jax.studies.leakage.divisions import CLIPS, COPIES, SUBJECTS, UNITS, Copies
 from fer_jax.studies.leakage.outcomes import Outcomes
 
@@ -176,7 +176,7 @@ def drawn(correct: np.ndarray, total: np.ndarray, draws: int = bootstrap.DRAWS) 
 
 
 def compute(
-    outcomes: Outcomes, copies: Copies, design: Design, draws: int = bootstrap.DRAWS
+    outcomes: Outcomes, copies: Copies, design: LeakageDesign, draws: int = bootstrap.DRAWS
 ) -> dict[str, Any]:
     """What results.json holds, all plain Python.
 
@@ -244,7 +244,7 @@ def _divisions(outcomes: Outcomes) -> list[dict[str, Any]]:
     ]
 
 
-def _settings(outcomes: Outcomes, design: Design) -> list[dict[str, Any]]:
+def _settings(outcomes: Outcomes, design: LeakageDesign) -> list[dict[str, Any]]:
     """Each setting at its last epoch: accuracies over all folds and seeds, how often chosen."""
     chosen = choices(outcomes, design.reference)['setting']
     validated = outcomes.validated.sum()

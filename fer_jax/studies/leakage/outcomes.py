@@ -11,7 +11,7 @@ from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
 from fer_jax.studies.leakage import divisions
-from fer_jax.studies.leakage.design import Design
+from fer_jax.studies.leakage.design import LeakageDesign
 from fer_jax.studies.leakage.divisions import SUBJECTS, UNITS, Copies
 from fer_jax.training import loop
 from fer_jax.training.members import Member, Recipe, make_members
@@ -64,12 +64,14 @@ class Outcomes:
         ).astype(np.float64)
 
 
-def networks(design: Design) -> int:
+def networks(design: LeakageDesign) -> int:
     """How many are trained under one seed."""
     return design.folds * (len(UNITS) + len(design.settings))
 
 
-def train(design: Design, system: System, copies: Copies, seeds: int, folder: Path) -> Outcomes:
+def train(
+    design: LeakageDesign, system: System, copies: Copies, seeds: int, folder: Path
+) -> Outcomes:
     """Trains all networks, from where an earlier call on the same folder got to.
 
     A seed divides anew, and is the seed of initialisation, order and dropout. The networks of one
@@ -108,7 +110,7 @@ def train(design: Design, system: System, copies: Copies, seeds: int, folder: Pa
     )
 
 
-def _plan(design: Design, copies: Copies, seed: int) -> tuple[list[Protocol], list[Member]]:
+def _plan(design: LeakageDesign, copies: Copies, seed: int) -> tuple[list[Protocol], list[Member]]:
     """The divisions of one seed, the grid's last, and the networks in the order of `_collect`."""
     protocols = [divisions.make_protocol(what, copies, design.folds, seed) for what in UNITS]
     by_subject = protocols[UNITS.index(SUBJECTS)]
@@ -128,7 +130,10 @@ def _plan(design: Design, copies: Copies, seed: int) -> tuple[list[Protocol], li
 
 
 def _collect(
-    design: Design, copies: Copies, protocols: Sequence[Protocol], records: Sequence[MemberRecord]
+    design: LeakageDesign,
+    copies: Copies,
+    protocols: Sequence[Protocol],
+    records: Sequence[MemberRecord],
 ) -> dict[str, np.ndarray]:
     """One seed's part of `Outcomes`."""
     label = copies.clips.label

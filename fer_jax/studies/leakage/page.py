@@ -14,6 +14,7 @@ from fer_jax.evaluation.table import (
     SHARE,
     Column,
     Table,
+    show,
 )
 from fer_jax.reports import page
 from fer_jax.studies.leakage import plots
@@ -201,8 +202,8 @@ def _headline(values: Mapping[str, Any]) -> str:
     """The optimisms as tiles, and what was averaged over what."""
     tiles = ''.join(
         f'<div><dt>{escape(plots.titled(pair))}</dt>'
-        f'<dd>{page.show(DIFFERENCE, pair["difference"])}'
-        f'<small>{page.show(DIFFERENCE_INTERVAL, pair["interval"])}, '
+        f'<dd>{show(DIFFERENCE, pair["difference"])}'
+        f'<small>{show(DIFFERENCE_INTERVAL, pair["interval"])}, '
         f'{"includes" if pair["interval"][0] <= 0 <= pair["interval"][1] else "excludes"} 0'
         '</small></dd></div>'
         for pair in values['optimism']
@@ -214,7 +215,7 @@ def _headline(values: Mapping[str, Any]) -> str:
         'starts other networks; an accuracy is that of all judged clips of a seed together, and '
         'the mean over seeds. Intervals: '
         f'{100 * values["level"]:.0f} %, by bootstrap over subjects and seeds, the same draws on '
-        f'both sides ({page.show(COUNT, values["draws"])} draws). In a draw nothing is trained or '
+        f'both sides ({show(COUNT, values["draws"])} draws). In a draw nothing is trained or '
         'chosen anew. '
         + (
             'With one seed an interval says nothing of how networks vary from start to start.'

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from fer_jax.data.clips import ClipSet
-from fer_jax.studies.leakage import Design, Outcomes, divisions, make_copies
+from fer_jax.studies.leakage import LeakageDesign, Outcomes, divisions, make_copies
 
-SMALL = Design(
+SMALL = LeakageDesign(
     folds=3, copies=3, inner=3, epochs=2, batch_size=16, learning_rates=(1e-3,),
     dropout_rates=(0.0, 0.5), reference=0,
 )  # fmt: skip
 
 
 @pytest.fixture(scope='session')
-def design() -> Design:
+def design() -> LeakageDesign:
     """Three folds, three copies, two settings, two epochs."""
     return SMALL
 

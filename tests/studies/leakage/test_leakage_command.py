@@ -18,7 +18,7 @@ from fer_jax.studies.leakage import __main__ as command
 from fer_jax.training.step import System
 
 ROOT = Path(__file__).parents[3]
-SIZES = leakage.Design(
+SIZES = leakage.LeakageDesign(
     folds=2, copies=2, inner=2, epochs=2, batch_size=16, learning_rates=(1e-2,),
     dropout_rates=(0.0,), reference=0,
 )  # fmt: skip
