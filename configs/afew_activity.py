@@ -30,7 +30,7 @@ at hand. The inner folds learn from words fitted on all training clips.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -78,27 +78,27 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What kahou2015 leaves open of its activity model, against the config as it stands."""
-    readings = {
-        'unweighted': Reading(
+    ablations = {
+        'unweighted': Ablation(
             'A histogram counts each block once: the paper says k-means; that blocks are weighted '
             "by their activation is in the authors' code only.",
             {'activity.weighted': False},
         ),
-        'rbf': Reading(
+        'rbf': Ablation(
             'An SVM with RBF kernel, C and gamma from a grid, as for sound: the paper says SVM; '
             "the chi-squared kernel is in the authors' code only.",
             {'model': {'name': 'svm', 'bins': 1}},
         ),
-        'contraction_10': Reading(
+        'contraction_10': Ablation(
             'A third of the contraction: the paper gives no weight.', {'activity.contraction': 10.0}
         ),
     }
     for share in (3, 10):
         words = config.activity.words // share
-        readings[f'words_{words}'] = Reading(
+        ablations[f'words_{words}'] = Ablation(
             f'{words} words: the paper gives no number; 3000 are those of Le et al. 2011.',
             {'activity.words': words},
         )
-    return readings
+    return ablations

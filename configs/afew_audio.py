@@ -27,7 +27,7 @@ followed by silence.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -62,10 +62,10 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What kahou2015 leaves open of its sound, against the config as it stands."""
     return {
-        f'components_{count}': Reading(
+        f'components_{count}': Ablation(
             f'{count} principal components: their number is not given for the SVM; the fusion '
             'network takes 10.',
             {'sound.components': count},

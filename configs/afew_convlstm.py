@@ -22,7 +22,7 @@ seed: two branches 36.36 % of 77 validation clips (26.0 to 46.8; majority class 
 36.84 % of 190 (30.0 to 43.7; majority 16.32 %), and with the people and epochs of two branches not
 clear of the majority class, 22.08 % of 77 (13.0 to 31.2).
 
-Deviations: filters, kernels and hidden units of both branches are a reading
+Deviations: filters, kernels and hidden units of both branches are ours
 (fer_jax/models/convlstm.py, configs/fer2013_two3.py). The paper says that it uses no external
 emotion data, and then a CNN trained on FER2013: without it one branch is the default here, with it
 `two_branch`. Faces are the aligned ones that ship with AFEW, not dlib's (for those prepare with
@@ -36,7 +36,7 @@ divides by the deviation image, has a dropout of 0.5 and learns at 1e-3 with cos
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 # saurav2020, sec. IV-B: four angles in degrees; with the original, each mirrored besides, 10 views.
 ANGLES = (-10.0, -5.0, 5.0, 10.0)
@@ -111,8 +111,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 1,
             'evaluate_batch': 64,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -127,58 +127,58 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What saurav2020 contradicts or leaves open, against the config as it stands."""
-    readings = {
-        'all_states': Reading(
+    ablations = {
+        'all_states': Ablation(
             "The states of all frames flattened, not the last one's: the text flattens 'the "
             "output' of the ConvLSTM.",
             {'model.states': 'all'},
         ),
-        'hard_sigmoid': Reading(
+        'hard_sigmoid': Ablation(
             "The piecewise linear sigmoid that was Keras's default for the gates in 2020; the "
             'equations only name sigma.',
             {'model.gate': 'hard_sigmoid'},
         ),
-        'no_unit_forget_bias': Reading(
+        'no_unit_forget_bias': Ablation(
             'A forget gate whose bias starts at 0; Keras starts it at 1, the paper does not say.',
             {'model.unit_forget_bias': False},
         ),
-        'dropout': Reading(
+        'dropout': Ablation(
             'Dropout of 0.5 after the fully connected layer; the paper names none.',
             {'model.dropout_rate': 0.5},
         ),
-        'batch_32': Reading(
+        'batch_32': Ablation(
             "Batches of 32, Keras's default; the paper gives no size.", {'train.batch_size': 32}
         ),
-        'no_gamma': Reading(
+        'no_gamma': Ablation(
             'Without the gamma correction of dark clips, whose threshold and direction are not '
             'stated.',
             {'inputs.equalize': 'none'},
         ),
     }
     if config.model.second_branch:  # whose CNN has learnt on frames as they are normalised here
-        readings['fine_tuned'] = Reading(
+        ablations['fine_tuned'] = Ablation(
             'The CNN of the second branch trained further with the rest; the paper only says that '
             'it extracts features.',
             {'model.freeze': False},
         )
     else:
-        readings['normalized'] = Reading(
+        ablations['normalized'] = Ablation(
             'Frames less the mean image and over the deviation image of the training clips; the '
             'paper names no normalisation.',
             {'inputs.normalize': 'mean_std'},
         )
         # Only with two poolings have the maps of both branches one size.
-        readings['one_pooling'] = Reading(
+        ablations['one_pooling'] = Ablation(
             'One max-pooling, after the last convolution: the text has "one 3D max-pooling layer" '
             'and, as the ConvLSTM\'s input, "the second max-pool layer".',
             {'model.pool_after': (3,)},
         )
     if 0.0 in config.augment.options.angles:
-        readings['views8'] = Reading(
+        ablations['views8'] = Ablation(
             'The rotated views and their mirror images only, 8 of a clip as the text says; its '
             'angles with the original make 10.',
             {'augment.options.angles': ANGLES},
         )
-    return readings
+    return ablations

@@ -28,7 +28,7 @@ fer_jax/cards/kahou2015.toml, Table 2).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -88,8 +88,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': True,
             'checkpoint_every': 10,
             'evaluate_batch': 128,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -100,10 +100,10 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What kahou2015 leaves open of its recurrent network, against the config as it stands."""
     scales = {
-        f'scale_{scale:g}'.replace('.', ''): Reading(
+        f'scale_{scale:g}'.replace('.', ''): Ablation(
             f'Recurrent weights that start at {scale:g} times the identity: "scaled variations of '
             'the identity matrix", without a scale.',
             {'model.identity_scale': scale},
@@ -111,7 +111,7 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
         for scale in (0.1, 0.01)
     }
     layers = {
-        f'layer_{layer}': Reading(
+        f'layer_{layer}': Ablation(
             f"Features of '{layer}': other layers than the second were tried, no figure is given.",
             {'features.layer': layer},
         )
@@ -120,11 +120,11 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
     return {
         **scales,
         **layers,
-        'momentum': Reading(
+        'momentum': Ablation(
             'Momentum of 0.9: the paper says stochastic gradient descent and no more.',
             {'optimizer.name': 'momentum'},
         ),
-        'tanh': Reading(
+        'tanh': Ablation(
             'A tanh network, which the paper does not try: what rectified units are worth.',
             {'model.activation': 'tanh'},
         ),

@@ -27,7 +27,7 @@ first.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -63,12 +63,12 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What kahou2015 leaves open of its aggregation, against the config as it stands."""
     if config.model.name == 'averaging':
         return {}
     return {
-        f'bins_{bins}': Reading(
+        f'bins_{bins}': Ablation(
             f'{bins} bins instead of 15, which were chosen "heuristically".', {'model.bins': bins}
         )
         for bins in (1, 5, 30)

@@ -26,7 +26,7 @@ Deviations: face boxes come from the landmarks that ship with CK+, not from Open
 printed accuracies fit `balanced` (BUILD_NOTES.md); one augmentation draw is held over a clip's
 frames. A fold of c3 starts from the network of Oulu-CASIA's fold of the same number, which a tenth
 of Oulu-CASIA did not train; how many clips pre-train is not stated. c2 and c3 have Oulu-CASIA's
-network and optimizer with CK+'s preprocessing; the reading `table3_inputs` has Oulu-CASIA's (no
+network and optimizer with CK+'s preprocessing; the ablation `table3_inputs` has Oulu-CASIA's (no
 CLAHE, normalisation to [-1, 1]).
 
 `:simulated` besides takes frames uniformly from neutral to apex, registers eyes, leaves CLAHE out,
@@ -37,7 +37,7 @@ steps the published setting hardly leaves the majority class.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Range, Reading, Space, parse_variant
+from fer_jax.config import Ablation, Range, Space, parse_variant
 
 # haddad2020, sec. 4.1: copies of each training clip besides the original.
 COPIES = {
@@ -137,8 +137,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 1,
             'evaluate_batch': 30,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -158,35 +158,35 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What haddad2020 contradicts or leaves open, against the config as it stands."""
-    readings = {
-        'class_weights': Reading(
+    ablations = {
+        'class_weights': Ablation(
             'Loss weights by inverse class frequency: searched in Table 1, false in Table 2, how '
             'they are computed is not said.',
             {'loss.class_weights': True},
         ),
     }
     if config.model.initializer == 'none':
-        readings['table3_inputs'] = Reading(
+        ablations['table3_inputs'] = Ablation(
             "Oulu-CASIA's preprocessing with Oulu-CASIA's network (no CLAHE, normalisation to "
             '[-1, 1]); the paper does not say which of the two goes with it.',
             {'inputs.equalize': 'none', 'inputs.normalize': 'symmetric'},
         )
     else:
-        readings['no_initializer'] = Reading(
+        ablations['no_initializer'] = Ablation(
             'The framework\'s initial weights: Table 3 has the initialiser "none", which Table 1 '
             'does not list.',
             {'model.initializer': 'none'},
         )
     if config.protocol.name == 'idstep':
-        readings['balanced'] = Reading(
+        ablations['balanced'] = Ablation(
             'Folds of equal size by subject, which the printed fold accuracies fit; the paper '
             'cites folds by ascending subject.',
             {'protocol.name': 'balanced'},
         )
     if config.augment.kind == 'class_counts':
-        readings['fresh_draws'] = Reading(
+        ablations['fresh_draws'] = Ablation(
             'One view of each clip, drawn anew each epoch, for as many views in all: whether the '
             'copies are drawn once is not said.',
             {
@@ -203,7 +203,7 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
                 'train.epochs': round(config.train.epochs * VIEWS / CLIPS),
             },
         )
-    return readings
+    return ablations
 
 
 def get_space(config: ConfigDict) -> Space:

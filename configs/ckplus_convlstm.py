@@ -15,7 +15,7 @@ and test is named. Ours: needs the licensed release. Simulated: 88.99 % (86.0 to
 clips at the last epoch, majority class 25.38 %, one seed.
 
 Deviations: the network's filters, kernels and hidden units stand in a figure that gives none, so
-those here are a reading (fer_jax/models/convlstm.py); faces and landmarks are those that ship with
+those here are ours (fer_jax/models/convlstm.py); faces and landmarks are those that ship with
 CK+, not dlib's; alignment is the similarity that puts both eyes at fixed places; folds are
 `idstep`, whose construction the paper does not state. The text names seven classes with neutral;
 CK+'s are with contempt, as in the paper's own account of the dataset. `:simulated` besides turns by
@@ -25,7 +25,7 @@ cosine decay: so few steps else hardly leave the majority class.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Range, Reading, Space, parse_variant
+from fer_jax.config import Ablation, Range, Space, parse_variant
 
 # saurav2020, sec. IV-B: six angles in degrees and the original, each mirrored besides: 14 views.
 ANGLES = (-15.0, -10.0, -5.0, 0.0, 5.0, 10.0, 15.0)
@@ -99,8 +99,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 1,
             'evaluate_batch': 64,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -115,52 +115,52 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What saurav2020 contradicts or leaves open, against the config as it stands."""
-    readings = {
-        'one_pooling': Reading(
+    ablations = {
+        'one_pooling': Ablation(
             'One max-pooling, after the last convolution: the text has "one 3D max-pooling layer" '
             'and, as the ConvLSTM\'s input, "the second max-pool layer".',
             {'model.pool_after': (3,)},
         ),
-        'all_states': Reading(
+        'all_states': Ablation(
             "The states of all frames flattened, not the last one's: the text flattens 'the "
             "output' of the ConvLSTM.",
             {'model.states': 'all'},
         ),
-        'hard_sigmoid': Reading(
+        'hard_sigmoid': Ablation(
             "The piecewise linear sigmoid that was Keras's default for the gates in 2020; the "
             'equations only name sigma.',
             {'model.gate': 'hard_sigmoid'},
         ),
-        'no_unit_forget_bias': Reading(
+        'no_unit_forget_bias': Ablation(
             'A forget gate whose bias starts at 0; Keras starts it at 1, the paper does not say.',
             {'model.unit_forget_bias': False},
         ),
-        'dropout': Reading(
+        'dropout': Ablation(
             'Dropout of 0.5 after the fully connected layer; the paper names none.',
             {'model.dropout_rate': 0.5},
         ),
-        'normalized': Reading(
+        'normalized': Ablation(
             'Frames less the mean image and over the deviation image of the training clips; the '
             'paper names no normalisation.',
             {'inputs.normalize': 'mean_std'},
         ),
-        'batch_32': Reading(
+        'batch_32': Ablation(
             "Batches of 32, Keras's default; the paper gives no size.", {'train.batch_size': 32}
         ),
-        'no_alignment': Reading(
+        'no_alignment': Ablation(
             'Faces cut from the box without alignment: what the alignment, whose template is '
             'missing, is worth.',
             {'data.registration': 'none'},
         ),
     }
     if config.protocol.name == 'idstep':
-        readings['balanced'] = Reading(
+        ablations['balanced'] = Ablation(
             'Folds of equal size by subject; how the ten folds were made is not stated.',
             {'protocol.name': 'balanced'},
         )
-    return readings
+    return ablations
 
 
 def get_space(config: ConfigDict) -> Space:

@@ -14,14 +14,14 @@ majority class 24.62 %).
 
 Deviations: the division is drawn anew (the paper's is not published); people are on both sides of
 it, and the report says so. `balanced` has five folds of equal size by subject, each with 70 / 10 /
-20 % of the people. The classes are the seven emotions of the labelled sequences; with the reading
-`neutral` their first frames are an eighth. The stated initialiser and learning rate are readings
+20 % of the people. The classes are the seven emotions of the labelled sequences; with the ablation
+`neutral` their first frames are an eighth. The stated initialiser and learning rate are ablations
 too (BUILD_NOTES.md). Batches have 16 images, which the paper does not state.
 """
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 # By subject, as many of each part: an eighth of the training people chooses the epoch.
 BY_SUBJECT = {'name': 'balanced', 'k': 5, 'validation': 0.125, 'fold': -1, 'seed': 0, 'file': ''}
@@ -104,8 +104,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 25,
             'evaluate_batch': 128,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -115,39 +115,39 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What minaee2019 contradicts or leaves open, against the config as it stands."""
     initializer = {'model.initializer': 'normal'}
     rate = {'optimizer.learning_rate': 5e-3, 'optimizer.schedule': 'constant'}
-    readings = {
-        'stated_initializer': Reading(
+    ablations = {
+        'stated_initializer': Ablation(
             "Weights from N(0, 0.05) as stated, but for the transformer's last layer, which starts "
             'at the identity.',
             initializer,
         ),
-        'stated_rate': Reading('Adam at 0.005 from the first epoch to the last, as stated.', rate),
-        'stated_both': Reading('The stated initialiser and the stated rate.', initializer | rate),
-        'no_l2': Reading(
+        'stated_rate': Ablation('Adam at 0.005 from the first epoch to the last, as stated.', rate),
+        'stated_both': Ablation('The stated initialiser and the stated rate.', initializer | rate),
+        'no_l2': Ablation(
             'Without the L2 term on the last two layers, whose weight the paper does not give.',
             {'loss.l2': 0.0},
         ),
-        'grid_on_features': Reading(
+        'grid_on_features': Ablation(
             'The grid acts on the features after dropout, as the figure has it; by the text it '
             'acts on the input.',
             {'model.transform': 'features'},
         ),
-        'neutral': Reading(
+        'neutral': Ablation(
             "Neutral as an eighth class, of the same sequences' first frames; the classes are not "
             'stated.',
             {'data.neutral': True},
         ),
-        'no_transformer': Reading(
+        'no_transformer': Ablation(
             'Without a spatial transformer: what it is worth.', {'model.transform': 'none'}
         ),
     }
     if config.protocol.name == 'random':
-        readings['balanced'] = Reading(
+        ablations['balanced'] = Ablation(
             'Folds of equal size by subject; whether subjects are kept apart is not stated.',
             {'protocol': BY_SUBJECT},
         )
-    return readings
+    return ablations

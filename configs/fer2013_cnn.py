@@ -41,7 +41,7 @@ class. What else is left open stands in BUILD_NOTES.md.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 # Images of FER2013 and TFD (sec. 2.1.1), and those that are left out of training (sec. 2.1.3).
 IMAGES, HELD_OUT = 35_887 + 4_178, 1_000
@@ -123,8 +123,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 1,
             'evaluate_batch': 512,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.tfd or options.all or options.afew or options.simulated:
@@ -163,32 +163,32 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What kahou2015 leaves open of its frame networks, against the config as it stands."""
-    readings = {
-        'whole_face': Reading(
+    ablations = {
+        'whole_face': Ablation(
             'The whole face of 48 x 48, shifted by up to 4 pixels: the size of crops is not given.',
             {'inputs.crop': 0},
         ),
-        'sgd': Reading(
+        'sgd': Ablation(
             'SGD at 0.001 with momentum 0.9: the paper names no optimiser for these networks.',
             {'optimizer.name': 'momentum', 'optimizer.learning_rate': 1e-3},
         ),
     }
     if config.model.structure != 'very_deep':
-        readings['pooling_2'] = Reading(
+        ablations['pooling_2'] = Ablation(
             'Pooling over 2 x 2 pixels instead of overlapping 3 x 3: neither is stated.',
             {'model': {**config.model, 'pool': 2}},
         )
     if not config.model.batch_norm:
-        readings['batch_norm'] = Reading(
+        ablations['batch_norm'] = Ablation(
             'Batch normalisation before each ReLU: the paper, of its year, has none; the learning '
             'rate is 0.001.',
             {'model.batch_norm': True, 'optimizer.learning_rate': 1e-3},
         )
     if config.inputs.equalize != 'none':
-        readings['no_equalisation'] = Reading(
+        ablations['no_equalisation'] = Ablation(
             'Without histogram equalisation: what the stated photometry is worth.',
             {'inputs.equalize': 'none'},
         )
-    return readings
+    return ablations

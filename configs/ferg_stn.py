@@ -15,12 +15,12 @@ majority class 14.29 %).
 
 Deviations: the division is drawn anew (the paper's is not published), with the stated sizes and
 1,000 test images of each class; its six characters are on both sides of it, and the report says so.
-The stated initialiser and learning rate are readings (BUILD_NOTES.md).
+The stated initialiser and learning rate are ablations (BUILD_NOTES.md).
 """
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 # minaee2019, sec. IV-B: 'around 34k', 14k and 7k of 55,767 images; 1,000 of each class judge.
 TRAIN, VALIDATION, IMAGES = 34_767, 14_000, 55_767
@@ -105,8 +105,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 5,
             'evaluate_batch': 512,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -116,34 +116,34 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What minaee2019 contradicts or leaves open, against the config as it stands."""
     initializer = {'model.initializer': 'normal'}
     rate = {'optimizer.learning_rate': 5e-3, 'optimizer.schedule': 'constant'}
-    readings = {
-        'stated_initializer': Reading(
+    ablations = {
+        'stated_initializer': Ablation(
             "Weights from N(0, 0.05) as stated, but for the transformer's last layer, which starts "
             'at the identity.',
             initializer,
         ),
-        'stated_rate': Reading('Adam at 0.005 from the first epoch to the last, as stated.', rate),
-        'stated_both': Reading('The stated initialiser and the stated rate.', initializer | rate),
-        'no_l2': Reading(
+        'stated_rate': Ablation('Adam at 0.005 from the first epoch to the last, as stated.', rate),
+        'stated_both': Ablation('The stated initialiser and the stated rate.', initializer | rate),
+        'no_l2': Ablation(
             'Without the L2 term on the last two layers, whose weight the paper does not give.',
             {'loss.l2': 0.0},
         ),
-        'grid_on_features': Reading(
+        'grid_on_features': Ablation(
             'The grid acts on the features after dropout, as the figure has it; by the text it '
             'acts on the input.',
             {'model.transform': 'features'},
         ),
-        'no_transformer': Reading(
+        'no_transformer': Ablation(
             'Without a spatial transformer: what it is worth.', {'model.transform': 'none'}
         ),
     }
     if config.protocol.name == 'random':
-        readings['loso'] = Reading(
+        ablations['loso'] = Ablation(
             'Each character judged by a network of all others; in the paper characters are shared.',
             {'protocol': LOSO},
         )
-    return readings
+    return ablations

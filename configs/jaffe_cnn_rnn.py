@@ -20,18 +20,18 @@ Paper: CNN 76.51 % (text: 71.42), CNN-RNN 91.20, CNN-IRNN 94.46 (also 94.21, 94.
 Ours: needs the licensed release; simulated, 64 images, majority class 15.62 %: CNN 67.19 % (55.6 to
 79.4), CNN-RNN 65.62 (51.7 to 78.0), CNN-IRNN 67.19 (53.3 to 78.5).
 
-Deviations: the paper's contradictions are readings, and what is a default here stands in
+Deviations: the paper's contradictions are ablations, and what is a default here stands in
 BUILD_NOTES.md. The stated rate falls a hundredfold every 20 epochs, by which a run of 149 images
 has ended after a hundred steps or so; `step_tenth` and the others stand beside it. Mean and
 deviation image are of the training part only. Faces are found by OpenCV's cascade, not by a cascade
-of CNNs (with `combined` the reading `mean_shape` takes landmarks). A sequence of several takes of
+of CNNs (with `combined` the ablation `mean_shape` takes landmarks). A sequence of several takes of
 one subject is not built; a still's sequence is the rows of its last map, in `combined` too.
 `:simulated` learns by Adam at 1e-3 with cosine decay, little dropout and smaller turns.
 """
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -140,8 +140,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 10,
             'evaluate_batch': 128,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -154,97 +154,97 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What jain2018 contradicts or leaves open, against the config as it stands.
 
-    Those of the CNN are readings of `:cnn`, those of the sequence of the networks behind it.
+    Those of the CNN are ablations of `:cnn`, those of the sequence of the networks behind it.
     """
-    readings = {
-        'squared_error': Reading(
+    ablations = {
+        'squared_error': Ablation(
             'Mean squared error of the probabilities: sections 3.2 and 3.3 have that cost, section '
             '3.1 a softmax.',
             {'loss.kind': 'squared_error'},
         ),
-        'adam': Reading(
+        'adam': Ablation(
             'Adam as equation 3 has it, without bias correction and with epsilon under the root; '
             'section 3.2 has stochastic gradient descent.',
             {'optimizer.name': 'plain_adam'},
         ),
-        'step_tenth': Reading(
+        'step_tenth': Ablation(
             'The rate falls tenfold every 20 epochs. Taken away as stated, 0.01 would leave a '
             'negative one.',
             {'optimizer.schedule': 'step', 'optimizer.factor': 0.1},
         ),
-        'step_hundredth_less': Reading(
+        'step_hundredth_less': Ablation(
             'The rate falls by a hundredth of itself every 20 epochs.',
             {'optimizer.schedule': 'step', 'optimizer.factor': 0.99},
         ),
-        'inverse': Reading(
+        'inverse': Ablation(
             'The rate is divided by 1 + 0.01 n after n epochs.',
             {'optimizer.schedule': 'inverse', 'optimizer.factor': 0.01, 'optimizer.every': 1},
         ),
     }
     of_part = _of_the_cnn if config.model.rnn == 'none' else _of_the_sequence
-    return readings | of_part(config)
+    return ablations | of_part(config)
 
 
-def _of_the_cnn(config: ConfigDict) -> dict[str, Reading]:
-    readings = {
-        'all5': Reading(
+def _of_the_cnn(config: ConfigDict) -> dict[str, Ablation]:
+    ablations = {
+        'all5': Ablation(
             'All kernels 5 x 5: section 3.1 has filters enlarged from 3 to 5, Figure 2 both sizes.',
             {'model.kernels': 'all5'},
         ),
-        'depth4': Reading(
+        'depth4': Ablation(
             'Four convolutions, as the "hidden layers" of Table 3 are read.', {'model.depth': 4}
         ),
-        'depth5': Reading('Five convolutions (Table 3).', {'model.depth': 5}),
-        'no_equalisation': Reading(
+        'depth5': Ablation('Five convolutions (Table 3).', {'model.depth': 5}),
+        'no_equalisation': Ablation(
             'Mean and deviation image without histogram equalisation, as section 4 can be read; '
             'section 3 equalises.',
             {'inputs.equalize': 'none'},
         ),
-        'no_decay': Reading(
+        'no_decay': Ablation(
             'Without weight decay: equation 1 regularises every weight matrix, its weight stands '
             'in section 3.2, for stochastic gradient descent.',
             {'optimizer.weight_decay': 0.0},
         ),
     }
     if '+' in config.data.name:
-        readings['mean_shape'] = Reading(
+        ablations['mean_shape'] = Ablation(
             'One similarity takes the mean shape of each dataset onto that of JAFFE (section 3), '
             'five points found by face_alignment.',
             {'data.registration': 'mean_shape', 'data.faces': 'face_alignment'},
         )
-    return readings
+    return ablations
 
 
-def _of_the_sequence(config: ConfigDict) -> dict[str, Reading]:
-    readings = {
-        f'units{units}': Reading(
+def _of_the_sequence(config: ConfigDict) -> dict[str, Ablation]:
+    ablations = {
+        f'units{units}': Ablation(
             f'{units} hidden units (Table 2); 150 are its best, Figure 2 has 200.',
             {'model.units': units},
         )
         for units in (50, 100, 200)
     }
-    readings['pool3'] = Reading(
+    ablations['pool3'] = Ablation(
         'The third convolution after max-pooling is the input, as section 3.1 can be read; section '
         '3.3 has the 200 values of the fully connected layer.',
         {'model.features': 'pool3'},
     )
     if config.data.frames == 1:
-        readings['repeated'] = Reading(
+        ablations['repeated'] = Ablation(
             'The same image again is the sequence of a still, which the paper does not define; '
             'its number P of frames has no value.',
             {'model.stills': 'repeat'},
         )
     if config.model.rnn == 'relu':
-        readings['scaled_identity'] = Reading(
+        ablations['scaled_identity'] = Ablation(
             'The recurrent weights start at a tenth of the identity: "scaled", by an unknown '
             'factor.',
             {'model.identity_scale': 0.1},
         )
-    readings['joint'] = Reading(
+    ablations['joint'] = Ablation(
         'CNN and recurrent network trained together from the start; section 3.3 keeps the CNN.',
         {'model.freeze': False, 'init.run': ''},
     )
-    return readings
+    return ablations

@@ -20,7 +20,7 @@ two minutes once to draw the clips.
 Paper: CNN-IRNN 92.07 %. Ours: needs the licensed release; simulated, 54 clips, majority class 16.67
 %: CNN 38.89 % (25.0 to 52.7), CNN-RNN 64.81 (48.1 to 80.7), CNN-IRNN 57.41 (42.3 to 72.1).
 
-Deviations: the paper's contradictions are readings, and what is a default here stands in
+Deviations: the paper's contradictions are ablations, and what is a default here stands in
 BUILD_NOTES.md. MMI labels six emotions and no neutral: six classes. A clip is 8 equally spaced
 frames of the whole video (P has no value); the CNN alone learns from the mean of its frames'
 probabilities. Mean and deviation image are of the training part only. Faces are found by OpenCV's
@@ -30,7 +30,7 @@ cosine decay, little dropout and other views.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -128,8 +128,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 10,
             'evaluate_batch': 32,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -148,55 +148,55 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What jain2018 contradicts or leaves open, against the config as it stands.
 
-    Those of the CNN are readings of `:cnn`, those of the sequence of the networks behind it.
+    Those of the CNN are ablations of `:cnn`, those of the sequence of the networks behind it.
     """
-    readings = {
-        'squared_error': Reading(
+    ablations = {
+        'squared_error': Ablation(
             'Mean squared error of the probabilities: sections 3.2 and 3.3 have that cost, section '
             '3.1 a softmax.',
             {'loss.kind': 'squared_error'},
         ),
-        'adam': Reading(
+        'adam': Ablation(
             'Adam as equation 3 has it, without bias correction and with epsilon under the root; '
             'section 3.2 has stochastic gradient descent.',
             {'optimizer.name': 'plain_adam'},
         ),
-        'step_tenth': Reading(
+        'step_tenth': Ablation(
             'The rate falls tenfold every 20 epochs. Taken away as stated, 0.01 would leave a '
             'negative one.',
             {'optimizer.schedule': 'step', 'optimizer.factor': 0.1},
         ),
-        'step_hundredth_less': Reading(
+        'step_hundredth_less': Ablation(
             'The rate falls by a hundredth of itself every 20 epochs.',
             {'optimizer.schedule': 'step', 'optimizer.factor': 0.99},
         ),
-        'inverse': Reading(
+        'inverse': Ablation(
             'The rate is divided by 1 + 0.01 n after n epochs.',
             {'optimizer.schedule': 'inverse', 'optimizer.factor': 0.01, 'optimizer.every': 1},
         ),
     }
-    return readings | (_of_the_cnn() if config.model.rnn == 'none' else _of_the_sequence(config))
+    return ablations | (_of_the_cnn() if config.model.rnn == 'none' else _of_the_sequence(config))
 
 
-def _of_the_cnn() -> dict[str, Reading]:
+def _of_the_cnn() -> dict[str, Ablation]:
     return {
-        'all5': Reading(
+        'all5': Ablation(
             'All kernels 5 x 5: section 3.1 has filters enlarged from 3 to 5, Figure 2 both sizes.',
             {'model.kernels': 'all5'},
         ),
-        'depth4': Reading(
+        'depth4': Ablation(
             'Four convolutions, as the "hidden layers" of Table 3 are read.', {'model.depth': 4}
         ),
-        'depth5': Reading('Five convolutions (Table 3).', {'model.depth': 5}),
-        'no_equalisation': Reading(
+        'depth5': Ablation('Five convolutions (Table 3).', {'model.depth': 5}),
+        'no_equalisation': Ablation(
             'Mean and deviation image without histogram equalisation, as section 4 can be read; '
             'section 3 equalises.',
             {'inputs.equalize': 'none'},
         ),
-        'no_decay': Reading(
+        'no_decay': Ablation(
             'Without weight decay: equation 1 regularises every weight matrix, its weight stands '
             'in section 3.2, for stochastic gradient descent.',
             {'optimizer.weight_decay': 0.0},
@@ -204,27 +204,27 @@ def _of_the_cnn() -> dict[str, Reading]:
     }
 
 
-def _of_the_sequence(config: ConfigDict) -> dict[str, Reading]:
-    readings = {
-        f'units{units}': Reading(
+def _of_the_sequence(config: ConfigDict) -> dict[str, Ablation]:
+    ablations = {
+        f'units{units}': Ablation(
             f'{units} hidden units (Table 2); 150 are its best, Figure 2 has 200.',
             {'model.units': units},
         )
         for units in (50, 100, 200)
     }
-    readings['pool3'] = Reading(
+    ablations['pool3'] = Ablation(
         'The third convolution after max-pooling is the input, as section 3.1 can be read; section '
         '3.3 has the 200 values of the fully connected layer.',
         {'model.features': 'pool3'},
     )
     if config.model.rnn == 'relu':
-        readings['scaled_identity'] = Reading(
+        ablations['scaled_identity'] = Ablation(
             'The recurrent weights start at a tenth of the identity: "scaled", by an unknown '
             'factor.',
             {'model.identity_scale': 0.1},
         )
-    readings['joint'] = Reading(
+    ablations['joint'] = Ablation(
         'CNN and recurrent network trained together from the start; section 3.3 keeps the CNN.',
         {'model.freeze': False, 'init.run': ''},
     )
-    return readings
+    return ablations

@@ -27,7 +27,7 @@ Deviations: faces are the cut pictures that ship with Oulu-CASIA, not those of O
 --config.data.faces=opencv_dnn where you have them); one augmentation draw is held over a clip's
 frames. A fold of c4 starts from the network of CK+'s fold of the same number, which a tenth of CK+
 did not train; how many clips pre-train is not stated. c1 and c4 have CK+'s network and optimizer
-with Oulu-CASIA's preprocessing; the reading `table2_inputs` has CK+'s (CLAHE, no normalisation).
+with Oulu-CASIA's preprocessing; the ablation `table2_inputs` has CK+'s (CLAHE, no normalisation).
 `:simulated` besides takes frames uniformly from neutral to apex, draws light augmentation anew each
 epoch, and uses a dropout of 0.1 and a learning rate of 3e-4 with cosine decay (`:table2,simulated`:
 ELU and max-pooling, as `ckplus_c3d.py:simulated` and for its reason).
@@ -35,7 +35,7 @@ ELU and max-pooling, as `ckplus_c3d.py:simulated` and for its reason).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Range, Reading, Space, parse_variant
+from fer_jax.config import Ablation, Range, Space, parse_variant
 
 CLASSES = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise')
 
@@ -125,8 +125,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 1,
             'evaluate_batch': 30,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -143,32 +143,32 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What haddad2020 contradicts or leaves open, against the config as it stands."""
-    readings = {
-        'balanced': Reading(
+    ablations = {
+        'balanced': Ablation(
             'Folds of equal size by subject; Table 5 has rows of 48 and rows of 40 clips a fold.',
             {'protocol.name': 'balanced'},
         ),
-        'grey': Reading(
+        'grey': Ablation(
             'Grey frames: section 3.1 has RGB ones, and 4.1 grey ones for CK+ only.',
             {'data.channels': 1},
         ),
     }
     if config.model.initializer == 'none':
-        readings['xavier'] = Reading(
+        ablations['xavier'] = Ablation(
             'Xavier\'s uniform initialiser: Table 3 has the initialiser "none", which Table 1 does '
             'not list.',
             {'model.initializer': 'xavier_uniform'},
         )
     else:
-        readings['table2_inputs'] = Reading(
+        ablations['table2_inputs'] = Ablation(
             "CK+'s preprocessing with CK+'s network (grey frames, CLAHE, no normalisation); the "
             'paper does not say which of the two goes with it.',
             {'data.channels': 1, 'inputs.equalize': 'clahe', 'inputs.normalize': 'unit'},
         )
     if config.augment.kind == 'class_counts':
-        readings['fresh_draws'] = Reading(
+        ablations['fresh_draws'] = Ablation(
             'One view of each clip, drawn anew each epoch, for as many views in all: whether the '
             'copies are drawn once is not said.',
             {
@@ -185,7 +185,7 @@ def get_readings(config: ConfigDict) -> dict[str, Reading]:
                 'train.epochs': round(config.train.epochs * VIEWS / CLIPS),
             },
         )
-    return readings
+    return ablations
 
 
 def get_space(config: ConfigDict) -> Space:

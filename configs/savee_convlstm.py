@@ -20,7 +20,7 @@ test clips at the last epoch, majority class 25.00 %, one seed, the two speakers
 `:loso,simulated`: 30.00 % (20.8 to 39.2) of 240 clips, of a speaker whom one other has taught,
 majority class 25.00 %.
 
-Deviations: filters, kernels and hidden units are a reading (fer_jax/models/convlstm.py). The text's
+Deviations: filters, kernels and hidden units are ours (fer_jax/models/convlstm.py). The text's
 four angles, the original and mirror images are 10 views of a clip, while it says 8: those without
 the original are the variant `views8`. dlib finds the faces, as in the paper; they are aligned by
 their eyes where it was given the weights of a landmark predictor at preparation, and else cut by
@@ -31,7 +31,7 @@ at 1e-4 so few steps hardly leave the majority class.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Reading, parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 # saurav2020, sec. IV-B: four angles in degrees; with the original, each mirrored besides, 10 views.
 ANGLES = (-10.0, -5.0, 5.0, 10.0)
@@ -109,8 +109,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'retrain': False,
             'checkpoint_every': 1,
             'evaluate_batch': 64,
-            'wave': 0,
-            'chunk': 0,
+            'members_at_once': 0,
+            'steps_per_call': 0,
         }
     )
     if options.simulated:
@@ -124,45 +124,45 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
 
 
-def get_readings(config: ConfigDict) -> dict[str, Reading]:
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What saurav2020 contradicts or leaves open, against the config as it stands."""
-    readings = {
-        'one_pooling': Reading(
+    ablations = {
+        'one_pooling': Ablation(
             'One max-pooling, after the last convolution: the text has "one 3D max-pooling layer" '
             'and, as the ConvLSTM\'s input, "the second max-pool layer".',
             {'model.pool_after': (3,)},
         ),
-        'all_states': Reading(
+        'all_states': Ablation(
             "The states of all frames flattened, not the last one's: the text flattens 'the "
             "output' of the ConvLSTM.",
             {'model.states': 'all'},
         ),
-        'hard_sigmoid': Reading(
+        'hard_sigmoid': Ablation(
             "The piecewise linear sigmoid that was Keras's default for the gates in 2020; the "
             'equations only name sigma.',
             {'model.gate': 'hard_sigmoid'},
         ),
-        'no_unit_forget_bias': Reading(
+        'no_unit_forget_bias': Ablation(
             'A forget gate whose bias starts at 0; Keras starts it at 1, the paper does not say.',
             {'model.unit_forget_bias': False},
         ),
-        'dropout': Reading(
+        'dropout': Ablation(
             'Dropout of 0.5 after the fully connected layer; the paper names none.',
             {'model.dropout_rate': 0.5},
         ),
-        'normalized': Reading(
+        'normalized': Ablation(
             'Frames less the mean image and over the deviation image of the training clips; the '
             'paper names no normalisation.',
             {'inputs.normalize': 'mean_std'},
         ),
-        'batch_32': Reading(
+        'batch_32': Ablation(
             "Batches of 32, Keras's default; the paper gives no size.", {'train.batch_size': 32}
         ),
     }
     if 0.0 in config.augment.options.angles:
-        readings['views8'] = Reading(
+        ablations['views8'] = Ablation(
             'The rotated views and their mirror images only, 8 of a clip as the text says; its '
             'angles with the original make 10.',
             {'augment.options.angles': ANGLES},
         )
-    return readings
+    return ablations

@@ -5,8 +5,8 @@ Two runs, their galleries, and the picture of both:
     python -m fer_jax.main --config=configs/ckplus_stn.py:simulated --workdir=runs/stn
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated --config.train.epochs=30 \
         --workdir=runs/c3d
-    python -m fer_jax.gallery runs/stn --kind=fall --clips=20
-    python -m fer_jax.gallery runs/c3d --kind=fall --clips=20
+    python -m fer_jax.explain runs/stn --kind=fall --clips=20
+    python -m fer_jax.explain runs/c3d --kind=fall --clips=20
     python docs/gallery_simulated.py runs/stn/gallery runs/c3d/gallery [OUT.jpg]
 """
 
@@ -18,8 +18,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fer_jax.evaluation.figures import COLOURS, SERIES, STYLE
 from fer_jax.explain import inside, pictures
+from fer_jax.reports.figures import COLOURS, SERIES, STYLE
 
 SIZE, DPI = (10.6, 7.0), 104
 WARPED, SHOWN = 5, 7  # faces of a row

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_jax.data.simulated import face, identity, units
-from fer_jax.data.simulated.lighting import Camera, Light, exposure
-from fer_jax.data.simulated.pose import Pose
+from fer_jax.simulation.people import face, identity, units
+from fer_jax.simulation.people.lighting import Camera, Light, exposure
+from fer_jax.simulation.people.pose import Pose
 
 PEOPLE = (203, 402, 208, 406)
 SHOWN = {

@@ -3,7 +3,7 @@
 Importing it sets how the process keeps memory (fer_jax/allocator.py); later would be too late.
 """
 
-from fer_jax.allocator import keep_buffers
+from fer_jax.host import keep_buffers
 
 __version__ = '0.1.0'
 

@@ -1,4 +1,4 @@
-"""Configs: variants, readings, search spaces, strict sections, identity."""
+"""Configs: variants, ablations, search spaces, strict sections, identity."""
 
 import dataclasses
 import hashlib
@@ -45,7 +45,7 @@ def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class Ablation:
     """One way to read what a paper contradicts or leaves open: values that replace a config's.
 
     Attributes:
@@ -93,21 +93,21 @@ def load_config(path: str | Path, variant: str = '') -> ConfigDict:
     return _declared(path, 'get_config', 'config')(variant)
 
 
-def load_readings(path: str, config: ConfigDict) -> dict[str, Reading]:
-    """The readings, by name, that a config file declares in get_readings(config).
+def load_ablations(path: str, config: ConfigDict) -> dict[str, Ablation]:
+    """The ablations, by name, that a config file declares in get_ablations(config).
 
     Args:
       path: the config file.
-      config: as it stands, variant and command line included; readings may depend on it.
+      config: as it stands, variant and command line included; ablations may depend on it.
 
     Raises:
       UserError: the file has no such function.
     """
-    return _declared(path, 'get_readings', 'readings')(config)
+    return _declared(path, 'get_ablations', 'ablations')(config)
 
 
 def load_space(path: str, config: ConfigDict) -> Space:
-    """The search space that a config file declares in get_space(config), as `load_readings`."""
+    """The search space that a config file declares in get_space(config), as `load_ablations`."""
     return _declared(path, 'get_space', 'search space')(config)
 
 
@@ -121,9 +121,9 @@ def _declared(path: str | Path, name: str, what: str) -> Callable:
     return getattr(module, name)
 
 
-def changed(config: ConfigDict, name: str, reading: Reading) -> ConfigDict:
-    """A copy of a config in which the values of the reading `name` stand (`with_values`)."""
-    return with_values(config, reading.changes, f"reading '{name}'")
+def changed(config: ConfigDict, name: str, ablation: Ablation) -> ConfigDict:
+    """A copy of a config in which the values of the ablation `name` stand (`with_values`)."""
+    return with_values(config, ablation.changes, f"ablation '{name}'")
 
 
 def with_values(config: ConfigDict, values: Mapping[str, Any], source: str) -> ConfigDict:

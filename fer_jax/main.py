@@ -17,10 +17,11 @@ Each needs the prepared data; the first alone writes and prints.
 
 from absl import flags
 
-from fer_jax import cli, experiment, runtime
+from fer_jax import cli, runtime
 from fer_jax.data import prepared
-from fer_jax.emotiw import system
 from fer_jax.errors import UserError
+from fer_jax.experiment import run as experiment
+from fer_jax.kahou2015 import system
 
 
 def define(fv: flags.FlagValues) -> None:

@@ -33,7 +33,7 @@ from absl import flags
 from fer_jax import cli
 from fer_jax.data import datasets, preparation, prepared
 from fer_jax.errors import UserError
-from fer_jax.evaluation import contact_sheet
+from fer_jax.reports import contact_sheet
 
 OPTIONS = ('ferplus', 'camera', 'light', 'fold')  # that not every dataset takes
 

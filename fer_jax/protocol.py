@@ -23,13 +23,15 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from fer_jax import cli, loading
+from fer_jax import atomic, cli
 from fer_jax import config as configs
 from fer_jax.data import fold_file, leaks, prepared, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
-from fer_jax.evaluation import audit, audit_page, rundir, whole
+from fer_jax.evaluation import audit, rundir
+from fer_jax.experiment import clips as loading
+from fer_jax.reports import audit_page
 
 # Nothing is drawn where only folds are wanted: pictures are loaded as small as can be.
 THUMBNAIL = {'frames': 1, 'sampling': 'last', 'size': 8}
@@ -71,7 +73,7 @@ def write_folds(dataset: str, name: str, out: Path, data_dir: str | None) -> Non
     clips = prepared.load(dataset, data_dir=data_dir, **THUMBNAIL)
     protocol = protocols.make_protocol(clips, **options)
     stamps = (rundir.SIMULATED,) * clips.simulated + leaks.check_folds(protocol, clips)
-    whole.write_json(out, fold_file.to_json(protocol, clips, stamps))
+    atomic.write_json(out, fold_file.to_json(protocol, clips, stamps))
     sizes = ' '.join(str(len(fold.test)) for fold in protocol.folds)
     print(
         f'{out}: {protocol.name} of {dataset}, {len(clips):,} clips; '
@@ -88,15 +90,16 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
       UserError: the config or its data are wrong; or, once the page is written, the folds are such
         that a run refuses them.
     """
-    from fer_jax import cohorts, experiment  # imports jax: seconds that writing folds does not need
+    from fer_jax.experiment import members  # imports jax: seconds that writing folds does not need
+    from fer_jax.experiment import run as experiment
 
     config = experiment.resolve(config)
     folder = Path(out or Path('audits') / f'{config.name}-{configs.identity(config)}')
     if (folder / 'config.json').exists() or (folder.exists() and not folder.is_dir()):
         raise UserError(f'{folder} is a run or a file: give another folder as --out')
-    place = loading.place(config, data_dir)
+    place = loading.ensure_prepared(config, data_dir)
     clips = loading.load(config, place)
-    protocol = cohorts.make_protocol(config, clips)
+    protocol = members.make_protocol(config, clips)
     source = config.protocol.get('file', '')
     promising_nothing = dataclasses.replace(protocol, subject_disjoint=False)
     stamps = leaks.check_folds(promising_nothing, clips, source)
@@ -131,8 +134,8 @@ def _made(
     config: ConfigDict, protocol: Protocol, clips: ClipSet, place: Path, data_dir: Path
 ) -> Iterator[audit.Made]:
     """What training makes of the clips of each fold: the views and fits of its first members."""
-    from fer_jax import cohorts
-    from fer_jax.first_stage import open_stage
+    from fer_jax.experiment import members
+    from fer_jax.experiment.features import open_stage
     from fer_jax.training.members import Recipe
 
     recipe, protocols_of = Recipe('none', {}, 1), {'': protocol}
@@ -142,10 +145,10 @@ def _made(
             protocols_of[', trained again'] = protocol.merged()
     stage = open_stage(config, data_dir)
     for when, divided in protocols_of.items():
-        for cohort in cohorts.lay_out(config, clips, place, [config.seed], stage, divided):
-            for member in cohort.members:
+        for group in members.make_groups(config, clips, place, [config.seed], stage, divided):
+            for member in group.members:
                 number, train = member.fold_number, member.fold.train
-                views = recipe.views(member, cohort.clips, 1).clip
+                views = recipe.views(member, group.clips, 1).clip
                 yield audit.Made(number, f'views ({recipe.kind}){when}', views, train, True)
                 for fit in member.fits:
                     yield audit.Made(number, fit.name + when, fit.clips, train, False)

@@ -28,12 +28,13 @@ from pathlib import Path
 
 from absl import flags
 
-from fer_jax import cards, cli
+from fer_jax import cli, papers
 from fer_jax.errors import UserError
-from fer_jax.evaluation import comparison, comparison_page, report, results, rundir
+from fer_jax.evaluation import comparison, results, rundir
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.rundir import Run
-from fer_jax.search import snapshot, study_page
+from fer_jax.reports import comparison_page, run_page
+from fer_jax.sweep import snapshot, study_page
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -73,7 +74,7 @@ def main(fv: flags.FlagValues) -> None:
             return
         run = _finished(path)
         values = results.compute(run.predictions, stamps=run.stamps)
-        path = report.write_report(run.path, fv.out, values)
+        path = run_page.write_report(run.path, fv.out, values)
         text = results.summary_text(values)
     print(text)
     print(f'\n{path}')
@@ -83,10 +84,10 @@ def _card(fv: flags.FlagValues) -> None:
     """Prints a paper's table beside the runs that answer it; with --out draws its page as well."""
     if fv.rule:
         raise UserError('--rule is for comparing runs: leave it out with --card')
-    card, runs = cards.load(fv.card), [cards.read(path) for path in fv.positional]
-    print(cards.text(card, runs))
+    card, runs = papers.load(fv.card), [papers.read(path) for path in fv.positional]
+    print(papers.text(card, runs))
     if fv.out:
-        print(f'\n{cards.write_page(fv.out, card, runs)}')
+        print(f'\n{papers.write_page(fv.out, card, runs)}')
 
 
 def _study(path: Path, fv: flags.FlagValues) -> None:
@@ -98,7 +99,10 @@ def _study(path: Path, fv: flags.FlagValues) -> None:
 
 def _system(path: Path, fv: flags.FlagValues) -> None:
     """Draws the page of a run of several models from its stages."""
-    from fer_jax.emotiw import outcome, page  # imports jax: seconds that other reports do not need
+    from fer_jax.kahou2015 import (  # imports jax: seconds that other reports do not need
+        outcome,
+        page,
+    )
 
     found = outcome.load(path)
     print(outcome.text(found.values))

@@ -24,10 +24,9 @@ fer_jax/data/simulated/<dataset>.py say what else differs.
 from absl import flags
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fer_jax import cli
-from fer_jax.data import simulated
-from fer_jax.data.simulated import release
+from fer_jax import cli, simulation
 from fer_jax.errors import UserError
+from fer_jax.simulation import release
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -58,7 +57,7 @@ def main(fv: flags.FlagValues) -> None:
     columns = (TextColumn('drawing'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar:
         task = bar.add_task('', total=None)
-        out = simulated.write_release(
+        out = simulation.write_release(
             fv.dataset,
             fv.out,
             fv.subjects,

@@ -1,4 +1,4 @@
-"""Readings from a config to one table on a small simulated CK+; stopped, started again, refused."""
+"""Ablations from a config to one table on a small simulated CK+; stopped, resumed, refused."""
 
 import csv
 import json
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fer_jax import ablate, cli, experiment, run_files
+from fer_jax import ablate, cli
 from fer_jax.errors import Interrupted, UserError
+from fer_jax.experiment import run as experiment
+from fer_jax.experiment import run_files
 
 # ml_collections loads config files by a deprecated call.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarni
 ROOT = Path(__file__).parents[1]
 CONFIG = f"""
 import importlib.util
-from fer_jax.config import Reading
+from fer_jax.config import Ablation
 spec = importlib.util.spec_from_file_location('published', {str(ROOT / 'configs/ckplus_c3d.py')!r})
 published = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(published)
@@ -29,13 +31,13 @@ def get_config(variant=''):
     }})
     return config
 
-def get_readings(config):
+def get_ablations(config):
     return {{
-        'weighted': Reading('Rare classes count for more.', {{'loss.class_weights': True}}),
-        'same': Reading('As it is.', {{'train.epochs': config.train.epochs}}),
-        'typo': Reading('A key too many.', {{'loss.class_weigths': True}}),
-        'kind': Reading('A wrong value.', {{'train.epochs': 'many'}}),
-        'late': Reading('Wrong for the network only.', {{'model.activation': 'gelu'}}),
+        'weighted': Ablation('Rare classes count for more.', {{'loss.class_weights': True}}),
+        'same': Ablation('As it is.', {{'train.epochs': config.train.epochs}}),
+        'typo': Ablation('A key too many.', {{'loss.class_weigths': True}}),
+        'kind': Ablation('A wrong value.', {{'train.epochs': 'many'}}),
+        'late': Ablation('Wrong for the network only.', {{'model.activation': 'gelu'}}),
     }}
 """
 
@@ -48,7 +50,7 @@ def place(tmp_path_factory):
     return folder
 
 
-def call(place, *words, workdir='readings'):
+def call(place, *words, workdir='ablations'):
     """The command in a folder of its own, with errors left to the test."""
     config = f'--config={place / "small.py"}:simulated'
     given = [f'--workdir={place / workdir}', f'--data_dir={place / "data"}', config, *words]
@@ -69,21 +71,21 @@ def finished(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiment, 'run', stop_after_one)
         with pytest.raises(Interrupted):
-            call(place, '--readings=weighted,same')
-    folder = place / 'readings'
+            call(place, '--ablations=weighted,same')
+    folder = place / 'ablations'
     assert [path.name for path in folder.iterdir()] == ['base']
     before = (folder / 'base' / 'report.html').stat().st_mtime_ns
     said = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('builtins.print', lambda *words, **options: said.append(str(words[0])))
-        call(place, '--readings=weighted,same')
+        call(place, '--ablations=weighted,same')
     assert (folder / 'base' / 'report.html').stat().st_mtime_ns == before
     return folder, '\n'.join(said)
 
 
 def rows_of(folder):
-    """The table's rows by reading."""
-    with (folder / 'figures' / 'readings.csv').open(newline='', encoding='utf-8') as file:
+    """The table's rows by ablation."""
+    with (folder / 'figures' / 'ablations.csv').open(newline='', encoding='utf-8') as file:
         return {row['name']: row for row in csv.DictReader(file)}
 
 
@@ -105,7 +107,7 @@ def test_each_reading_is_a_run_of_its_own_and_all_are_one_table(finished):
     assert config['loss']['class_weights'] is True
     one, other = ((folder / name / 'predictions.csv').read_text() for name in rows)
     assert one != other
-    assert 'reading same is the config of base: not trained twice' in said
+    assert 'ablation same is the config of base: not trained twice' in said
     assert 'Rare classes count for more.' in said and 'SIMULATED' in said
     assert 'Rare classes count for more.' in (folder / 'report.html').read_text(encoding='utf-8')
 
@@ -115,7 +117,7 @@ def test_readings_may_be_asked_for_one_at_a_time(finished, place):
     copy = place / 'copy'
     shutil.copytree(folder, copy)
     before = (copy / 'weighted' / 'report.html').stat().st_mtime_ns
-    call(place, '--readings=weighted', workdir='copy')
+    call(place, '--ablations=weighted', workdir='copy')
     assert list(rows_of(copy)) == ['base', 'weighted']
     assert (copy / 'weighted' / 'report.html').stat().st_mtime_ns == before
 
@@ -131,7 +133,7 @@ def test_a_reading_goes_where_main_with_its_values_would_put_it(place, tmp_path,
     monkeypatch.setattr(experiment, 'run', train)
     words = (f'--config={place / "small.py"}:simulated', '--config.train.epochs=2')
     with pytest.raises(Interrupted):
-        cli.call(ablate.main, ablate.define, [*words, '--readings=weighted'])
+        cli.call(ablate.main, ablate.define, [*words, '--ablations=weighted'])
     fv = cli.parse(cli.define_config, words)
     assert seen == [str(run_files.folder_of(experiment.resolve(fv.config), None))]
 
@@ -139,10 +141,10 @@ def test_a_reading_goes_where_main_with_its_values_would_put_it(place, tmp_path,
 @pytest.mark.parametrize(
     'words,message',
     [
-        (['--readings=wieghted'], "unknown reading 'wieghted': .*small.py has weighted, same"),
-        (['--readings=typo'], "reading 'typo' changes config.loss.class_weigths, which is not"),
-        (['--readings=kind'], "reading 'kind' sets config.train.epochs to 'many'"),
-        (['--readings=same'], 'every reading is the config as it stands'),
+        (['--ablations=wieghted'], "unknown ablation 'wieghted': .*small.py has weighted, same"),
+        (['--ablations=typo'], "ablation 'typo' changes config.loss.class_weigths, which is not"),
+        (['--ablations=kind'], "ablation 'kind' sets config.train.epochs to 'many'"),
+        (['--ablations=same'], 'every ablation is the config as it stands'),
     ],
 )
 def test_a_mistake_is_one_sentence_before_anything_is_trained(place, tmp_path, words, message):
@@ -153,14 +155,14 @@ def test_a_mistake_is_one_sentence_before_anything_is_trained(place, tmp_path, w
 
 
 def test_a_mistake_that_training_finds_names_the_reading(finished, place):
-    with pytest.raises(UserError, match="reading 'late': .*relu"):
-        call(place, '--readings=late')
+    with pytest.raises(UserError, match="ablation 'late': .*relu"):
+        call(place, '--ablations=late')
     assert not (finished[0] / 'late').exists()
 
 
 def test_a_config_without_readings(place, tmp_path):
-    (tmp_path / 'plain.py').write_text(CONFIG.split('def get_readings')[0])
-    with pytest.raises(UserError, match=r'plain.py declares no readings: write get_readings'):
+    (tmp_path / 'plain.py').write_text(CONFIG.split('def get_ablations')[0])
+    with pytest.raises(UserError, match=r'plain.py declares no ablations: write get_ablations'):
         cli.call(ablate.main, ablate.define, [f'--config={tmp_path / "plain.py"}'])
     with pytest.raises(UserError, match='give an experiment'):
         cli.call(ablate.main, ablate.define, [])

@@ -1,4 +1,4 @@
-"""Variants, readings, strict sections, identity of configs."""
+"""Variants, ablations, strict sections, identity of configs."""
 
 import pytest
 from ml_collections import ConfigDict
@@ -55,7 +55,7 @@ def some_config():
 def test_a_readings_values_stand_in_a_copy():
     config = some_config().lock()
     changes = {'name': 'y', 'train.rate': 1, 'layers': [3], 'train.epochs': 4}
-    changed = configs.changed(config, 'other', configs.Reading('Why.', changes))
+    changed = configs.changed(config, 'other', configs.Ablation('Why.', changes))
     assert changed.to_dict() == {
         'name': 'y', 'train': {'epochs': 4, 'rate': 1.0}, 'layers': (3,)
     }  # fmt: skip
@@ -64,7 +64,7 @@ def test_a_readings_values_stand_in_a_copy():
 
 def test_a_mapping_replaces_a_section():
     changes = {'train': {'steps': 7}}
-    changed = configs.changed(some_config(), 'other', configs.Reading('Why.', changes))
+    changed = configs.changed(some_config(), 'other', configs.Ablation('Why.', changes))
     assert changed.train.to_dict() == {'steps': 7}
 
 
@@ -82,18 +82,19 @@ def test_a_mapping_replaces_a_section():
 )
 def test_a_reading_that_does_not_fit_is_a_sentence(changes, message):
     with pytest.raises(UserError, match=message) as error:
-        configs.changed(some_config(), 'other', configs.Reading('Why.', changes))
-    assert str(error.value).startswith("reading 'other' ") and '\n' not in str(error.value)
+        configs.changed(some_config(), 'other', configs.Ablation('Why.', changes))
+    assert str(error.value).startswith("ablation 'other' ") and '\n' not in str(error.value)
 
 
 def test_a_file_declares_its_readings(tmp_path):
     file = tmp_path / 'file.py'
     file.write_text(
-        'from fer_jax.config import Reading\n'
-        "def get_readings(config): return {'more': Reading('More.', {'train.epochs': config.n})}\n"
+        'from fer_jax.config import Ablation\n'
+        'def get_ablations(config):\n'
+        "    return {'more': Ablation('More.', {'train.epochs': config.n})}\n"
     )
-    found = configs.load_readings(str(file), ConfigDict({'n': 9}))
-    assert found == {'more': configs.Reading('More.', {'train.epochs': 9})}
+    found = configs.load_ablations(str(file), ConfigDict({'n': 9}))
+    assert found == {'more': configs.Ablation('More.', {'train.epochs': 9})}
     file.write_text('')
-    with pytest.raises(UserError, match='declares no readings: write get_readings'):
-        configs.load_readings(str(file), some_config())
+    with pytest.raises(UserError, match='declares no ablations: write get_ablations'):
+        configs.load_ablations(str(file), some_config())

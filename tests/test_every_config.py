@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import pytest
 
 from fer_jax import config as configs
-from fer_jax import experiment
-from fer_jax.multimodal import fitting, regularisers
-from fer_jax.multimodal.feature_fusion import FeatureFusion
-from fer_jax.training.state import Batch, Resident, Sums, Traits
+from fer_jax.experiment import run as experiment
+from fer_jax.kahou2015 import fitting, regularisers
+from fer_jax.kahou2015.feature_fusion import FeatureFusion
+from fer_jax.training.state import Batch, PerMember, Resident, Sums
 
 CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
 # How a config's docstring begins: with its paper, or with what is of no paper.
@@ -62,12 +62,14 @@ def trained() -> list:
     return found
 
 
-def readings() -> list:
-    """Each reading that a config declares for itself as published."""
+def ablations() -> list:
+    """Each ablation that a config declares for itself as published."""
     found = []
     for path in CONFIGS:
         module = load(path)
-        names = module.get_readings(module.get_config()) if hasattr(module, 'get_readings') else ()
+        names = (
+            module.get_ablations(module.get_config()) if hasattr(module, 'get_ablations') else ()
+        )
         found += [pytest.param(path, name, id=f'{path.stem}:{name}') for name in names]
     return found
 
@@ -87,14 +89,14 @@ def test_config_runs_abstractly(path, variant):
     run_abstractly(load(path).get_config(variant))
 
 
-@pytest.mark.parametrize(('path', 'name'), readings())
+@pytest.mark.parametrize(('path', 'name'), ablations())
 def test_reading_runs_abstractly(path, name):
     module = load(path)
     config = module.get_config()
-    reading = module.get_readings(config)[name]
-    changed = configs.changed(config, name, reading)
+    ablation = module.get_ablations(config)[name]
+    changed = configs.changed(config, name, ablation)
     assert configs.identity(changed) != configs.identity(config)
-    assert reading.why.endswith('.')
+    assert ablation.why.endswith('.')
     run_abstractly(changed)
 
 
@@ -102,8 +104,8 @@ def test_reading_runs_abstractly(path, name):
 def test_readings_fit_every_variant(path, variant):
     module = load(path)
     config = module.get_config(variant)
-    for name, reading in getattr(module, 'get_readings', lambda config: {})(config).items():
-        configs.changed(config, name, reading)
+    for name, ablation in getattr(module, 'get_ablations', lambda config: {})(config).items():
+        configs.changed(config, name, ablation)
 
 
 def fuse_abstractly(fusion):
@@ -137,7 +139,7 @@ def run_abstractly(config):
     clips, rows = 5, min(config.train.batch_size, 4)
     fitted = (size, size, channels) if config.inputs.normalize == 'mean_std' else (1, 1, 1)
     scalar = array(jnp.float32)
-    traits = Traits(
+    per_member = PerMember(
         key=jax.eval_shape(lambda: jax.random.key(0)),
         learning_rate=scalar,
         dropout_rate=scalar,
@@ -160,13 +162,13 @@ def run_abstractly(config):
     )
     sums = jax.eval_shape(Sums.zero)
 
-    state = jax.eval_shape(system.init, traits, resident)
-    after = jax.eval_shape(system.train_step, state, sums, traits, resident, batch)
+    state = jax.eval_shape(system.init, per_member, resident)
+    after = jax.eval_shape(system.train_step, state, sums, per_member, resident, batch)
     # A step returns what it takes: else it could not be donated, scanned or resumed.
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), (state, sums)
     )
-    probabilities = jax.eval_shape(system.evaluate_step, state, traits, resident, batch.clip)
+    probabilities = jax.eval_shape(system.evaluate_step, state, per_member, resident, batch.clip)
     assert probabilities.shape == (rows, classes)
     assert probabilities.dtype == jnp.float32
 

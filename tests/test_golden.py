@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fer_jax import models
-from fer_jax.training.state import Batch, Resident, Sums, Traits
+from fer_jax.training.state import Batch, PerMember, Resident, Sums
 from fer_jax.training.step import System
 
 GOLDEN = Path(__file__).parent / 'golden' / 'first_losses.json'
@@ -65,16 +65,16 @@ def first_losses(options, shape, channels, optimizer, model, steps=3):
         l2_layers=('fc1',) if model in ('rnn', 'frame_cnn') else ('fc1', 'fc2'),
     )
     scalar = jnp.float32
-    traits = Traits(
+    per_member = PerMember(
         jax.random.key(3), scalar(1e-3), scalar(0.25), scalar(steps), jnp.ones(7),
         jnp.zeros((1, 1, 1)), jnp.ones((1, 1, 1)),
     )  # fmt: skip
     affine = jnp.tile(jnp.array([[[1.0, 0.0, 0.5], [0.0, 1.0, -0.25]]]), (8, 1, 1))
     batch = Batch(jnp.arange(8), affine, jnp.full(8, 0.9), jnp.arange(8) < 7)
-    state, losses = jax.jit(system.init)(traits, clips), []
+    state, losses = jax.jit(system.init)(per_member, clips), []
     step = jax.jit(system.train_step)
     for _ in range(steps):
-        state, sums = step(state, Sums.zero(), traits, clips, batch)
+        state, sums = step(state, Sums.zero(), per_member, clips, batch)
         losses.append(float(sums.loss / sums.count))
     return losses
 

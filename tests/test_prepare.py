@@ -13,8 +13,8 @@ import pytest
 
 from fer_jax import cli, prepare
 from fer_jax.data import prepared
-from fer_jax.data.simulated import movie
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import movie
 
 
 def write_release(folder, rows):

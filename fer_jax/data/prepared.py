@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data import clips, datasets, drawing
+from fer_jax.data import clips, cropping, datasets
 from fer_jax.data.fitted import Fitted
 from fer_jax.errors import UserError
 
@@ -118,7 +118,7 @@ def load(
     Raises:
       UserError: not prepared, an unknown label set, or an option that these faces cannot serve.
     """
-    geometry = drawing.Geometry(frames, sampling, size, channels, registration, points, margin)
+    geometry = cropping.Geometry(frames, sampling, size, channels, registration, points, margin)
     parts = _parts(name, faces, labels)
     fits = [None] * len(parts)
     if fitted is not None:  # a template serves all datasets, of mean shapes each has its own
@@ -251,13 +251,13 @@ def _load(
     faces: str,
     labels: str,
     data_dir: str | Path | None,
-    geometry: drawing.Geometry,
+    geometry: cropping.Geometry,
     fit: np.ndarray | None,
     *,
     drop_faceless: bool,
     unlabelled: bool,
 ) -> clips.ClipSet:
-    """Loads one dataset; `fit` is its part of what the registration needs (`drawing.draw`)."""
+    """Loads one dataset; `fit` is its part of what the registration needs (`cropping.draw`)."""
     found = describe(name, data_dir, faces)
     classes = _classes(found, name, labels, data_dir)
     if not 0 < geometry.margin <= found['stored_margin']:
@@ -279,10 +279,10 @@ def _load(
             continue
         if drop_faceless and not record['has_face'].any():
             continue
-        length, boxed = drawing.draw(pictures[len(rows)], record, geometry, fit)
+        length, boxed = cropping.draw(pictures[len(rows)], record, geometry, fit)
         by_box += boxed
         if geometry.fits and fit is None:
-            landmarks.append(drawing.landmarks(record, geometry))
+            landmarks.append(cropping.landmarks(record, geometry))
         if voted:
             votes.append(record['votes'][columns])
         text = (record[key] for key in ('clip_id', 'subject', 'split'))

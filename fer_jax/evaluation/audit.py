@@ -8,7 +8,7 @@ import numpy as np
 from fer_jax.data import leaks, similarity
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import PARTS, Fold, Protocol
-from fer_jax.evaluation.tables import COUNT, Column, Table
+from fer_jax.evaluation.table import COUNT, Column, Table
 
 # Judged part, and the parts whose clips it should not contain.
 CROSSINGS = (

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from fer_jax.errors import UserError
-from fer_jax.evaluation import bootstrap, page, pairing, results, significance
+from fer_jax.evaluation import bootstrap, pairing, results, significance
 from fer_jax.evaluation.pairing import Judged
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.rundir import Run
+from fer_jax.evaluation.table import probability
 
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
@@ -291,7 +292,7 @@ def summary_text(values: Mapping[str, Any]) -> str:
         for name, outcome in pair['tests'].items():
             p = [outcome['two_sided'], *([outcome['holm']] * several), outcome['greater']]
             widths = [16, *([10] * several), 12] if several else [16, 22]
-            shown = ['-' if value is None else page.probability(value) for value in p]
+            shown = ['-' if value is None else probability(value) for value in p]
             cells = [f'{text:>{width}}' for text, width in zip(shown, widths, strict=True)]
             lines.append(f'  {TESTS[name]:<37}{"".join(cells)}')
     return '\n'.join(lines)

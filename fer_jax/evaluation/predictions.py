@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_jax import atomic
 from fer_jax.errors import UserError
-from fer_jax.evaluation import whole
 
 NONE, VALIDATION, TEST = 0, 1, 2
 PART_NAMES = ('none', 'validation', 'test')
@@ -160,7 +160,7 @@ class Predictions:
         """Writes a compressed .npz with the fields as its keys; whole or not at all."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         fields['classes'] = np.array(self.classes)
-        with whole.replacing(path) as temporary:
+        with atomic.replacing(path) as temporary:
             np.savez_compressed(temporary, **fields)
 
 
@@ -195,7 +195,7 @@ def write_csv(path: Path | str, predictions: Predictions, chosen: Mapping[str, n
       chosen: for each rule, the epoch of each member, int [M] from 0.
     """
     names = np.array(predictions.classes)
-    with whole.replacing(path) as temporary, temporary.open('w', newline='') as file:
+    with atomic.replacing(path) as temporary, temporary.open('w', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow([*CSV_COLUMNS, *(f'p_{name}' for name in names)])
         for rule, epoch in chosen.items():

@@ -10,15 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.evaluation import bootstrap, metrics, rundir, whole
+from fer_jax import atomic
+from fer_jax.evaluation import bootstrap, metrics, rundir
 from fer_jax.evaluation import predictions as predictions_file
-from fer_jax.evaluation.predictions import (
-    IN_TRAINING,
-    NOT_DUPLICATE,
-    VALIDATION,
-    Predictions,
-    Rows,
-)
+from fer_jax.evaluation.predictions import IN_TRAINING, NOT_DUPLICATE, VALIDATION, Predictions, Rows
 from fer_jax.evaluation.rules import RULES, choose
 
 METRIC_TITLES = {
@@ -47,7 +42,7 @@ def write(run_dir: Path | str) -> dict[str, dict[str, Any]]:
     )
     results = compute(table, stamps=stamps)
     predictions_file.write_csv(run_dir / 'predictions.csv', table, choose(table))
-    whole.write_json(run_dir / 'results.json', results)
+    atomic.write_json(run_dir / 'results.json', results)
     return results
 
 

@@ -19,7 +19,7 @@ DIGITS = 9
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TestResult:
     """What a test says; None where it is undefined (too few pairs, or differences all equal).
 
     pairs: how many entered; statistic: t, the sum of positive ranks, or the count that only the
@@ -41,7 +41,7 @@ def _differences(first: Sequence[float], second: Sequence[float]) -> np.ndarray:
     return np.round(first - second, DIGITS)
 
 
-def paired_t(first: Sequence[float], second: Sequence[float]) -> Outcome:
+def paired_t(first: Sequence[float], second: Sequence[float]) -> TestResult:
     """Student's paired t-test on the accuracies of folds, [F] each (haddad2020, Tables 4 and 5).
 
     It takes the folds' differences as independent and normal. Training parts of folds overlap, so
@@ -50,7 +50,9 @@ def paired_t(first: Sequence[float], second: Sequence[float]) -> Outcome:
     return corrected_t(first, second, 0.0)
 
 
-def corrected_t(first: Sequence[float], second: Sequence[float], test_to_train: float) -> Outcome:
+def corrected_t(
+    first: Sequence[float], second: Sequence[float], test_to_train: float
+) -> TestResult:
     """The corrected resampled t-test on the accuracies of splits, [F] each.
 
     Nadeau and Bengio 2003 (Inference for the generalization error, Machine Learning 52, sec. 4.2):
@@ -63,16 +65,16 @@ def corrected_t(first: Sequence[float], second: Sequence[float], test_to_train: 
     difference = _differences(first, second)
     pairs = len(difference)
     if pairs < 2 or np.ptp(difference) == 0:
-        return Outcome(pairs, None, None, None, None)
+        return TestResult(pairs, None, None, None, None)
     error = np.sqrt((1 / pairs + test_to_train) * difference.var(ddof=1))
     statistic = difference.mean() / error
     less, greater = stats.t.cdf(statistic, pairs - 1), stats.t.sf(statistic, pairs - 1)
-    return Outcome(
+    return TestResult(
         pairs, float(statistic), float(2 * min(less, greater)), float(greater), float(less)
     )
 
 
-def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Outcome:
+def wilcoxon(first: Sequence[float], second: Sequence[float]) -> TestResult:
     """Wilcoxon's signed-rank test on the accuracies of folds, [F] each.
 
     It takes the differences as symmetric about their median. Equal pairs are left out (Wilcoxon
@@ -82,12 +84,12 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Outcome:
     difference = _differences(first, second)
     difference = difference[difference != 0]
     if not len(difference):
-        return Outcome(0, 0.0, 1.0, 1.0, 1.0)
+        return TestResult(0, 0.0, 1.0, 1.0, 1.0)
     two_sided, greater, less = (
         stats.wilcoxon(difference, alternative=alternative)
         for alternative in ('two-sided', 'greater', 'less')
     )
-    return Outcome(
+    return TestResult(
         len(difference),
         float(greater.statistic),
         float(two_sided.pvalue),
@@ -96,7 +98,7 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Outcome:
     )
 
 
-def mcnemar(only_first: int, only_second: int) -> Outcome:
+def mcnemar(only_first: int, only_second: int) -> TestResult:
     """McNemar's exact test on clips that only one of the two got right.
 
     A binomial test of `only_first` among both with probability 1/2 (McNemar 1947). It takes clips
@@ -104,12 +106,12 @@ def mcnemar(only_first: int, only_second: int) -> Outcome:
     """
     pairs = only_first + only_second
     if pairs == 0:
-        return Outcome(0, 0.0, 1.0, 1.0, 1.0)
+        return TestResult(0, 0.0, 1.0, 1.0, 1.0)
     two_sided, greater, less = (
         float(stats.binomtest(only_first, pairs, alternative=alternative).pvalue)
         for alternative in ('two-sided', 'greater', 'less')
     )
-    return Outcome(pairs, float(only_first), two_sided, greater, less)
+    return TestResult(pairs, float(only_first), two_sided, greater, less)
 
 
 def effect_size(first: Sequence[float], second: Sequence[float]) -> float | None:

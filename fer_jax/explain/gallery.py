@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.evaluation import page, whole
-from fer_jax.evaluation.figures import Drawing
+from fer_jax import atomic
 from fer_jax.explain import inside, inside_plots, saliency_plots
 from fer_jax.explain.network import ZERO, Trained
 from fer_jax.explain.saliency import Study
+from fer_jax.reports import page
+from fer_jax.reports.figures import Drawing
 
 PAGE = 'gallery.html'
 
@@ -80,7 +81,7 @@ def write(
         f'{member.seed}) after epoch {trained.epoch}'
     )
     text = page.page(f'{trained.run.name}: what the network looks at', lead, stamps, sections)
-    return whole.publish_page(out, text, files, PAGE)
+    return atomic.publish_page(out, text, files, PAGE)
 
 
 _TIME = (

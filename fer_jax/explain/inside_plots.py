@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fer_jax.evaluation.figures import COLOURS, SERIES, Drawing, draw
-from fer_jax.evaluation.tables import csv_text
+from fer_jax.evaluation.table import csv_text
 from fer_jax.explain import inside, pictures
 from fer_jax.explain.pictures import Panel
+from fer_jax.reports.figures import COLOURS, SERIES, Drawing, draw
 
 GRID = 7  # lines of a warp's grid, across and down
 MOST_FILTERS = 64

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from fer_jax import experiment, loading
 from fer_jax.data import fold_file
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.evaluation.predictions import TEST
 from fer_jax.evaluation.rundir import Run
+from fer_jax.experiment import clips as loading
+from fer_jax.experiment import run as experiment
 from fer_jax.training.checkpoint import MemberCheckpoints
 from fer_jax.training.inputs import equalize_frames, model_inputs
 from fer_jax.training.members import Member, make_members
@@ -176,7 +177,7 @@ def _member(
     run: Run, number: int, config: ConfigDict, data_dir: pathlib.Path
 ) -> tuple[ClipSet, Member]:
     """The clips as a member saw them, and the member with what was fitted on its training clips."""
-    folder = loading.place(config, data_dir)
+    folder = loading.ensure_prepared(config, data_dir)
     clips = loading.load(config, folder)
     here = loading.about(config, clips, folder)['fingerprint']
     if here != run.dataset['fingerprint']:

@@ -7,7 +7,7 @@ import cv2
 import matplotlib.colors
 import numpy as np
 
-from fer_jax.evaluation.figures import COLOURS, draw
+from fer_jax.reports.figures import COLOURS, draw
 
 SIDE = 144  # pixels of a face: more than a phone shows of one
 WIDTH, STAMP = 4.3, 0.22  # inches: of a figure, and the height that stamps take

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.evaluation.tables import COUNT, DIFFERENCE, SHARE, Column, Table
+from fer_jax.evaluation.table import COUNT, DIFFERENCE, SHARE, Column, Table
 from fer_jax.explain import occlusion
 from fer_jax.explain.network import Trained
 from fer_jax.explain.occlusion import Windows

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_jax.evaluation.figures import Drawing
-from fer_jax.evaluation.tables import csv_text
+from fer_jax.evaluation.table import csv_text
 from fer_jax.explain import pictures
 from fer_jax.explain.pictures import Panel
 from fer_jax.explain.saliency import Study
+from fer_jax.reports.figures import Drawing
 
 PANELS = 3  # of Figure 11, across and down
 # Figure 11's classes.

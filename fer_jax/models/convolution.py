@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fer_jax.cores import cores
+from fer_jax.host import cores
 
 FORMS = ('auto', 'lax', 'taps')
 

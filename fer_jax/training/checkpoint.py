@@ -16,7 +16,7 @@ class MemberCheckpoints:
 
     A save is whole or absent: orbax writes beside and renames. Positions are steps of the whole run
     (epoch times steps an epoch, plus the step in the epoch). The last two positions are kept, so
-    that the members of a wave killed in the middle of saving have one in common.
+    that the members that train together and are killed in the middle of saving have one in common.
 
     Of several processes the first alone writes and reads `latest` and tells the others, which need
     not see the folder; all of them make the same calls. `best` is read by whoever asks for it.
@@ -84,7 +84,7 @@ class MemberCheckpoints:
         return epoch, jax.device_get(best.restore(epoch, args=ocp.args.StandardRestore()))
 
     def discard_after(self, position: int) -> None:
-        """Drops positions past the one a wave resumes from; they will be written again."""
+        """Drops positions past the one that training resumes from; they will be written again."""
         for later in self.positions():
             if later > position and self._first:
                 self._latest.delete(later)

@@ -1,4 +1,4 @@
-"""The training loop: waves of members, epochs, steps; evaluation, early stop, resumption."""
+"""The training loop: members, epochs, steps; evaluation, early stop, resumption."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.training import memory, processes
 from fer_jax.training import population as pop
-from fer_jax.training.members import Member, Recipe, traits
+from fer_jax.training.members import Member, Recipe, per_member
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.optimizers import judged
 from fer_jax.training.progress import TrainingProgress
@@ -33,15 +33,15 @@ class Schedule:
         never.
       checkpoint_every: epochs between checkpoints.
       evaluate_batch: clips in an evaluation step.
-      wave, chunk: see mesh.make_layout.
+      members_at_once, steps_per_call: see mesh.make_layout.
     """
 
     epochs: int
     patience: int = 0
     checkpoint_every: int = 1
     evaluate_batch: int = 128
-    wave: int = 0
-    chunk: int = 0
+    members_at_once: int = 0
+    steps_per_call: int = 0
 
     def __post_init__(self):
         for name in ('epochs', 'checkpoint_every', 'evaluate_batch'):
@@ -59,7 +59,7 @@ def train(
     *,
     devices: Sequence[jax.Device] | None = None,
     on_epoch: Callable[[MemberRecord], None] = lambda record: None,
-    on_wave: Callable[[Sequence[MemberRecord]], None] = lambda records: None,
+    on_members_done: Callable[[Sequence[MemberRecord]], None] = lambda records: None,
 ) -> list[MemberRecord]:
     """Trains a population to its end, from where an earlier call on the same folder got to.
 
@@ -73,8 +73,9 @@ def train(
       folder: one subfolder a member is made in it.
       on_epoch: called with a member's record after each epoch, and once where it was taken up
         again.
-      on_wave: called with the records of members that have ended and are saved: first those that an
-        earlier call had ended, then those of each wave. What it raises ends the training there.
+      on_members_done: called with the records of members that have ended and are saved: first those
+        that an earlier call had ended, then those that trained side by side. What it raises ends
+        the training there.
 
     Returns:
       The members' records, in their order.
@@ -83,7 +84,12 @@ def train(
       Interrupted: SIGTERM or Ctrl-C came; everything is saved and the same call goes on from there.
       UserError: a single member does not fit into a device's memory.
     """
-    layout = make_layout(len(members), devices, wave=schedule.wave, chunk=schedule.chunk)
+    layout = make_layout(
+        len(members),
+        devices,
+        members_at_once=schedule.members_at_once,
+        steps_per_call=schedule.steps_per_call,
+    )
     limit = memory.available(layout.mesh.local_devices)  # before the dataset takes its part
     resident = Resident.of(clips)
     population = pop.Population(system, resident, layout)
@@ -107,67 +113,69 @@ def train(
                 progress.skip(steps[record.member.index] * schedule.epochs)
             else:
                 waiting.append(record)
-        on_wave([record for record in records if record not in waiting])
-        for together in _waves(population, waiting, clips, recipe, schedule, steps, limit):
-            wave = _Wave(population, together, clips, recipe, schedule, steps)
-            wave.run(progress, stop, on_epoch)
-            on_wave(wave.records)
+        on_members_done([record for record in records if record not in waiting])
+        for those in _side_by_side(population, waiting, clips, recipe, schedule, steps, limit):
+            together = _Together(population, those, clips, recipe, schedule, steps)
+            together.run(progress, stop, on_epoch)
+            on_members_done(together.records)
         progress.describe('trained')
     return records
 
 
-# A checkpoint's position is epoch * EPOCH + step in the epoch, whatever wave the member is in.
+# A checkpoint's position is epoch * EPOCH + step in the epoch, whoever trains beside the member.
 EPOCH = 1_000_000
 
 
-def _waves(
+def _side_by_side(
     population, records, clips, recipe, schedule, steps, limit
 ) -> Iterator[list[MemberRecord]]:
-    """Which of the records train side by side: as many as fit, and as can go on together."""
+    """Which of the records train side by group: as many as fit, and as can go on together."""
     if not records:
         return
-    wave, common = [], set()
-    size = population.layout.wave
+    group, common = [], set()
+    size = population.layout.members_at_once
     if limit is not None:
         members = [record.member for record in records]
-        size = _wave_size(population, members, clips, recipe, schedule, steps, limit)
+        size = _members_at_once(population, members, clips, recipe, schedule, steps, limit)
     for record in records:
         positions = set(record.checkpoints.positions())
         # Members that have not begun do not train beside some that have.
         shared = positions & common if common and positions else positions == common
-        if wave and (len(wave) == size or not shared):
-            yield wave
-            wave = []
-        common = common & positions if wave else positions
-        wave.append(record)
-    yield wave
+        if group and (len(group) == size or not shared):
+            yield group
+            group = []
+        common = common & positions if group else positions
+        group.append(record)
+    yield group
 
 
-def _wave_size(population, members, clips, recipe, schedule, steps, limit) -> int:
-    """Members of a wave: what the layout allows, or less where `limit` bytes a device do not."""
+def _members_at_once(population, members, clips, recipe, schedule, steps, limit) -> int:
+    """Members that train at once: as many as the layout and `limit` bytes a device allow."""
     layout = population.layout
     longest = max(steps[member.index] for member in members)
-    chunk = min(layout.chunk, longest)
+    steps_per_call = min(layout.steps_per_call, longest)
     batches = recipe.batches(members[:1], clips, 1, [True])
-    batches = jax.tree.map(lambda x: _fill(x[:, :chunk], chunk), batches)
-    own = traits(members[:1], [longest])
+    batches = jax.tree.map(lambda x: _fill(x[:, :steps_per_call], steps_per_call), batches)
+    own = per_member(members[:1], [longest])
     judged_clips = max(1, *(len(m.evaluated) for m in members))
 
     def need(each):
         return population.bytes_needed(each, own, batches, judged_clips, schedule.evaluate_batch)
 
     across = layout.mesh.shape['member']
-    size = memory.largest_wave(layout.wave, across, need, processes.smallest(limit))
-    if size < min(schedule.wave, layout.wave):
+    size = memory.most_members_at_once(
+        layout.members_at_once, across, need, processes.smallest(limit)
+    )
+    if size < min(schedule.members_at_once, layout.members_at_once):
         raise UserError(
-            f'train.wave is {schedule.wave}, and {size} members fit into the memory: give 0 '
-            '(automatic) or a smaller number'
+            f'train.members_at_once is {schedule.members_at_once}, and {size} members fit into the '
+            'memory: give 0 (automatic) or a smaller number'
         )
     return size
 
 
-class _Wave:
-    """Members that train side by side."""
+class _Together:
+    """Members that train side by group."""
 
     def __init__(self, population, records, clips, recipe, schedule, steps):
         self.population, self.records, self.schedule = population, records, schedule
@@ -175,14 +183,14 @@ class _Wave:
         own = [record.member for record in records]
         self.steps = [steps[m.index] for m in own]
         self.longest = max(self.steps)
-        # A wave that the devices cannot split evenly is filled with idle copies of its last member.
+        # Where devices cannot share members evenly, idle copies of the last one fill up.
         missing = -len(own) % population.layout.mesh.shape['member']
         self.members = own + own[-1:] * missing
         total = [n * schedule.epochs for n in self.steps + self.steps[-1:] * missing]
-        self.traits = population.place(traits(self.members, total))
+        self.per_member = population.place(per_member(self.members, total))
 
     def run(self, progress: TrainingProgress, stop: '_Stop', on_epoch: Callable) -> None:
-        """Trains the wave from its newest common checkpoint to its end."""
+        """Trains the members from their newest common checkpoint to their end."""
         state, sums, epoch, step = self._restore(on_epoch)
         progress.skip(sum(self.steps) * (epoch - 1))
         while epoch <= self.schedule.epochs and not all(record.stopped for record in self.records):
@@ -205,16 +213,19 @@ class _Wave:
         active = [not record.stopped for record in self.records]
         active += [False] * (len(self.members) - len(active))
         batches = self.recipe.batches(self.members, self.clips, epoch, active)
-        chunk = self.population.layout.chunk
+        steps_per_call = self.population.layout.steps_per_call
         clips_of = batches.mask.sum(axis=(0, 2))
         while step < self.longest:
             part = jax.tree.map(
-                lambda x, a=step: _fill(x[:, a : a + chunk], min(chunk, self.longest)), batches
+                lambda x, a=step: _fill(
+                    x[:, a : a + steps_per_call], min(steps_per_call, self.longest)
+                ),
+                batches,
             )
             before = sums
-            state, sums = self.population.train(state, sums, self.traits, part)
-            jax.block_until_ready(before)  # one chunk runs while the next is made ready
-            taken = min(chunk, self.longest - step)
+            state, sums = self.population.train(state, sums, self.per_member, part)
+            jax.block_until_ready(before)  # one call runs while the next is made ready
+            taken = min(steps_per_call, self.longest - step)
             member_steps = sum(a and step <= s < n for a, n in zip(active, self.steps, strict=False)
                                for s in range(step, step + taken))  # fmt: skip
             progress.advance(member_steps, int(clips_of[step : step + taken].sum()))
@@ -234,9 +245,9 @@ class _Wave:
         for row, own in zip(clip, evaluated, strict=True):
             row[: len(own)] = own
         probabilities = self.population.evaluate(
-            state, self.traits, clip, self.schedule.evaluate_batch
+            state, self.per_member, clip, self.schedule.evaluate_batch
         )
-        sums, rates = processes.fetch((sums, self.population.learning_rate(state, self.traits)))
+        sums, rates = processes.fetch((sums, self.population.learning_rate(state, self.per_member)))
         judged_now = []
         for i, record in enumerate(self.records):
             if record.stopped:
@@ -279,7 +290,7 @@ class _Wave:
         return f'{who} epoch {epoch}/{self.schedule.epochs}'
 
     def _save(self, state, sums, epoch, step, finished):
-        """Saves every member of the wave at one position, when the last round is on the disk."""
+        """Saves every member at one position, when the last round is on the disk."""
         sums = processes.fetch(sums)
         for record in self.records:
             record.checkpoints.wait()
@@ -291,7 +302,7 @@ class _Wave:
 
     def _initial(self):
         """Fresh states, with the networks that members start from put into them."""
-        state = self.population.init(self.traits)
+        state = self.population.init(self.per_member)
         if all(member.start is None for member in self.members):
             return state
         own = [
@@ -306,7 +317,7 @@ class _Wave:
         if not common:
             return self._initial(), self._no_sums(), 1, 0
         position = max(common)
-        like = self.population.shapes(self.traits)
+        like = self.population.shapes(self.per_member)
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), like)
         states, sums = [], []
         for record in self.records:

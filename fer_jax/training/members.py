@@ -13,7 +13,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, Protocol
 from fer_jax.errors import UserError
-from fer_jax.training.state import Batch, Traits
+from fer_jax.training.state import Batch, PerMember
 
 AUGMENTATIONS = {
     'none': views.identity,
@@ -191,10 +191,10 @@ def make_members(
     ]
 
 
-def traits(members: Sequence[Member], total_steps: Sequence[int]) -> Traits:
+def per_member(members: Sequence[Member], total_steps: Sequence[int]) -> PerMember:
     """The members' traced values, stacked along a leading axis [member]."""
     each = [
-        Traits(
+        PerMember(
             key=jax.random.fold_in(jax.random.key(member.seed), member.fold_number),
             learning_rate=jnp.float32(member.learning_rate),
             dropout_rate=jnp.float32(member.dropout_rate),

@@ -42,8 +42,8 @@ def needed(compiled: jax.stages.Compiled) -> int:
     )
 
 
-def largest_wave(members: int, across: int, need: Callable[[int], int], limit: int) -> int:
-    """How many of `members` train at once, in as few waves as fit, of nearly equal size.
+def most_members_at_once(members: int, across: int, need: Callable[[int], int], limit: int) -> int:
+    """How many of `members` train at once, in as few turns as fit, of nearly equal size.
 
     Two and three members on a device, which are mapped as more are, give the part of each. The size
     that the line through the last two needs allows is asked next, until what is left is less than
@@ -86,8 +86,8 @@ def largest_wave(members: int, across: int, need: Callable[[int], int], limit: i
             before, fits = fits, size
         else:
             over = size
-    waves = -(-most // fits)
-    return min(-(-most // waves) * across, members)
+    turns = -(-most // fits)
+    return min(-(-most // turns) * across, members)
 
 
 def _room(fewer: int, less: int, more: int, bytes_: int, limit: int) -> int:

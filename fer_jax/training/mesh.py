@@ -2,7 +2,7 @@
 
 On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution
 gradient inside a loop both fall to XLA's slow paths there. On accelerators all members at once and
-a chunk of steps a dispatch. Several devices take members first, then the rows of a batch.
+several steps a dispatch. Several devices take members first, then the rows of a batch.
 The devices of all processes are one mesh; members lie in the order of processes.
 """
 
@@ -15,7 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from fer_jax.errors import UserError
 
-ACCELERATOR_CHUNK = 16
+ACCELERATOR_STEPS_PER_CALL = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Layout:
 
     Attributes:
       mesh: devices with the axes 'member' and 'data'.
-      wave: members that train at once at most; the rest wait.
-      chunk: steps in one dispatch.
+      members_at_once: members that train at once at most; the rest wait.
+      steps_per_call: steps in one dispatch.
     """
 
     mesh: Mesh
-    wave: int
-    chunk: int
+    members_at_once: int
+    steps_per_call: int
 
     def sharding(self, *axes: str | None) -> NamedSharding:
         """The sharding of an array whose leading axes lie along `axes`."""
@@ -52,32 +52,41 @@ class Layout:
 
 
 def make_layout(
-    members: int, devices: Sequence[jax.Device] | None = None, *, wave: int, chunk: int
+    members: int,
+    devices: Sequence[jax.Device] | None = None,
+    *,
+    members_at_once: int,
+    steps_per_call: int,
 ) -> Layout:
     """The layout of `members` members.
 
     Args:
       members: how many there are.
       devices: all of all processes by default.
-      wave: members at once; 0 chooses: one for each device on a CPU, all of them on accelerators
-        (of which memory.largest_wave takes as many as fit).
-      chunk: steps a dispatch; 0 chooses: 1 on a CPU, 16 on accelerators.
+      members_at_once: members at once; 0 chooses: one for each device on a CPU, all of
+        them on accelerators (of which memory.most_members_at_once takes as many as fit).
+      steps_per_call: steps a dispatch; 0 chooses: 1 on a CPU, 16 on accelerators.
     """
-    if wave < 0 or chunk < 0:
-        raise UserError(f'train.wave is {wave} and train.chunk {chunk}: give 0 (automatic) or more')
+    if members_at_once < 0 or steps_per_call < 0:
+        raise UserError(
+            f'train.members_at_once is {members_at_once} and train.steps_per_call '
+            f'{steps_per_call}: give 0 (automatic) or more'
+        )
     devices = jax.devices() if devices is None else list(devices)
     on_cpu = devices[0].platform == 'cpu'
-    if not wave:
-        wave = len(devices) if on_cpu else members
-    wave = min(wave, members)
-    # Members first: as many devices along 'member' as there are members in a wave, or the next
+    if not members_at_once:
+        members_at_once = len(devices) if on_cpu else members
+    members_at_once = min(members_at_once, members)
+    # Members first: as many devices along 'member' as there are members at once, or the next
     # number that divides the devices. What is missing is filled up with members that do not train.
     shares = [n for n in range(1, len(devices) + 1) if len(devices) % n == 0]
-    across = next((n for n in shares if n >= wave), len(devices))
+    across = next((n for n in shares if n >= members_at_once), len(devices))
     mesh = jax.make_mesh(
         (across, len(devices) // across),
         ('member', 'data'),
         (AxisType.Auto, AxisType.Auto),
         devices=devices,
     )
-    return Layout(mesh, wave, chunk or (1 if on_cpu else ACCELERATOR_CHUNK))
+    return Layout(
+        mesh, members_at_once, steps_per_call or (1 if on_cpu else ACCELERATOR_STEPS_PER_CALL)
+    )

@@ -8,14 +8,14 @@ from jax.sharding import PartitionSpec
 
 from fer_jax.training import memory, processes
 from fer_jax.training.mesh import Layout
-from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
+from fer_jax.training.state import Batch, PerMember, Resident, Sums, TrainState
 from fer_jax.training.step import System
 
 
 class Population:
     """The compiled functions of one system on one layout.
 
-    States, sums and traits carry a leading axis [member]; batches [member, step, row, ...]. The
+    States, sums and per_member carry a leading axis [member]; batches [member, step, row, ...]. The
     dataset is the same for all members and lies on every device. With several processes all call
     the same methods with the same values.
     """
@@ -32,25 +32,25 @@ class Population:
         self._rate = jax.jit(jax.vmap(system.learning_rate))
         self._evaluate = jax.jit(_over_members(_evaluate(system), layout, shared=1))
 
-    def init(self, traits: Traits) -> TrainState:
-        """Fresh states of the members whose stacked traits these are, as `place` laid them."""
-        return self._init(traits, self.resident)
+    def init(self, per_member: PerMember) -> TrainState:
+        """Fresh states of the members whose stacked per_member these are, as `place` laid them."""
+        return self._init(per_member, self.resident)
 
     def zero_sums(self, members: int) -> Sums:
         """Sums of an epoch that has not begun, [member]."""
         return self.place(Sums(*(np.zeros(members, np.float32) for _ in range(3))))
 
     def train(
-        self, state: TrainState, sums: Sums, traits: Traits, batches: Batch
+        self, state: TrainState, sums: Sums, per_member: PerMember, batches: Batch
     ) -> tuple[TrainState, Sums]:
         """Steps through [member, step, row, ...] batches; `state` is donated: keep what returns."""
         rows = self.layout.mesh.shape['data']
         batches = jax.tree.map(lambda x: _pad(np.asarray(x), 2, rows), batches)
         batches = self.layout.place(batches, 'member', None, 'data')
-        return self._train(state, sums, traits, batches, self.resident)
+        return self._train(state, sums, per_member, batches, self.resident)
 
     def evaluate(
-        self, state: TrainState, traits: Traits, clip: np.ndarray, batch_size: int
+        self, state: TrainState, per_member: PerMember, clip: np.ndarray, batch_size: int
     ) -> np.ndarray:
         """Class probabilities of int [member, clip]: float32 [member, clip, class]."""
         batch_size = self._judged_at_once(batch_size, clip.shape[1])
@@ -58,7 +58,7 @@ class Population:
         parts = [
             self._evaluate(
                 state,
-                traits,
+                per_member,
                 self.layout.place(padded[:, i : i + batch_size], 'member', 'data'),
                 self.resident,
             )
@@ -68,20 +68,20 @@ class Population:
         return np.concatenate(parts, axis=1)[:, : clip.shape[1]]
 
     def bytes_needed(
-        self, each: int, traits: Traits, batches: Batch, clips: int, batch_size: int
+        self, each: int, per_member: PerMember, batches: Batch, clips: int, batch_size: int
     ) -> int:
         """Bytes on a device that holds `each` members while they train or are judged.
 
         Args:
-          traits: [member], of any number of members: their shapes count.
+          per_member: [member], of any number of members: their shapes count.
           batches: [member, step, row, ...] of one dispatch.
           clips, batch_size: judged in an epoch, and at once.
         """
-        train, evaluate = self.programs(each, traits, batches, clips, batch_size)
+        train, evaluate = self.programs(each, per_member, batches, clips, batch_size)
         return max(memory.needed(train), memory.needed(evaluate))
 
     def programs(
-        self, each: int, traits: Traits, batches: Batch, clips: int, batch_size: int
+        self, each: int, per_member: PerMember, batches: Batch, clips: int, batch_size: int
     ) -> tuple[jax.stages.Compiled, jax.stages.Compiled]:
         """The compiled step and evaluation of `each` members a device; arguments as above."""
         across, rows = self.layout.mesh.shape.values()
@@ -97,25 +97,25 @@ class Population:
 
             return jax.tree.map(shaped, tree)
 
-        traits = like(traits, 'member')
-        state = like(self.shapes(traits), 'member')
+        per_member = like(per_member, 'member')
+        state = like(self.shapes(per_member), 'member')
         sums = like(Sums(*(np.zeros(1, np.float32) for _ in range(3))), 'member')
         clip = np.zeros((1, self._judged_at_once(batch_size, clips)), np.int32)
         batches = like(batches, 'member', None, 'data')
         return (
-            self._train.lower(state, sums, traits, batches, self.resident).compile(),
+            self._train.lower(state, sums, per_member, batches, self.resident).compile(),
             self._evaluate.lower(
-                state, traits, like(clip, 'member', 'data'), self.resident
+                state, per_member, like(clip, 'member', 'data'), self.resident
             ).compile(),
         )
 
-    def shapes(self, traits: Traits) -> TrainState:
+    def shapes(self, per_member: PerMember) -> TrainState:
         """Shapes of the states that `init` would give."""
-        return jax.eval_shape(self._init, traits, self.resident)
+        return jax.eval_shape(self._init, per_member, self.resident)
 
-    def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
+    def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
         """The rate that each member's next step takes: float32 [member]."""
-        return self._rate(state, traits)
+        return self._rate(state, per_member)
 
     def place(self, tree):
         """Lays a tree with a leading member axis over the mesh."""
@@ -161,14 +161,14 @@ def stack(trees):
 def _chunk(system: System) -> Callable:
     """One member's steps through [step, row, ...] batches."""
 
-    def run(state, sums, traits, batches, resident):
+    def run(state, sums, per_member, batches, resident):
         if batches.clip.shape[0] == 1:  # no loop: see mesh.py
             return system.train_step(
-                state, sums, traits, resident, jax.tree.map(lambda x: x[0], batches)
+                state, sums, per_member, resident, jax.tree.map(lambda x: x[0], batches)
             )
 
         def step(carry, batch):
-            return system.train_step(*carry, traits, resident, batch), None
+            return system.train_step(*carry, per_member, resident, batch), None
 
         return jax.lax.scan(step, (state, sums), batches)[0]
 
@@ -177,7 +177,9 @@ def _chunk(system: System) -> Callable:
 
 def _evaluate(system: System) -> Callable:
     """One member's evaluation step with the dataset last, as `_over_members` wants it."""
-    return lambda state, traits, clip, resident: system.evaluate_step(state, traits, resident, clip)
+    return lambda state, per_member, clip, resident: system.evaluate_step(
+        state, per_member, resident, clip
+    )
 
 
 def _over_members(function: Callable, layout: Layout, shared: int) -> Callable:

@@ -28,7 +28,7 @@ class TrainState:
 
 
 @flax.struct.dataclass
-class Traits:
+class PerMember:
     """What one member has of its own besides its clips: traced, so that one program serves all.
 
     Attributes:

@@ -24,7 +24,7 @@ from fer_jax.training.optimizers import (
     trained,
     wrap,
 )
-from fer_jax.training.state import Batch, Resident, Sums, TrainState, Traits
+from fer_jax.training.state import Batch, PerMember, Resident, Sums, TrainState
 
 TARGETS = ('labels', 'votes')
 
@@ -73,17 +73,17 @@ class System:
         """Share of the parameters' running average that a step keeps; 0 where there is none."""
         return self.optimizer.get('average', 0.0)
 
-    def init(self, traits: Traits, resident: Resident) -> TrainState:
+    def init(self, per_member: PerMember, resident: Resident) -> TrainState:
         """Fresh parameters of one member."""
         clip = jnp.zeros((1,), jnp.int32)
-        frames = self._frames(resident, clip, None, traits)
+        frames = self._frames(resident, clip, None, per_member)
         length = resident.length[clip]
         variables = self.model.init(
-            traits.key, frames, mask=None, length=length, train=False, dropout_rate=None
+            per_member.key, frames, mask=None, length=length, train=False, dropout_rate=None
         )
         params = wrap(variables['params'], self.optimizer.get('lookahead', False))
         batch_stats = variables.get('batch_stats', {})
-        opt_state = self._transformation(traits).init(params)
+        opt_state = self._transformation(per_member).init(params)
         if self._keep:
             params, batch_stats = (wrap(x, False, average=True) for x in (params, batch_stats))
         return TrainState(
@@ -94,17 +94,17 @@ class System:
         )
 
     def train_step(
-        self, state: TrainState, sums: Sums, traits: Traits, resident: Resident, batch: Batch
+        self, state: TrainState, sums: Sums, per_member: PerMember, resident: Resident, batch: Batch
     ) -> tuple[TrainState, Sums]:
         """One step on one batch; a batch without a single row leaves the whole state unchanged."""
-        frames = self._frames(resident, batch.clip, (batch.affine, batch.contrast), traits)
+        frames = self._frames(resident, batch.clip, (batch.affine, batch.contrast), per_member)
         label, length = resident.label[batch.clip], resident.length[batch.clip]
         target = self._target(resident, batch.clip)
-        key = jax.random.fold_in(traits.key, state.step)
+        key = jax.random.fold_in(per_member.key, state.step)
         if self.erase:
             frames = augment.erase(frames, jax.random.fold_in(key, 1), self.erase)
         if self.mixup:
-            target = losses.distribution(target, len(traits.class_weight))
+            target = losses.distribution(target, len(per_member.class_weight))
             mixing = jax.random.fold_in(key, 2)
             frames, target = augment.mix(frames, target, batch.mask, mixing, self.mixup)
 
@@ -116,12 +116,12 @@ class System:
                 mask=batch.mask,
                 length=length,
                 train=True,
-                dropout_rate=traits.dropout_rate,
+                dropout_rate=per_member.dropout_rate,
                 rngs={'dropout': key},
                 mutable=['batch_stats'],
             )
             loss = losses.loss_of_kind(self.loss)(
-                logits, target, batch.mask, traits.class_weight, self.label_smoothing
+                logits, target, batch.mask, per_member.class_weight, self.label_smoothing
             )
             if self.l2:
                 loss += self.l2 * losses.l2_penalty(params, self.l2_layers)
@@ -130,7 +130,9 @@ class System:
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (logits, batch_stats)), gradients = gradient(trained(state.params))
         own = state.params.own if self._keep else state.params
-        updates, opt_state = self._transformation(traits).update(gradients, state.opt_state, own)
+        updates, opt_state = self._transformation(per_member).update(
+            gradients, state.opt_state, own
+        )
         params = optax.apply_updates(own, updates)
         batch_stats = self._with_frozen(batch_stats, trained(state.batch_stats))
         if self._keep:
@@ -164,17 +166,19 @@ class System:
         return probabilities(frames)
 
     def evaluate_step(
-        self, state: TrainState, traits: Traits, resident: Resident, clip: jax.Array
+        self, state: TrainState, per_member: PerMember, resident: Resident, clip: jax.Array
     ) -> jax.Array:
         """Class probabilities of clips as they are: float32 [clip, class]."""
         network = {'params': judged(state.params), 'batch_stats': judged(state.batch_stats)}
-        frames = self._frames(resident, clip, None, traits)
+        frames = self._frames(resident, clip, None, per_member)
         return self.judge(network, frames, resident.length[clip])
 
-    def learning_rate(self, state: TrainState, traits: Traits) -> jax.Array:
+    def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
         """The rate of the member's next step, float32 []."""
         options = {key: self.optimizer[key] for key in SCHEDULE_OPTIONS if key in self.optimizer}
-        return make_schedule(traits.learning_rate, traits.total_steps, **options)(state.step)
+        return make_schedule(per_member.learning_rate, per_member.total_steps, **options)(
+            state.step
+        )
 
     def _target(self, resident, clip):
         """Labels int32 [clip], or distributions float32 [clip, class] where votes are taken."""
@@ -193,10 +197,12 @@ class System:
         """`tree` with the frozen groups of `other`."""
         return {name: (other if name in self.frozen else tree)[name] for name in tree}
 
-    def _frames(self, resident, clip, view, traits):
-        return model_inputs(resident.frames[clip], view, traits.mean, traits.std, **self.inputs)
+    def _frames(self, resident, clip, view, per_member):
+        return model_inputs(
+            resident.frames[clip], view, per_member.mean, per_member.std, **self.inputs
+        )
 
-    def _transformation(self, traits):
+    def _transformation(self, per_member):
         return make_optimizer(
-            traits.learning_rate, traits.total_steps, **self.optimizer, frozen=self.frozen
+            per_member.learning_rate, per_member.total_steps, **self.optimizer, frozen=self.frozen
         )

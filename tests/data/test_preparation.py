@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from fer_jax.data import preparation, prepared, simulated
+from fer_jax import simulation
+from fer_jax.data import preparation, prepared
 from fer_jax.errors import UserError
 
 
@@ -132,7 +133,7 @@ def test_options_of_other_datasets_and_places_that_are_none(ckplus_release, tmp_
 
 @pytest.mark.parametrize('dataset, subjects', [('ckplus', 1), ('fer2013', 14)])
 def test_a_simulated_release_goes_the_same_way(tmp_path, dataset, subjects):
-    release = simulated.write_release(dataset, tmp_path / 'release', subjects=subjects, workers=1)
+    release = simulation.write_release(dataset, tmp_path / 'release', subjects=subjects, workers=1)
     found = preparation.prepare(dataset, release, tmp_path / 'data', report=quiet)
     assert found['simulated']['dataset'] == dataset and not found['faceless']
     clips = prepared.load(

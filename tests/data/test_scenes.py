@@ -10,8 +10,8 @@ import pytest
 
 from fer_jax.data import datasets, preparation, prepared
 from fer_jax.data.datasets import clip_builder, video
-from fer_jax.data.simulated import movie
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import movie
 
 # Film -> frames, height and width; clip -> height and width that are stored.
 FILMS = {

@@ -13,7 +13,8 @@ from PIL import Image
 from fer_jax.data import similarity
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Fold, Protocol
-from fer_jax.evaluation import audit, audit_page
+from fer_jax.evaluation import audit
+from fer_jax.reports import audit_page
 
 STAMPS = ('SIMULATED FACES', 'subjects shared')
 

@@ -13,8 +13,9 @@ from scipy import stats
 from fer_jax import cli
 from fer_jax import report as command
 from fer_jax.errors import UserError
-from fer_jax.evaluation import comparison, comparison_page, rundir
+from fer_jax.evaluation import comparison, rundir
 from fer_jax.evaluation.predictions import TEST
+from fer_jax.reports import comparison_page
 
 FEW = 50  # draws, where intervals are not looked at
 

@@ -7,8 +7,8 @@ import pytest
 
 from fer_jax.evaluation import predictions as predictions_file
 from fer_jax.evaluation import results, rundir
-from fer_jax.evaluation.report import write_report
 from fer_jax.evaluation.rules import choose
+from fer_jax.reports.run_page import write_report
 
 
 def without(predictions, *members, epoch=2):

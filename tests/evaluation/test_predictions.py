@@ -5,9 +5,10 @@ import csv
 import numpy as np
 import pytest
 
+from fer_jax import atomic
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions as file
-from fer_jax.evaluation import rules, whole
+from fer_jax.evaluation import rules
 
 
 def test_what_is_saved_is_loaded(predictions, tmp_path):
@@ -89,12 +90,12 @@ def test_predictions_csv_has_every_clip_of_every_rule(predictions, tmp_path):
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     path = tmp_path / 'results.json'
-    whole.write_json(path, {'a': 1})
+    atomic.write_json(path, {'a': 1})
     with pytest.raises(ValueError, match='JSON'):
-        whole.write_json(path, {'a': float('nan')})
+        atomic.write_json(path, {'a': float('nan')})
 
     def fail_midway():
-        with whole.replacing(path) as temporary:
+        with atomic.replacing(path) as temporary:
             temporary.write_text('half')
             raise RuntimeError('disk full')
 

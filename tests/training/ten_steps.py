@@ -15,7 +15,7 @@ from conftest import make_clips, make_members, make_recipe, make_system
 from fer_jax import runtime
 from fer_jax.training import population as pop
 from fer_jax.training import processes
-from fer_jax.training.members import traits
+from fer_jax.training.members import per_member
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.state import Resident
 
@@ -25,11 +25,11 @@ STEPS = 10
 def train(count: int) -> dict[str, np.ndarray]:
     """The states and sums of `count` members after ten steps, by path."""
     clips, recipe, members = make_clips(), make_recipe(), make_members()[:count]
-    layout = make_layout(count, wave=count, chunk=1)
+    layout = make_layout(count, members_at_once=count, steps_per_call=1)
     population = pop.Population(
         make_system(), Resident(clips.frames, clips.length, clips.label), layout
     )
-    own = population.place(traits(members, [STEPS] * count))
+    own = population.place(per_member(members, [STEPS] * count))
     state, sums = population.init(own), population.zero_sums(count)
     taken, epoch = 0, 0
     while taken < STEPS:

@@ -128,10 +128,10 @@ def test_resumes_from_the_last_of_sparse_checkpoints(fit, tmp_path):
 
 
 def test_a_wave_resumes_together(fit, tmp_path):
-    whole = fit(tmp_path / 'whole', wave=2, devices=2)
+    whole = fit(tmp_path / 'whole', members_at_once=2, devices=2)
     with pytest.raises(Kill):
-        fit(tmp_path / 'cut', wave=2, devices=2, on_epoch=kill_at(3, member=1))
-    assert_same_records(whole, fit(tmp_path / 'cut', wave=2, devices=2))
+        fit(tmp_path / 'cut', members_at_once=2, devices=2, on_epoch=kill_at(3, member=1))
+    assert_same_records(whole, fit(tmp_path / 'cut', members_at_once=2, devices=2))
     assert_same_ends(tmp_path / 'whole', tmp_path / 'cut')
 
 
@@ -166,8 +166,8 @@ def test_a_finished_population_is_only_read(fit, tmp_path):
 
 
 def test_early_stop_keeps_the_best_and_leaves_the_others_alone(fit, tmp_path):
-    records = fit(tmp_path / 'a', epochs=12, patience=2, wave=2, devices=1)
-    full = fit(tmp_path / 'b', epochs=12, wave=2, devices=1)
+    records = fit(tmp_path / 'a', epochs=12, patience=2, members_at_once=2, devices=1)
+    full = fit(tmp_path / 'b', epochs=12, members_at_once=2, devices=1)
     assert any(len(record.history) < 12 for record in records)
     for stopped, whole in zip(records, full, strict=True):
         epochs = len(stopped.history)
@@ -209,29 +209,37 @@ def wild(members, index):
     ]
 
 
-@pytest.mark.parametrize('wave,devices', [(0, 1), (3, 1), (3, 2)])
+@pytest.mark.parametrize('members_at_once,devices', [(0, 1), (3, 1), (3, 2)])
 def test_a_diverged_member_leaves_the_others_as_they_would_be(
-    fit, tmp_path, tiny_members, capsys, wave, devices
+    fit, tmp_path, tiny_members, capsys, members_at_once, devices
 ):
     members = tiny_members[:3]
-    records = fit(tmp_path / 'a', members=wild(members, 1), wave=wave, devices=devices, epochs=2)
+    records = fit(
+        tmp_path / 'a',
+        members=wild(members, 1),
+        members_at_once=members_at_once,
+        devices=devices,
+        epochs=2,
+    )
     assert [record.failed for record in records] == [0, 1, 0]
     assert [len(record.history) for record in records] == [2, 0, 2]
     assert 'fold 1 seed 5 diverged in epoch 1' in capsys.readouterr().out
-    sound = fit(tmp_path / 'b', members=members, wave=wave, devices=devices, epochs=2)
+    sound = fit(
+        tmp_path / 'b', members=members, members_at_once=members_at_once, devices=devices, epochs=2
+    )
     assert_same_records([records[0], records[2]], [sound[0], sound[2]])
-    if not wave:  # one after another: bit for bit what each is alone
+    if not members_at_once:  # one after another: bit for bit what each is alone
         alone = fit(tmp_path / 'c', members=[members[2]], epochs=2)
         assert_same_records([records[2]], alone)
 
 
 def test_a_diverged_member_stays_so_when_taken_up_again(fit, tmp_path, tiny_members):
     members = wild(tiny_members[:2], 0)
-    whole = fit(tmp_path / 'whole', members=members, wave=2)
+    whole = fit(tmp_path / 'whole', members=members, members_at_once=2)
     with pytest.raises(Kill):
-        fit(tmp_path / 'cut', members=members, wave=2, on_epoch=kill_at(3, member=1))
+        fit(tmp_path / 'cut', members=members, members_at_once=2, on_epoch=kill_at(3, member=1))
     for _ in range(2):  # taken up in the middle, then only read
-        again = fit(tmp_path / 'cut', members=members, wave=2)
+        again = fit(tmp_path / 'cut', members=members, members_at_once=2)
         assert [record.failed for record in again] == [1, 0]
         assert_same_records(whole, again)
 
@@ -252,7 +260,7 @@ def test_members_that_devices_cannot_split_evenly(
 ):
     more = [dataclasses.replace(tiny_members[0], index=4, fold_number=4, seed=6)]
     members = (tiny_members + more)[:count]
-    layout = make_layout(count, jax.devices()[:devices], wave=0, chunk=0)
+    layout = make_layout(count, jax.devices()[:devices], members_at_once=0, steps_per_call=0)
     assert tuple(layout.mesh.shape.values()) == shape
     one, many = (fit(tmp_path / str(n), members=members, devices=n, epochs=2) for n in (1, devices))
     for alone, together in zip(one, many, strict=True):
@@ -262,13 +270,13 @@ def test_members_that_devices_cannot_split_evenly(
 
 
 def test_members_that_have_not_begun_wait_for_those_that_have(fit, tmp_path, tiny_members):
-    """A wave of another size than before takes up what was in the middle, and loses nothing."""
+    """Members trained two at once go on three at once from the middle, and lose nothing."""
     members = tiny_members[:3]
     with pytest.raises(Kill):
-        fit(tmp_path, members=members, wave=1, on_epoch=kill_at(3))
+        fit(tmp_path, members=members, members_at_once=1, on_epoch=kill_at(3))
     seen = []
     fit(
-        tmp_path, members=members, wave=3,
+        tmp_path, members=members, members_at_once=3,
         on_epoch=lambda record: seen.append((record.member.index, len(record.history))),
     )  # fmt: skip
     assert [epoch for member, epoch in seen if member == 0] == [2, 3, 4]

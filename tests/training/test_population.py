@@ -7,17 +7,22 @@ import pytest
 
 from fer_jax.errors import UserError
 from fer_jax.training import population as pop
-from fer_jax.training.members import traits
+from fer_jax.training.members import per_member
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.state import Resident
 
 STEPS = 10
 
 
-def start(system, members, clips, recipe, *, devices=1, wave=0, chunk=1):
-    layout = make_layout(len(members), jax.devices()[:devices], wave=wave, chunk=chunk)
+def start(system, members, clips, recipe, *, devices=1, members_at_once=0, steps_per_call=1):
+    layout = make_layout(
+        len(members),
+        jax.devices()[:devices],
+        members_at_once=members_at_once,
+        steps_per_call=steps_per_call,
+    )
     population = pop.Population(system, Resident(clips.frames, clips.length, clips.label), layout)
-    own = population.place(traits(members, [STEPS] * len(members)))
+    own = population.place(per_member(members, [STEPS] * len(members)))
     return population, own, population.init(own), population.zero_sums(len(members))
 
 
@@ -32,11 +37,13 @@ def steps(recipe, members, clips, count):
     return jax.tree.map(lambda x: x[:, :count], batches)
 
 
-def train(system, members, clips, recipe, *, chunk=1, **layout):
-    population, own, state, sums = start(system, members, clips, recipe, chunk=chunk, **layout)
+def train(system, members, clips, recipe, *, steps_per_call=1, **layout):
+    population, own, state, sums = start(
+        system, members, clips, recipe, steps_per_call=steps_per_call, **layout
+    )
     batches = steps(recipe, members, clips, STEPS)
-    for i in range(0, STEPS, chunk):
-        part = jax.tree.map(lambda x, i=i: x[:, i : i + chunk], batches)
+    for i in range(0, STEPS, steps_per_call):
+        part = jax.tree.map(lambda x, i=i: x[:, i : i + steps_per_call], batches)
         state, sums = population.train(state, sums, own, part)
     return jax.device_get((state, sums)), population, own
 
@@ -77,7 +84,7 @@ def test_a_member_alone_equals_itself_one_after_another(
 ):
     """The execution of a CPU: the same compiled step, so exactly."""
     population, *_ = start(tiny_system, tiny_members, tiny_clips, tiny_recipe)
-    assert population.layout.wave == 1
+    assert population.layout.members_at_once == 1
     twice = [
         train(tiny_system, [member], tiny_clips, tiny_recipe)[0]
         for member in (tiny_members[1], tiny_members[1])
@@ -90,7 +97,7 @@ def test_four_members_side_by_side_equal_each_alone(
     tiny_system, tiny_members, tiny_clips, tiny_recipe, devices, shape
 ):
     (together, sums), population, own = train(
-        tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=devices, wave=4
+        tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=devices, members_at_once=4
     )
     assert tuple(population.layout.mesh.shape.values()) == shape
     batches = steps(tiny_recipe, tiny_members, tiny_clips, STEPS)
@@ -105,8 +112,10 @@ def test_four_members_side_by_side_equal_each_alone(
 
 
 def test_a_chunk_of_steps_equals_single_steps(tiny_system, tiny_members, tiny_clips, tiny_recipe):
-    single, *_ = train(tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, wave=2)
-    chunked, *_ = train(tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, wave=2, chunk=5)
+    single, *_ = train(tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, members_at_once=2)
+    chunked, *_ = train(
+        tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, members_at_once=2, steps_per_call=5
+    )
     assert_close(single, chunked, 2e-5)
 
 
@@ -138,7 +147,7 @@ def test_rows_that_fill_a_batch_count_for_nothing(
 
 def test_no_communication_between_members(tiny_system, tiny_members, tiny_clips, tiny_recipe):
     population, own, state, sums = start(
-        tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=4, wave=4
+        tiny_system, tiny_members, tiny_clips, tiny_recipe, devices=4, members_at_once=4
     )
     batch = jax.tree.map(
         lambda x: x[:, :1], tiny_recipe.batches(tiny_members, tiny_clips, 1, [True] * 4)
@@ -154,7 +163,7 @@ def test_one_program_serves_every_step_and_member(
 ):
     population, *_ = start(tiny_system, tiny_members, tiny_clips, tiny_recipe)
     for member in tiny_members[:2]:
-        own = population.place(traits([member], [STEPS]))
+        own = population.place(per_member([member], [STEPS]))
         state, sums = population.init(own), population.zero_sums(1)
         for s in range(3):
             part = jax.tree.map(
@@ -176,5 +185,5 @@ def test_evaluation_batches_do_not_change_probabilities(
 
 
 def test_negative_wave_is_the_users():
-    with pytest.raises(UserError, match='train.wave is -1'):
-        make_layout(3, wave=-1, chunk=0)
+    with pytest.raises(UserError, match='train.members_at_once is -1'):
+        make_layout(3, members_at_once=-1, steps_per_call=0)

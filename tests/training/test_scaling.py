@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_jax.training import population as pop
-from fer_jax.training.members import traits
+from fer_jax.training.members import per_member
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.state import Resident
 
@@ -29,13 +29,15 @@ def communicated(program: str) -> dict[str, int]:
 
 def step(tiny_system, tiny_members, tiny_clips, tiny_recipe, *, members, devices, rows):
     """One step's program over devices, and the bytes of one member's parameters."""
-    layout = make_layout(members, jax.devices()[:devices], wave=members, chunk=1)
+    layout = make_layout(
+        members, jax.devices()[:devices], members_at_once=members, steps_per_call=1
+    )
     resident = Resident(tiny_clips.frames, tiny_clips.length, tiny_clips.label)
     population = pop.Population(tiny_system, resident, layout)
     batches = tiny_recipe.batches(tiny_members[:1], tiny_clips, 1, [True])
     # Weak scaling: each device has as many rows, or as many members, as one alone.
     batches = jax.tree.map(lambda x: np.tile(x[:, :1], (1, 1, rows, *[1] * (x.ndim - 3))), batches)
-    own = traits(tiny_members[:1], [4])
+    own = per_member(tiny_members[:1], [4])
     each = -(-members // layout.mesh.shape['member'])
     program = population.programs(each, own, batches, 20, 16)[0]
     one = jax.tree.map(lambda x: x[0], own)

@@ -10,7 +10,7 @@ import pytest
 from fer_jax import models
 from fer_jax.errors import UserError
 from fer_jax.training.inputs import model_inputs
-from fer_jax.training.members import traits
+from fer_jax.training.members import per_member
 from fer_jax.training.optimizers import judged
 from fer_jax.training.state import Batch, Resident, Sums
 from fer_jax.training.step import System
@@ -18,8 +18,8 @@ from fer_jax.training.step import System
 
 @pytest.fixture
 def given(tiny_members, tiny_clips):
-    """One member's traits and the clips."""
-    own = jax.tree.map(lambda x: x[0], traits(tiny_members[:1], [30]))
+    """One member's per_member and the clips."""
+    own = jax.tree.map(lambda x: x[0], per_member(tiny_members[:1], [30]))
     clips = Resident(*map(jnp.asarray, (tiny_clips.frames, tiny_clips.length, tiny_clips.label)))
     return own, clips
 

@@ -13,13 +13,13 @@ from fer_jax import models
 from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.training import loop, transfer
-from fer_jax.training.members import traits
+from fer_jax.training.members import per_member
 from fer_jax.training.optimizers import judged, trained
 from fer_jax.training.state import Resident
 
 
 def fresh_state(system, member, clips):
-    own = jax.tree.map(lambda x: x[0], traits([member], [10]))
+    own = jax.tree.map(lambda x: x[0], per_member([member], [10]))
     return system.init(own, Resident(clips.frames, clips.length, clips.label))
 
 

@@ -21,10 +21,10 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
-from fer_jax.cores import cores
 from fer_jax.data import datasets, faces
 from fer_jax.data.datasets import records, storing
 from fer_jax.errors import UserError
+from fer_jax.host import cores
 
 # More clips at once are little faster and take more memory: a second of video holds 30 MB.
 _CLIPS_AT_ONCE = 4

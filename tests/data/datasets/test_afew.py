@@ -10,9 +10,9 @@ import pytest
 
 from fer_jax.data.datasets import records
 from fer_jax.data.datasets.afew import builder as afew
-from fer_jax.data.simulated import afew as simulated
-from fer_jax.data.simulated import movie
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import movie
+from fer_jax.simulation.releases import afew as simulated
 
 FILMS = {
     'Train_AFEW/Angry/000046280': 4,

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.data import preparation, prepared, simulated
+from fer_jax import simulation
+from fer_jax.data import preparation, prepared
 from fer_jax.data.datasets.ferg import builder as ferg
-from fer_jax.data.simulated import ferg as drawn
 from fer_jax.errors import UserError
+from fer_jax.simulation.releases import ferg as drawn
 
 WORDS = ('anger', 'disgust', 'fear', 'joy', 'neutral', 'sadness', 'surprise')
 GEOMETRY = {'frames': 1, 'sampling': 'last', 'size': 48}
@@ -111,7 +112,7 @@ def test_a_missing_or_wrong_folder_is_named(builder, release, tmp_path):
 
 
 def test_a_drawn_release_is_prepared_and_loaded(tmp_path):
-    release = simulated.write_release('ferg', tmp_path / 'ferg', subjects=1, workers=1)
+    release = simulation.write_release('ferg', tmp_path / 'ferg', subjects=1, workers=1)
     lines = []
     found = preparation.prepare('ferg', release, tmp_path / 'data', report=lines.append)
     assert found['clips'] == 7 * drawn.FEW and found['subjects'] == 1

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.data import preparation, prepared, simulated
+from fer_jax import simulation
+from fer_jax.data import preparation, prepared
 from fer_jax.data.datasets.jaffe import builder as jaffe
-from fer_jax.data.simulated import jaffe as drawn
 from fer_jax.errors import UserError
+from fer_jax.simulation.releases import jaffe as drawn
 
 COUNTS = {
     'anger': 30,
@@ -36,7 +37,7 @@ def builder(tmp_path):
 def drawn_release(tmp_path_factory):
     """Two people, drawn."""
     out = tmp_path_factory.mktemp('drawn') / 'jaffe'
-    return simulated.write_release('jaffe', out, subjects=2, seed=1, workers=1)
+    return simulation.write_release('jaffe', out, subjects=2, seed=1, workers=1)
 
 
 @pytest.fixture

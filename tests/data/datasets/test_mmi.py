@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.data import preparation, prepared, simulated
+from fer_jax import simulation
+from fer_jax.data import preparation, prepared
 from fer_jax.data.datasets.mmi import builder as mmi
-from fer_jax.data.simulated import mmi as drawn
-from fer_jax.data.simulated import movie
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import movie
+from fer_jax.simulation.releases import mmi as drawn
 
 
 def quiet(_line):
@@ -194,7 +195,7 @@ def test_a_drawn_release_is_prepared_and_loaded(tmp_path):
     plan += [session for session in drawn.plan(1, 3) if not session.emotion][:2]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawn, 'plan', lambda *_: plan)
-        release = simulated.write_release('mmi', tmp_path / 'mmi', subjects=1, seed=3, workers=1)
+        release = simulation.write_release('mmi', tmp_path / 'mmi', subjects=1, seed=3, workers=1)
     found = preparation.prepare('mmi', release, tmp_path / 'data', faces='haar', report=quiet)
     assert found['simulated']['dataset'] == 'mmi' and found['clips'] == 2
     assert found['dropped'][0]['reason'] == 'no emotion' and len(found['dropped']) == 2

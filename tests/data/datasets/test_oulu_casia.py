@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.data import preparation, prepared, simulated
+from fer_jax import simulation
+from fer_jax.data import preparation, prepared
 from fer_jax.data.datasets.oulu_casia import builder as oulu
-from fer_jax.data.simulated import oulu_casia as drawn
 from fer_jax.errors import UserError
+from fer_jax.simulation.releases import oulu_casia as drawn
 
 GEOMETRY = {'frames': 3, 'sampling': 'last', 'size': 40}
 
@@ -27,7 +28,7 @@ def builder(tmp_path, faces='release'):
 def drawn_release(tmp_path_factory):
     """One person with six sequences, drawn."""
     out = tmp_path_factory.mktemp('drawn') / 'oulu'
-    return simulated.write_release('oulu_casia', out, subjects=1, seed=2, workers=1)
+    return simulation.write_release('oulu_casia', out, subjects=1, seed=2, workers=1)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 
 from fer_jax.data.datasets import records
 from fer_jax.data.datasets.savee import builder as savee
-from fer_jax.data.simulated import movie
-from fer_jax.data.simulated import savee as simulated
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import movie
+from fer_jax.simulation.releases import savee as simulated
 
 RATE = 8000
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from fer_jax.data import preparation, prepared, simulated
+from fer_jax import simulation
+from fer_jax.data import preparation, prepared
 from fer_jax.data.datasets.tfd import builder as tfd
-from fer_jax.data.simulated import tfd as drawn
 from fer_jax.errors import UserError
+from fer_jax.simulation.releases import tfd as drawn
 
 GEOMETRY = {'frames': 1, 'sampling': 'last', 'size': 48}
 
@@ -158,7 +159,7 @@ def test_truncated_foreign_and_missing_files_are_named(builder, release, tmp_pat
 
 
 def test_a_drawn_release_is_prepared_and_loaded(tmp_path):
-    release = simulated.write_release('tfd', tmp_path / 'tfd', subjects=10, seed=1, workers=1)
+    release = simulation.write_release('tfd', tmp_path / 'tfd', subjects=10, seed=1, workers=1)
     found = preparation.prepare('tfd', release, tmp_path / 'data', fold=3, report=quiet)
     assert found['simulated']['subjects'] == 10 and found['subjects'] == 10
     assert set(found['splits']) == {'train', 'validation', 'test'} and not found['faceless']
@@ -166,6 +167,6 @@ def test_a_drawn_release_is_prepared_and_loaded(tmp_path):
     drawn_pictures = sum(len(person.labels) for person in drawn.plan(10, 1))
     assert len(clips) == found['clips'] == drawn_pictures
     assert clips.frames.std((2, 3, 4)).min() > 10
-    again = simulated.write_release('tfd', tmp_path / 'again', subjects=10, seed=1, workers=1)
+    again = simulation.write_release('tfd', tmp_path / 'again', subjects=10, seed=1, workers=1)
     first, second = ((folder / 'TFD_48x48.mat').read_bytes() for folder in (release, again))
     assert first == second

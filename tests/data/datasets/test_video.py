@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fer_jax.data.datasets import video
-from fer_jax.data.simulated import movie
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import movie
 
 RATE = 16000
 

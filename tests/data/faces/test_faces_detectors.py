@@ -12,9 +12,9 @@ import pytest
 
 from fer_jax.data import faces
 from fer_jax.data.faces import tracking
-from fer_jax.data.simulated import face, identity, units
-from fer_jax.data.simulated.pose import Pose
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import face, identity, units
+from fer_jax.simulation.people.pose import Pose
 
 WIDTH, HEIGHT, SCALE = 320, 240, 55
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from fer_jax.data.faces import latency
-from fer_jax.data.simulated import face, identity, movie, units
-from fer_jax.data.simulated.pose import Pose
 from fer_jax.errors import UserError
+from fer_jax.simulation.people import face, identity, movie, units
+from fer_jax.simulation.people.pose import Pose
 
 
 def test_stages_of_a_film_with_a_face(tmp_path):

@@ -1,0 +1,375 @@
+"""Measure a config's training step and inference on this machine, alone or beside PyTorch.
+
+    python -m fer_jax.benchmark --config=configs/ckplus_c3d.py --batch=4 --against=torch
+    python -m fer_jax.benchmark --config=configs/fer2013_stn.py --against=torch --forms
+    python -m fer_jax.benchmark --config=configs/fer2013_stn.py --json=stn.json
+    python -m fer_jax.benchmark --config=configs/ckplus_convlstm.py --film=film.mp4
+    python -m fer_jax.benchmark --config=configs/afew_rnn.py --config.data.frames=32 --against=torch
+
+Needs no data: the clips are noise of the config's geometry. A network that learns from another
+run's features gets noise in the shape of features.run's, or where that names no run, of what
+kahou2015's IRNN sees, 10 x 10 x 32 values a frame (second pooling of configs/fer2013_cnn.py). The
+step is the one that training dispatches, for one member: gathering, augmentation, forward, backward
+and optimizer. With --against=torch the same network in PyTorch takes turns with it in this process,
+on the same number of threads. Pictures are handed to it ready made (so that augmentation counts
+against fer_jax only), clips of features it picks as fer_jax does; the ratio is the median over
+rounds of fer_jax's time over PyTorch's, below 1 where fer_jax is faster. --forms adds the native
+formulations (3D convolution, reduce_window). On a GPU the twin is compiled (torch.compile). --film
+measures what a live camera would wait for, on a film's first frames: to find the face in a new
+frame (--detector), to cut it out and scale it, and to classify the clip that it ends.
+
+Floating-point operations are those of XLA's cost analysis of the native form, in which positions in
+the padding count for nothing, and what a loop over frames does counts once; the peak is the fastest
+float32 (and, on accelerators, bfloat16) matrix product measured on the device in the same run.
+
+Prints a table; --json writes the same figures to a file.
+"""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from jax import lax
+from ml_collections import ConfigDict
+
+from fer_jax import atomic, cli, runtime
+from fer_jax.benchmark import table
+from fer_jax.data.faces import DETECTORS, latency
+from fer_jax.errors import UserError
+from fer_jax.experiment import run as experiment
+from fer_jax.experiment.features import FirstStage
+from fer_jax.host import cores
+from fer_jax.training.inputs import model_inputs
+from fer_jax.training.mesh import make_layout
+from fer_jax.training.optimizers import judged
+from fer_jax.training.state import Batch, PerMember, Resident, Sums
+from fer_jax.training.step import System
+
+# Noise has no classes; the number of emotions of most datasets here.
+CLASSES = 7
+# Long enough for the clock, short enough to take turns often: seconds of one turn.
+TURN = 0.25
+# A frame's features where features.run names no run: 'pool2' of the 40 x 40 crops that
+# configs/fer2013_cnn.py sees (kahou2015, sec. 2.2).
+FEATURES = (10, 10, 32)
+# Sides of the matrices whose product gives the peak, by platform; others take the larger.
+PEAK_SIZE = {'cpu': 2048, 'gpu': 8192}
+
+
+def define(fv: flags.FlagValues) -> None:
+    """The command's flags."""
+    cli.define_config(fv)
+    flags.DEFINE_enum(
+        'against', None, ['torch'], 'measure the PyTorch twin beside it', flag_values=fv
+    )
+    flags.DEFINE_bool('forms', False, 'measure the native formulations beside it', flag_values=fv)
+    flags.DEFINE_integer('batch', 0, 'clips a step (0: as the config trains)', flag_values=fv)
+    flags.DEFINE_integer('rounds', 7, 'turns of each contestant', flag_values=fv)
+    flags.DEFINE_string('film', None, 'measure from frame to label on this film', flag_values=fv)
+    flags.DEFINE_enum(
+        'detector', 'haar', DETECTORS, 'what finds the faces of --film', flag_values=fv
+    )
+    flags.DEFINE_string('json', None, 'also write the figures to this file', flag_values=fv)
+
+
+def main(fv: flags.FlagValues) -> None:
+    """Measures, prints, writes."""
+    if fv.config is None:
+        raise UserError('give an experiment: --config=configs/ckplus_c3d.py, or another one')
+    if 'train' not in fv.config:
+        raise UserError(
+            f'{fv.config.name} is no network that trains in steps, which is what is measured: give '
+            'the config of one'
+        )
+    if fv.film and 'features' in fv.config:
+        raise UserError(f'{fv.config.name} sees features: --film needs a network that sees faces')
+    if fv.batch < 0 or fv.rounds < 1:
+        raise UserError(f'--batch is {fv.batch} and --rounds {fv.rounds}: give at least 1')
+    found = None
+    if fv.film:
+        data = fv.config.data
+        size = {key: data[key] for key in ('size', 'channels', 'margin')}
+        found = latency.measure(fv.film, fv.detector, **size)
+    runtime.prepare()
+    jax.config.update('jax_enable_compilation_cache', False)  # compile time is one of the figures
+    figures = measure(
+        fv.config,
+        batch=fv.batch or fv.config.train.batch_size,
+        rounds=fv.rounds,
+        against=fv.against,
+        forms=fv.forms,
+    )
+    if found:
+        label = figures['inference_batch_1']['fer_jax']['median']
+        figures['film'] = {**found, 'label': label, 'total': sum(found.values()) + label}
+    print(table.table(figures))
+    if fv.json:
+        atomic.write_json(pathlib.Path(fv.json), figures)
+
+
+def measure(
+    config: ConfigDict, *, batch: int, rounds: int, against: str | None, forms: bool
+) -> dict[str, Any]:
+    """All figures of a config.
+
+    Args:
+        config: of an experiment; its data's geometry, inputs, model, loss and optimizer matter.
+        batch: clips a step.
+        rounds: turns that each contestant takes.
+        against: 'torch' or None.
+        forms: whether the native formulations take part.
+
+    Returns:
+        What --json writes: times in seconds, memory in bytes, rates per second.
+    """
+    system = experiment.make_system(config, CLASSES)
+    native = system
+    if hasattr(system.model, 'form'):
+        native = dataclasses.replace(system, model=system.model.clone(form='lax'))
+    elif forms:
+        raise UserError(f'{config.model.name} has one formulation: leave --forms out')
+    subject = Subject(system, config, batch)
+    contestants = {'fer_jax': subject}
+    if forms:
+        contestants['native'] = Subject(native, config, batch)
+    if against:
+        contestants['torch'] = twin(config, batch, subject.clip_shape)
+    training = take_turns({name: each.train for name, each in contestants.items()}, rounds)
+    inference = take_turns({name: each.infer for name, each in contestants.items()}, rounds)
+    peaks = matmul_peaks()
+    flops = floating_point_operations(native, config, batch)
+    peak = peaks.get(config.model.get('dtype', 'float32'), peaks['float32'])
+    for name, times in training.items():
+        times['clips_per_second'] = batch / times['median']
+        times['flops_per_second'] = flops['train'] / times['median']
+        times['of_peak'] = times['flops_per_second'] / peak
+        if name != 'torch':
+            times |= contestants[name].compiled
+    return {
+        'config': config.name,
+        'model': {**config.model, 'num_classes': CLASSES},
+        'batch': batch,
+        'clip': list(subject.clip_shape),
+        'features': features_of(config),
+        'rounds': rounds,
+        'device': device(),
+        'matmul_peak_flops': peaks,
+        'step_flops': flops['train'],
+        'inference_flops': flops['infer'],
+        'parameters': subject.parameters,
+        'parameter_bytes': subject.parameter_bytes,
+        'flops_source': "XLA's cost analysis of the native form",
+        'train': training,
+        'inference_batch_1': inference,
+        'process_peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+class Subject:
+    """A system's compiled training step and inference on noise."""
+
+    def __init__(self, system: System, config: ConfigDict, batch: int):
+        layout = make_layout(
+            1, jax.devices()[:1], members_at_once=1, steps_per_call=config.train.steps_per_call
+        )
+        self._steps = layout.steps_per_call
+        resident, per_member, batches = noise(config, batch, self._steps)
+        self._data = per_member, resident, batches
+        see = functools.partial(
+            model_inputs, view=None, mean=per_member.mean, std=per_member.std, **system.inputs
+        )
+        self.clip_shape = jax.eval_shape(see, resident.frames).shape[1:]  # cropped
+        # Not measured, and random numbers are slow to compile well.
+        init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
+        self._carry = init(per_member, resident), Sums.zero()
+        params = jax.tree.leaves(judged(self._carry[0].params))
+        self.parameters = sum(leaf.size for leaf in params)
+        self.parameter_bytes = sum(leaf.nbytes for leaf in params)
+        started = time.perf_counter()
+        train = jax.jit(steps_of(system), donate_argnums=0)
+        self._train = train.lower(self._carry, *self._data).compile()
+        compile_seconds = time.perf_counter() - started
+        infer = jax.jit(system.evaluate_step)
+        self._clip = per_member, resident, jnp.zeros(1, jnp.int32)
+        started = time.perf_counter()
+        self._infer = infer.lower(self._carry[0], *self._clip).compile()
+        memory = self._train.memory_analysis()
+        self.compiled = {
+            'compile_seconds': compile_seconds,
+            'inference_compile_seconds': time.perf_counter() - started,
+            'program_bytes': memory.temp_size_in_bytes + memory.argument_size_in_bytes,
+        }
+
+    def train(self) -> float:
+        """Seconds a step."""
+        started = time.perf_counter()
+        self._carry = jax.block_until_ready(self._train(self._carry, *self._data))
+        return (time.perf_counter() - started) / self._steps
+
+    def infer(self) -> float:
+        """Seconds a clip, one at a time."""
+        started = time.perf_counter()
+        jax.block_until_ready(self._infer(self._carry[0], *self._clip))
+        return time.perf_counter() - started
+
+
+def twin(config: ConfigDict, batch: int, shape: Sequence[int]):
+    """The PyTorch contestant, on the device and the threads that JAX runs on."""
+    try:
+        from fer_jax.benchmark.torch_step import Twin  # PyTorch is no part of the core install
+    except ImportError:
+        raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
+    on_gpu = jax.default_backend() == 'gpu'
+    return Twin(config, batch, shape, classes=CLASSES, threads=cores(), on_gpu=on_gpu)
+
+
+def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:
+    """Clips of the config's geometry, and a member's batches [step, row, ...] of turned views."""
+    data, rng = config.data, np.random.default_rng(0)
+    if 'features' in config:
+        frames = rng.random((batch, *clip_of_features(config)), np.float32)
+    else:
+        shape = (batch, data.frames, data.size, data.size, data.channels)
+        frames = rng.integers(0, 256, shape, np.uint8)
+    resident = Resident(
+        frames=jnp.asarray(frames),
+        length=jnp.full(batch, frames.shape[1], jnp.int32),
+        label=jnp.arange(batch, dtype=jnp.int32) % CLASSES,
+        target=jnp.full((batch, CLASSES), 1 / CLASSES),
+    )
+    per_member = PerMember(
+        key=jax.random.key(0),
+        learning_rate=jnp.float32(config.optimizer.learning_rate),
+        dropout_rate=jnp.float32(config.model.get('dropout_rate', 0.0)),
+        total_steps=jnp.float32(1000),
+        class_weight=jnp.ones(CLASSES),
+        mean=jnp.zeros((1, 1, 1)),
+        std=jnp.ones((1, 1, 1)),
+    )
+    affine = np.tile(np.eye(2, 3, dtype=np.float32), (steps, batch, 1, 1))
+    affine += rng.normal(0, 0.02, affine.shape).astype(np.float32)
+    batches = Batch(
+        clip=jnp.tile(jnp.arange(batch, dtype=jnp.int32), (steps, 1)),
+        affine=jnp.asarray(affine),
+        contrast=jnp.ones((steps, batch)),
+        mask=jnp.ones((steps, batch), bool),
+    )
+    return resident, per_member, batches
+
+
+def clip_of_features(config: ConfigDict) -> tuple[int, ...]:
+    """Shape of a clip [frame, ...] of the features that a config learns from."""
+    if not config.features.run:
+        return config.data.frames, *FEATURES
+    return FirstStage.open(**config.features, data_dir=pathlib.Path()).shape(config.data.frames)
+
+
+def features_of(config: ConfigDict) -> str:
+    """Whose features the noise stands for, for people; '' where a network sees pictures."""
+    if 'features' not in config:
+        return ''
+    named = config.features.run or 'configs/fer2013_cnn.py, as features.run names no run'
+    return f'noise in the shape of features of {named}'
+
+
+def steps_of(system: System) -> Callable:
+    """The steps of one dispatch: one on a CPU, a scan over a chunk on accelerators."""
+
+    def run(carry, per_member, resident, batches):
+        if batches.clip.shape[0] == 1:
+            only = jax.tree.map(lambda x: x[0], batches)
+            return system.train_step(*carry, per_member, resident, only)
+        step = lambda carry, batch: (system.train_step(*carry, per_member, resident, batch), None)  # noqa: E731
+        return lax.scan(step, carry, batches)[0]
+
+    return run
+
+
+def take_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, Any]]:
+    """Times contestants in turns, in an order that reverses from round to round.
+
+    Args:
+        calls: do the work once and return its seconds.
+        rounds: turns of each; a turn is as many calls as fill TURN seconds, at least one.
+
+    Returns:
+        For each name: median, lowest and highest time of a call over rounds, in seconds, and
+        'ratio', the median over rounds of the first contestant's time over this one's.
+    """
+    calls_a_turn = {}
+    for name, call in calls.items():
+        call()  # warms up
+        calls_a_turn[name] = max(1, round(TURN / call()))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(rounds):
+        for name in list(calls)[:: -1 if turn % 2 else 1]:
+            spent = [calls[name]() for _ in range(calls_a_turn[name])]
+            times[name].append(statistics.mean(spent))
+    first = next(iter(times.values()))
+    return {
+        name: {
+            'median': statistics.median(own),
+            'lowest': min(own),
+            'highest': max(own),
+            'ratio': statistics.median(a / b for a, b in zip(first, own, strict=True)),
+        }
+        for name, own in times.items()
+    }
+
+
+def matmul_peaks() -> dict[str, float]:
+    """Operations a second of the fastest large matrix product, for each dtype worth measuring."""
+    on_cpu = jax.default_backend() == 'cpu'
+    size = PEAK_SIZE.get(jax.default_backend(), max(PEAK_SIZE.values()))
+    peaks = {}
+    for dtype in ('float32',) if on_cpu else ('float32', 'bfloat16'):
+        a, b = (jax.random.normal(jax.random.key(i), (size, size), dtype) for i in range(2))
+        product = jax.jit(jnp.matmul)
+        product(a, b).block_until_ready()
+        spent = []
+        for _ in range(10):
+            started = time.perf_counter()
+            product(a, b).block_until_ready()
+            spent.append(time.perf_counter() - started)
+        peaks[dtype] = 2 * size**3 / min(spent)
+    return peaks
+
+
+def floating_point_operations(native: System, config: ConfigDict, batch: int) -> dict[str, float]:
+    """Operations of a training step and of one clip's inference, by XLA's cost analysis."""
+    resident, per_member, batches = noise(config, batch, 1)
+    state = jax.eval_shape(native.init, per_member, resident)
+    carry = state, Sums.zero()
+    step = jax.jit(steps_of(native)).lower(carry, per_member, resident, batches)
+    one = jax.jit(native.evaluate_step).lower(state, per_member, resident, jnp.zeros(1, jnp.int32))
+    return {'train': step.cost_analysis()['flops'], 'infer': one.cost_analysis()['flops']}
+
+
+def device() -> dict[str, Any]:
+    """What was measured on."""
+    first = jax.devices()[0]
+    kind = (
+        platform.processor() or platform.machine() if first.platform == 'cpu' else first.device_kind
+    )
+    return {'platform': first.platform, 'kind': kind, 'threads': cores()}
+
+
+if __name__ == '__main__':
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        # Read when OpenMP is loaded. Its idle threads would otherwise spin on the cores that the
+        # other contestant needs, and PyTorch's on its own: the comparison would flatter JAX.
+        os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
+        os.execv(sys.executable, sys.orig_argv)
+    cli.run(main, define, __doc__)

@@ -1,0 +1,98 @@
+"""haddad2020's network in PyTorch, layer for layer as `fer_jax.models.c3d`."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from fer_jax.benchmark.torch_models.layouts import copy_conv, copy_dense, copy_norm, copy_slope
+from fer_jax.models.c3d import HIDDEN, POOLINGS, group_filters
+from fer_jax.models.layers import scaled
+from fer_jax.models.pooling import fitted
+
+ACTIVATIONS = {
+    'relu': nn.ReLU,
+    'elu': nn.ELU,
+    'prelu': nn.PReLU,
+    'leaky_relu': nn.LeakyReLU,
+    'mish': nn.Mish,
+}
+
+
+class C3D(nn.Module):
+    """The twin; parameters come from `load_flax`, so that there is no choice of initialiser.
+
+    Args:
+        input_shape: (T, H, W, C) of the clips.
+        num_classes, activation, temporal_size, pooling, second_conv, dropout_rate, width: as there.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        *,
+        num_classes: int,
+        activation: str = 'relu',
+        temporal_size: int = 3,
+        pooling: str = 'avg',
+        second_conv: bool = False,
+        dropout_rate: float = 0.2511,
+        width: float = 1.0,
+    ):
+        super().__init__()
+        *space, channels = input_shape
+        window, margins = (temporal_size, 3, 3), (temporal_size // 2, 1, 1)
+        pool = {'avg': nn.AvgPool3d, 'max': nn.MaxPool3d}[pooling]
+        self.blocks = nn.ModuleDict()
+        stages = []
+        for number, filters in enumerate(group_filters(second_conv), 1):
+            for letter, features in zip('ab', filters, strict=False):
+                features = scaled(features, width)
+                block = nn.Sequential(
+                    nn.Conv3d(channels, features, window, padding=margins, bias=False),
+                    nn.BatchNorm3d(features),
+                    ACTIVATIONS[activation](),
+                )
+                self.blocks[f'{number}{letter}'] = block
+                stages.append(block)
+                channels = features
+            geometry = fitted(space, *POOLINGS[number - 1])
+            stages.append(pool(*geometry))
+            space = [(n + 2 * p - w) // s + 1 for n, w, s, p in zip(space, *geometry, strict=True)]
+        self.last_map = (*space, channels)
+        self.dense = nn.ModuleList()
+        units = channels * space[0] * space[1] * space[2]
+        stages.append(nn.Flatten())
+        for hidden in HIDDEN:
+            block = nn.Sequential(
+                nn.Linear(units, scaled(hidden, width)),
+                ACTIVATIONS[activation](),
+                nn.Dropout(dropout_rate),
+            )
+            self.dense.append(block)
+            stages.append(block)
+            units = scaled(hidden, width)
+        self.classifier = nn.Linear(units, num_classes)
+        self._stages = tuple(stages)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Logits [B, K] of clips [B, C, T, H, W]."""
+        x = frames
+        for stage in self._stages:
+            x = stage(x)
+        return self.classifier(x)
+
+
+def load_flax(module: C3D, variables: Mapping) -> None:
+    """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
+    params, stats = variables['params'], variables['batch_stats']
+    for name, (conv, norm, act) in module.blocks.items():
+        copy_conv(conv, params[f'conv{name}'])
+        copy_norm(norm, params[f'norm{name}'], stats[f'norm{name}'])
+        if isinstance(act, nn.PReLU):
+            copy_slope(act, params[f'act{name}'])
+    for number, (linear, act, _) in enumerate(module.dense, 1):
+        copy_dense(linear, params[f'fc{number}'], module.last_map if number == 1 else None)
+        if isinstance(act, nn.PReLU):
+            copy_slope(act, params[f'act_fc{number}'])
+    copy_dense(module.classifier, params['fc3'])

@@ -1,0 +1,61 @@
+"""kahou2015's frame networks in PyTorch, layer for layer as `fer_jax.models.frame_cnn`."""
+
+from collections.abc import Mapping, Sequence
+from math import log, prod
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fer_jax.benchmark.torch_models.frame_stack import FrameStack, load_stack
+from fer_jax.benchmark.torch_models.layouts import copy_dense
+from fer_jax.models.frame_cnn import HIDDEN, STRUCTURES
+from fer_jax.models.layers import scaled
+
+
+class FrameCNN(nn.Module):
+    """The twin; parameters come from `load_flax`. Every frame counts: it knows no length.
+
+    Args:
+        input_shape: (T, H, W, C) of the clips.
+        num_classes, structure, batch_norm, dropout_rate, width: as there.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        *,
+        num_classes: int,
+        structure: str = 'three9',
+        batch_norm: bool = False,
+        dropout_rate: float = 0.25,
+        width: float = 1.0,
+    ):
+        super().__init__()
+        layout = STRUCTURES[structure].scaled(width)
+        self.frames = FrameStack(input_shape[1:], layout, batch_norm, dropout_rate)
+        self.last_map = list(self.frames.map_shapes.values())[-1]
+        units = [scaled(units, width) for units in HIDDEN.get(structure, ())]
+        sizes = [prod(self.last_map), *units, num_classes]
+        self.dense = nn.ModuleList(map(nn.Linear, sizes, sizes[1:]))
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Logits [B, K] of clips [B, C, T, H, W]."""
+        b, _, t = frames.shape[:3]
+        _, x = self.frames(frames.transpose(1, 2).flatten(0, 1))
+        x = x.flatten(1)
+        for layer in self.dense[:-1]:
+            x = self.dropout(F.relu(layer(x)))
+        logits = self.dense[-1](x).unflatten(0, (b, t))
+        if t == 1:
+            return logits[:, 0]
+        return logits.log_softmax(-1).logsumexp(1) - log(t)
+
+
+def load_flax(module: FrameCNN, variables: Mapping) -> None:
+    """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
+    params = variables['params']
+    load_stack(module.frames, params['frames'], variables.get('batch_stats', {}).get('frames', {}))
+    for number, layer in enumerate(module.dense, 1):
+        copy_dense(layer, params[f'fc{number}'], module.last_map if number == 1 else None)

@@ -1,5 +1,0 @@
-"""Simulated people who show emotions, drawn and laid out like a dataset's release."""
-
-from fer_jax.data.simulated.release import STAMP, VERSION, hidden_labels, write_release
-
-__all__ = ['STAMP', 'VERSION', 'hidden_labels', 'write_release']

@@ -1,0 +1,90 @@
+"""Ablations of one config beside the config as it stands, as one table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fer_jax.evaluation import comparison, pairing, results
+from fer_jax.evaluation.rundir import Run
+from fer_jax.evaluation.table import DIFFERENCE, DIFFERENCE_INTERVAL, INTERVAL, SHARE, show
+
+
+def compute(
+    runs: Mapping[str, Run], about: Mapping[str, tuple[str, Mapping[str, Any]]], **options: Any
+) -> dict[str, Any]:
+    """What comparison.compute says of the runs that pair with the first, and one table of all.
+
+    An ablation that changes how folds are made is judged on other folds than the config as it
+    stands. It cannot be paired then, and is in the table without a difference.
+
+    Args:
+      runs: by the ablation's name; first the config as it stands.
+      about: of each name a sentence, and what it changes: dotted key -> value.
+      **options: rule, draws and seed of comparison.compute.
+
+    Returns:
+      What comparison.compute returns, every later run against the first, and the key `ablations`, a
+      row for each run: run (letter; None where it is not paired), name, why, changes (text),
+      accuracy and interval (pooled, under the rule; None where the run does not have it),
+      difference and difference_interval (the ablation minus the first run), refusal (why it is not
+      paired, or None).
+    """
+    names = list(runs)
+    base = runs[names[0]]
+    refusals = {name: pairing.refusal(base, runs[name]) for name in names[1:]}
+    paired = [name for name in names if not refusals.get(name)]
+    values = comparison.compute(
+        [runs[name] for name in paired], names=paired, against_first=True, **options
+    )
+    stamps = [stamp for run in runs.values() for stamp in run.stamps]
+    values['stamps'] = list(dict.fromkeys([*stamps, *values['stamps']]))
+    options.pop('rule', None)
+    entries = {entry['name']: entry for entry in values['runs']}
+    pairs = {pair['first']: pair for pair in values['pairs']}
+    values['ablations'] = []
+    for name, run in runs.items():
+        entry = entries.get(name) or {
+            'letter': None,
+            'results': results.compute(run.predictions, stamps=run.stamps, **options),
+        }
+        found = entry['results'].get(values['rule'])
+        pair = pairs.get(entry['letter'])
+        why, changes = about[name]
+        values['ablations'].append(
+            {
+                'run': entry['letter'],
+                'name': name,
+                'why': why,
+                'changes': '; '.join(f'{k} = {v}' for k, v in comparison.flat(changes)),
+                'accuracy': found and found['pooled_accuracy'],
+                'interval': found and found['intervals']['pooled_accuracy'],
+                'difference': pair and pair['difference'],
+                'difference_interval': pair and pair['interval'],
+                'refusal': refusals.get(name),
+            }
+        )
+    return values
+
+
+def text(values: Mapping[str, Any]) -> str:
+    """The table for a terminal; what an ablation takes and changes stands below its figures."""
+    level = f'{100 * values["level"]:.0f} % interval'
+    lines = [f'*** {stamp} ***' for stamp in values['stamps']]
+    lines += [
+        f'Under "{values["title"]}"; intervals over {values["unit"]}.',
+        '',
+        f'{"":<27}{"accuracy":>9}{level:>15}{"difference":>12}{level:>16}',
+    ]
+    for row in values['ablations']:
+        cells = (
+            (SHARE, row['accuracy'], 9),
+            (INTERVAL, row['interval'], 15),
+            (DIFFERENCE, row['difference'], 12),
+            (DIFFERENCE_INTERVAL, row['difference_interval'], 16),
+        )
+        shown = [
+            f'{"-" if value is None else show(kind, value):>{width}}'
+            for kind, value, width in cells
+        ]
+        lines.append(f'{row["run"] or "-"}  {row["name"]:<24}{"".join(shown)}')
+        lines += [f'   {said}' for said in (row['why'], row['changes'], row['refusal']) if said]
+    return '\n'.join(lines)

@@ -1,0 +1,115 @@
+"""What a run writes about itself besides its checkpoints: config, versions, metrics, samples."""
+
+import pathlib
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from fer_jax import atomic
+from fer_jax import config as configs
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
+from fer_jax.evaluation.predictions import TEST, Predictions
+
+SAMPLES = 70
+PACKAGES = (
+    'fer_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'scipy',
+    'scikit-learn', 'opencv-python', 'tensorflow-datasets', 'array_record',
+)  # fmt: skip
+
+
+def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
+    """A run's folder: `workdir`, else runs/<config>-<hash of the resolved config>.
+
+    Raises:
+      UserError: the folder holds something else, or a run of another config.
+    """
+    default = pathlib.Path('runs') / f'{config.name}-{configs.identity(config)}'
+    folder = pathlib.Path(workdir) if workdir else default
+    if (folder / 'config.json').exists():
+        known = rundir.read_json(folder / 'config.json')
+        difference = configs.first_difference(configs.as_json(config), known)
+        if difference:
+            raise UserError(
+                f'{folder} is a run of another config: {difference}; give another --workdir'
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f'{folder} is no run and not empty; give another --workdir')
+    return folder
+
+
+def begin(folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict) -> None:
+    """Writes config.json, versions.json, folds.json and dataset.json, the config last.
+
+    Raises:
+      UserError: the run was begun on other folds or other data than these.
+    """
+    for name, value in (('folds.json', folds), ('dataset.json', dataset)):
+        if (folder / 'config.json').exists() and rundir.read_json(folder / name) != value:
+            raise UserError(
+                f'{folder / name} is not what this run would have: the prepared data has changed; '
+                'give another --workdir'
+            )
+        atomic.write_json(folder / name, value)
+    if not (folder / 'config.json').exists():
+        atomic.write_json(folder / 'versions.json', versions())
+        atomic.write_json(folder / 'config.json', configs.as_json(config))
+
+
+def versions() -> dict[str, str]:
+    """Command, Python, platform, devices, commit and the packages that decide a result."""
+    device = jax.devices()[0]
+    found = {
+        'command': ' '.join(['python', *sys.orig_argv[1:]]),
+        'python': platform.python_version(),
+        'platform': platform.platform(),
+        'devices': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
+        'commit': _commit(),
+    }
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = 'not installed as a package'
+    return found
+
+
+def _commit() -> str:
+    """The checkout's commit, with '+' where it has local changes; 'unknown' outside a checkout."""
+    git = ['git', '-C', str(pathlib.Path(__file__).parent)]
+    try:
+        commit, changes = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout
+            for words in (('rev-parse', 'HEAD'), ('status', '--porcelain'))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+    return commit.strip() + '+' * bool(changes)
+
+
+def save_samples(path: pathlib.Path, clips: ClipSet, predictions: Predictions) -> None:
+    """Last frames of up to SAMPLES test clips, as many of each class, for the report's faces."""
+    tested = np.flatnonzero((predictions.part == TEST).any(axis=0))
+    rng = np.random.default_rng(0)
+    each = -(-SAMPLES // len(clips.classes))
+    chosen = []
+    for k in range(len(clips.classes)):
+        of_class = tested[predictions.label[tested] == k]
+        chosen += sorted(rng.permutation(of_class)[:each])
+    row = {clip_id: i for i, clip_id in enumerate(clips.clip_id)}
+    rows = np.array([row[predictions.clip_id[i]] for i in chosen])
+    frames = np.rint(clips.frames[rows, clips.length[rows] - 1].mean(axis=-1)).astype(np.uint8)
+    with atomic.replacing(path) as temporary:
+        np.savez_compressed(temporary, frames=frames, clip_id=clips.clip_id[rows])
+
+
+def save_filters(path: pathlib.Path, filters: np.ndarray) -> None:
+    """Filters of space and time float32 [filter, frame, row, column], for the report."""
+    with atomic.replacing(path) as temporary:
+        np.savez_compressed(temporary, filters=filters)

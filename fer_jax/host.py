@@ -1,0 +1,34 @@
+"""What a process has of its machine: cores, and memory that malloc keeps."""
+
+import ctypes
+import os
+
+# Parameters of mallopt in glibc's malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
+_GIB = 2**30
+_NEVER = -1  # as a size_t the largest; 2 GiB, an int's most, is less than a step of C3D takes
+
+
+def cores() -> int:
+    """Cores that this process may run on: as many threads as XLA's CPU backend takes."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def keep_buffers() -> None:
+    """Tells glibc's allocator not to map or trim; other C libraries have no such settings.
+
+    By default large buffers go back to the system after every step and are faulted in anew by the
+    next. To be called before the process has a second thread: a thread's first allocation may give
+    it an arena of its own, arenas that exist are handed to later threads whatever their permitted
+    number, and in any but the first one a buffer above 64 MiB is mapped and unmapped each time.
+    """
+    library = ctypes.CDLL(None)
+    if not hasattr(library, 'gnu_get_libc_version'):
+        return
+    for parameter, value in (
+        (_MMAP_MAX, 0),
+        (_TRIM_THRESHOLD, _NEVER),
+        (_TOP_PAD, _GIB // 4),
+        (_ARENA_MAX, 1),
+    ):
+        library.mallopt(parameter, value)

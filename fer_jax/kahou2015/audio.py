@@ -1,0 +1,212 @@
+"""Sound of clips (kahou2015, sec. 3): openSMILE's 1582 features, their principal components."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from fer_jax import atomic
+from fer_jax.data import leaks, prepared
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.fitted import Fitted
+from fer_jax.data.protocols import shorten
+from fer_jax.errors import UserError
+from fer_jax.kahou2015 import audio_files
+from fer_jax.training.members import Member
+
+# Of the kinds of emobase2010, whose counts are the paper's; the package does not carry that one.
+CONFIGURATION = 'core/config/is09-13/IS10_paraling_compat.conf'
+# Shorter sound, under 0.07 s, has no value in openSMILE: silence is put behind it.
+SHORTEST_S = 0.1
+
+
+def extract(
+    sound: Mapping[str, tuple[np.ndarray, int]],
+) -> tuple[list[str], np.ndarray]:
+    """What openSMILE makes of each sound.
+
+    Args:
+      sound: {clip id: (int16 [samples], at least one; samples a second)}.
+
+    Returns:
+      Names of the features in ascending order, and float32 [clip, 1582].
+
+    Raises:
+      UserError: the package opensmile is not there.
+    """
+    opensmile = package()
+    smile = opensmile.Smile(
+        feature_set=str(pathlib.Path(opensmile.__file__).parent / CONFIGURATION),
+        feature_level='func',
+    )
+    order = np.argsort(smile.feature_names)
+    out = np.empty((len(sound), len(order)), np.float32)
+    short = []
+    bar = tqdm.tqdm(sound.items(), desc='features of sound', unit=' clips', disable=None)
+    for row, (clip_id, (samples, rate)) in zip(out, bar, strict=True):
+        least = round(SHORTEST_S * rate)
+        if len(samples) < least:
+            short.append(clip_id)
+            samples = np.pad(samples, (0, least - len(samples)))
+        # openSMILE takes 16 bits: what it gets are the samples again.
+        row[:] = smile.process_signal(samples.astype(np.float32) / 32768, rate).to_numpy()[0, order]
+    if short:
+        print(
+            f'sound of {len(short)} clips is shorter than {SHORTEST_S} s, silence was put behind '
+            f'it: {shorten(short)}',
+            flush=True,
+        )
+    return [smile.feature_names[k] for k in order], out
+
+
+def package() -> Any:
+    """The package opensmile, imported where it is needed: it is an extra.
+
+    Raises:
+      UserError: it is not there.
+    """
+    try:
+        import opensmile
+    except ImportError as error:
+        raise UserError(
+            "features of sound need the package opensmile: pip install -e '.[audio]' (its "
+            "licence allows research only), or give SMILExtract's as --config.sound.file=FILE.arff"
+        ) from error
+    return opensmile
+
+
+def kept(sound: Mapping[str, tuple[np.ndarray, int]], folder: pathlib.Path) -> tuple:
+    """What `extract` gives, from a file in the folder where the same sound was heard before.
+
+    The file, sound-<hash>.npz, is named after samples, ids, openSMILE's version and configuration.
+    """
+    digest = hashlib.sha256(f'{package().__version__} {CONFIGURATION}'.encode())
+    for clip_id, (samples, rate) in sound.items():
+        digest.update(f'|{clip_id} {rate} {len(samples)}|'.encode())
+        digest.update(np.ascontiguousarray(samples))
+    path = folder / f'sound-{digest.hexdigest()[:16]}.npz'
+    if not path.exists():
+        names, values = extract(sound)
+        with atomic.replacing(path) as temporary:
+            np.savez(temporary, names=names, values=values)
+    with np.load(path) as found:
+        return found['names'].tolist(), found['values']
+
+
+def fit_components(values: np.ndarray, indices: np.ndarray, components: int) -> Fitted:
+    """Whitened principal components, of features scaled to mean 0 and deviation 1.
+
+    Args:
+      values: float [N, feature].
+      indices: int [clip], the clips to fit on.
+      components: K; those of the greatest variance come first.
+
+    Returns:
+      A Fitted whose value is (mean, matrix), float64 [feature] and [feature, K]: the components are
+      (values - mean) @ matrix, of mean 0 and variance 1 (divided by n - 1) over the clips.
+
+    Raises:
+      UserError: more components than the clips span.
+    """
+    scaler = StandardScaler().fit(values[indices].astype(np.float64))
+    scaled = scaler.transform(values[indices].astype(np.float64))
+    most = np.linalg.matrix_rank(scaled)
+    if not 0 < components <= most:
+        raise UserError(
+            f'sound.components is {components}: the {len(indices)} training clips give 1 to {most}'
+        )
+    pca = PCA(components, svd_solver='full').fit(scaled)
+    matrix = pca.components_.T / np.sqrt(pca.explained_variance_) / scaler.scale_[:, None]
+    return Fitted('principal components of sound', (scaler.mean_, matrix), np.asarray(indices))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sound:
+    """What clips are to hear: members learn from it instead of from pictures.
+
+    Used as `first_stage.FirstStage` is.
+
+    Attributes:
+      folder, name, faces: where the prepared sound lies.
+      file: SMILExtract's .arff or .csv, '' where openSMILE is to be run on the prepared sound.
+      components: principal components, fitted on each fold's training clips.
+    """
+
+    folder: pathlib.Path
+    name: str
+    faces: str
+    _: dataclasses.KW_ONLY
+    file: str
+    components: int
+
+    key = 'sound'  # in dataset.json
+    classes = ()  # nothing was trained to know any
+
+    def features(self, clips: ClipSet) -> np.ndarray:
+        """The clips' features float32 [clip, feature], in ascending order of their names.
+
+        Raises:
+          UserError: clips without sound, a value that is no number, or what `audio_files.read` and
+            `extract` refuse.
+        """
+        wanted = clips.clip_id.tolist()
+        if self.file:
+            names, values = audio_files.read(pathlib.Path(self.file).expanduser(), wanted)
+        else:
+            sound = prepared.load_audio(self.name, data_dir=self.folder, faces=self.faces)
+            silent = [clip for clip in wanted if not len(sound[clip][0])]
+            if silent:
+                raise UserError(
+                    f'{len(silent)} clips have no sound: {shorten(silent)}; give '
+                    '--config.data.drop_soundless=True'
+                )
+            place = prepared.data_root(self.folder) / self.name
+            names, values = kept({clip: sound[clip] for clip in wanted}, place)
+        wrong = np.argwhere(~np.isfinite(values))
+        if len(wrong):
+            clip, feature = wrong[0]
+            raise UserError(f'the sound of {wanted[clip]} has no finite {names[feature]}')
+        return values
+
+    def groups(
+        self, members: Sequence[Member], clips: ClipSet
+    ) -> list[tuple[list[Member], ClipSet]]:
+        """The members of each fold, and the clips as they hear them.
+
+        Returns:
+          Members, in their order, whose `fits` hold the components; and clips of one frame whose
+          frames are components float32 [clip, 1, component].
+        """
+        values = self.features(clips)
+        found = []
+        for number in dict.fromkeys(member.fold_number for member in members):
+            own = [member for member in members if member.fold_number == number]
+            fit = fit_components(values, own[0].fold.train, self.components)
+            leaks.check_fitted(fit, own[0].fold)
+            mean, matrix = fit.value
+            heard = dataclasses.replace(
+                clips,
+                frames=((values - mean) @ matrix).astype(np.float32)[:, None],
+                length=np.ones_like(clips.length),
+                landmarks=None,
+            )
+            found.append(([dataclasses.replace(m, fits=(*m.fits, fit)) for m in own], heard))
+        return found
+
+    def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
+        """What dataset.json says of where the features come from."""
+        said = {'components': self.components}
+        if self.file:
+            path = pathlib.Path(self.file).expanduser()
+            return said | {
+                'features': path.name,
+                'sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
+            }
+        by = f'openSMILE {package().__version__}, {pathlib.Path(CONFIGURATION).name}'
+        return said | {'features': by}

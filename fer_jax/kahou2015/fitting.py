@@ -1,0 +1,119 @@
+"""Classifiers of clips that are fitted at once, without steps, on what a network says of frames."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fer_jax.config import bind
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import UserError
+from fer_jax.experiment.classifiers import Classifier
+from fer_jax.kahou2015 import bins, svm
+from fer_jax.training.members import Member
+
+
+@dataclasses.dataclass(frozen=True)
+class Averaging:
+    """The mean of the frames' probabilities (kahou2015, sec. 2.3): nothing is fitted."""
+
+    def check(self, network: Sequence[str], clips: Sequence[str]) -> None:
+        """As of `Classifier`: both must be the same, in any order."""
+        if sorted(network) != sorted(clips):
+            raise UserError(
+                f'averaging: the network of features.run knows {", ".join(network)}, the clips '
+                f'are {", ".join(clips)}: both must have the same classes'
+            )
+
+    def judge(self, clips: ClipSet, member: Member) -> np.ndarray:
+        """As of `Classifier`; the features are logits of the clips' classes, in their order."""
+        if clips.frames.shape[2:] != (len(clips.classes),):
+            raise UserError(
+                f'averaging takes {len(clips.classes)} logits of a frame, one for each class of '
+                f'{clips.name}, not values of shape {clips.frames.shape[2:]}: give '
+                '--config.features.layer=logits'
+            )
+        return bins.average_probabilities(clips.frames, clips.length)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AggregatedSVM:
+    """Frames averaged in bins, an SVM with RBF kernel behind them (kahou2015, sec. 2.3).
+
+    Attributes:
+      bins: k of the paper.
+    """
+
+    bins: int = 15
+
+    def __post_init__(self):
+        if self.bins < 1:
+            raise UserError(f'model.bins is {self.bins}: give at least 1')
+
+    def check(self, network: Sequence[str], clips: Sequence[str]) -> None:
+        """As of `Classifier`: any features will do."""
+
+    def judge(self, clips: ClipSet, member: Member) -> np.ndarray:
+        """As of `Classifier`."""
+        values = bins.aggregate(clips.frames, clips.length, self.bins)
+        train = member.fold.train
+        machine = svm.fit(values[train], clips.label[train], clips.subject[train], seed=member.seed)
+        _say(machine, member)
+        return machine.probabilities(values, len(clips.classes))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ChiSquaredSVM:
+    """An SVM with chi-squared kernel on histograms (kahou2015, sec. 4).
+
+    Attributes:
+      penalty: C; 100 in the authors' code, the paper gives none.
+    """
+
+    penalty: float = 100.0
+
+    def __post_init__(self):
+        if self.penalty <= 0:
+            raise UserError(f'model.penalty is {self.penalty:g}: give more than 0')
+
+    def check(self, network: Sequence[str], clips: Sequence[str]) -> None:
+        """As of `Classifier`: any histograms will do."""
+
+    def judge(self, clips: ClipSet, member: Member) -> np.ndarray:
+        """As of `Classifier`; the features are histograms of clips of one frame."""
+        values = clips.frames.reshape(len(clips), -1).astype(np.float64)
+        if values.min() < 0:
+            raise UserError(
+                'chi2_svm takes histograms, and there are values below 0: give another --config.'
+                'model.name'
+            )
+        train = member.fold.train
+        machine = svm.fit_chi2(
+            values[train],
+            clips.label[train],
+            clips.subject[train],
+            penalty=self.penalty,
+            seed=member.seed,
+        )
+        _say(machine, member)
+        return machine.probabilities(values, len(clips.classes))
+
+
+CLASSIFIERS = {'averaging': Averaging, 'svm': AggregatedSVM, 'chi2_svm': ChiSquaredSVM}
+
+
+def build(name: str, **options: Any) -> Classifier:
+    """The classifier `name` with its options; UserError for an unknown one of either."""
+    if name not in CLASSIFIERS:
+        raise UserError(f"model.name is '{name}': one of {', '.join(CLASSIFIERS)}")
+    return bind(CLASSIFIERS[name], options, 'model')
+
+
+def _say(machine: svm.Machine, member: Member) -> None:
+    """Prints what a member's machine is."""
+    print(
+        f'fold {member.fold_number}: C {machine.penalty:g}, gamma {machine.gamma:g}, inner '
+        f'accuracy {100 * machine.accuracy:.1f} %',
+        flush=True,
+    )

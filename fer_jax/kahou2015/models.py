@@ -1,0 +1,167 @@
+"""What each model of kahou2015 says of all clips, after each of its trainings."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import UserError
+from fer_jax.experiment import run as experiment
+from fer_jax.kahou2015 import bins
+from fer_jax.kahou2015.activity import filters
+from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, data_of
+from fer_jax.models.features import features
+from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.members import Member
+
+# Clips that pass through the recurrent network at a time.
+_CLIPS = 256
+
+Arrays = dict[str, np.ndarray]
+
+
+class Learned(NamedTuple):
+    """A model that is fitted at once, after one training.
+
+    Attributes:
+      clips: as the model sees them, with those that have no label.
+      member: with all that was fitted.
+      probabilities: float [clip, class].
+    """
+
+    clips: ClipSet
+    member: Member
+    probabilities: np.ndarray
+
+
+def activity(config: ConfigDict, table: ClipTable, data_dir: Path) -> Arrays:
+    """Motion in whole scenes (sec. 4).
+
+    Returns:
+      probabilities float32 [training, clip, class], NaN for clips that the model cannot judge, and
+      filters float32 [factor, frame, row, column], which the training part has taught.
+    """
+    learned = _fit(config, data_dir)
+    return {**_said(learned, table), 'filters': filters(learned[0].member)}
+
+
+def audio(config: ConfigDict, table: ClipTable, data_dir: Path, components: int) -> Arrays:
+    """Sound (sec. 3).
+
+    Returns:
+      probabilities as `activity`; features float32 [training, clip, value], of which the fusion
+      network is given the first whitened components (sec. 6.2).
+    """
+    if not 0 < components <= config.sound.components:
+        raise UserError(
+            f'fusion.components is {components}: models.audio.sound.components gives 1 to '
+            f'{config.sound.components}'
+        )
+    learned = _fit(config, data_dir)
+    return _said(learned, table) | _seen(
+        learned, table, lambda clips: clips.frames[:, 0, :components]
+    )
+
+
+def aggregated(config: ConfigDict, table: ClipTable, data_dir: Path) -> Arrays:
+    """The aggregated frame network (sec. 2.3).
+
+    Returns:
+      probabilities and features as `audio`, the features being the bins' values; averaging float32
+      [clip, class], the mean of the frames' probabilities.
+    """
+    learned = _fit(config, data_dir)
+    clips = learned[0].clips
+    averaging = bins.average_probabilities(clips.frames, clips.length)
+    binned = _seen(
+        learned, table, lambda clips: bins.aggregate(clips.frames, clips.length, config.model.bins)
+    )
+    return {**_said(learned, table), **binned, 'averaging': table.spread(clips, averaging)}
+
+
+def _fit(config: ConfigDict, data_dir: Path) -> list[Learned]:
+    """A model that is fitted at once after each of TRAININGS."""
+    built = experiment.build(config, data_dir, data_of(config, data_dir, stopped=False))
+    found = [
+        Learned(group.clips, member, built.system.judge(group.clips, member))
+        for group in built.groups
+        for member in group.members
+    ]
+    found.sort(key=lambda learned: learned.member.fold_number)
+    return [*found, found[-1]]  # without epochs to keep both ways of training on both are one
+
+
+def _said(learned: Sequence[Learned], table: ClipTable) -> Arrays:
+    said = [table.spread(own.clips, own.probabilities) for own in learned]
+    return {'probabilities': np.stack(said)}
+
+
+def _seen(
+    learned: Sequence[Learned], table: ClipTable, describe: Callable[[ClipSet], np.ndarray]
+) -> Arrays:
+    return {'features': np.stack([table.spread(own.clips, describe(own.clips)) for own in learned])}
+
+
+def recurrent(config: ConfigDict, table: ClipTable, data_dir: Path, folder: Path) -> Arrays:
+    """The recurrent network (sec. 2.2); its features are its last states.
+
+    The part that it is not trained on chooses its epoch, and it is trained again on both parts for
+    as many epochs. Its checkpoints and metrics.csv lie in `folder`.
+
+    Returns:
+      probabilities and features as `audio`; epochs int [training], those kept; history float
+      [training, 2, epoch], accuracy on training and stopping clips, NaN where there is none.
+    """
+    data = data_of(config, data_dir, stopped=True)
+    built = experiment.build(config, data_dir, data)
+    if len(built.members) != 2:
+        raise UserError(
+            f'models.rnn.train.seeds is {len(built.members) // 2}: the fusions take one network'
+        )
+    records = experiment.train_members(built, folder)
+    shape = (len(TRAININGS), 2, built.schedule.epochs)
+    history, epochs = np.full(shape, np.nan), np.zeros(len(TRAININGS), np.int64)
+    framed = built.groups[0].clips
+    said, seen = [], []
+    for number, record in enumerate(records):
+        if record.failed:
+            raise UserError(
+                f'the recurrent network diverged in epoch {record.failed}: lower '
+                '--config.models.rnn.optimizer.learning_rate'
+            )
+        for row, name in enumerate(('train_accuracy', 'validation_accuracy')):
+            values = [line.get(name, np.nan) for line in record.history]
+            history[number, row, : len(values)] = values
+        checkpoints = MemberCheckpoints(folder / 'checkpoints' / f'{record.member.index:03}')
+        epochs[number], network = checkpoints.restore_best()
+        checkpoints.close()
+        probabilities, states = _pass(built.system, network, framed)
+        said.append(table.spread(framed, probabilities))
+        seen.append(table.spread(framed, states))
+    return {
+        'probabilities': np.stack(said),
+        'features': np.stack(seen),
+        'epochs': epochs,
+        'history': history,
+    }
+
+
+def _pass(system, network: dict, clips: ClipSet) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities [clip, class] and last states [clip, unit] of all clips."""
+    variables = {key: value for key, value in network.items() if value}
+
+    @jax.jit
+    def both(frames, length):
+        states = features(system.model, variables, frames, 'state', length=length)
+        return system.judge(variables, frames, length), states
+
+    found = []
+    for start in range(0, len(clips), _CLIPS):
+        some = slice(start, start + _CLIPS)
+        found.append(jax.device_get(both(clips.frames[some], clips.length[some])))
+    said, seen = zip(*found, strict=True)
+    return np.concatenate(said), np.concatenate(seen)

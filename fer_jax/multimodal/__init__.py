@@ -1,1 +1,0 @@
-"""Several models of one clip, by face, sound and scene, and their fusion (kahou2015)."""

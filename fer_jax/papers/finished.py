@@ -1,0 +1,125 @@
+"""Finished runs, as far as a card needs them: the resolved config and results.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation import results, rundir
+from fer_jax.papers.card import Card, Ours
+
+# A run with another value is of one fold or of somebody's folds: it answers an entry only where
+# `holds` asks for that.
+USUAL = {'protocol.fold': -1, 'protocol.file': ''}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One finished run.
+
+    Attributes:
+      path: its directory.
+      config, results: config.json and results.json.
+      command: what it was started with, '' where unknown.
+      stamps: what must be known before a number of it is believed.
+      starts: the name of the config of the run that it starts from, '' where it starts anew.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    results: Mapping[str, Mapping[str, Any]]
+    command: str
+    stamps: tuple[str, ...]
+    starts: str = ''
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def changed(self) -> list[str]:
+        """What its command changed of the config besides the variant: ['train.epochs=40']."""
+        words = self.command.split()
+        return [word.removeprefix('--config.') for word in words if word.startswith('--config.')]
+
+    def answers(self, ours: Ours) -> bool:
+        """Whether it is the run that an entry of a card asks for, of all folds."""
+        held = all(_at(self.config, key) == value for key, value in ours.holds.items())
+        other = any(
+            _at(self.config, key) not in (usual, None)
+            for key, usual in USUAL.items()
+            if key not in ours.holds
+        )
+        return bool(ours.holds) and held and not other and self.starts == ours.starts
+
+    def rules(self, card: Card) -> list[str]:
+        """The rules of choosing an epoch under which a card shows it: ours, and the paper's."""
+        headline = results.headline(self.results)
+        paper = card.rule in self.results and card.rule != headline
+        return [headline, card.rule] if paper else [headline]
+
+    def figure(self, rule: str, metric: str, row: str = '', column: str = '') -> str | None:
+        """A figure of the run as people read it, None where the run has none.
+
+        Args:
+          metric: a metric of results.json (in per cent); 'fold:N', the accuracy of the N-th fold in
+            per cent, mean over seeds; 'confusion', how many clips of class `row` were called
+            `column`, mean over seeds.
+        """
+        values = self.results[rule]
+        if metric == 'confusion':
+            names = [entry['class'] for entry in values['classes']]
+            if row not in names or column not in names:
+                return None
+            seeds = len(values['seeds'])
+            count = values['confusion'][names.index(row)][names.index(column)]
+            return str(count) if seeds == 1 else f'{count / seeds:.1f}'
+        kind, _, number = metric.partition(':')
+        if kind == 'fold':
+            folds = [f['accuracy'] for f in values['folds'] if f['fold'] == int(number) - 1]
+            return f'{100 * fmean(folds):.1f}' if folds else None
+        value = values[metric]
+        return None if value is None else f'{100 * value:.2f}'
+
+
+def _at(config: Any, key: str) -> Any:
+    """The value at a dotted key, None where there is none."""
+    for part in key.split('.'):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
+def read(path: Path | str) -> Finished:
+    """Reads a finished run's directory.
+
+    Raises:
+      UserError: there is none, it has not finished, or a file of it is damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f'there is no run at {path}: give the directory that fer_jax.main wrote')
+    if not (path / 'DONE').is_file():
+        raise UserError(f'{path} has not finished (no DONE in it): start its command again')
+    if (path / 'stages').is_dir():
+        raise UserError(
+            f"{path} is a run of several models, whose own report has the paper's numbers beside "
+            f'them: look at {path / "report.html"}'
+        )
+    found = rundir.read_json(path / 'results.json')
+    if not any(isinstance(values, dict) and values.get('headline') for values in found.values()):
+        raise UserError(f'{path / "results.json"} names no headline: start its command again')
+    config = rundir.read_json(path / 'config.json')
+    starts = ''
+    if _at(config, 'init.run'):
+        starts = _at(rundir.read_json(path / 'dataset.json'), 'starts_from.config')
+    return Finished(
+        path=path,
+        config=config,
+        results=found,
+        command=str(rundir.read_json(path / 'versions.json').get('command', '')),
+        stamps=tuple(found[results.headline(found)]['stamps']),
+        starts=starts,
+    )

@@ -1,0 +1,297 @@
+"""report.html: one run on one page that needs nothing else, its figures and their data."""
+
+import json
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_jax import atomic
+from fer_jax.evaluation import results, rundir
+from fer_jax.evaluation.rules import RULES
+from fer_jax.evaluation.rundir import Run
+from fer_jax.evaluation.table import COUNT, Column, Table, show
+from fer_jax.reports import filter_plots, page, plots, samples, tables
+from fer_jax.reports.figures import Drawing
+
+# A table longer than this is folded: leave-one-subject-out has more than a hundred folds.
+OPEN_ROWS = 20
+
+
+def write_report(
+    run_dir: Path | str,
+    out: Path | str | None = None,
+    values: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
+    """Draws a finished run from its files alone and returns the path of report.html.
+
+    Writes report.html and figures/ (each figure as SVG, each figure's and table's numbers as CSV)
+    into `out`, by default the run's own directory. They appear whole or not at all.
+
+    Args:
+      values: what results.compute says of the run, where the caller has it already.
+
+    Raises:
+      UserError: the run is missing, unfinished or damaged.
+    """
+    run = rundir.load(run_dir)
+    if values is None:
+        values = results.compute(run.predictions, stamps=run.stamps)
+    best = values[results.headline(values)]
+    judged = run.predictions
+    rows = judged.at(np.array(best['epochs']) - 1)
+    chosen = [epoch for epoch in best['epochs'] if epoch]
+    stamps = run.stamps
+
+    shown = {
+        table.name: table
+        for table in (
+            tables.rules(values),
+            tables.optimism(values),
+            tables.duplicates(best),
+            tables.seeds(best),
+            tables.folds(run, best),
+            tables.subjects(best),
+            tables.dropped(run),
+            _class_counts(run),
+        )
+        if table is not None
+    }
+    confusion = tables.confusion(best)
+    roc, precision_recall, scores = plots.ranking(rows, judged.classes, stamps)
+    shown['classes'] = tables.classes(best, scores)
+    drawings = [
+        plots.rules(values, stamps, shown['rules'].csv(stamps)),
+        plots.curves(run.curves, 'accuracy', judged.fold, judged.seed, chosen, stamps),
+        plots.curves(run.curves, 'loss', judged.fold, judged.seed, chosen, stamps),
+        plots.confusion(
+            best['confusion'], judged.classes, len(best['seeds']), stamps,
+            confusion.csv(stamps),
+        ),
+        plots.recalls(best, stamps, shown['classes'].csv(stamps)),
+        roc,
+        precision_recall,
+    ]  # fmt: skip
+    if len(run.folds['folds']) <= plots.MOST_LINES:
+        drawings.append(plots.folds(shown['folds'], best, stamps))
+    if 'subjects' in shown:
+        drawings.append(plots.subjects(shown['subjects'], best, stamps))
+    if run.filters is not None:
+        drawings.append(filter_plots.filters(run.filters, stamps))
+    faces = samples.pick(rows, judged, run.sample_frames, run.sample_ids)
+
+    files: dict[str, str | bytes] = {t.name + '.csv': t.csv(stamps) for t in shown.values()}
+    for drawing in drawings:
+        files[f'{drawing.name}.svg'] = drawing.svg
+        files[f'{drawing.name}.csv'] = drawing.csv
+    if faces:
+        files['samples.png'] = samples.sheet(faces, stamps)
+        files['samples.csv'] = samples.csv(faces, stamps)
+    text = _compose(run, values, shown, {d.name: d for d in drawings}, faces)
+    return atomic.publish_page(run_dir if out is None else out, text, files)
+
+
+def _compose(
+    run: Run,
+    values: Mapping[str, Mapping[str, Any]],
+    shown: Mapping[str, Table],
+    drawings: Mapping[str, Drawing],
+    faces: list[samples.Face],
+) -> str:
+    """The page's HTML."""
+    stamps = run.stamps
+    best = values[results.headline(values)]
+
+    def table(name: str, title: str = '') -> str:
+        if name not in shown:
+            return ''
+        html = page.table(shown[name], stamps)
+        return page.folded(title, html) if len(shown[name].rows) > OPEN_ROWS else html
+
+    def drawing(name: str) -> str:
+        return page.drawing(drawings[name], stamps) if name in drawings else ''
+
+    sections = [
+        ('headline', 'Result', _headline(best)),
+        (
+            'rules',
+            'Choosing an epoch',
+            table('rules') + table('optimism') + page.pair(drawing('rules'), _meanings(values))
+            + table('duplicates') + table('seeds'),
+        ),
+        (
+            'curves',
+            'Learning',
+            page.pair(drawing('accuracy_curves'), drawing('loss_curves')) + drawing('filters'),
+        ),
+        (
+            'classes',
+            'Classes',
+            page.pair(drawing('confusion'), drawing('recalls')) + table('classes')
+            + page.pair(drawing('roc'), drawing('precision_recall')),
+        ),
+        (
+            'folds',
+            'Folds and subjects',
+            page.pair(drawing('folds'), drawing('subjects'))
+            + table('folds', f'{len(shown["folds"].rows)} folds')
+            + table('subjects', f'{len(best["per_subject"])} subjects'),
+        ),
+        ('faces', 'Faces', _faces(faces, stamps)),
+        ('data', 'Data and protocol', _data(run, best) + table('class_counts')
+         + table('dropped', f'{len(run.dataset["dropped"])} dropped clips')),
+        ('provenance', 'How to repeat it', _provenance(run)),
+    ]  # fmt: skip
+    lead = f'{run.dataset["name"]} · {run.folds["protocol"]} · {_counted(best)}'
+    return page.page(run.name, lead, stamps, sections)
+
+
+def _counted(best: Mapping[str, Any]) -> str:
+    people = ''
+    if best['subjects'] is not None:
+        people = f' of {show(COUNT, best["subjects"])} subjects'
+    repeats = ', counted once in each repeat' if best['repeated'] else ''
+    seeds = f' · {len(best["seeds"])} seeds' if len(best['seeds']) > 1 else ''
+    return f'{show(COUNT, best["clips"])} test clips{people}{repeats}{seeds}'
+
+
+def _headline(best: Mapping[str, Any]) -> str:
+    """The number, its interval on a line from 0 to 100, the other metrics."""
+    accuracy, majority = 100 * best['pooled_accuracy'], 100 * best['majority_accuracy']
+    interval = best['intervals']['pooled_accuracy']
+    level = f'{100 * best["interval"]["level"]:.0f} % interval'
+    spread = best['standard_deviation']
+    span, said = '', 'No interval: there is one subject.'
+    if interval is not None:
+        low, high = (100 * end for end in interval)
+        span = f'<i class="span" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
+        said = (
+            f'{level} {low:.1f} – {high:.1f}, by bootstrap over {best["interval"]["unit"]}'
+            f' ({show(COUNT, best["interval"]["draws"])} draws).'
+        )
+    if spread is not None:
+        said = (
+            f'Mean of {len(best["seeds"])} seeds, standard deviation '
+            f'{100 * spread["pooled_accuracy"]:.2f}. {said}'
+        )
+    side = ' start' if majority < 20 else ' end' if majority > 80 else ''
+    over = ' start' if accuracy < 15 else ' end' if accuracy > 85 else ''
+    strip = (
+        f'<div class="range" role="img" aria-label="Accuracy {accuracy:.1f} per cent, '
+        f'majority class {majority:.1f} per cent">'
+        f'<i class="axis"></i>{span}'
+        f'<i class="tick" style="left:{majority:.2f}%"></i>'
+        f'<i class="dot" style="left:{accuracy:.2f}%"></i>'
+        f'<span class="label above{over}" style="left:{accuracy:.2f}%">{accuracy:.1f} %</span>'
+        f'<span class="label{side}" style="left:{majority:.2f}%">majority class '
+        f'{majority:.1f} %</span></div>'
+    )
+    tiles = []
+    for name, title in results.METRIC_TITLES.items():
+        if name == 'pooled_accuracy' or best[name] is None:
+            continue
+        ends = best['intervals'][name]
+        small = '' if ends is None else f'<small>{show("interval", ends)}</small>'
+        tiles.append(f'<dt>{escape(title)}</dt><dd>{100 * best[name]:.2f} %{small}</dd>')
+    groups = ''.join(f'<div>{tile}</div>' for tile in tiles)
+    return (
+        f'<div class="headline"><p class="big">{accuracy:.2f} <small>%</small></p><div>'
+        f'<p><b>Accuracy on {escape(_counted(best))}</b>, '
+        f'{escape(_rule_sentence(best))}.</p>{strip}</div></div>'
+        f'<p class="note" style="margin-top:1rem">{escape(said)}</p>'
+        f'<dl class="tiles">{groups}</dl>'
+    )
+
+
+def _rule_sentence(best: Mapping[str, Any]) -> str:
+    return next(rule.meaning for rule in RULES.values() if rule.title == best['title'])
+
+
+def _meanings(values: Mapping[str, Mapping[str, Any]]) -> str:
+    """What each rule means."""
+    items = {
+        entry['title']: RULES[rule].meaning + (' (optimistic)' if entry['optimistic'] else '')
+        for rule, entry in values.items()
+    }
+    return page.facts(items)
+
+
+def _faces(faces: list[samples.Face], stamps: tuple[str, ...]) -> str:
+    right = [face for face in faces if face.right]
+    wrong = [face for face in faces if not face.right]
+    html = ''
+    if right:
+        caption = 'Recognised: last frames of test clips, each class, with its probability.'
+        html += page.faces(right, caption, stamps)
+    if wrong:
+        caption = 'Mistaken, the surest first: true class → prediction, with its probability.'
+        html += page.faces(wrong, caption, stamps)
+    return html or '<p>No sample faces were saved.</p>'
+
+
+def _class_counts(run: Run) -> Table:
+    """How many clips of each class the run holds."""
+    counts = run.dataset['class_counts']
+    rows = [{'class': name, 'clips': counts[name]} for name in run.dataset['classes']]
+    columns = (Column('class', 'Class'), Column('clips', 'Clips', COUNT))
+    return Table('class_counts', 'Clips of each class.', columns, rows)
+
+
+def _data(run: Run, best: Mapping[str, Any]) -> str:
+    dataset, folds = run.dataset, run.folds
+    disjoint = 'no subject on both sides'
+    if not folds['subject_disjoint']:
+        disjoint = 'a subject may be on both sides'
+    sizes = [len(fold['test']) for fold in folds['folds']]
+    listed = ' '.join(map(str, sizes)) if len(sizes) <= OPEN_ROWS else (
+        f'{min(sizes)} to {max(sizes)} clips'
+    )  # fmt: skip
+    return page.facts(
+        {
+            'Dataset': f'{dataset["name"]}{" (simulated)" if dataset["simulated"] else ""}',
+            'Clips': f'{show(COUNT, dataset["clips"])}, {len(dataset["dropped"])} dropped',
+            'Subjects': dataset['subjects'] or 'unknown',
+            'Faces': dataset['faces'],
+            'Registration': dataset['registration'],
+            'Fingerprint': dataset['fingerprint'],
+            'Protocol': f'{folds["protocol"]}: {disjoint}',
+            'Test folds': f'{len(sizes)}: {listed}',
+            'Members': f'{len(best["epochs"])} (folds × seeds){_lost(run)}',
+            'Starts from': _source(dataset.get('starts_from')),
+            'Features from': _source(dataset.get('features_from')),
+            'Sound': (dataset.get('sound') or {}).get('features'),
+            'Activity': (dataset.get('activity') or {}).get('features'),
+        }
+    )
+
+
+def _source(chain: Mapping[str, Any] | None) -> str | None:
+    """The run that a run builds on, those that this one builds on in turn, and what was new."""
+    if not chain:
+        return None
+    said = f'{chain["run"]} ({chain["config"]} on {chain["dataset"]}'
+    said += ', simulated' * chain['simulated']
+    said += f", layer '{chain['layer']}')" if 'layer' in chain else ')'
+    if 'fresh' in chain:
+        said += f'; fresh: {", ".join(chain["fresh"]) or "nothing"}'
+    for key, verb in (('starts_from', 'started from'), ('features_from', 'learned from')):
+        if before := _source(chain.get(key)):
+            said += f'; it {verb} {before}'
+    return said
+
+
+def _lost(run: Run) -> str:
+    diverged = int((run.predictions.failed > 0).sum())
+    return f', {diverged} of them diverged and left out' * bool(diverged)
+
+
+def _provenance(run: Run) -> str:
+    """The command, the versions and the resolved config."""
+    versions = {key: value for key, value in run.versions.items() if key != 'command'}
+    command = run.versions.get('command')
+    html = '<h3>Command</h3>' + page.code(command) if command else ''
+    for title, value in (('Configuration', run.config), ('Versions', versions)):
+        html += page.folded(title, page.code(json.dumps(value, indent=2, ensure_ascii=False)))
+    return html

@@ -1,0 +1,174 @@
+"""Searches for the best setting of a config: one of many workers of a study, or the only one.
+
+    python -m fer_jax.sweep --config=FILE[:variant] --study=NAME --storage=ADDRESS --trials=TOTAL
+    python -m fer_jax.sweep --config=FILE[:variant] --study=NAME --storage=ADDRESS --retrain_best
+    python -m fer_jax.sweep --config=FILE[:variant] --study=NAME --storage=ADDRESS --finish=NUMBER
+
+ADDRESS is journal:PATH, a file for a few workers on one host, or for many
+postgresql+psycopg://USER@HOST:PORT/DATABASE, with the password in $PGPASSWORD or ~/.pgpass.
+
+The config file declares what is varied in get_space(config). A trial is one population: all folds
+of one setting, a run like any other in WORKDIR/trial-NUMBER. --trials is the total of the study:
+start the same command as often as there is room, on one host (journal) or on many (PostgreSQL, and
+a WORKDIR that all see, so that another worker can go on where one ended). Workers come and go: a
+trial whose worker was stopped or killed is taken over from its checkpoints.
+
+Settings are compared on inner validation clips of the training part; no test clip is judged until
+--retrain_best trains the best setting again, in WORKDIR/best-NUMBER-of-TRIALS. With
+--choose_on_test they are compared on the test folds, as in haddad2020, and every report says so. A
+setting whose remaining folds cannot reach the threshold any more is given up (exactly: no outcome
+could); its folder stays, and --finish=NUMBER trains it to its end. Folds are looked at as
+they end: on an accelerator, which may train all at once, pruning saves something only with
+--config.train.members_at_once=16 or so.
+
+Writes WORKDIR/study.json after each trial and, when all trials have ended, report.html and figures/
+(python -m fer_jax.report WORKDIR draws them at any time).
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from fer_jax import cli, runtime
+from fer_jax import config as configs
+from fer_jax.config import Space
+from fer_jax.data import prepared
+from fer_jax.errors import UserError
+from fer_jax.sweep import sampling, snapshot, space, study_page, trial
+from fer_jax.sweep.ledger import Ledger
+from fer_jax.sweep.storage import Store, open_store, require_optuna
+
+POLL_S = 5.0
+
+
+def define(fv: flags.FlagValues) -> None:
+    """The command's flags."""
+    cli.define_config(fv)
+    flags.DEFINE_string('study', None, 'its name', flag_values=fv)
+    flags.DEFINE_string(
+        'storage', None, 'journal:PATH or postgresql+psycopg://USER@HOST:PORT/DATABASE',
+        flag_values=fv,
+    )  # fmt: skip
+    flags.DEFINE_integer('trials', None, 'of the study, all workers together', flag_values=fv)
+    flags.DEFINE_enum(
+        'sampler', 'tpe', sampling.SAMPLERS, 'how settings are proposed', flag_values=fv
+    )
+    flags.DEFINE_integer('seed', 0, 'of the proposals', flag_values=fv)
+    flags.DEFINE_enum(
+        'pruner', 'none', sampling.PRUNERS, "Optuna's, besides the threshold", flag_values=fv
+    )
+    flags.DEFINE_float(
+        'threshold', None, 'give up what cannot reach it, 0 to 1 (default: the config has it)',
+        flag_values=fv,
+    )  # fmt: skip
+    flags.DEFINE_bool(
+        'choose_on_test', False, 'compare settings on the test folds: optimistic', flag_values=fv
+    )
+    flags.DEFINE_bool('retrain_best', False, 'train the best setting again', flag_values=fv)
+    flags.DEFINE_integer('finish', None, 'train this pruned trial to its end', flag_values=fv)
+    flags.DEFINE_string('workdir', None, 'the study (default runs/STUDY)', flag_values=fv)
+    flags.DEFINE_string(
+        'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
+    )
+
+
+def main(fv: flags.FlagValues) -> None:
+    """Works for the study until all its trials have ended."""
+    _check(fv)
+    path = config_flags.get_config_filename(fv['config']).partition(':')[0]
+    searched = configs.load_space(path, fv.config)
+    if fv.threshold is not None:
+        searched = dataclasses.replace(searched, threshold=fv.threshold)
+    space.check(fv.config, searched)
+    how = sampling.Sampling(fv.sampler, fv.pruner, fv.seed)
+    kinds = space.distributions(fv.config, searched)
+    if fv.sampler == 'grid':
+        space.grid(kinds)  # a range is found before the storage is touched
+    with contextlib.closing(open_store(fv.storage)) as store:
+        try:
+            _with_store(fv, store, searched, how, kinds)
+        except OSError as error:
+            if not trial.is_full(error):
+                raise
+            raise UserError(
+                f'no space is left for {error.filename or "the study"}: make some and start the '
+                'same command again'
+            ) from error
+
+
+def _with_store(
+    fv: flags.FlagValues, store: Store, searched: Space, how: sampling.Sampling, kinds: Mapping
+) -> None:
+    """What the command does once its storage answers."""
+    data_dir = prepared.data_root(fv.data_dir)
+    runtime.prepare()
+    search = trial.StudyPlan.prepare(
+        fv.study, fv.config, searched, how, on_test=fv.choose_on_test, data_dir=data_dir
+    )
+    ledger = Ledger(
+        store, fv.study, plan=search.plan(), distributions=kinds, sampling=how,
+        total=fv.trials or 0,
+    )  # fmt: skip
+    workdir = Path(fv.workdir or f'runs/{fv.study}')
+    snapshot.check_place(workdir, ledger)
+    if fv.finish is not None:
+        trial.finish(search, ledger, fv.finish, workdir, data_dir)
+    elif fv.retrain_best:
+        trial.retrain_best(search, ledger, workdir, data_dir)
+    else:
+        _work(search, ledger, workdir, data_dir)
+
+
+def _check(fv: flags.FlagValues) -> None:
+    """Refuses a command line, or an installation, that lacks something."""
+    require_optuna()
+    if fv.config is None:
+        raise UserError('give an experiment that declares a search space: --config=FILE')
+    for name, example in (('study', 'NAME'), ('storage', 'journal:PATH')):
+        if not fv[name].value:
+            raise UserError(f'name the {name}: --{name}={example}')
+    if '/' in fv.study:
+        raise UserError(f"--study={fv.study}: a name without '/'")
+    if fv.finish is None and not fv.retrain_best and (fv.trials or 0) < 1:
+        raise UserError('say how many trials the study has in all: --trials=TOTAL')
+
+
+def _work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
+    """Takes trials until there are none, then draws the study's page."""
+    for stamp in search.stamps:
+        print(f'note: {stamp}', flush=True)
+    said = ''
+    while True:
+        claim = ledger.claim()
+        status = snapshot.status(ledger)
+        if status != said:
+            print(status, flush=True)
+            said = status
+        if claim is None:
+            if ledger.finished():
+                break
+            time.sleep(POLL_S)  # others still train: one of them may die
+            continue
+        again = ', from where another worker left it' * claim.resumed
+        values = ', '.join(f'{key}={value}' for key, value in claim.values.items())
+        print(f'trial {claim.number}{again}: {values}', flush=True)
+        print(trial.run(search, ledger, claim, workdir, data_dir), flush=True)
+        jax.clear_caches()  # programs of other structures would pile up
+        snapshot.write(search, ledger, workdir)
+
+    def draw():
+        with ledger.store.lock():  # workers end together, and a page is drawn by one
+            values = snapshot.write(search, ledger, workdir)
+            return f'\n{snapshot.text(values)}\n\n{study_page.write(values, workdir)}'
+
+    print(ledger.store.patiently(draw))
+
+
+if __name__ == '__main__':
+    cli.run(main, define, __doc__)

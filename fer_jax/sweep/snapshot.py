@@ -1,0 +1,160 @@
+"""study.json: all that is known of a study, so that its page needs neither storage nor Optuna."""
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fer_jax import atomic
+from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
+
+if TYPE_CHECKING:
+    from fer_jax.sweep.ledger import Ledger
+    from fer_jax.sweep.trial import Search
+
+NAME = 'study.json'
+STATES = {'COMPLETE': 'done', 'PRUNED': 'pruned', 'FAIL': 'failed', 'RUNNING': 'running'}
+# The rate is that of the last so many trials: workers come and go.
+RECENT = 20
+
+
+def check_place(workdir: Path, ledger: 'Ledger') -> None:
+    """Refuses a folder that holds another study, or something else.
+
+    Raises:
+      UserError: the message names what it holds.
+    """
+    path = workdir / NAME
+    if path.exists():
+        known = rundir.read_json(path)
+        if known.get('identity') != ledger.identity:
+            raise UserError(
+                f'{workdir} holds another study ({known.get("study")} of '
+                f'{known.get("storage")}): give another --workdir'
+            )
+    elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        raise UserError(f'{workdir} is no study and not empty: give another --workdir')
+    else:
+        about = {'study': ledger.name, 'storage': ledger.store.address}
+        atomic.write_json(path, {**about, 'identity': ledger.identity, 'trials': []})
+
+
+def take(search: 'Search', ledger: 'Ledger') -> dict[str, Any]:
+    """The study as it stands, as JSON.
+
+    Keys: study, storage, identity, stamps, plan, total; importances {key: share of the variance}
+    where enough trials are done; trials, each with number, state (STATES), value, params, members
+    (that have ended), reason, folder, begun, ended (ISO), host.
+    """
+    trials = []
+    for found in ledger.trials():
+        attrs = found.user_attrs
+        trials.append(
+            {
+                'number': found.number,
+                'state': STATES.get(found.state.name, 'waiting'),
+                'value': found.value,
+                'params': found.params,
+                'members': found.last_step or 0,
+                'reason': attrs.get('reason'),
+                'folder': attrs.get('folder'),
+                'begun': _iso(found.datetime_start),
+                'ended': _iso(found.datetime_complete),
+                'host': (attrs.get('worker') or {}).get('host'),
+            }
+        )
+    return {
+        'study': ledger.name,
+        'storage': ledger.store.address,
+        'identity': ledger.identity,
+        'stamps': list(search.stamps),
+        'config': search.config.name,
+        'plan': search.plan(),
+        'total': ledger.total,
+        'importances': _importances(ledger),
+        'trials': trials,
+    }
+
+
+def _iso(moment: datetime.datetime | None) -> str | None:
+    return moment and moment.isoformat(timespec='seconds')
+
+
+def _importances(ledger: 'Ledger') -> dict[str, float]:
+    """How much of the done trials' variance each key explains (fANOVA); {} where it cannot say."""
+    import optuna
+
+    done = [trial for trial in ledger.trials() if trial.state.name == 'COMPLETE']
+    if len(done) < 4 or len({trial.value for trial in done}) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return optuna.importance.get_param_importances(ledger.study, evaluator=evaluator)
+
+
+def write(search: 'Search', ledger: 'Ledger', workdir: Path) -> dict[str, Any]:
+    """Writes study.json and returns what it holds."""
+    values = take(search, ledger)
+    atomic.write_json(workdir / NAME, values)
+    return values
+
+
+def load(workdir: Path) -> dict[str, Any]:
+    """Reads study.json.
+
+    Raises:
+      UserError: it is missing or damaged, or no trial has begun.
+    """
+    values = rundir.read_json(workdir / NAME)
+    if 'plan' not in values:
+        raise UserError(f'{workdir}: no trial of the study {values.get("study")} has ended yet')
+    return values
+
+
+def best(trials: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The done trial of highest value, of equals the first."""
+    done = [trial for trial in trials if trial['state'] == 'done']
+    return max(done, key=lambda trial: trial['value'], default=None)
+
+
+def status(ledger: 'Ledger') -> str:
+    """One line: trials by state, the best so far, rate and time left."""
+    trials = ledger.trials()
+    counts = dict.fromkeys(STATES.values(), 0)
+    for trial in trials:
+        counts[STATES.get(trial.state.name, 'running')] += 1
+    said = ', '.join(f'{count} {state}' for state, count in counts.items())
+    line = f'{ledger.name}: {said} of {ledger.total}'
+    done = [trial for trial in trials if trial.state.name == 'COMPLETE']
+    if done:
+        first = max(done, key=lambda trial: trial.value)
+        line += f'; best {100 * first.value:.2f} % (trial {first.number})'
+    ended = [trial for trial in trials if trial.state.is_finished() and trial.datetime_start]
+    recent = sorted(ended, key=lambda trial: trial.datetime_complete)[-RECENT:]
+    if recent:
+        begun = min(trial.datetime_start for trial in recent)
+        seconds = max((recent[-1].datetime_complete - begun).total_seconds(), 1.0)
+        rate = len(recent) / seconds
+        left = max(ledger.total - len(ended), 0) / rate
+        line += f'; {3600 * rate:.3g} trials/h, {datetime.timedelta(seconds=round(left))} left'
+    return line
+
+
+def text(values: Mapping[str, Any]) -> str:
+    """The study for a terminal."""
+    trials = values['trials']
+    lines = [f'*** {stamp} ***' for stamp in values['stamps']]
+    counts = [(state, sum(t['state'] == state for t in trials)) for state in STATES.values()]
+    lines.append(
+        f'{values["study"]}: ' + ', '.join(f'{n} {state}' for state, n in counts if n)
+        + f' of {values["total"]} trials'
+    )  # fmt: skip
+    found = best(trials)
+    if found is None:
+        return '\n'.join([*lines, 'no trial was trained to its end'])
+    lines.append(f'best: trial {found["number"]}, {100 * found["value"]:.2f} %')
+    lines += [f'  {key:<28}{value}' for key, value in found['params'].items()]
+    if values['importances']:
+        lines.append('share of the variance of the done trials (fANOVA):')
+        lines += [f'  {k:<28}{100 * share:.0f} %' for k, share in values['importances'].items()]
+    return '\n'.join(lines)

@@ -1,0 +1,82 @@
+"""Workers: whether the one that had a trial still lives."""
+
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fer_jax.sweep.storage import Store
+
+HEARTBEAT_S = 20.0
+
+
+class Heartbeat:
+    """A thread that says, while the block runs, that the worker lives.
+
+    A storage that is away is passed over: the worker says so when it needs it.
+    """
+
+    def __init__(self, store: Store, trial: Any):
+        self._store, self._trial = store, trial
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> 'Heartbeat':
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        count = 0
+        while True:
+            count += 1
+            try:
+                self._trial.set_user_attr('beat', count)
+            except UpdateFinishedTrialError:  # another worker took it over and ended it
+                return
+            except Exception as error:
+                if not self._store.is_away(error):
+                    raise
+            if self._end.wait(HEARTBEAT_S):
+                return
+
+
+def this_process() -> dict[str, Any]:
+    """This process among those of its host, and the host: boot and process namespace."""
+    parts = [socket.gethostname()]
+    for read in (
+        lambda: Path('/proc/sys/kernel/random/boot_id').read_text().strip(),
+        lambda: os.readlink('/proc/self/ns/pid'),
+    ):
+        try:
+            parts.append(read())
+        except OSError:  # not Linux: no other host has this one's name
+            continue
+    return {'place': ' '.join(parts), 'pid': os.getpid(), 'begun': _begun(os.getpid())}
+
+
+def _begun(pid: int) -> str | None:
+    """When a process began, in the system's ticks; None where it ended or nothing says so."""
+    try:
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in 'ZX' else fields[19]
+
+
+def is_alive(worker: Mapping[str, Any]) -> bool:
+    """Whether a worker of this host runs; another process may have got its number since."""
+    try:
+        os.kill(worker['pid'], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _begun(worker['pid']) == worker['begun']

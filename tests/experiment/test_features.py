@@ -1,0 +1,246 @@
+"""Two stages on drawn squares: a frame network, and what learns from its layers."""
+
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_jax import models
+from fer_jax.benchmark import __main__ as benchmark
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import UserError
+from fer_jax.evaluation import predictions
+from fer_jax.experiment import clips as loading
+from fer_jax.experiment import features
+from fer_jax.experiment import run as experiment
+from fer_jax.training.checkpoint import MemberCheckpoints
+
+ROOT = Path(__file__).parents[2]
+SIZE, FRAMES = 16, 4
+CLASSES = ('anger', 'fear', 'happiness')
+ORDERS = {'stills': (0, 1, 2), 'films': (2, 0, 1)}  # each numbers the classes in its own way
+PARTS = {'stills': ('train', 'validation', 'test'), 'films': ('train', 'validation')}
+COUNTS = {'stills': 90, 'films': 48}
+SMALL = {
+    'data.size': SIZE, 'simulated.subjects': 0, 'train.epochs': 2, 'train.batch_size': 8,
+    'train.seeds': 2, 'train.evaluate_batch': 16, 'train.checkpoint_every': 1,
+}  # fmt: skip
+
+
+def drawn(name):
+    """Clips with a bar that lies the lower the higher its class, on noise."""
+    rng = np.random.default_rng(len(name))
+    n, frames = COUNTS[name], 1 if name == 'stills' else FRAMES
+    kind = np.arange(n) % 3
+    pictures = rng.integers(0, 60, (n, frames, SIZE, SIZE, 1))
+    for clip, k in enumerate(kind):
+        pictures[clip, :, 2 + 5 * k : 5 + 5 * k] += 150
+    length = np.ones(n, int) if name == 'stills' else 1 + np.arange(n) % FRAMES
+    for clip, real in enumerate(length):
+        pictures[clip, real:] = pictures[clip, real - 1]
+    order = ORDERS[name]
+    return ClipSet(
+        name=name,
+        classes=tuple(CLASSES[k] for k in order),
+        simulated=True,
+        frames=pictures.astype(np.uint8),
+        length=length.astype(np.int32),
+        label=np.array([order.index(k) for k in kind], np.int32),
+        subject=np.full(n, ''),
+        clip_id=np.array([f'{name}{i:03}' for i in range(n)]),
+        split=np.array(PARTS[name])[np.arange(n) // 3 % len(PARTS[name])],
+    )
+
+
+def said_of(config, clips, folder):
+    return {
+        'name': clips.name, 'simulated': True, 'clips': len(clips), 'classes': list(clips.classes),
+        'class_counts': clips.class_counts, 'subjects': 0, 'faces': 'drawn', 'fingerprint': 'f',
+        'registration': 'none', 'dropped': [], 'faceless': [], 'differences': [],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _data():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, 'place', lambda config, data_dir: data_dir)
+        patch.setattr(loading, 'load', lambda config, folder, fit=None: drawn(config.data.name))
+        patch.setattr(loading, 'about', said_of)
+        yield
+
+
+def config_of(file, variant='', **changes):
+    spec = importlib.util.spec_from_file_location(file, ROOT / 'configs' / f'{file}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(variant)
+    known = {
+        key: value
+        for key, value in SMALL.items()
+        if not key.startswith('train') or 'train' in config
+    }
+    config.update_from_flattened_dict(known | changes)
+    return config
+
+
+def run(folder, file, variant='', **changes):
+    config = config_of(file, variant, **changes)
+    return experiment.run(config, workdir=str(folder), data_dir=folder.parent)
+
+
+@pytest.fixture(scope='module')
+def network(tmp_path_factory):
+    """A finished run of a frame network on stills."""
+    folder = tmp_path_factory.mktemp('runs') / 'network'
+    changes = {
+        'data.name': 'stills', 'inputs.crop': 12, 'model.width': 0.125, 'train.epochs': 4,
+        'augment.options.shift': 1 / SIZE, 'optimizer.learning_rate': 0.01,
+    }  # fmt: skip
+    values = run(folder, 'fer2013_cnn', **changes)
+    assert values['val_best']['pooled_accuracy'] > 0.6
+    return folder
+
+
+def on_films(network, **changes):
+    return {'data.name': 'films', 'features.run': str(network), **changes}
+
+
+def network_of(run, member):
+    checkpoints = MemberCheckpoints(run / 'checkpoints' / f'{member:03}')
+    try:
+        return checkpoints.restore_best()[1]
+    finally:
+        checkpoints.close()
+
+
+def test_features_are_what_the_layer_makes_of_prepared_frames(network):
+    """Equalised by OpenCV, normalised and cropped by NumPy."""
+    stills, films = drawn('stills'), drawn('films')
+    equal = np.stack([cv2.equalizeHist(f) for f in stills.frames[:, 0, :, :, 0]]) / 255
+    train = equal[stills.split == 'train']
+    mean, std = train.mean(0), np.maximum(train.std(0), 1 / 255)
+    frames = films.frames[:5, :3, :, :, 0].reshape(15, SIZE, SIZE)
+    seen = (np.stack([cv2.equalizeHist(f) for f in frames]) / 255 - mean) / std
+    seen = seen[:, 2:14, 2:14].reshape(5, 3, 12, 12, 1).astype(np.float32)
+    model = models.build('frame_cnn', num_classes=3, width=0.125)
+    for member in (0, 1):
+        given = network_of(network, member)
+        _, state = model.apply({'params': given['params']}, seen, mutable=['intermediates'])
+        for layer in ('pool2', 'logits'):
+            stage = features.FirstStage.open(str(network), layer, network.parent)
+            found = stage.features(member, films)
+            assert found.dtype == np.float32 and found.shape[:2] == (48, FRAMES)
+            assert stage.shape(FRAMES) == found.shape[1:]
+            (expected,) = state['intermediates'][layer]
+            if layer == 'logits':
+                expected = expected[..., ORDERS['films']]
+            np.testing.assert_allclose(found[:5, :3], expected, rtol=2e-4, atol=2e-4)
+
+
+def test_averaging_gives_back_what_the_network_said(network, tmp_path):
+    run(tmp_path / 'again', 'afew_svm', 'averaging',
+        **on_films(network, **{'data.name': 'stills'}))  # fmt: skip
+    before = predictions.load(network / 'probabilities.npz')
+    after = predictions.load(tmp_path / 'again' / 'probabilities.npz')
+    assert after.fold.tolist() == [0]
+    epoch = json.loads((network / 'results.json').read_text())['val_best']['epochs'][0]
+    own = before.part[0] == predictions.TEST
+    judged = np.isin(after.clip_id, before.clip_id[own])
+    np.testing.assert_allclose(
+        after.probabilities[0, 0, judged], before.probabilities[0, epoch - 1, own], atol=2e-3
+    )
+
+
+def test_an_irnn_learns_from_the_features_and_names_the_chain(network, tmp_path, capsys):
+    changes = on_films(network, **{'model.units': 8, 'optimizer.learning_rate': 0.05})
+    values = run(tmp_path / 'rnn', 'afew_rnn', **changes)
+    assert 'nested' in values
+    assert "learns from 'pool2' of the networks of network (fer2013_cnn" in capsys.readouterr().out
+    chain = json.loads((tmp_path / 'rnn' / 'dataset.json').read_text())['features_from']
+    assert chain['dataset'] == 'stills' and chain['layer'] == 'pool2' and chain['simulated']
+    # Each seed learns from the network of its own, before it is trained again and then.
+    assert chain['networks'] == [0, 1, 0, 1]
+    assert 'fer2013_cnn on stills' in (tmp_path / 'rnn' / 'report.html').read_text()
+
+    # What the IRNN makes of clips is a layer too, two networks up the chain.
+    stage = features.FirstStage.open(str(tmp_path / 'rnn'), 'state', tmp_path)
+    films = drawn('films')
+    found = stage.clips(1, films)
+    assert found.frames.shape == (48, *stage.shape(FRAMES)) == (48, 1, 8)
+    assert (found.length == 1).all()
+    config = config_of('afew_rnn', **on_films(network))
+    assert benchmark.clip_of_features(config) == (config.data.frames, 3, 3, 4)
+    below = features.FirstStage.open(str(network), 'pool2', tmp_path).clips(1, films)
+    given = network_of(tmp_path / 'rnn', 1)['params']
+    weights = {name: np.asarray(leaf, np.float64) for name, leaf in given['rnn']['input'].items()}
+    recurrent = np.asarray(given['rnn']['recurrent']['kernel'], np.float64)
+    for clip in (0, 1, 3):
+        state = np.zeros(8)
+        for frame in below.frames[clip, : films.length[clip]].reshape(
+            -1, weights['kernel'].shape[0]
+        ):
+            state = frame @ weights['kernel'] + weights['bias'] + state @ recurrent
+            state = np.maximum(state, 0)
+        np.testing.assert_allclose(found.frames[clip, 0], state, rtol=1e-3, atol=1e-4)
+
+
+def test_an_svm_is_fitted_on_the_training_clips_and_leaves_a_run(network, tmp_path, monkeypatch):
+    monkeypatch.setattr('fer_jax.kahou2015.svm.PENALTIES', (1.0, 8.0))
+    folder = tmp_path / 'svm'
+    values = run(folder, 'afew_svm', **on_films(network))
+    assert list(values) == ['last', 'test_best_fold', 'test_best_common']
+    assert values['last']['n'] == 24 and values['last']['pooled_accuracy'] > 0.6
+    for name in ('report.html', 'predictions.csv', 'metrics.csv', 'DONE'):
+        assert (folder / name).exists(), name
+    row = (folder / 'metrics.csv').read_text().splitlines()[1].split(',')
+    assert row[:4] == ['0', '0', '0', '1'] and float(row[6]) > 0.6
+
+    # Labels of the clips that judge change nothing of what is said of them.
+    films = drawn('films')
+    other = dataclasses.replace(
+        films, label=np.where(films.split == 'train', films.label, (films.label + 1) % 3)
+    )
+    monkeypatch.setattr(loading, 'load', lambda config, folder, fit=None: (
+        other if config.data.name == 'films' else drawn('stills')))  # fmt: skip
+    run(tmp_path / 'other', 'afew_svm', **on_films(network))
+    one, two = (
+        predictions.load(tmp_path / name / 'probabilities.npz') for name in ('svm', 'other')
+    )
+    np.testing.assert_array_equal(one.probabilities, two.probabilities)
+    assert (one.label != two.label).all()
+
+
+@pytest.mark.parametrize(
+    'file, changes, message',
+    [
+        ('afew_rnn', {'features.run': ''}, 'features.run names no run'),
+        ('afew_rnn', {'features.run': 'nowhere'}, 'features.run: nowhere is no finished run'),
+        ('afew_rnn', {'features.layer': 'pool9'}, "no features 'pool9'; it has conv1a"),
+        ('afew_rnn', {'augment.kind': 'random'}, 'features cannot be warped'),
+        ('afew_rnn', {'data.name': 'stills', 'protocol.name': 'random', 'protocol.seed': 3},
+         'features.run: every network of .* was trained on test clips of fold 0, e.g. stills'),
+        ('afew_svm', {'model.bins': 0}, 'model.bins is 0'),
+        ('afew_svm', {'model.name': 'tree'}, "model.name is 'tree': one of averaging, svm"),
+        ('afew_svm:averaging', {'features.layer': 'pool2'}, 'features.layer=logits'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_sentence(network, tmp_path, file, changes, message):
+    file, _, variant = file.partition(':')
+    with pytest.raises(UserError, match=message) as caught:
+        run(tmp_path / 'run', file, variant, **on_films(network, **changes))
+    assert '\n' not in str(caught.value)
+
+
+def test_frames_of_another_size_and_other_data_are_refused(network, monkeypatch):
+    stage = features.FirstStage.open(str(network), 'pool2', network.parent)
+    films = drawn('films')
+    smaller = dataclasses.replace(films, frames=films.frames[:, :, ::2, ::2])
+    with pytest.raises(UserError, match='give --config.data.size=16 --config.data.channels=1'):
+        stage.features(0, smaller)
+    monkeypatch.setattr(loading, 'about', lambda *args: {'fingerprint': 'another'})
+    with pytest.raises(UserError, match='is not what .* was trained on'):
+        stage.features(0, films)

@@ -1,0 +1,59 @@
+"""Where a config's data lie: simulated and prepared where they are not there yet."""
+
+import functools
+
+import pytest
+from ml_collections import ConfigDict
+
+from fer_jax import simulation
+from fer_jax.data import datasets, preparation, prepared
+from fer_jax.experiment import clips as loading
+from fer_jax.simulation.releases import afew
+
+
+@pytest.fixture
+def done(monkeypatch) -> list[str]:
+    """What was drawn and prepared, in turn; AFEW's films are laid out only."""
+    monkeypatch.setattr(afew, 'plan', functools.partial(afew.plan, rendered=0))
+    calls = []
+    write, prepare = simulation.write_release, preparation.prepare
+
+    def noted_write(name, *arguments, **options):
+        calls.append(f'draw {name}')
+        return write(name, *arguments, **options)
+
+    def noted_prepare(name, *arguments, faces, **options):
+        calls.append(f'prepare {faces}')
+        return prepare(name, *arguments, faces=faces, **options)
+
+    monkeypatch.setattr(simulation, 'write_release', noted_write)
+    monkeypatch.setattr(preparation, 'prepare', noted_prepare)
+    return calls
+
+
+def config_of(**more):
+    return ConfigDict(
+        {'data': {'name': 'afew', 'faces': ''}, 'simulated': {'subjects': 6, 'seed': 1}} | more
+    )
+
+
+def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsys):
+    folder = loading.ensure_prepared(config_of(), tmp_path)
+    assert done == ['draw afew', 'prepare ']
+    assert not prepared.location('afew', folder, datasets.SCENE).exists()
+    assert loading.ensure_prepared(config_of(activity={}), tmp_path) == folder
+    assert done == ['draw afew', 'prepare ', 'prepare scene']
+    loading.ensure_prepared(config_of(activity={}), tmp_path)
+    assert len(done) == 3
+    scenes = {clip_id for clip_id, _ in prepared.scenes('afew', data_dir=folder)}
+    assert scenes == {record['clip_id'] for record in prepared.records('afew', folder)}
+    note = prepared.describe('afew', folder, datasets.SCENE)['simulated']
+    assert note == prepared.describe('afew', folder)['simulated'] and note['seed'] == 1
+    assert 'drawing a simulated afew of 6 people' in capsys.readouterr().out
+
+
+def test_licensed_data_are_left_where_they_are(tmp_path, done):
+    config = config_of(activity={})
+    config.simulated.subjects = 0
+    assert loading.ensure_prepared(config, tmp_path) == tmp_path
+    assert not done and not any(tmp_path.iterdir())

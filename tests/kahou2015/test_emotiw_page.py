@@ -1,0 +1,68 @@
+"""The page of an EmotiW run: the paper's numbers beside ours, stamped, whole; and its command."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from fer_jax import cli, report
+from fer_jax.errors import UserError
+from fer_jax.kahou2015 import outcome, page
+
+
+@pytest.fixture(scope='module')
+def folder(run, tmp_path_factory):
+    """A run with all that its page is drawn from."""
+    folder = shutil.copytree(run[0], tmp_path_factory.mktemp('page') / 'run')
+    frames = {'run': '', 'training': {'name': 'fer2013_cnn'}}
+    dataset = {'name': 'afew', 'simulated': True, 'faces': 'faces-release', 'fingerprint': 'abc'}
+    for name, value in (
+        ('config', {'name': 'afew_emotiw', 'frames': frames}),
+        ('versions', {'command': 'python -m fer_jax.main --config=configs/afew_emotiw.py'}),
+        ('dataset', dataset),
+    ):
+        (folder / f'{name}.json').write_text(json.dumps(value))
+    return folder
+
+
+def test_the_page_has_both_tables_and_every_figure(folder):
+    found = outcome.load(folder)
+    text = page.write(found, folder).read_text()
+    # Table 1 and 2 of the paper and what stands in its text (kahou2015).
+    for printed in ('98.30', '26.60', '33.20', '35.00', '39.60', '23.70', '43.70'):
+        assert f'>{printed}<' in text, printed
+    for printed in ('86.22', '54.72', '44.34', '50.46', '52.88', '49.91'):
+        assert f'>{printed}<' in text, printed
+    for name in ('activity', 'audio', 'aggregated', 'rnn', 'fusion', 'submission'):
+        assert f'id="figure-confusion_{name}"' in text
+    for name in ('decision_weights', 'decision_search', 'fusion_curves', 'subsets'):
+        assert f'id="figure-{name}"' in text
+    assert text.count('SIMULATED FACES') > 10
+    accuracy = found.values['models']['rnn']['validation']['accuracy']
+    assert f'>{100 * accuracy:.2f}<' in text
+    assert 'validation/000000090' in text  # of which two models are silent
+    figures = {path.name for path in (folder / 'figures').iterdir()}
+    assert {'models.csv', 'submissions.csv', 'fused.csv', 'silent.csv', 'subsets.csv'} <= figures
+    assert len(re.findall('<svg', text)) == sum(name.endswith('.svg') for name in figures)
+
+
+def test_the_report_command_draws_it_again(folder, tmp_path, capsys):
+    before = (folder / 'report.html').read_text()
+    cli.call(report.main, report.define, [str(folder), f'--out={tmp_path / "again"}'])
+    assert (tmp_path / 'again' / 'report.html').read_text() == before
+    assert 'Aggregated CNN' in capsys.readouterr().out
+
+
+def test_a_card_points_to_the_page_instead(folder, tmp_path):
+    finished = shutil.copytree(folder, tmp_path / 'run')
+    (finished / 'DONE').touch()
+    with pytest.raises(UserError, match='whose own report has the paper'):
+        cli.call(report.main, report.define, ['--card=kahou2015:table2', str(finished)])
+
+
+def test_an_unfinished_run_says_what_is_missing(folder, tmp_path):
+    unfinished = shutil.copytree(folder, tmp_path / 'run')
+    outcome.place(unfinished, 'submission-4').unlink()
+    with pytest.raises(UserError, match=r'submission-4\.npz is missing: start the command'):
+        cli.call(report.main, report.define, [str(unfinished)])

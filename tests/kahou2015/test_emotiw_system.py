@@ -1,0 +1,185 @@
+"""A run of the EmotiW system from its config: what it trains, keeps, takes up again and leaves."""
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_jax import cli
+from fer_jax import config as configs
+from fer_jax.benchmark import __main__ as benchmark
+from fer_jax.data import prepared
+from fer_jax.data.clips import ClipSet
+from fer_jax.errors import Interrupted, UserError
+from fer_jax.experiment import clips as loading
+from fer_jax.experiment import run as experiment
+from fer_jax.kahou2015 import models, outcome, partitions, system
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'afew_emotiw.py'
+
+
+def clips_of(table, rows=slice(None), frame=(8, 8, 1)):
+    """The table's clips as they are loaded, of one black frame."""
+    count = len(table.clip_id[rows])
+    return ClipSet(
+        name='afew',
+        classes=table.classes,
+        simulated=True,
+        frames=np.zeros((count, 1, *frame), np.uint8),
+        length=np.ones(count, np.int32),
+        label=table.label[rows].astype(np.int32),
+        subject=np.full(count, ''),
+        clip_id=table.clip_id[rows],
+        split=table.split[rows],
+    )
+
+
+def small(**changes):
+    """The simulated config with little to search."""
+    config = configs.load_config(CONFIG, 'simulated')
+    config.fusion.update({'units': (5, 3, 4), 'common': 6, 'components': 4})
+    config.fusion.epochs.update({'stated': 3, 'stable': 3})
+    config.search.update({'draws': 50, 'stop': 0.4, 'subsets': False})
+    config.models.audio.sound.file = 'made_up.arff'  # the tests do without opensmile
+    return configs.with_values(config, changes, 'the test')
+
+
+@pytest.fixture
+def stood_in(run, monkeypatch):
+    """Data and models that are made up; the names of the models in the order of their training."""
+    table, trained = outcome.load(run[0]).table, []
+
+    def model(name):
+        def train(config, given, *rest):
+            assert given.clip_id.tolist() == table.clip_id.tolist()
+            trained.append(name)
+            return outcome.read(run[0], name)
+
+        return train
+
+    for name in ('activity', 'audio', 'aggregated'):
+        monkeypatch.setattr(models, name, model(name))
+    monkeypatch.setattr(models, 'recurrent', model('rnn'))
+    monkeypatch.setattr(
+        experiment, 'run', lambda config, workdir, data_dir: trained.append('frames')
+    )
+    monkeypatch.setattr(system, 'everything', lambda *given: (clips_of(table), Path('data')))
+    about = {'name': 'afew', 'simulated': True, 'faces': 'faces-release', 'fingerprint': 'x'}
+    monkeypatch.setattr(loading, 'about', lambda *given: about)
+    monkeypatch.setattr(prepared, 'describe', lambda *given: {'simulated': None})
+    return trained
+
+
+@pytest.mark.slow
+def test_a_run_is_taken_up_where_it_was_and_then_only_read(stood_in, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / 'run'
+    go = {'workdir': str(folder), 'data_dir': tmp_path}
+    fuse = system.fusion_training.train
+
+    def interrupted(*given, **options):
+        raise Interrupted('in the middle')
+
+    monkeypatch.setattr(system.fusion_training, 'train', interrupted)
+    with pytest.raises(Interrupted):
+        system.run(small(), **go)
+    assert stood_in == ['frames', 'activity', 'audio', 'aggregated', 'rnn']
+    assert not (folder / 'DONE').exists() and not (folder / 'report.html').exists()
+    with pytest.raises(UserError, match='a run of another config: config.fusion.common is 7'):
+        system.run(small(**{'fusion.common': 7}), **go)
+
+    monkeypatch.setattr(system.fusion_training, 'train', fuse)
+    values = system.run(small(), **go)
+    # The network for frames keeps its own folder, which the stand-in did not make.
+    assert stood_in[5:] == ['frames']
+    assert values == json.loads((folder / 'results.json').read_text())
+    assert (folder / 'DONE').exists() and (folder / 'report.html').exists()
+    folds = json.loads((folder / 'folds.json').read_text())['folds']
+    assert [len(fold['train']) for fold in folds] == [60, 40, 100, 100]
+    assert [len(fold['validation']) for fold in folds] == [40, 60, 0, 0]
+    found = outcome.load(folder)
+    for number, kept in ((3, 2), (6, 4)):
+        assert found.entries[number].epochs['fusion'] == found.entries[kept].epochs['fusion']
+        np.testing.assert_array_equal(found.entries[number].weights, found.entries[kept].weights)
+    with zipfile.ZipFile(folder / 'submissions' / 'submission-6.zip') as archive:
+        assert len(archive.namelist()) == 20
+        assert archive.read('000000005.txt').decode() in {
+            'Angry', 'Disgust', 'Fear', 'Happy', 'Neutral', 'Sad', 'Surprise'
+        }  # fmt: skip
+
+    capsys.readouterr()
+    assert system.run(small(), **go) == values
+    assert len(stood_in) == 6 and 'is finished' in capsys.readouterr().out
+
+
+def test_units_for_other_than_three_modalities_are_refused(stood_in, tmp_path):
+    config = small(**{'fusion.units': (5, 3)})
+    with pytest.raises(UserError, match='fusion.units has 2 numbers: give one for each of aggr'):
+        system.run(config, workdir=str(tmp_path / 'run'), data_dir=tmp_path)
+
+
+def test_what_a_later_stage_lacks_is_said_at_once(stood_in, tmp_path, monkeypatch):
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    monkeypatch.setitem(sys.modules, 'opensmile', None)
+    with pytest.raises(UserError, match='features of sound need the package opensmile'):
+        system.run(small(**{'models.audio.sound.file': ''}), **go)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match='afew is not prepared at .*faces-release'):
+        system.run(small(**{'simulated.subjects': 0}), **go)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
+def test_clips_are_divided_for_every_training(run, monkeypatch):
+    table = outcome.load(run[0]).table
+    monkeypatch.setattr(
+        partitions, 'everything', lambda *given: (clips_of(table, slice(3, None)), Path())
+    )
+    monkeypatch.setattr(loading, 'about', lambda *given: {})
+    config = configs.load_config(CONFIG, 'simulated').models.audio
+    own = table.split[3:]
+    stopped = partitions.data_of(config, Path(), stopped=True).protocol.folds
+    at_once = partitions.data_of(config, Path(), stopped=False).protocol.folds
+    for fold, train, stop in (
+        (stopped[0], ('train',), ('validation',)), (stopped[1], ('validation',), ('train',)),
+        (at_once[0], ('train',), ()), (at_once[1], ('validation',), ()),
+        (at_once[2], ('train', 'validation'), ()),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(fold.train, np.flatnonzero(np.isin(own, train)))
+        np.testing.assert_array_equal(fold.validation, np.flatnonzero(np.isin(own, stop)))
+        assert not len(fold.test)
+    assert len(stopped) == 2 and len(at_once) == 3
+    spread = table.spread(clips_of(table, slice(3, None)), np.ones((len(own), 2)))
+    assert np.isnan(spread[:3]).all() and (spread[3:] == 1).all()
+
+
+@pytest.mark.parametrize('part', ['train', 'validation'])
+def test_a_part_without_a_clip_to_learn_from_is_named(run, monkeypatch, part):
+    table = outcome.load(run[0]).table
+    some = table.split != part
+    monkeypatch.setattr(partitions, 'everything', lambda *given: (clips_of(table, some), Path()))
+    config = configs.load_config(CONFIG, 'simulated').models.audio
+    message = f'afew_audio finds nothing to learn from in the {part} part of afew'
+    with pytest.raises(UserError, match=message):
+        partitions.data_of(config, Path(), stopped=False)
+    with pytest.raises(UserError, match=f"no clip of the partition '{part}'"):
+        partitions.Table.of(clips_of(table, some), {})
+
+
+def test_hidden_labels_judge_and_are_never_learned_from(run):
+    table = outcome.load(run[0]).table
+    clip = table.clip_id[0]
+    found = partitions.Table.of(clips_of(table), {clip: 'sadness', table.clip_id[30]: 'fear'})
+    assert found.label[0] == -1 and found.classes[found.truth[0]] == 'sadness'
+    assert found.truth[1] == -1
+    np.testing.assert_array_equal(found.truth[20:], table.label[20:])  # what is told stays
+
+
+@pytest.mark.filterwarnings('ignore:the load_module')  # ml_collections
+def test_only_main_takes_a_config_of_several_models():
+    config = configs.load_config(CONFIG)
+    with pytest.raises(UserError, match='afew_emotiw is made of several models'):
+        experiment.resolve(config)
+    with pytest.raises(UserError, match='is no network that trains in steps'):
+        cli.call(benchmark.main, benchmark.define, [f'--config={CONFIG}'])

@@ -1,0 +1,182 @@
+"""A card as text, as a section and as a page, with and without runs beside it."""
+
+import csv
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from fer_jax import papers
+from fer_jax.errors import UserError
+from fer_jax.papers import drawing
+
+FERPLUS = {
+    'name': 'fer2013_stn',
+    'data': {'labels': 'ferplus7'},
+    'model': {'initializer': 'default'},
+}
+BEST = {'name': 'ckplus_c3d', 'model': {'initializer': 'xavier_uniform'}}  # of Table 2
+BALANCED = {**BEST, 'protocol': {'name': 'balanced', 'k': 10, 'fold': -1}}
+LOSO = {**BEST, 'protocol': {'name': 'loso'}}
+
+
+class Structure(HTMLParser):
+    """Whether elements close in order, and the text."""
+
+    VOID = {'meta', 'link', 'img', 'br'}
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open, self.text = [], ''
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.mark.parametrize('name', papers.listed())
+def test_every_card_draws_as_text_and_html(name):
+    card = papers.load(name)
+    text = papers.text(card)
+    assert max(map(len, text.splitlines())) <= drawing.WIDTH
+    words = ' '.join(text.split())
+    page = ' '.join(Structure(papers.section(card)).text.split())
+    for cells in card.rows.values():
+        for cell in cells:
+            assert cell in words and cell in page
+    for ours in card.ours:
+        state = card.state(ours)
+        assert state in words and state in page
+        assert ours.config in words and ours.config in page
+
+
+def test_cells_without_a_run_say_so():
+    lines = papers.text(papers.load('haddad2020:table4')).splitlines()
+    rows = {line.split('  ')[0]: number for number, line in enumerate(lines) if line[:1] == 'c'}
+    assert set(rows) == {'c1', 'c2', 'c3'}
+    text = '\n'.join(lines)
+    assert '  [1]  needs the licensed release\n  [2]  needs the licensed release\nc2' in text
+    assert '  [4]  needs the licensed release' in text  # c3, which starts from another run
+    assert '[1]  no config yet' in papers.text(papers.load('haddad2020:table2'))
+    fer2013 = papers.text(papers.load('minaee2019:table1'))
+    assert '[1]  not run' in fer2013 and 'licensed' not in fer2013
+
+
+def test_a_run_stands_beside_the_row_it_answers(make_run):
+    run = papers.read(make_run(FERPLUS, name='fer2013_stn_ferplus7'))
+    card = papers.load('minaee2019:table1')
+    accuracy = f'{100 * run.results["last"]["pooled_accuracy"]:.2f}'
+    lines = drawing.lines(card, [run])
+    assert [line.name for line in lines[-4:]] == ['The proposed algorithm', '[1]', '[2]', '[3]']
+    assert lines[-3].cells == (accuracy,) and lines[-3].whose == 'fer2013_stn_ferplus7, last epoch'
+    assert [line.whose for line in lines[-2:]] == ['not run', 'not run']
+    text = papers.text(card, [run])
+    said = text.splitlines()
+    (at,) = [number for number, line in enumerate(said) if line.split() == ['[1]', accuracy]]
+    assert said[at].rindex(accuracy) + len(accuracy) == said[at - 1].rindex('70.02%') + 6
+    assert said[at + 1] == '      fer2013_stn_ferplus7, last epoch'
+    assert 'fer2013_stn_ferplus7: python -m fer_jax.main' in text
+    assert 'SIMULATED' not in text
+    # It answers no card of another network.
+    other = papers.load('haddad2020:table4')
+    assert drawing.lines(other, [run]) == drawing.lines(other)
+
+
+def test_what_a_run_changed_of_its_config_is_said(make_run):
+    run = papers.read(make_run(FERPLUS, flags='--config.train.epochs=40 --workdir=runs/a'))
+    assert run.changed == ['train.epochs=40']
+    lines = drawing.lines(papers.load('minaee2019:table1'), [run])
+    assert 'run, last epoch · changed: train.epochs=40' in [line.whose for line in lines]
+
+
+def test_folds_stand_under_our_rule_and_the_papers_and_simulated_ones_are_stamped(make_run):
+    run = papers.read(make_run(BALANCED, name='ckplus', stamps=('SIMULATED FACES',)))
+    card = papers.load('haddad2020:table4')
+    lines = [line for line in drawing.lines(card, [run]) if line.name == '[1]']
+    assert len(lines) == 2
+    for line, rule in zip(lines, ('last', 'test_best_fold'), strict=True):
+        values = run.results[rule]
+        expected = [f'{100 * fold["accuracy"]:.1f}' for fold in values['folds']]
+        assert list(line.cells) == [*expected, f'{100 * values["fold_accuracy"]:.2f}', '', '']
+        assert 'SIMULATED FACES' in line.whose
+        assert ('(optimistic)' in line.whose) == (rule != 'last')
+    text = papers.text(card, [run])
+    assert text.startswith('*** SIMULATED FACES ***')
+    assert max(map(len, text.splitlines())) <= drawing.WIDTH
+    assert text.count('needs the licensed release') == 3  # idstep's, c2's and c3's
+    assert 'SIMULATED FACES' in papers.section(card, [run])
+
+
+def test_both_readings_of_loso_come_from_one_run(make_run):
+    run = papers.read(make_run(LOSO, folds=70))
+    lines = [line for line in drawing.lines(papers.load('haddad2020:table6'), [run]) if line.ours]
+    shown = [
+        (run.results[rule][metric], line.cells[0])
+        for metric, pair in (('subject_accuracy', lines[:2]), ('pooled_accuracy', lines[2:]))
+        for rule, line in zip(('last', 'test_best_fold'), pair, strict=True)
+    ]
+    assert all(f'{100 * value:.2f}' == cell for value, cell in shown)
+
+
+def test_confusions_are_matched_by_class_and_are_means_over_seeds(make_run):
+    path = make_run(FERPLUS, seeds=2, folds=1)
+    file = path / 'results.json'
+    values = json.loads(file.read_text())
+    for entry in values.values():  # another order of the classes, as FER2013 has it
+        order = [0, 1, 2, 3, 5, 6, 4]
+        entry['classes'] = [entry['classes'][i] for i in order]
+        entry['confusion'] = [[entry['confusion'][i][j] for j in order] for i in order]
+    original = json.loads(file.read_text())['last']['confusion']
+    file.write_text(json.dumps(values))
+    card = papers.load('minaee2019:figure8')
+    lines = [line for line in drawing.lines(card, [papers.read(path)]) if line.cells[0]]
+    ours = [line.cells for line in lines if line.ours]
+    assert ours == [tuple(f'{count / 2:.1f}' for count in row) for row in original]
+    assert sum(map(sum, original)) == 280
+
+
+def test_a_figure_without_printed_numbers_names_the_run(make_run):
+    run = papers.read(make_run(LOSO, folds=70))
+    text = papers.text(papers.load('haddad2020:figure5'), [run])
+    assert 'run, last epoch' in text and 'needs the licensed' not in text
+
+
+def test_a_page_and_its_table_are_written(make_run, tmp_path):
+    run = papers.read(make_run(BALANCED, name='ckplus', stamps=('SIMULATED FACES',)))
+    card = papers.load('haddad2020:table4')
+    path = papers.write_page(tmp_path / 'out', card, [run])
+    assert path == tmp_path / 'out' / 'haddad2020-table4.html'
+    html = path.read_text(encoding='utf-8')
+    Structure(html)
+    assert 'href="figures/haddad2020-table4.csv"' in html and '<title>haddad2020:table4' in html
+    assert html.count('class="strong"') == len(card.rows)
+    with (tmp_path / 'out' / 'figures' / 'haddad2020-table4.csv').open(encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    printed = {row['row']: row for row in rows if row['whose'] == 'paper'}
+    for name, cells in card.rows.items():
+        assert tuple(printed[name][column] for column in card.columns) == cells
+    assert {row['stamps'] for row in rows} == {'SIMULATED FACES'}
+
+
+def test_a_run_that_is_none_is_refused(make_run, tmp_path):
+    with pytest.raises(UserError, match='there is no run at'):
+        papers.read(tmp_path / 'nowhere')
+    run = make_run(FERPLUS)
+    (run / 'DONE').unlink()
+    with pytest.raises(UserError, match='has not finished'):
+        papers.read(run)
+    (run / 'DONE').write_text('')
+    (run / 'results.json').write_text('{"last": {}}')
+    with pytest.raises(UserError, match='names no headline'):
+        papers.read(run)
+    (run / 'results.json').unlink()
+    with pytest.raises(UserError, match='results.json is missing'):
+        papers.read(run)

@@ -1,0 +1,191 @@
+"""Every table and figure with results has its card, and cards name only what exists."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from fer_jax import config as configs
+from fer_jax import papers
+from fer_jax.data import protocols
+from fer_jax.errors import UserError
+from fer_jax.evaluation.results import METRIC_TITLES
+from fer_jax.evaluation.rules import RULES
+from fer_jax.papers import card as card_module
+from fer_jax.papers import questions
+from fer_jax.papers.finished import Finished
+
+ROOT = Path(__file__).parents[2]
+# How many tables and figures the papers have, counted in them.
+PLACES = {
+    'jain2018': (4, 6),
+    'saurav2020': (3, 8),
+    'minaee2019': (4, 13),
+    'haddad2020': (8, 6),
+    'kahou2015': (2, 5),
+}
+ALL = [papers.load(name) for name in papers.listed()]
+ENTRIES = [
+    pytest.param(card, ours, id=f'{card.name}-{number}')
+    for card in ALL
+    for number, ours in enumerate(card.ours)
+    if ours.config
+]
+
+
+def resolved(config: str) -> dict:
+    """The resolved config that 'configs/FILE.py:variant' gives, as a run's config.json holds it."""
+    path, _, variant = config.partition(':')
+    spec = importlib.util.spec_from_file_location('config', ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return configs.as_json(module.get_config(variant))
+
+
+def answers(config: dict, ours: papers.Ours, starts: str = '') -> bool:
+    """Whether a run of that config, started from a run of the config `starts`, would answer."""
+    return Finished(Path('run'), config, {}, '', (), starts).answers(ours)
+
+
+@pytest.mark.parametrize('paper', PLACES)
+def test_every_table_and_figure_has_a_card_or_holds_no_result(paper):
+    tables, figures = PLACES[paper]
+    expected = {f'table{n}' for n in range(1, tables + 1)}
+    expected |= {f'figure{n}' for n in range(1, figures + 1)}
+    carded = {name.partition(':')[2] for name in papers.listed() if name.startswith(f'{paper}:')}
+    without = papers.without(paper)
+    assert carded - {'text'} | set(without) == expected
+    assert not carded & set(without)
+    assert all(without.values())
+
+
+def test_papers_are_those_of_the_project():
+    assert set(card_module.PAPERS) == set(PLACES)
+
+
+def test_unknown_names_list_those_that_exist():
+    with pytest.raises(UserError, match='haddad2020:table4, haddad2020:table5') as error:
+        papers.load('haddad2020:table9')
+    assert 'jain2018' not in str(error.value) and '\n' not in str(error.value)
+    with pytest.raises(UserError, match="no card 'lecun1989': choose one of jain2018:table1"):
+        papers.load('lecun1989')
+
+
+@pytest.mark.parametrize('card', ALL, ids=lambda card: card.name)
+def test_a_card_names_only_what_exists(card):
+    assert card.protocol in {*protocols.NAMES, card_module.NOT_STATED}
+    assert card.rule in {'', *RULES}
+    assert bool(card.rows) != bool(card.drawn)
+    assert len(set(card.columns)) == len(card.columns)
+    for ours in card.ours:
+        assert ours.row in {'', *card.rows}
+        for metrics in (card.metrics, ours.metrics):
+            assert set(metrics) <= set(card.columns)
+            known = {name for name in metrics.values() if not name.startswith('fold:')}
+            assert known <= set(METRIC_TITLES)
+    if card.classes:
+        assert len(card.classes) == len(card.rows) == len(card.columns)
+    assert {ask['ask'] for ask in card.asks} <= set(questions.QUESTIONS)
+    assert len(questions.answer(card)) >= len(card.asks)
+
+
+@pytest.mark.parametrize(('card', 'ours'), ENTRIES)
+def test_configs_exist_and_are_told_apart(card, ours):
+    config = resolved(ours.config)
+    assert answers(config, ours, ours.starts)
+    assert not answers(config, ours, 'another')
+    assert config['paper'] == card.name.partition(':')[0]
+    # What is made of several models says of each what it learns from.
+    for own in config.get('models', {'': config}).values():
+        assert own['data']['name'] == card.dataset
+    for other in card.ours:
+        if other.config and (other.config, other.starts) != (ours.config, ours.starts):
+            assert not answers(config, other, ours.starts)
+    # A simulated run of the same system answers too, and is stamped where it is drawn.
+    separator = ',' if ':' in ours.config else ':'
+    assert answers(resolved(f'{ours.config}{separator}simulated'), ours, ours.starts)
+    assert f'--config={ours.config}' in ours.command
+    if ours.starts:
+        assert resolved(f'configs/{ours.starts}.py')['name'] == ours.starts
+        assert ours.command.endswith(f'--config.init.run=RUN_OF_{ours.starts}')
+
+
+@pytest.mark.parametrize(('card', 'ours'), ENTRIES)
+def test_runs_of_one_fold_and_of_other_folds_are_not_taken(card, ours):
+    for key, value in (('fold', 3), ('file', 'folds.json')):
+        config = resolved(ours.config)
+        config['protocol'] = {**config.get('protocol', {}), key: value}
+        assert not answers(config, ours, ours.starts)
+
+
+def test_a_run_says_what_it_starts_from(make_run):
+    config = {**resolved('configs/ckplus_c3d.py:balanced,table3'), 'init': {'run': 'runs/oulu'}}
+    run = make_run(config)
+    (run / 'dataset.json').write_text('{"starts_from": {"config": "oulu_casia_c3d"}}')
+    answered = [
+        ours for ours in papers.load('haddad2020:table4').ours if papers.read(run).answers(ours)
+    ]
+    assert [ours.row for ours in answered] == ['c3']
+
+
+def test_the_protocol_meant_is_that_of_the_first_config():
+    for card in ALL:
+        named = [ours.config for ours in card.ours if ours.config]
+        if named and card.protocol != card_module.NOT_STATED:
+            config = resolved(named[0])
+            for own in config.get('models', {'': config}).values():
+                assert own['protocol']['name'] == card.protocol
+
+
+def test_without_a_config_nothing_answers():
+    ours = papers.Ours()
+    assert not answers(resolved('configs/ckplus_c3d.py'), ours)
+    assert papers.load('haddad2020:table8').state(ours) == 'no config yet'
+
+
+def test_cards_hold_haddads_augmentation_as_the_config_does():
+    counts = resolved('configs/ckplus_c3d.py')['augment']['options']['counts']
+    for row, copies in papers.load('haddad2020:text').rows.items():
+        name = {'Happy': 'happiness'}.get(row, row.lower())
+        named = zip(('flip', 'rotation', 'contrast'), map(int, copies), strict=True)
+        assert counts[name] == dict(named)
+
+
+@pytest.mark.parametrize(
+    'table, path',
+    [
+        ('table2', 'configs/ckplus_c3d.py'),
+        ('table2', 'configs/oulu_casia_c3d.py:table2'),
+        ('table3', 'configs/oulu_casia_c3d.py'),
+        ('table3', 'configs/ckplus_c3d.py:table3'),
+    ],
+)
+def test_cards_hold_haddads_best_trials_as_the_configs_do(table, path):
+    config = resolved(path)
+    model = config['model']
+    network_only = ('CLAHE', 'Normalization')  # the preprocessing stays the dataset's
+    moved = ':' in path
+    ours = [
+        'Lookahead + Adam' * config['optimizer']['lookahead'] or 'Adam',
+        str(config['inputs']['equalize'] == 'clahe').lower(),
+        str(config['inputs']['normalize'] != 'unit').lower(),
+        {'relu': 'ReLU', 'leaky_relu': 'Leaky ReLU'}.get(model['activation']),
+        str(config['loss']['class_weights']).lower(),
+        str(model['temporal_size']),
+        {'xavier_uniform': 'Xavier uniform', 'none': 'none'}.get(model['initializer']),
+        {'avg': 'AvgPooling', 'max': 'MaxPooling'}.get(model['pooling']),
+        str(model['second_conv']).lower(),
+        str(model['dropout_rate']),
+    ]  # fmt: skip
+    printed = {name: value for name, (value,) in papers.load(f'haddad2020:{table}').rows.items()}
+    differ = {
+        name for (name, value), own in zip(printed.items(), ours, strict=True) if value != own
+    }
+    assert config['optimizer']['name'] == 'adam'
+    assert differ == (set(network_only) if moved else set())
+
+
+def test_cards_hold_oulu_s_views_as_the_config_does():
+    counts = resolved('configs/oulu_casia_c3d.py')['augment']['options']['counts']
+    assert len(counts) == 6
+    assert all(copies == {'flip': 1, 'rotation': 5, 'contrast': 2} for copies in counts.values())

@@ -1,0 +1,343 @@
+"""The pages in a real browser: no errors, images loaded, tables sort, a phone's width is enough."""
+
+import base64
+import dataclasses
+import fcntl
+import itertools
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Fold
+from fer_jax.evaluation import ablations, comparison, rundir
+from fer_jax.evaluation.predictions import TEST, Predictions
+from fer_jax.evaluation.table import SHARE, Column, Table
+from fer_jax.explain import gallery, saliency
+from fer_jax.explain.network import Trained
+from fer_jax.explain.occlusion import Windows
+from fer_jax.reports import comparison_page, page, run_page
+from fer_jax.studies import leakage
+from fer_jax.studies.leakage import LeakageDesign, Outcomes
+from fer_jax.training.members import Member
+from fer_jax.training.step import System
+
+pytestmark = pytest.mark.chromium
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+DESKTOP, PHONE = (1280, 900), (390, 844)
+SECONDS = 120  # a machine that trains as well is slow to start a browser
+
+# Chromium reads commands from descriptor 3 and writes answers to 4, each ended by a zero byte.
+LAUNCH = (
+    'import os, sys; os.dup2({read}, 3); os.dup2({write}, 4); os.execv(sys.argv[1], sys.argv[1:])'
+)
+
+
+class Browser:
+    """One page of a headless Chromium, driven over its DevTools protocol; keeps what it reports."""
+
+    def __init__(self, profile: Path):
+        pipes = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (*os.pipe(), *os.pipe())]
+        child_read, self._write, self._read, child_write = pipes
+        self.process = subprocess.Popen(
+            [
+                sys.executable, '-c', LAUNCH.format(read=child_read, write=child_write), CHROMIUM,
+                '--headless', '--remote-debugging-pipe', f'--user-data-dir={profile}',
+                '--no-first-run', '--disable-gpu', '--hide-scrollbars', '--disable-dev-shm-usage',
+                *['--no-sandbox'] * (os.geteuid() == 0), 'about:blank',
+            ],
+            pass_fds=(child_read, child_write), stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(child_read)
+        os.close(child_write)
+        self._numbers, self._buffer, self.events = itertools.count(1), b'', []
+        self._session = None
+        targets = self.call('Target.getTargets')['targetInfos']
+        page = next(target['targetId'] for target in targets if target['type'] == 'page')
+        attached = self.call('Target.attachToTarget', targetId=page, flatten=True)
+        self._session = attached['sessionId']
+        for domain in ('Page', 'Runtime', 'Log'):
+            self.call(f'{domain}.enable')
+
+    def call(self, method, **parameters):
+        """Sends a command and returns its result; events that come before it are kept."""
+        number = next(self._numbers)
+        message = {'id': number, 'method': method, 'params': parameters}
+        if self._session:
+            message['sessionId'] = self._session
+        os.write(self._write, json.dumps(message).encode() + b'\0')
+        while True:
+            answer = self._next()
+            if answer.get('id') == number:
+                assert 'error' not in answer, answer
+                return answer['result']
+            self.events.append(answer)
+
+    def _next(self):
+        until = time.monotonic() + SECONDS
+        while b'\0' not in self._buffer:
+            ready, _, _ = select.select([self._read], [], [], max(0, until - time.monotonic()))
+            assert ready, f'Chromium said nothing for {SECONDS} seconds'
+            data = os.read(self._read, 1 << 16)
+            assert data, 'Chromium has ended'
+            self._buffer += data
+        message, _, self._buffer = self._buffer.partition(b'\0')
+        return json.loads(message)
+
+    def open(self, path, size, scheme='light', media='screen'):
+        """Loads a file at a width and height in CSS pixels, in a colour scheme."""
+        self.events.clear()
+        self.call(
+            'Emulation.setDeviceMetricsOverride', width=size[0], height=size[1],
+            deviceScaleFactor=1, mobile=size[0] < 600,
+        )  # fmt: skip
+        features = [{'name': 'prefers-color-scheme', 'value': scheme}]
+        self.call('Emulation.setEmulatedMedia', media=media, features=features)
+        self.call('Page.navigate', url=path.resolve().as_uri())
+        while not any(event['method'] == 'Page.loadEventFired' for event in self.events):
+            self.events.append(self._next())
+
+    def evaluate(self, script):
+        """The value of a JavaScript expression."""
+        result = self.call('Runtime.evaluate', expression=script, returnByValue=True)
+        assert 'exceptionDetails' not in result, result
+        return result['result'].get('value')
+
+    def complaints(self):
+        """Exceptions, console messages and the browser's own log since the page was opened."""
+        self.evaluate('0')  # whatever was said before has arrived
+        said = {'Runtime.exceptionThrown', 'Runtime.consoleAPICalled', 'Log.entryAdded'}
+        return [event['params'] for event in self.events if event['method'] in said]
+
+    def close(self):
+        """Ends the browser."""
+        self._session = None
+        self.call('Browser.close')
+        self.process.wait(SECONDS)
+        os.close(self._write)
+        os.close(self._read)
+
+
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory):
+    """A headless Chromium."""
+    if CHROMIUM is None:
+        pytest.skip('no chromium here; on Debian: apt-get install -y chromium')
+    browser = Browser(tmp_path_factory.mktemp('profile'))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope='module')
+def pages(tmp_path_factory, finished_run, other_run, make_predictions, make_run):
+    """Every kind of page that a run, several runs, the laboratory and the gallery make."""
+    out = tmp_path_factory.mktemp('pages')
+    base, other = rundir.load(finished_run), rundir.load(other_run)
+    elsewhere = make_run(out / 'run', make_predictions(folds=4, epochs=4), simulated=True)
+    runs = {'base': base, 'other': other, 'folds': rundir.load(elsewhere)}
+    about = {name: (f'The ablation {name}.', {'train.epochs': 3}) for name in runs}
+    return {
+        'run': run_page.write_report(finished_run, out / 'report'),
+        'comparison': comparison_page.write(comparison.compute([base, other]), out / 'comparison'),
+        'ablations': comparison_page.write(ablations.compute(runs, about), out / 'ablations'),
+        'laboratory': write_laboratory(out / 'laboratory'),
+        'gallery': write_gallery(base, out / 'gallery'),
+    }
+
+
+def write_laboratory(out):
+    """The page of a laboratory whose networks guess."""
+    rng = np.random.default_rng(0)
+    count, subject = 60, np.arange(60) // 3
+    clips = ClipSet(
+        name='people', classes=('anger', 'fear', 'happiness'), simulated=True,
+        frames=rng.integers(0, 256, (count, 2, 8, 8, 1)).astype(np.uint8),
+        length=np.full(count, 2, np.int32), label=(np.arange(count) % 3).astype(np.int32),
+        subject=np.array([f'S{number:03}' for number in subject]),
+        clip_id=np.array([f'clip{number:03}' for number in range(count)]),
+        split=np.full(count, ''),
+    )  # fmt: skip
+    design, seeds = LeakageDesign(folds=3, epochs=4), 2
+    view = {'flip': 0.5, 'rotation': 10.0, 'shift': 0.1, 'scale': 0.1, 'contrast': 0.2}
+    copies = leakage.make_copies(clips, design.copies, 0, **view)
+    size, grid = len(copies.source), (len(design.settings), design.epochs)
+    shape = (seeds, design.folds, *grid)
+    outcomes = Outcomes(
+        divided=rng.random((3, seeds, size)) < 0.7,
+        seen_clip=np.ones((3, seeds)), seen_subject=np.ones((3, seeds)),
+        trained=np.full((3, seeds, design.folds), 2 * size // 3),
+        tested=np.full((3, seeds, design.folds), size // 3),
+        fold=np.stack([subject % design.folds] * seeds),
+        right=rng.random((seeds, *grid, count)) < 0.6,
+        loss=rng.random(shape),
+        validation_right=rng.integers(0, 10, shape).astype(float),
+        validation_loss=rng.random(shape),
+        validated=np.full((seeds, design.folds), 9),
+    )  # fmt: skip
+    values = leakage.compute(outcomes, copies, design, draws=20)
+    stamps = (rundir.SIMULATED, 'LEAKS ON PURPOSE')
+    versions = {'command': 'python -m fer_jax.studies.leakage', 'jax': '0'}
+    return leakage.write(values, copies, {'folds': design.folds}, versions, stamps, out)
+
+
+class Bands(nn.Module):
+    """Class k where the k-th band of rows is bright; a transformer that turns the face a little."""
+
+    num_classes: int
+    transform: str = 'input'
+
+    @nn.compact
+    def __call__(self, frames, *, mask=None, length=None, train=False, dropout_rate=None):
+        theta = jnp.array([[0.8, 0.1, 0.0], [-0.1, 0.8, 0.1]])
+        self.sow('intermediates', 'theta', jnp.tile(theta, (len(frames), 1, 1)))
+        nn.Conv(4, (3, 3, 3), name='conv1')(frames)
+        bands = frames.mean((1, 3, 4)).reshape(len(frames), self.num_classes, -1)
+        return 12 * bands.mean(-1)
+
+
+def write_gallery(run, out):
+    """The page of a network that sees bands of 4 rows, each frame's brighter than the last's."""
+    label = (np.arange(21) % 7).astype(np.int32)
+    frames = np.full((21, 3, 28, 28, 1), 40, np.uint8)
+    for clip, k in zip(frames, label, strict=True):
+        clip[:, 4 * k : 4 * k + 4] += np.array([20, 80, 160], np.uint8)[:, None, None, None]
+    names = {
+        'subject': np.full(21, ''), 'clip_id': np.array([f'clip{i:02}' for i in range(21)]),
+    }  # fmt: skip
+    clips = ClipSet(
+        name='bands', classes=run.predictions.classes, simulated=True, frames=frames,
+        length=np.full(21, 3, np.int32), label=label, split=np.full(21, ''), **names,
+    )  # fmt: skip
+    none, one = np.zeros(0, int), np.ones((1, 1, 1), np.float32)
+    member = Member(0, 0, Fold(none, none, np.arange(21)), 0, 0.0, 0.0, np.ones(7), 0 * one, one)
+    system = System(Bands(7), {}, {'normalize': 'unit', 'channels': 1})
+    params = system.model.init(jax.random.key(0), frames[:1] / 255)['params']
+    trained = Trained(run, member, clips, system, 1, {'params': params, 'batch_stats': {}})
+    said = trained.judge(trained.network, trained.seen(np.arange(21)), clips.length)
+    first = np.zeros(1, np.int32)
+    predictions = Predictions(
+        probabilities=np.asarray(said, np.float16)[None, None],
+        part=np.full((1, 21), TEST, np.int8), label=label, classes=clips.classes,
+        fold=first, seed=first, epochs=first + 1, train_counts=np.ones((1, 7), int),
+        duplicate=np.zeros((1, 21), np.int8), **names,
+    )  # fmt: skip
+    run = dataclasses.replace(run, predictions=predictions)
+    trained = dataclasses.replace(trained, run=run)
+    study = saliency.study(trained, saliency.choose(trained, 0), Windows.over((28, 28), 8, 4))
+    return gallery.write(trained, study, 'flip', out, {'command': 'python -m fer_jax.explain'})
+
+
+PAGES = pytest.mark.parametrize('name', ['run', 'comparison', 'ablations', 'laboratory', 'gallery'])
+
+BROKEN_IMAGES = '[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)'
+OVERFLOW = 'document.scrollingElement.scrollWidth - document.documentElement.clientWidth'
+# Every column of every table clicked twice: what it then holds, and what it says it is sorted by.
+SORTED = """
+[...document.querySelectorAll('table[data-sortable]')].flatMap(table =>
+  [...table.tHead.rows[0].cells].flatMap((title, column) => ['ascending', 'descending'].map(way => {
+    title.querySelector('button').click();
+    return {
+      table: table.closest('figure').id, column: title.textContent, kind: title.dataset.kind, way,
+      said: title.getAttribute('aria-sort'),
+      marked: table.querySelectorAll('[aria-sort]').length,
+      values: [...table.tBodies[0].rows].map(row => row.cells[column].dataset.value),
+    };
+  })))
+"""
+
+
+@PAGES
+@pytest.mark.parametrize('size, scheme', [(DESKTOP, 'light'), (PHONE, 'dark')])
+def test_a_page_opens_without_complaints_and_fits(browser, pages, name, size, scheme):
+    browser.open(pages[name], size, scheme)
+    assert browser.complaints() == []
+    assert browser.evaluate(BROKEN_IMAGES) == []
+    pictures = {'run': 'img', 'gallery': 'svg image'}.get(name)
+    if pictures:
+        assert browser.evaluate(f'document.querySelectorAll("{pictures}").length') > 10
+    assert browser.evaluate('document.querySelectorAll("svg").length') >= 3
+    assert browser.evaluate(OVERFLOW) <= 0
+
+
+@PAGES
+def test_every_column_of_every_table_sorts_both_ways(browser, pages, name):
+    browser.open(pages[name], DESKTOP)
+    clicks = browser.evaluate(SORTED)
+    assert len(clicks) >= 12
+    for click in clicks:
+        assert click['said'] == click['way'] and click['marked'] == 1, click
+        known = [value for value in click['values'] if value != '']
+        assert click['values'] == known + [''] * (len(click['values']) - len(known)), click
+        if click['kind'] != 'text':
+            numbers = [float(value) for value in known]
+            assert numbers == sorted(numbers, reverse=click['way'] == 'descending'), click
+    for up, down in zip(clicks[::2], clicks[1::2], strict=True):
+        if len(set(up['values'])) == len(up['values']) and '' not in up['values']:
+            assert up['values'] == down['values'][::-1], up  # sorting does something
+    if name in ('run', 'comparison'):
+        orders = {tuple(click['values']) for click in clicks if click['table'] == 'table-folds'}
+        assert len(orders) > 5
+    assert browser.complaints() == []
+
+
+def test_what_has_no_number_is_last_both_ways(browser, tmp_path):
+    rows = [{'a': value} for value in (0.2, None, 0.1, float('nan'), 0.3)]
+    table = page.table(Table('gaps', '', (Column('a', 'A', SHARE),), rows), ())
+    path = tmp_path / 'page.html'
+    path.write_text(page.page('', '', (), [('gaps', 'Gaps', table)]), encoding='utf-8')
+    browser.open(path, PHONE)
+    ascending, descending = (click['values'] for click in browser.evaluate(SORTED))
+    assert ascending == ['0.1', '0.2', '0.3', '', '']
+    assert descending == ['0.3', '0.2', '0.1', '', '']
+
+
+@PAGES
+def test_text_stands_out_in_light_and_dark(browser, pages, name):
+    for scheme in ('light', 'dark'):
+        browser.open(pages[name], PHONE, scheme)
+        for where in ('p', 'td', 'figcaption', '.stamp', 'svg text'):
+            assert contrast(browser, where) >= 4.5, (scheme, where)
+
+
+def contrast(browser, selector):
+    """The contrast (WCAG 2.1) of the first such element's text to what lies under it."""
+    colours = browser.evaluate(
+        f"""(() => {{
+        let e = document.querySelector({selector!r}), own = getComputedStyle(e), under;
+        const ink = e.closest('svg') ? own.fill : own.color;
+        for (; e; e = e.parentElement) {{
+          under = getComputedStyle(e).backgroundColor;
+          if (under !== 'rgba(0, 0, 0, 0)') break;
+        }}
+        return [ink, under]; }})()"""
+    )
+    light = []
+    for colour in colours:
+        channels = [float(c) / 255 for c in colour[colour.index('(') + 1 : -1].split(',')[:3]]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return max(light) / min(light)
+
+
+@PAGES
+def test_on_paper_tables_are_whole_and_links_are_gone(browser, pages, name):
+    browser.open(pages[name], DESKTOP, media='print')
+    assert browser.evaluate('getComputedStyle(document.querySelector("nav")).display') == 'none'
+    cut = browser.evaluate(
+        '[...document.querySelectorAll(".scroll")].filter('
+        'e => getComputedStyle(e).maxHeight !== "none").length'
+    )
+    assert cut == 0
+    assert base64.b64decode(browser.call('Page.printToPDF')['data']).startswith(b'%PDF')

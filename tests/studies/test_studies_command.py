@@ -1,0 +1,141 @@
+"""The studies as they are typed: a tiny one of each, gone on with, and refused."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from fer_jax import cli
+from fer_jax.errors import UserError
+from fer_jax.evaluation import predictions
+from fer_jax.experiment import run as experiment
+from fer_jax.studies import __main__ as studies
+from fer_jax.studies import adding, order
+
+TINY = adding.AddingDesign(length=5, units=4, batch_size=4, steps=20, every=10, tested=50)
+FEW = order.OrderDesign(subjects=8, folds=2, frames=3, size=32, epochs=1, batch_size=16)
+
+
+@pytest.fixture(scope='module')
+def added(tmp_path_factory):
+    """A folder of the adding study with one seed, then two, and when its networks were written."""
+    out = tmp_path_factory.mktemp('studies') / 'adding'
+    studies.study_adding(TINY, 1, out)
+    begun = {path: path.stat().st_mtime_ns for path in (out / 'networks').iterdir()}
+    studies.study_adding(TINY, 2, out)
+    return out, begun
+
+
+def test_adding_keeps_what_was_trained(added):
+    out, begun = added
+    assert sorted(path.name for path in begun) == ['irnn-0.npy', 'tanh-0.npy']
+    assert {path: path.stat().st_mtime_ns for path in begun} == begun
+    values = json.loads((out / 'results.json').read_text())
+    for name in adding.NETWORKS:
+        errors = [np.load(out / 'networks' / f'{name}-{seed}.npy') for seed in (0, 1)]
+        np.testing.assert_array_equal(values['networks'][name]['errors'], errors)
+        assert not np.array_equal(*errors)
+
+
+def test_adding_draws_what_it_saves(added):
+    out, _ = added
+    text = (out / 'report.html').read_text()
+    assert 'The adding problem' in text and 'median of 2' in text and 'python' in text
+    figures = {path.name for path in (out / 'figures').iterdir()}
+    assert figures == {'adding_problem.svg', 'adding_problem.csv', 'networks.csv'}
+    with (out / 'figures' / 'adding_problem.csv').open() as file:
+        assert len(list(csv.DictReader(file))) == 2 * 2 * 3
+
+
+def test_another_study_is_refused(added, tmp_path):
+    out, _ = added
+    longer = adding.AddingDesign(**(vars(TINY) | {'length': 6}))
+    with pytest.raises(UserError, match='study.length is 6, there 5; give another --out'):
+        studies.study_adding(longer, 1, out)
+    with pytest.raises(UserError, match='is another study'):
+        studies.study_time(FEW, 1, out, tmp_path)
+
+
+@pytest.fixture(scope='module')
+def timed(tmp_path_factory):
+    """A folder of one network's study, started again when it was finished; what it trained then."""
+    place = tmp_path_factory.mktemp('studies')
+    out, trained = place / 'time', []
+    narrow = order.NETWORKS['convlstm'] | {'width': 0.0625}
+    patch = pytest.MonkeyPatch()
+    patch.setattr(order, 'NETWORKS', {'convlstm': narrow})
+    studies.study_time(FEW, 1, out, place / 'data')
+    patch.setattr(experiment, 'build', lambda *given: trained.append(given))
+    studies.study_time(FEW, 1, out, place / 'data')
+    patch.undo()
+    return out, trained
+
+
+def test_time_is_trained_once(timed):
+    _, trained = timed
+    assert not trained
+
+
+def test_time_is_what_its_runs_say(timed):
+    out, _ = timed
+    values = json.loads((out / 'results.json').read_text())
+    assert (values['folds'], values['seeds'], values['subjects']) == (2, 1, 8)
+    assert list(values['networks']) == ['convlstm']
+    for network, found in values['networks'].items():
+        inside = {}
+        for name, entry in found['orders'].items():
+            folder = out / network / name
+            assert json.loads((folder / 'config.json').read_text())['data']['order'] == name
+            said = predictions.load(folder / 'probabilities.npz')
+            right = said.probabilities[:, -1].argmax(-1) == said.label
+            tested = said.part == predictions.TEST
+            inside[name] = (right & tested).sum(1) / tested.sum(1)
+            np.testing.assert_allclose(entry['cells'][0], inside[name])
+            assert entry['accuracy'] == pytest.approx((right & tested).sum() / tested.sum())
+        pairs = [(pair['first'], pair['second']) for pair in found['pairs']]
+        assert pairs == [('kept', 'shuffled'), ('kept', 'apex'), ('shuffled', 'apex')]
+        for pair in found['pairs']:
+            each = inside[pair['first']] - inside[pair['second']]
+            np.testing.assert_allclose(pair['cells'][0], each, atol=1e-8)
+            assert (pair['better'], pair['worse']) == ((each > 0).sum(), (each < 0).sum())
+            low, high = pair['interval']
+            assert low <= pair['difference'] <= high
+
+
+def test_time_is_stamped_everywhere(timed):
+    out, _ = timed
+    assert 'SIMULATED FACES' in (out / 'report.html').read_text()
+    tables = sorted((out / 'figures').glob('*.csv'))
+    names = ['accuracies', 'differences', 'time_differences', 'time_matters']
+    assert [path.stem for path in tables] == names
+    for path in tables:
+        with path.open() as file:
+            assert {row['stamps'] for row in csv.DictReader(file)} == {'SIMULATED FACES'}
+    assert (out / 'convlstm' / 'report.html').is_file()
+    for path in (out / 'figures').glob('*.svg'):
+        assert 'SIMULATED FACES' in path.read_text()
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ([], '--study is missing: give adding or time'),
+        (['--study=space'], "--study 'space' is unknown: give adding or time"),
+        (['--study=adding', '--seeds=0'], '--seeds is 0: give at least 1'),
+        (['adding'], "'adding' is no flag"),
+        (['--study=adding', '--seeds=many'], 'flag --seeds=many'),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments, message, tmp_path):
+    with pytest.raises(UserError) as caught:
+        cli.call(studies.main, studies.define, [f'--out={tmp_path / "new"}', *arguments])
+    assert message in str(caught.value) and '\n' not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / 'notes.txt').write_text('mine')
+    with pytest.raises(UserError, match='is no study and not empty; give another --out'):
+        cli.call(studies.main, studies.define, ['--study=adding', f'--out={tmp_path}'])
+    assert [path.name for path in tmp_path.iterdir()] == ['notes.txt']

@@ -1,0 +1,297 @@
+"""A study on a journal file, without training: handed out, taken over, counted once."""
+
+import json
+import multiprocessing
+import os
+import time
+
+import optuna
+import pytest
+
+from fer_jax.errors import UserError
+from fer_jax.sweep import ledger as ledgers
+from fer_jax.sweep import snapshot, storage, workers
+from fer_jax.sweep.ledger import Ledger, TakenOver
+from fer_jax.sweep.sampling import Sampling
+
+KINDS = {
+    'a': optuna.distributions.CategoricalDistribution((1, 2, 3)),
+    'b': optuna.distributions.CategoricalDistribution(('x', 'y')),
+}
+PLAN = {'config': {'epochs': 3}}
+ELSEWHERE = {'place': 'another host', 'pid': 1, 'begun': '1', 'id': 'other', 'host': 'other'}
+
+
+def open_ledger(path, total=5, sampler='random', plan=PLAN, name='study', pruner='none'):
+    store = storage.open_store(f'journal:{path}')
+    how = Sampling(sampler, pruner)
+    return Ledger(store, name, plan=plan, distributions=KINDS, sampling=how, total=total)
+
+
+def states(ledger):
+    return [trial.state.name for trial in ledger.trials()]
+
+
+def test_trials_are_handed_out_until_there_are_as_many_as_asked_for(tmp_path):
+    one, other = open_ledger(tmp_path / 'j'), open_ledger(tmp_path / 'j')
+    numbers = []
+    for worker in (one, other, one, other, one):
+        claim = worker.claim()
+        numbers.append(claim.number)
+        assert set(claim.values) == {'a', 'b'} and not claim.resumed
+        worker.tell(claim, 'COMPLETE', 0.5)
+    assert numbers == [0, 1, 2, 3, 4]
+    assert one.claim() is None and other.claim() is None
+    assert one.finished() and states(other) == ['COMPLETE'] * 5
+    # More may be asked for later.
+    assert open_ledger(tmp_path / 'j', total=6).claim().number == 5
+
+
+def test_what_another_worker_trains_is_left_alone_and_waited_for(tmp_path):
+    one, other = open_ledger(tmp_path / 'j', total=1), open_ledger(tmp_path / 'j', total=1)
+    claim = one.claim()
+    assert other.claim() is None and not other.finished()
+    one.tell(claim, 'PRUNED', reason='hopeless')
+    assert other.finished()
+    assert other.trials()[0].user_attrs['reason'] == 'hopeless'
+
+
+def test_a_worker_that_says_so_leaves_its_trial_at_once(tmp_path):
+    one, other = open_ledger(tmp_path / 'j', total=1), open_ledger(tmp_path / 'j', total=1)
+    first = one.claim()
+    one.note(first, folder='trial-0000')
+    one.report(first, 0.5, 1)
+    one.release(first)
+    second = other.claim()
+    assert second.number == 0 and second.values == first.values and second.resumed
+    with pytest.raises(TakenOver):
+        one.tell(first, 'COMPLETE', 0.1)
+    with pytest.raises(TakenOver):
+        one.report(first, 0.5, 2)
+    other.tell(second, 'COMPLETE', 0.9)
+    assert [trial.value for trial in one.trials()] == [0.9]
+
+
+def work_and_die(path):
+    ledger = open_ledger(path)
+    ledger.claim()
+    os._exit(9)
+
+
+def test_a_worker_of_this_host_that_died_is_replaced_at_once(tmp_path):
+    dead = multiprocessing.get_context('spawn').Process(target=work_and_die, args=(tmp_path / 'j',))
+    dead.start()
+    dead.join()
+    assert dead.exitcode == 9
+    ledger = open_ledger(tmp_path / 'j', total=2)
+    first, second = ledger.claim(), ledger.claim()
+    assert first.number == 0 and first.trial.user_attrs['deaths'] == 1
+    assert second.number == 0, 'a claim that the storage cut short is given again'
+    ledger.tell(second, 'COMPLETE', 0.5)
+    assert ledger.claim().number == 1
+
+
+def test_a_trial_that_kills_its_workers_is_given_up(tmp_path):
+    ledger = open_ledger(tmp_path / 'j', total=2)
+    claim = ledger.claim()
+    gone = {**workers.this_process(), 'begun': 'never', 'id': 'gone', 'host': 'here'}
+    for _ in range(ledgers.DEATHS - 1):
+        claim.trial.set_user_attr('worker', gone)
+        claim = ledger.claim()
+        assert claim.number == 0
+    claim.trial.set_user_attr('worker', gone)
+    assert ledger.claim().number == 1
+    assert states(ledger) == ['FAIL', 'RUNNING']
+    assert '5 workers died' in ledger.trials()[0].user_attrs['reason']
+
+
+def test_a_worker_elsewhere_is_dead_when_its_beat_stands_still(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(ledgers.time, 'monotonic', lambda: now[0])
+    ledger = open_ledger(tmp_path / 'j', total=1)
+    claim = ledger.claim()
+    claim.trial.set_user_attr('worker', ELSEWHERE)
+    for beat in range(4):
+        claim.trial.set_user_attr('beat', beat)
+        assert ledger.claim() is None
+        now[0] += 0.9 * ledgers.GRACE_S
+        assert ledger.claim() is None
+    now[0] += 0.2 * ledgers.GRACE_S
+    assert ledger.claim().number == 0
+
+
+def test_the_beat_is_written_while_the_block_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, 'HEARTBEAT_S', 0.01)
+    ledger = open_ledger(tmp_path / 'j')
+    claim = ledger.claim()
+    with workers.Heartbeat(ledger.store, claim.trial):
+        deadline = time.monotonic() + 20
+        while ledger.trials()[0].user_attrs.get('beat', 0) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    beats = ledger.trials()[0].user_attrs['beat']
+    time.sleep(0.05)
+    assert ledger.trials()[0].user_attrs['beat'] == beats
+
+
+def claim_all(path, total, queue):
+    ledger = open_ledger(path, total=total, sampler='grid')
+    while (claim := ledger.claim()) is not None:
+        queue.put((claim.number, claim.values))
+        ledger.tell(claim, 'COMPLETE', 0.5)
+
+
+def test_workers_that_hurry_share_a_grid_without_a_point_twice(tmp_path):
+    context = multiprocessing.get_context('spawn')
+    queue = context.Queue()
+    given = [context.Process(target=claim_all, args=(tmp_path / 'j', 100, queue)) for _ in range(2)]
+    for process in given:
+        process.start()
+    found = [queue.get(timeout=120) for _ in range(6)]
+    for process in given:
+        process.join()
+    assert sorted(number for number, _ in found) == list(range(6))
+    points = {tuple(values.values()) for _, values in found}
+    assert points == {(a, b) for a in (1, 2, 3) for b in ('x', 'y')}
+
+
+def test_a_setting_that_was_judged_is_recognised(tmp_path):
+    ledger = open_ledger(tmp_path / 'j', total=30)
+    seen = {}
+    for _ in range(12):
+        claim = ledger.claim()
+        setting = tuple(claim.values.values())
+        twin = claim.twin and claim.twin.number
+        assert twin == seen.get(setting)
+        seen.setdefault(setting, claim.number)
+        ledger.tell(claim, 'COMPLETE', 0.5)
+    assert len(seen) < 12
+
+
+def test_the_pruner_compares_the_accuracy_so_far_with_that_of_others(tmp_path):
+    ledger = open_ledger(tmp_path / 'j', total=9, pruner='median')
+    for _ in range(5):  # Optuna's median needs five trials
+        claim = ledger.claim()
+        assert not ledger.report(claim, 0.9, 1)
+        ledger.tell(claim, 'COMPLETE', 0.9)
+    claim = ledger.claim()
+    assert ledger.report(claim, 0.1, 1)
+    ledger.release(claim)
+    resumed = open_ledger(tmp_path / 'j', total=9, pruner='median').claim()
+    assert resumed.number == claim.number
+    again = open_ledger(tmp_path / 'j', total=9, pruner='median')
+    assert not again.report(again.claim(), 0.95, 1)
+
+
+def test_what_somebody_enqueued_is_tried_first(tmp_path):
+    ledger = open_ledger(tmp_path / 'j', total=2)
+    ledger.study.enqueue_trial({'a': 3, 'b': 'y'})
+    assert not ledger.finished()
+    claim = ledger.claim()
+    assert claim.values == {'a': 3, 'b': 'y'}
+    ledger.tell(claim, 'COMPLETE', 0.5)
+    assert ledger.claim().number == 1
+
+
+def test_another_plan_is_refused_with_what_differs(tmp_path):
+    open_ledger(tmp_path / 'j')
+    with pytest.raises(UserError, match='another plan: config.epochs is 4, there 3'):
+        open_ledger(tmp_path / 'j', plan={'config': {'epochs': 4}})
+    open_ledger(tmp_path / 'j', plan={'config': {'epochs': 4}}, name='second')
+
+
+def test_a_folder_of_another_study_is_refused(tmp_path):
+    snapshot.check_place(tmp_path / 'study', open_ledger(tmp_path / 'j'))
+    snapshot.check_place(tmp_path / 'study', open_ledger(tmp_path / 'j'))
+    with pytest.raises(UserError, match=r'holds another study \(study of journal:.*j\)'):
+        snapshot.check_place(tmp_path / 'study', open_ledger(tmp_path / 'other'))
+    with pytest.raises(UserError, match='no trial of the study study has ended'):
+        snapshot.load(tmp_path / 'study')
+    with pytest.raises(UserError, match='is no study and not empty'):
+        snapshot.check_place(tmp_path, open_ledger(tmp_path / 'j'))
+
+
+def test_the_status_counts_trials_and_says_how_long_it_will_take(tmp_path):
+    ledger = open_ledger(tmp_path / 'j', total=4)
+    assert snapshot.status(ledger) == 'study: 0 done, 0 pruned, 0 failed, 0 running of 4'
+    for state, value in (('COMPLETE', 0.5), ('COMPLETE', 0.75), ('FAIL', None)):
+        ledger.tell(ledger.claim(), state, value)
+    ledger.claim()
+    said = snapshot.status(ledger)
+    assert 'study: 2 done, 0 pruned, 1 failed, 1 running of 4; best 75.00 % (trial 1)' in said
+    assert 'trials/h' in said and said.endswith('left')
+
+
+def test_proposals_depend_on_the_seed_and_the_trial_only(tmp_path):
+    def proposed(path, workers_):
+        opened = [open_ledger(path, total=8) for _ in range(workers_)]
+        found = []
+        for number in range(8):
+            worker = opened[number % workers_]
+            claim = worker.claim()
+            found.append(claim.values)
+            worker.tell(claim, 'COMPLETE', 0.5)
+        return found
+
+    one = proposed(tmp_path / 'one', 1)
+    assert one == proposed(tmp_path / 'three', 3)
+    assert len({tuple(values.values()) for values in one}) > 2
+
+
+@pytest.mark.parametrize(
+    'address,message',
+    [
+        ('sqlite:///study.db', r'give journal:PATH .* or postgresql\+psycopg://'),
+        ('mysql://me:sec/ret@secret@host/db', r'mysql://me:\*\*\*@host/db: give journal:PATH'),
+        ('journal:', 'give journal:PATH'),
+        ('journal:/nowhere/at/all', 'there is no folder /nowhere/at'),
+        ('postgresql+psycopg://me:secret@127.0.0.1:1/db', 'is the server up'),
+        ('postgresql+psycopg://me:secret@host:port/db', 'no address'),
+    ],
+)
+def test_a_wrong_address_is_one_sentence_without_the_password(address, message):
+    with pytest.raises(UserError, match=message) as error:
+        storage.open_store(address)
+    assert '\n' not in str(error.value) and 'secret' not in str(error.value)
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path):
+    (tmp_path / 'notes.txt').write_text('mine\n')
+    with pytest.raises(UserError, match='is no journal of studies'):
+        storage.open_store(f'journal:{tmp_path / "notes.txt"}')
+    assert (tmp_path / 'notes.txt').read_text() == 'mine\n'
+
+
+def test_a_line_that_a_full_disk_cut_short_is_dropped(tmp_path):
+    ledger = open_ledger(tmp_path / 'j')
+    ledger.tell(ledger.claim(), 'COMPLETE', 0.5)
+    with (tmp_path / 'j').open('a') as file:
+        file.write('{"op_code":4,"worker')
+    again = open_ledger(tmp_path / 'j')
+    again.tell(again.claim(), 'COMPLETE', 0.25)
+    assert [trial.value for trial in open_ledger(tmp_path / 'j').trials()] == [0.5, 0.25]
+    assert all(json.loads(line) for line in (tmp_path / 'j').read_text().splitlines())
+
+
+def test_a_storage_that_is_away_is_waited_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(storage, 'RETRY_S', 0.0)
+    ledger = open_ledger(tmp_path / 'j', total=1)
+    claim = ledger.claim()
+    failures = iter([OSError(28, 'No space left on device')] * 3)
+    append = ledger.store.storage._backend.append_logs
+
+    def fail(logs):
+        for error in failures:
+            raise error
+        append(logs)
+
+    monkeypatch.setattr(ledger.store.storage._backend, 'append_logs', fail)
+    ledger.tell(claim, 'COMPLETE', 0.75)
+    said = capsys.readouterr().out
+    assert said.count('does not answer') == 1 and 'answers again' in said
+    assert [trial.value for trial in ledger.trials()] == [0.75]
+
+    monkeypatch.setattr(storage, 'GIVE_UP_S', -1.0)
+    failures = iter([OSError(5, 'Input/output error')])
+    with pytest.raises(storage.Lost, match='Input/output error.*start the same command again'):
+        ledger.note(claim, folder='trial-0000')

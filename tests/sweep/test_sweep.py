@@ -1,0 +1,207 @@
+"""A search from command to page on a small simulated CK+: stopped, taken over, refused."""
+
+import csv
+import json
+import sys
+
+import numpy as np
+import optuna
+import pytest
+
+from fer_jax import cli, report
+from fer_jax.errors import Interrupted, UserError
+from fer_jax.evaluation import predictions
+from fer_jax.experiment import run as experiment
+from fer_jax.sweep import trial
+
+# ml_collections loads config files by a deprecated call.
+pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+
+
+def read(folder):
+    return json.loads((folder / 'study.json').read_text())
+
+
+def pooled(folder):
+    """Accuracy of a run's judged clips, each member at its best epoch, from its probabilities."""
+    table = predictions.load(folder / 'probabilities.npz')
+    right = []
+    for member in range(table.members):
+        clips = np.flatnonzero(table.part[member] == predictions.TEST)
+        said = table.probabilities[member][:, clips].argmax(-1) == table.label[clips]
+        right += said[said.sum(-1).argmax()].tolist()
+    return np.mean(right)
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Stops the n-th run that trains when its first member has ended, as SIGTERM does."""
+
+    def after(runs):
+        run, begun = experiment.run, []
+
+        def stop(config, *, between, **options):
+            begun.append(1)
+
+            def cut(experiment_, records):
+                between(experiment_, records)
+                if len(begun) == runs and records:
+                    raise Interrupted('asked to stop')
+
+            return run(config, between=cut, **options)
+
+        monkeypatch.setattr(experiment, 'run', stop)
+
+    return after
+
+
+@pytest.mark.slow
+def test_a_study_is_stopped_goes_on_and_trains_its_best_again(
+    call_sweep, tmp_path, capsys, monkeypatch, interrupted
+):
+    with monkeypatch.context():
+        interrupted(2)
+        with pytest.raises(Interrupted):
+            call_sweep('--trials=2')
+        monkeypatch.undo()
+    folder = tmp_path / 'study'
+    assert (folder / 'trial-0000' / 'DONE').exists()
+    assert not (folder / 'trial-0001' / 'DONE').exists()
+    first = folder / 'trial-0001' / 'checkpoints' / '000' / 'latest'
+    kept = {path.name: path.stat().st_mtime_ns for path in first.iterdir()}
+    said = capsys.readouterr().out
+    assert 'protocol.validation is set to 0.2' in said
+
+    call_sweep('--trials=2')
+    said = capsys.readouterr().out
+    assert 'trial 1, from where another worker left it' in said
+    assert {path.name: path.stat().st_mtime_ns for path in first.iterdir()} == kept
+    values = read(folder)
+    assert [t['state'] for t in values['trials']] == ['done'] * 2
+    for found in values['trials']:
+        place = folder / found['folder']
+        # A trial's value is the accuracy on inner validation clips: no test clip was judged.
+        assert found['value'] == pytest.approx(pooled(place))
+        config = json.loads((place / 'config.json').read_text())
+        assert config['model']['dropout_rate'] == found['params']['model.dropout_rate']
+        folds = json.loads((place / 'folds.json').read_text())
+        assert trial.INNER in folds['stamps']
+        assert not (place / 'report.html').exists()
+
+    call_sweep('--retrain_best')
+    best = max(values['trials'], key=lambda t: t['value'])
+    place = folder / f'best-{best["number"]:04}-of-0002'
+    results = json.loads((place / 'results.json').read_text())
+    assert results['nested']['headline']
+    page = (place / 'report.html').read_text(encoding='utf-8')
+    assert 'setting chosen among 2 trials of the study study on inner validation clips' in page
+    config = json.loads((place / 'config.json').read_text())
+    assert config['model']['dropout_rate'] == best['params']['model.dropout_rate']
+    judged = json.loads((place / 'folds.json').read_text())['folds']
+    for number in range(2):
+        folds = json.loads((folder / f'trial-{number:04}' / 'folds.json').read_text())['folds']
+        for inner, outer in zip(folds, judged, strict=True):
+            assert inner['test'] == outer['validation'] and inner['train'] == outer['train']
+            assert not {*inner['train'], *inner['test']} & {*outer['test']}
+
+    # The page is drawn from study.json alone, and holds every trial.
+    cli.call(report.main, report.define, [str(folder), f'--out={tmp_path / "page"}'])
+    page = (tmp_path / 'page' / 'report.html').read_text(encoding='utf-8')
+    assert 'SIMULATED' in page and 'no test clip' in page
+    with (tmp_path / 'page' / 'figures' / 'trials.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row['value']) for row in rows] == pytest.approx(
+        [t['value'] for t in values['trials']], abs=1e-5
+    )
+    for name in ('history', 'slices', 'parallel'):
+        assert (tmp_path / 'page' / 'figures' / f'{name}.svg').exists()
+
+
+def test_pruning_is_exact_and_a_pruned_trial_can_be_finished(call_sweep, tmp_path, capsys):
+    # Neither setting reaches 99 %: the second member of each is not worth its time.
+    words = [
+        '--threshold=0.99',
+        '--choose_on_test',
+        '--sampler=random',
+        '--config.train.members_at_once=1',
+    ]
+    call_sweep('--trials=2', *words)
+    values = read(tmp_path / 'study')
+    assert trial.ON_TEST in values['stamps']
+    assert [t['state'] for t in values['trials']] == ['pruned'] * 2
+    for found in values['trials']:
+        assert found['members'] == 1 and 'cannot reach 99 %' in found['reason']
+        assert not (tmp_path / 'study' / found['folder'] / 'DONE').exists()
+    call_sweep('--finish=1', *words)
+    place = tmp_path / 'study' / 'trial-0001'
+    assert pooled(place) < 0.99
+    assert trial.ON_TEST in (place / 'report.html').read_text(encoding='utf-8')
+    page = (tmp_path / 'study' / 'report.html').read_text(encoding='utf-8')
+    assert trial.ON_TEST in page and 'the best of many trials' in page
+    with pytest.raises(UserError, match='has no trial that was trained to its end'):
+        call_sweep('--retrain_best', *words)
+    with pytest.raises(UserError, match='trial 7 was not pruned; pruned ones are: 0, 1'):
+        call_sweep('--finish=7', *words)
+
+
+@pytest.mark.slow
+def test_a_setting_that_fails_does_not_end_the_study(call_sweep, tmp_path, place, capsys):
+    text = (place / 'small.py').read_text()
+    grid = "Space({'model.activation': ('gelu', 'relu'), 'protocol.fold': (0,)})"
+    other = tmp_path / 'other.py'
+    other.write_text(text.split('    return Space')[0] + f'    return {grid}\n')
+    words = ['--trials=9', '--sampler=grid', f'--config={other}:simulated']
+    call_sweep(*words)
+    values = read(tmp_path / 'study')
+    assert values['total'] == 2
+    by_name = {t['params']['model.activation']: t for t in values['trials']}
+    assert by_name['relu']['state'] == 'done' and by_name['gelu']['state'] == 'failed'
+    assert 'gelu' in by_name['gelu']['reason'] and 'relu' in by_name['gelu']['reason']
+
+
+def test_a_full_disk_leaves_the_trial_to_the_next_worker(call_sweep, tmp_path, monkeypatch):
+    def full(*words, **options):
+        try:
+            raise OSError(28, 'No space left on device')
+        except OSError as error:
+            raise ValueError('while writing') from error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, 'run', full)
+        with pytest.raises(UserError, match='no space is left for .*trial-0000.*same command'):
+            call_sweep('--trials=1')
+    journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / 'journal'))
+    study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
+    assert [t.state.name for t in study.trials] == ['RUNNING']
+    assert study.trials[0].user_attrs['worker'] is None
+
+
+def test_a_missing_extra_is_one_sentence(call_sweep, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'optuna', None)  # Python's way of saying: not to be imported
+    with pytest.raises(UserError, match=r'a search needs Optuna: pip install .*\[sweep\]'):
+        call_sweep('--trials=1')
+
+
+@pytest.mark.parametrize(
+    'words,message',
+    [
+        ([], 'say how many trials'),
+        (['--trials=0'], 'say how many trials'),
+        (['--trials=2', '--sampler=grid'], 'config.model.dropout_rate has a range'),
+        (['--trials=2', '--storage=mysql://x'], 'give journal:PATH'),
+        (['--trials=2', '--threshold=96.5'], 'the threshold is 96.5'),
+        (['--trials=2', '--config.model.activation=gelu'], 'gelu'),
+        (['--trials=2', '--study=a/b'], "a name without '/'"),
+    ],
+)
+def test_a_mistake_is_one_sentence_before_anything_is_trained(call_sweep, tmp_path, words, message):
+    with pytest.raises(UserError, match=message) as error:
+        call_sweep(*words)
+    assert '\n' not in str(error.value)
+    assert not (tmp_path / 'study').exists()
+
+
+def test_a_config_without_a_space(call_sweep, tmp_path, place):
+    (tmp_path / 'plain.py').write_text((place / 'small.py').read_text().split('def get_space')[0])
+    with pytest.raises(UserError, match=r'plain.py declares no search space: write get_space'):
+        call_sweep('--trials=1', f'--config={tmp_path / "plain.py"}')
