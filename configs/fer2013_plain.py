@@ -37,6 +37,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.paper = ''
     config.seed = 0
     config.init = ConfigDict({'run': ''})
+    config.distill = ConfigDict({'runs': '', 'share': 0.7})
     config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
     config.data = ConfigDict(
         {
@@ -97,6 +98,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'weight_decay': 5e-4,
             'schedule': 'cosine',
             'warmup': 0.1,
+            'average': 0.0,
             'lookahead': False,
         }
     )

@@ -59,8 +59,10 @@ class FirstStage:
     key = 'features_from'  # in dataset.json
 
     @classmethod
-    def open(cls, run: str, layer: str, data_dir: pathlib.Path) -> 'FirstStage':
-        """Reads all of a run but its networks.
+    def open(
+        cls, run: str, layer: str, data_dir: pathlib.Path, option: str = 'features.run'
+    ) -> 'FirstStage':
+        """Reads all of a run but its networks; `option` of the config names it, for messages.
 
         Raises:
           UserError: no run is named, or it is not finished.
@@ -71,7 +73,7 @@ class FirstStage:
                 'makes features of frames, e.g. one of configs/fer2013_cnn.py, as '
                 '--config.features.run'
             )
-        source = transfer.Source.open(run, 'features.run')
+        source = transfer.Source.open(run, option)
         config, dataset = (
             rundir.read_json(source.path / f'{name}.json') for name in ('config', 'dataset')
         )
@@ -157,7 +159,7 @@ class FirstStage:
         clip = (frames, self.config.data.size, self.config.data.size, self.config.data.channels)
         if 'features' in self.config:
             clip = FirstStage.open(**self.config.features, data_dir=self.data_dir).shape(frames)
-        module, inputs = self._module()
+        module, inputs = self.module()
 
         def make(clips):
             seen = model_inputs(clips, None, jnp.zeros((1, 1, 1)), jnp.ones((1, 1, 1)), **inputs)
@@ -182,7 +184,7 @@ class FirstStage:
         frames = equalize_frames(clips.frames, self.config.inputs.equalize)
         return dataclasses.replace(clips, frames=frames)
 
-    def _module(self) -> tuple[Any, dict[str, Any]]:
+    def module(self) -> tuple[Any, dict[str, Any]]:
         """The architecture of the run's networks, and the keywords of their `model_inputs`."""
         options = {
             key: tuple(value) if isinstance(value, list | tuple) else value
@@ -198,10 +200,10 @@ class FirstStage:
 
     def _apply(self, network: int):
         """Frames [B, T, ...] and lengths [B] -> what the layer makes of them."""
-        module, inputs = self._module()
+        module, inputs = self.module()
         given = self.source.network(network)
         variables = {key: value for key, value in given.items() if value}
-        mean, std = self._statistics(network)
+        mean, std = self.statistics(network)
 
         def apply(frames, length):
             seen = model_inputs(frames, None, mean, std, **inputs)
@@ -209,7 +211,7 @@ class FirstStage:
 
         return apply
 
-    def _statistics(self, network: int) -> tuple[np.ndarray, np.ndarray]:
+    def statistics(self, network: int) -> tuple[np.ndarray, np.ndarray]:
         """A network's mean and deviation image, fitted again on its training clips."""
         if self.config.inputs.normalize != 'mean_std':
             return np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), np.float32)

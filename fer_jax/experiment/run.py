@@ -17,6 +17,7 @@ from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir
 from fer_jax.experiment import classifiers, run_files
+from fer_jax.experiment.distillation import Distillation
 from fer_jax.experiment.features import FirstStage, open_stage
 from fer_jax.experiment.members import Data, MemberGroup, make_groups, numbered
 from fer_jax.experiment.records import Journal, collect
@@ -142,6 +143,12 @@ def build(config: ConfigDict, data_dir: pathlib.Path, data: Data | None = None) 
     system = make_system(config, len(clips.classes))
     seeds = range(config.seed, config.seed + seeds)
     make = functools.partial(make_groups, config, clips, data.folder, seeds, stage)
+    distillation = Distillation.open(config, clips, data_dir)
+    if distillation:
+        system = dataclasses.replace(
+            system, teachers=distillation.teachers, teachers_share=distillation.share
+        )
+        make = functools.partial(_taught, make, distillation, clips)
     groups = make(protocol)
     dataset['registration'] = groups[0].clips.registration
     state = _dry_run(system, recipe, groups[0].members[:1], groups[0].clips)
@@ -156,6 +163,8 @@ def build(config: ConfigDict, data_dir: pathlib.Path, data: Data | None = None) 
     groups, again = numbered(groups, 0), numbered(again, sum(len(c.members) for c in groups))
     if stage:
         dataset[stage.key] = stage.chain(_members(groups + again), clips)
+    if distillation:
+        dataset['taught_by'] = distillation.chain(_members(groups + again), clips)
     if config.init.run:
         source = transfer.Source.open(config.init.run)
         groups, again = (
@@ -183,6 +192,14 @@ def _build_fitted(
     dataset[stage.key] = stage.chain(_members(groups), clips)
     schedule = loop.Schedule(epochs=1)
     return Experiment(classifier, None, schedule, clips, dataset, protocol, data.stamps, groups, ())
+
+
+def _taught(make: Callable, distillation: Distillation, clips: ClipSet, protocol: Protocol):
+    """The groups that `make` lays out of a protocol, with the networks that members learn from."""
+    return [
+        MemberGroup(distillation.teach(group.members, clips), group.clips)
+        for group in make(protocol)
+    ]
 
 
 def _members(groups: Sequence[MemberGroup]) -> list[Member]:
@@ -359,6 +376,12 @@ def _print_plan(experiment: Experiment, folder: pathlib.Path) -> None:
         print(
             f"learns from '{chain['layer']}' of the networks of {chain['run']} ({chain['config']}, "
             f'{chain["dataset"]})',
+            flush=True,
+        )
+    for chain in experiment.dataset.get('taught_by', ()):
+        print(
+            f'learns from what the networks of {chain["run"]} say ({chain["config"]}, '
+            f'{chain["dataset"]}); their share of a target: {chain["share"]:g}',
             flush=True,
         )
     if sound := experiment.dataset.get('sound'):

@@ -36,6 +36,7 @@ class Member:
       class_weight: float32 [class].
       mean, std: float32 [height, width, channel], fitted on its training clips.
       start: {'params', 'batch_stats'} of the network that it starts from; None for a fresh one.
+      teachers: arrays of the networks that it learns from (`Teacher.probabilities`).
       stop_after: it ends with this epoch, at the latest where the schedule does; 0: no other end.
       fits: all that was fitted on its training clips beforehand, with those clips.
     """
@@ -50,6 +51,7 @@ class Member:
     mean: np.ndarray
     std: np.ndarray
     start: Mapping | None = None
+    teachers: tuple[Mapping, ...] = ()
     stop_after: int = 0
     fits: tuple[Fitted, ...] = ()
 
@@ -202,6 +204,7 @@ def per_member(members: Sequence[Member], total_steps: Sequence[int]) -> PerMemb
             class_weight=jnp.asarray(member.class_weight),
             mean=jnp.asarray(member.mean),
             std=jnp.asarray(member.std),
+            teachers=jax.tree.map(jnp.asarray, member.teachers),
         )
         for member, steps in zip(members, total_steps, strict=True)
     ]

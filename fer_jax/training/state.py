@@ -37,6 +37,7 @@ class PerMember:
       total_steps: float32 [], for the schedule.
       class_weight: float32 [class].
       mean, std: float32 [height, width, channel], fitted on its training clips.
+      teachers: arrays of the networks that it learns from, see `Teacher.probabilities`.
     """
 
     key: jax.Array
@@ -46,6 +47,7 @@ class PerMember:
     class_weight: jax.Array
     mean: jax.Array
     std: jax.Array
+    teachers: tuple[dict, ...] = ()
 
 
 @flax.struct.dataclass

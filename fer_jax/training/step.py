@@ -25,6 +25,7 @@ from fer_jax.training.optimizers import (
     wrap,
 )
 from fer_jax.training.state import Batch, PerMember, Resident, Sums, TrainState
+from fer_jax.training.teacher import Teacher
 
 TARGETS = ('labels', 'votes')
 
@@ -43,6 +44,8 @@ class System:
       targets: what the loss compares with: 'labels', or 'votes', the shares of the raters' votes.
       erase: probability that a training view loses a rectangle, see `augment.erase`.
       mixup: alpha of `augment.mix`; 0: training views are not mixed.
+      teachers: networks whose mean probabilities of a training view are part of its target.
+      teachers_share: their part of it, 0 to 1; the rest is the label's, or the votes'.
       mirrored: clips are judged by the mean of the probabilities of their frames and of the frames
         flipped horizontally.
     """
@@ -57,6 +60,8 @@ class System:
     targets: str = 'labels'
     erase: float = 0.0
     mixup: float = 0.0
+    teachers: Sequence[Teacher] = ()
+    teachers_share: float = 1.0
     mirrored: bool = False
 
     @property
@@ -97,9 +102,14 @@ class System:
         self, state: TrainState, sums: Sums, per_member: PerMember, resident: Resident, batch: Batch
     ) -> tuple[TrainState, Sums]:
         """One step on one batch; a batch without a single row leaves the whole state unchanged."""
-        frames = self._frames(resident, batch.clip, (batch.affine, batch.contrast), per_member)
+        view = batch.affine, batch.contrast
+        frames = self._frames(resident, batch.clip, view, per_member)
         label, length = resident.label[batch.clip], resident.length[batch.clip]
         target = self._target(resident, batch.clip)
+        if self.teachers:
+            target = losses.distribution(target, len(per_member.class_weight))
+            taught = self._taught(resident, batch.clip, view, per_member)
+            target = (1 - self.teachers_share) * target + self.teachers_share * taught
         key = jax.random.fold_in(per_member.key, state.step)
         if self.erase:
             frames = augment.erase(frames, jax.random.fold_in(key, 1), self.erase)
@@ -192,6 +202,15 @@ class System:
                 'that are, such as --config.data.labels=ferplus8 of fer2013, or loss.targets=labels'
             )
         return resident.target[clip]
+
+    def _taught(self, resident, clip, view, per_member):
+        """The teachers' mean probabilities of views: float32 [clip, class]."""
+        given = resident.frames[clip], view, resident.length[clip]
+        each = [
+            teacher.probabilities(arrays, *given)
+            for teacher, arrays in zip(self.teachers, per_member.teachers, strict=True)
+        ]
+        return jax.lax.stop_gradient(sum(each) / len(each))
 
     def _with_frozen(self, tree, other):
         """`tree` with the frozen groups of `other`."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
+from scipy.special import softmax
 
 from fer_jax import models
 from fer_jax.benchmark import __main__ as benchmark
@@ -67,7 +69,7 @@ def said_of(config, clips, folder):
 @pytest.fixture(scope='module', autouse=True)
 def _data():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, 'place', lambda config, data_dir: data_dir)
+        patch.setattr(loading, 'ensure_prepared', lambda config, data_dir: data_dir)
         patch.setattr(loading, 'load', lambda config, folder, fit=None: drawn(config.data.name))
         patch.setattr(loading, 'about', said_of)
         yield
@@ -244,3 +246,57 @@ def test_frames_of_another_size_and_other_data_are_refused(network, monkeypatch)
     monkeypatch.setattr(loading, 'about', lambda *args: {'fingerprint': 'another'})
     with pytest.raises(UserError, match='is not what .* was trained on'):
         stage.features(0, films)
+
+
+def test_a_student_learns_what_the_network_says_of_its_views(network, tmp_path, capsys):
+    changes = {
+        'data.name': 'stills', 'inputs.crop': 10, 'model.width': 0.0625, 'train.epochs': 1,
+        'augment.options.shift': 1 / SIZE,
+    }  # fmt: skip
+    taught = {'distill': ConfigDict({'runs': f'{network}, {network}', 'share': 0.75})}
+    config = config_of('fer2013_cnn', **changes)
+    with config.unlocked():
+        config.update(taught)
+    experiment.run(config, workdir=str(tmp_path / 'student'), data_dir=tmp_path)
+    said = json.loads((tmp_path / 'student' / 'dataset.json').read_text())['taught_by']
+    assert [chain['networks'] for chain in said] == [[0, 1], [0, 1]]
+    assert said[0]['run'] == network.name and said[0]['share'] == 0.75
+    assert 'share of a target: 0.75' in capsys.readouterr().out
+    # A teacher sees the view, with its own crop, as its own run's networks see a frame.
+    built = experiment.build(config, tmp_path)
+    (member, _), clips = built.members, built.groups[0].clips
+    stage = features.FirstStage.open(str(network), 'logits', tmp_path)
+    view = np.tile(np.eye(2, 3, dtype=np.float32), (5, 1, 1)), np.ones(5, np.float32)
+    found = built.system.teachers[0].probabilities(
+        member.teachers[0], clips.frames[:5], view, clips.length[:5]
+    )
+    expected = softmax(stage.features(0, drawn('stills'))[:5, 0], -1)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert built.system.teachers_share == 0.75
+
+
+@pytest.mark.parametrize(
+    ('changes', 'share', 'message'),
+    [
+        ({}, 0.0, 'distill.share is 0.0: give above 0 to 1'),
+        ({'inputs.equalize': 'none'}, 0.5, "inputs.equalize of .* is 'histogram', here 'none'"),
+        ({'data.margin': 1.2}, 0.5, 'data.margin of .* is 1.0, here it is 1.2: train both on'),
+        (
+            {'protocol': ConfigDict({'name': 'random', 'train_fraction': 0.5, 'validation': 0.25,
+                                     'repeats': 1, 'seed': 0, 'fold': -1, 'file': ''})},
+            0.5,
+            'distill.runs: every network of .* was trained on test clips of fold 0',
+        ),
+    ],
+    ids=['share', 'photometry', 'geometry', 'leak'],
+)  # fmt: skip
+def test_teachers_that_do_not_fit_are_the_users(network, tmp_path, changes, share, message):
+    config = config_of('fer2013_cnn', **{'data.name': 'stills', 'inputs.crop': 12})
+    with config.unlocked():
+        if 'protocol' in changes:
+            config.protocol = changes['protocol']
+        else:
+            config.update_from_flattened_dict(changes)
+        config.distill = ConfigDict({'runs': str(network), 'share': share})
+    with pytest.raises(UserError, match=message):
+        experiment.build(config, tmp_path)

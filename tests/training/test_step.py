@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from fer_jax.training.members import per_member
 from fer_jax.training.optimizers import judged
 from fer_jax.training.state import Batch, Resident, Sums
 from fer_jax.training.step import System
+from fer_jax.training.teacher import Teacher
 
 
 @pytest.fixture
@@ -234,3 +236,33 @@ def test_an_average_out_of_place_is_the_users(tiny_system, given, options, messa
     system = dataclasses.replace(tiny_system, optimizer={'name': 'adam', **options})
     with pytest.raises(UserError, match=message):
         jax.eval_shape(system.init, *given)
+
+
+class Certain(nn.Module):
+    """Says the same of every clip: the logarithms of its shares."""
+
+    @nn.compact
+    def __call__(self, frames, *, mask, length, train, dropout_rate):
+        assert frames.shape[2:] == (8, 8, 1) and not train
+        shares = self.param('shares', nn.initializers.ones, (4,))
+        return jnp.log(shares)[None].repeat(len(frames), 0)
+
+
+def test_teachers_are_their_share_of_a_target(tiny_system, given):
+    own, clips = given
+    shares = jnp.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.1, 0.4]])
+    columns = (3, 0, 2)  # of four classes that the teachers know
+    teacher = Teacher(Certain(), {'normalize': 'unit', 'channels': 1, 'crop': 8}, columns)
+    arrays = tuple(
+        {'params': {'shares': s}, 'batch_stats': {}, 'mean': own.mean, 'std': own.std}
+        for s in shares
+    )
+    system = dataclasses.replace(tiny_system, teachers=(teacher, teacher), teachers_share=0.75)
+    known = shares[:, jnp.array(columns)]
+    taught = (known / known.sum(1, keepdims=True)).mean(0)
+    target = 0.25 * jax.nn.one_hot(clips.label, 3) + 0.75 * taught[None]
+    expected = loss_of_first_step(
+        dataclasses.replace(tiny_system, targets='votes'), own, clips.replace(target=target)
+    )
+    found = loss_of_first_step(system, own.replace(teachers=arrays), clips)
+    assert found == pytest.approx(expected, rel=1e-5)
