@@ -6,12 +6,15 @@ Command:
     python -m fer_jax.main --config=configs/fer2013_plain.py:fer2013        # small, its own labels
     python -m fer_jax.main --config=configs/fer2013_plain.py:base,fer2013   # base, its own labels
     python -m fer_jax.main --config=configs/fer2013_plain.py:simulated      # a laptop, no download
+    python -m fer_jax.ablate --config=configs/fer2013_plain.py              # what each tool is worth
+    python -m fer_jax.main --config=configs/fer2013_plain.py --config.distill.runs=runs/base
 
 What trains: `plain_cnn`, 3x3 convolutions whose batch normalisation folds into them, on whole-pixel
-crops of 44 pixels, each face standardised by itself. `small` has 526,928 parameters. With FER+ the
-network learns the shares of ten raters' votes for eight emotions (`loss.targets=votes`); it is
-judged by the class with the most votes. PublicTest chooses the epoch, PrivateTest judges; each
-picture is judged together with its mirror image.
+crops of 44 pixels, each face standardised by itself. `small` has 526,928 parameters, `base`
+1,346,824. With FER+ the network learns the shares of ten raters' votes for eight emotions
+(`loss.targets=votes`); it is judged by the class with the most votes. PublicTest chooses the epoch,
+PrivateTest judges; each picture is judged together with its mirror image. With `distill.runs` it
+learns, for `distill.share` of its target, from what the networks of finished runs say of each view.
 
 Hardware and time: not run to its end yet.
 
@@ -26,7 +29,7 @@ vote for one of the eight; ties go to FER+'s earlier column).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import parse_variant
+from fer_jax.config import Ablation, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -116,9 +119,53 @@ def get_config(variant: str = '') -> ConfigDict:
         }
     )
     if options.base:
-        config.model.update({'filters': (32, 64, 128, 224), 'convolutions': (1, 2, 3, 3)})
+        config.model.update({'filters': (32, 56, 112, 224), 'convolutions': (1, 2, 2, 3)})
         config.model.dropout_rate = 0.3
     if options.simulated:
         config.simulated.subjects = 800
         config.train.update({'epochs': 10, 'checkpoint_every': 5})
     return config
+
+
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
+    """What each tool of training is worth, against the config as it stands; equal epochs."""
+    ablations = {
+        'bilinear_crops': Ablation(
+            'Shifts by any fraction of a pixel, which blur what is not turned either.',
+            {'augment.options.whole_pixels': False},
+        ),
+        'upright': Ablation('No rotation and no change of size.', {'augment.options.turned': 0.0}),
+        'nothing_erased': Ablation('Without random erasing.', {'augment.erase': 0.0}),
+        'mixup': Ablation('Mixup of alpha 0.2 on the targets.', {'augment.mixup': 0.2}),
+        'plain_momentum': Ablation(
+            "Momentum without Nesterov's look ahead.", {'optimizer.nesterov': False}
+        ),
+        'no_warmup': Ablation('The cosine from the first step.', {'optimizer.warmup': 0.0}),
+        'average': Ablation(
+            'Judged by a running average of the weights, of which a step keeps 0.999.',
+            {'optimizer.average': 0.999},
+        ),
+        'adam': Ablation(
+            'Adam at 0.001 without weight decay.',
+            {
+                'optimizer.name': 'adam',
+                'optimizer.learning_rate': 1e-3,
+                'optimizer.weight_decay': 0.0,
+            },
+        ),
+        'branches': Ablation(
+            "RepVGG's branches in training: 1x1 convolutions and, where shapes agree, none.",
+            {'model.branches': True},
+        ),
+        'mean_image': Ablation(
+            "The training faces' mean and deviation image in place of each face's own.",
+            {'inputs.normalize': 'mean_std'},
+        ),
+        'not_mirrored': Ablation('Judged without the mirror image.', {'inputs.mirrored': False}),
+    }
+    if config.loss.targets == 'votes':
+        ablations['labels'] = Ablation(
+            'The class with the most votes as a label, not the shares.',
+            {'loss.targets': 'labels'},
+        )
+    return ablations
