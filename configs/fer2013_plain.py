@@ -6,7 +6,7 @@ Command:
     python -m fer_jax.main --config=configs/fer2013_plain.py:fer2013        # small, its own labels
     python -m fer_jax.main --config=configs/fer2013_plain.py:base,fer2013   # base, its own labels
     python -m fer_jax.main --config=configs/fer2013_plain.py:simulated      # a laptop, no download
-    python -m fer_jax.ablate --config=configs/fer2013_plain.py              # what each tool is worth
+    python -m fer_jax.ablate --config=configs/fer2013_plain.py              # each tool's worth
     python -m fer_jax.main --config=configs/fer2013_plain.py --config.distill.runs=runs/base
 
 What trains: `plain_cnn`, 3x3 convolutions whose batch normalisation folds into them, on whole-pixel
