@@ -284,7 +284,7 @@ def defaults(config: Mapping[str, Any], path: str = 'config') -> dict[str, Any]:
             raise UserError(f'{path}.{section} is {config[section]!r}: it is a section with keys')
     runner = config.get('runner', ALWAYS['runner'])
     if runner == 'emotiw':
-        found = ALWAYS | {'runner': runner} | SYSTEM
+        found = ALWAYS | SYSTEM
         models = config.get('models', {})
         found['models'] = {
             name: defaults(models.get(name, {}), f'{path}.models.{name}') for name in MODELS
