@@ -98,5 +98,5 @@ def _lines(
     for key, value in values.items():
         if isinstance(neutral[key], dict) and neutral[key]:
             yield from _lines(value, neutral[key], f'{path}{key}.')
-        else:
+        elif value != {}:  # options of a kind that has none
             yield f'{path}{key}', value, value != neutral[key]
