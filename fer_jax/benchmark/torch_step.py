@@ -1,11 +1,13 @@
 """A twin's training step and inference, for `benchmark --against=torch` to time."""
 
+import inspect
 import time
 from collections.abc import Sequence
 
 import torch
 
 from fer_jax.benchmark.torch_models import TWINS
+from fer_jax.config.keys import NETWORKS
 from fer_jax.errors import UserError
 from fer_jax.experiment.learners import NetworkLearner
 
@@ -31,7 +33,7 @@ class Twin:
         on_gpu: whether to run, compiled (torch.compile), on the first GPU.
 
     Raises:
-        UserError: this PyTorch knows no GPU.
+        UserError: this PyTorch knows no GPU, or the twin does not have an option of the model.
     """
 
     def __init__(
@@ -52,8 +54,14 @@ class Twin:
         options = dict(learner.options)
         module = TWINS[learner.name]
         dtype = getattr(torch, options.pop('dtype', 'float32'))
-        for own in OWN:
-            options.pop(own, None)
+        known = inspect.signature(module.__init__).parameters
+        for name in [name for name in options if name not in known]:
+            value = options.pop(name)
+            if name not in OWN and value != NETWORKS[learner.name][name]:
+                raise UserError(
+                    f'model.{name} is {value!r}, which its PyTorch twin does not have: leave '
+                    '--against out'
+                )
         self._module = module(shape, num_classes=classes, **options).to(self._device, dtype)
         self._run = torch.compile(self._module) if on_gpu else self._module
         self._resident = torch.rand((batch, *shape), device=self._device, dtype=dtype)

@@ -26,8 +26,8 @@ class Simulated:
       seed: of the drawing.
     """
 
-    subjects: int = 0
-    seed: int = 0
+    subjects: int
+    seed: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,28 +46,28 @@ class ClipSource:
     """
 
     name: str
+    faces: str
+    labels: str
     frames: int
     sampling: str
+    order: str
     size: int
-    faces: str = ''
-    labels: str = ''
-    channels: int = 1
-    registration: str = 'none'
-    points: int = 5
-    margin: float = 1.0
-    drop_faceless: bool = False
-    drop_soundless: bool = False
-    unlabelled: bool = False
-    order: str = 'kept'
-    stills: bool = False
-    neutral: bool = False
-    simulated: Simulated = Simulated()
+    channels: int
+    registration: str
+    points: int
+    margin: float
+    stills: bool
+    neutral: bool
+    drop_faceless: bool
+    drop_soundless: bool
+    unlabelled: bool
+    simulated: Simulated
     scenes: bool = False
 
     @classmethod
     def open(cls, config: Mapping[str, Any], *, scenes: bool = False) -> 'ClipSource':
         """Opens the sections `data` and `simulated`; UserError for a key that they do not have."""
-        simulated = bind(Simulated, config.get('simulated', {}), 'simulated')
+        simulated = bind(Simulated, config['simulated'], 'simulated')
         return bind(cls, config['data'], 'data', simulated=simulated, scenes=scenes)
 
     @property

@@ -23,9 +23,6 @@ from fer_jax.training.record import MemberRecord
 from fer_jax.training.state import Resident, Sums, TrainState
 from fer_jax.training.step import System
 
-# Sections that a config needs besides `model` where members learn in steps.
-SECTIONS = ('inputs', 'augment', 'loss', 'optimizer', 'train')
-
 
 class Learner(Protocol):
     """What a config's sections say of how its members learn.
@@ -101,9 +98,9 @@ class Inputs:
 
     normalize: str
     channels: int
-    equalize: str = 'none'
-    crop: int = 0
-    mirrored: bool = False
+    equalize: str
+    crop: int
+    mirrored: bool
 
     @property
     def of_model(self) -> dict[str, Any]:
@@ -129,11 +126,11 @@ class Loss:
       l2: weight of the penalty on the kernels of `l2_layers`.
     """
 
-    kind: str = 'cross_entropy'
-    label_smoothing: float = 0.0
-    class_weights: bool = False
-    l2: float = 0.0
-    l2_layers: Sequence[str] = ()
+    kind: str
+    label_smoothing: float
+    class_weights: bool
+    l2: float
+    l2_layers: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,8 +156,8 @@ class Training(loop.Schedule):
     """
 
     batch_size: int
-    seeds: int = 1
-    retrain: bool = False
+    seeds: int
+    retrain: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,7 +168,7 @@ class Init:
       run: a finished run whose networks members start from; '' where they start anew.
     """
 
-    run: str = ''
+    run: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,16 +194,7 @@ class NetworkLearner:
 
     @classmethod
     def open(cls, config: Mapping[str, Any]) -> 'NetworkLearner':
-        """Opens a config's sections.
-
-        Raises:
-          UserError: a section that is not there, an unknown key, or a value out of range.
-        """
-        missing = [section for section in SECTIONS if section not in config]
-        if missing:
-            raise UserError(
-                f'the config has no section {missing[0]}: a network needs {", ".join(SECTIONS)}'
-            )
+        """Opens a complete config's sections; UserError for a key or a value that is none."""
         model, optimizer = dict(config['model']), dict(config['optimizer'])
         training = bind(Training, config['train'], 'train')
         augment = bind(Augment, config['augment'], 'augment')
@@ -221,7 +209,7 @@ class NetworkLearner:
             loss=bind(Loss, config['loss'], 'loss'),
             optimizer=Optimizer(rate, {**optimizer, 'epochs': epochs}),
             training=training,
-            init=bind(Init, config.get('init', {}), 'init'),
+            init=bind(Init, config['init'], 'init'),
         )
 
     @property
@@ -344,16 +332,13 @@ class NetworkLearner:
 
 
 def open_learner(config: Mapping[str, Any]) -> Learner:
-    """Opens the sections by which members learn.
+    """Opens the sections of a complete config by which members learn.
 
     Raises:
-      UserError: `model.name` names nothing, or as of `NetworkLearner.open`.
+      UserError: as of `NetworkLearner.open` and of `classifiers.make`.
     """
     options = dict(config['model'])
     name = options.pop('name')
     if name in classifiers.CLASSIFIERS:
         return classifiers.ClassifierLearner(classifiers.make(name, options))
-    if name not in models.MODELS:
-        known = ', '.join([*classifiers.CLASSIFIERS, *models.MODELS])
-        raise UserError(f"model.name is '{name}': one of {known}")
     return NetworkLearner.open(config)

@@ -17,7 +17,7 @@ RUNNERS = {
 
 def name_of(config: Mapping[str, Any]) -> str:
     """Returns which of RUNNERS a config names; UserError for another one."""
-    name = config.get('runner', EXPERIMENT)
+    name = config.get('runner', EXPERIMENT)  # a config by hand may state what differs only
     if name not in RUNNERS:
         raise UserError(f"config.runner is '{name}': one of {', '.join(RUNNERS)}")
     return name

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_jax.config import bind
+from fer_jax.config import bind, complete
 from fer_jax.data import fold_file, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
@@ -29,17 +29,17 @@ class ProtocolSpec:
     """
 
     options: Mapping[str, Any]
-    fold: int = -1
-    file: str = ''
-    sha256: str = ''
-    inner: bool = False
+    fold: int
+    file: str
+    sha256: str
+    inner: bool
 
     @classmethod
     def open(cls, section: Mapping[str, Any]) -> 'ProtocolSpec':
         """Opens the section; what `protocols.make_protocol` does not take, `make` refuses."""
         options = dict(section)
-        own = ('fold', 'file', 'sha256', 'inner')
-        return cls(**{key: options.pop(key) for key in own if key in options}, options=options)
+        fold, file, inner = (options.pop(key) for key in ('fold', 'file', 'inner'))
+        return cls(options, fold, file, options.pop('sha256', ''), inner)
 
     def make(self, clips: ClipSet) -> Protocol:
         """Divides clips; UserError for an unknown key, rule or file, or one that does not fit."""
@@ -76,12 +76,12 @@ class Sections:
 
     @classmethod
     def open(cls, config: Mapping[str, Any]) -> 'Sections':
-        """Opens a resolved config, or what config.json holds of one.
+        """Opens a config, or what config.json holds of one; a key that it lacks is neutral.
 
         Raises:
-          UserError: a key that a section does not have, or a value out of range.
+          UserError: as `config.complete`, or a value out of range.
         """
-        plain = _plain(config)
+        plain = _plain(complete(config))
         section = features.section_of(plain)
         scenes = bool(section) and features.source_class(section).scenes
         return cls(
@@ -90,7 +90,7 @@ class Sections:
             clips=ClipSource.open(plain, scenes=scenes),
             protocol=ProtocolSpec.open(plain['protocol']),
             learner=learners.open_learner(plain),
-            stamps=plain.get('stamps', ()),
+            stamps=plain['stamps'],
             section=section,
             options=plain[section] if section else {},
         )

@@ -16,7 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from fer_jax import atomic, simulation
-from fer_jax.config import bind
+from fer_jax.config import bind, complete
 from fer_jax.data import datasets, prepared
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
@@ -150,7 +150,7 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
     """
     if jax.process_count() > 1:
         raise UserError('the EmotiW system runs in one process: leave --distributed out')
-    config = config.copy_and_resolve_references()
+    config = complete(config)
     folder = run_files.folder_of(config, workdir)
     if (folder / 'DONE').exists():
         print(f'{folder} is finished; delete it to train again')

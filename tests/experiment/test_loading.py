@@ -5,6 +5,7 @@ import functools
 import pytest
 
 from fer_jax import simulation
+from fer_jax.config import keys
 from fer_jax.data import datasets, preparation, prepared
 from fer_jax.experiment.clips import ClipSource, Simulated
 from fer_jax.simulation.releases import afew
@@ -32,7 +33,8 @@ def done(monkeypatch) -> list[str]:
 
 def source_of(subjects=6, **more):
     simulated = Simulated(subjects=subjects, seed=1)
-    return ClipSource(name='afew', frames=2, sampling='last', size=8, simulated=simulated, **more)
+    data = keys.EXPERIMENT['data'] | {'name': 'afew', 'frames': 2, 'size': 8}
+    return ClipSource(**data, simulated=simulated, **more)
 
 
 def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsys):

@@ -23,6 +23,7 @@ from ml_collections import ConfigDict
 
 from fer_jax import atomic, cli, runtime
 from fer_jax import config as configs
+from fer_jax.config import keys
 from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
@@ -61,7 +62,7 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.out)
     _check(out)
     simulated = Simulated(subjects=fv.subjects, seed=SEED)
-    source = ClipSource(**design.DATA, simulated=simulated)
+    source = ClipSource(**{**keys.EXPERIMENT['data'], **design.DATA}, simulated=simulated)
     place = source.ensure_prepared(prepared.data_root(fv.data_dir))
     clips = source.load(place)
     fingerprint = prepared.describe(source.name, place, source.faces)['fingerprint']
