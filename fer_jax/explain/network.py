@@ -87,8 +87,8 @@ class Trained:
                 raise UserError(f'{folder} learns from {other}, not from faces')
         if 'features' in config:
             raise UserError(
-                f'{folder} learns from features of {config.features.run}, not from faces: draw the '
-                'gallery of that run'
+                f'{folder} learns from features of {config.features.run}, not from faces: explain '
+                'that run'
             )
         clips, member = _member(run, number, config, data_dir)
         checkpoints = MemberCheckpoints(folder / 'checkpoints' / f'{number:03}')

@@ -53,7 +53,7 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
         raise UserError('the EmotiW system runs in one process: leave --distributed out')
     config = config.copy_and_resolve_references()
     folder = run_files.folder_of(config, workdir)
-    if (folder / 'DONE').exists():
+    if rundir.is_finished(folder):
         print(f'{folder} is finished; delete it to train again')
         values = rundir.read_json(folder / 'results.json')
     else:
@@ -63,7 +63,7 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
         values = found.values
         _write(found, folder)
         page.write(found, folder)
-        atomic.write_text(folder / 'DONE', '')
+        rundir.finish(folder)
     print(f'{outcome.text(values)}\nreport: {folder / "report.html"}', flush=True)
     return values
 
@@ -89,7 +89,7 @@ def _begin(config: ConfigDict, folder: Path, data_dir: Path) -> ClipTable:
         for training in TRAININGS
     ]
     said = {'protocol': 'partitions', 'subject_disjoint': False, 'stamps': [], 'folds': folds}
-    run_files.begin(folder, config, said, about)
+    run_files.begin(folder, config, said, about, kind=page.KIND)
     counts = ', '.join(f'{len(table.part(part))} {part}' for part in outcome.PARTS)
     print(
         f'{clips.name}: {counts} clips, {len(clips.classes)} classes'
@@ -126,7 +126,7 @@ def _train(config: ConfigDict, table: ClipTable, folder: Path, data_dir: Path) -
     """Every stage that is not there yet."""
     stage = functools.partial(_stage, folder)
     own = functools.partial(_of_model, config, folder=folder)
-    if not config.frames.run and not (folder / 'stages' / 'frames' / 'DONE').exists():
+    if not config.frames.run and not rundir.is_finished(folder / 'stages' / 'frames'):
         print('\nnetwork for frames', flush=True)
         training = config.frames.training.copy_and_resolve_references()
         training.seed = config.seed
