@@ -165,13 +165,13 @@ def test_a_part_without_a_clip_to_learn_from_is_named(run, monkeypatch, part):
     with pytest.raises(UserError, match=message):
         partitions.data_of(config, Path(), stopped=False)
     with pytest.raises(UserError, match=f"no clip of the partition '{part}'"):
-        partitions.Table.of(clips_of(table, some), {})
+        partitions.ClipTable.of(clips_of(table, some), {})
 
 
 def test_hidden_labels_judge_and_are_never_learned_from(run):
     table = outcome.load(run[0]).table
     clip = table.clip_id[0]
-    found = partitions.Table.of(clips_of(table), {clip: 'sadness', table.clip_id[30]: 'fear'})
+    found = partitions.ClipTable.of(clips_of(table), {clip: 'sadness', table.clip_id[30]: 'fear'})
     assert found.label[0] == -1 and found.classes[found.truth[0]] == 'sadness'
     assert found.truth[1] == -1
     np.testing.assert_array_equal(found.truth[20:], table.label[20:])  # what is told stays
