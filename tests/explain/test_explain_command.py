@@ -119,7 +119,7 @@ def test_only_rightly_classified_test_clips_of_the_member_are_taken(trained):
 
 def test_the_page_is_whole_and_stamped(drawn, trained):
     folder, said = drawn
-    assert sorted(path.name for path in folder.iterdir()) == ['figures', 'explain.html']
+    assert sorted(path.name for path in folder.iterdir()) == ['explain.html', 'figures']
     page = (folder / 'explain.html').read_text(encoding='utf-8')
     assert 'SIMULATED FACES' in page and 'SIMULATED FACES' in said and 'SIMULATED faces' in said
     assert 'Zero, after normalisation, is the mean face of the training clips' in page
@@ -182,7 +182,7 @@ def test_another_kind_replaces_the_page_as_a_whole(place, drawn):
         with pytest.raises(OSError, match='disk full'):
             call(place, '--clips=1', '--window=7', '--stride=7', f'--out={out}')
     assert (out / 'explain.html').read_text(encoding='utf-8') == first
-    assert sorted(path.name for path in out.iterdir()) == ['figures', 'explain.html']
+    assert sorted(path.name for path in out.iterdir()) == ['explain.html', 'figures']
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_other_data_are_refused(place, tmp_path, monkeypatch):
     with pytest.raises(UserError, match='is not what .*copy was trained on'):
         call(place, run=copy)
     (copy / 'dataset.json').write_text(json.dumps(dataset))
-    monkeypatch.setattr(loading, 'place', lambda config, data_dir: tmp_path / 'empty')
+    monkeypatch.setattr(loading, 'ensure_prepared', lambda config, data_dir: tmp_path / 'empty')
     with pytest.raises(UserError, match=r'python -m fer_jax\.prepare'):
         call(place, run=copy)
 

@@ -54,4 +54,3 @@ def test_mistakes_are_one_line(words, message):
     with pytest.raises(UserError, match=message) as error:
         call(*words)
     assert '\n' not in str(error.value)
-
