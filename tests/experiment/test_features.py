@@ -67,7 +67,7 @@ def said_of(config, clips, folder):
 @pytest.fixture(scope='module', autouse=True)
 def _data():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, 'place', lambda config, data_dir: data_dir)
+        patch.setattr(loading, 'ensure_prepared', lambda config, data_dir: data_dir)
         patch.setattr(loading, 'load', lambda config, folder, fit=None: drawn(config.data.name))
         patch.setattr(loading, 'about', said_of)
         yield
