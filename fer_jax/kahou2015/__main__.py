@@ -15,6 +15,7 @@ from absl import flags
 from fer_jax import cli, runtime
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
+from fer_jax.experiment import runners
 from fer_jax.kahou2015 import page, system
 
 
@@ -44,7 +45,7 @@ def main(fv: flags.FlagValues) -> None:
         text, path = page.redraw(Path(fv.positional[0]), fv.out)
         print(f'{text}\n\n{path}')
         return
-    if 'models' not in fv.config:
+    if runners.runner_of(fv.config) is not system.run:
         raise UserError(f'{fv.config.name} is one experiment: python -m fer_jax.main trains it')
     runtime.prepare()
     system.run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))

@@ -3,13 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run_files
+from fer_jax.experiment.clips import ClipSource, Simulated
 from fer_jax.studies import study_files
 from fer_jax.studies.leakage import design, divisions, optimism, outcomes, page
 from fer_jax.studies.leakage.design import LeakageDesign
@@ -29,10 +27,10 @@ def load_clips(subjects: int, data_dir: Path) -> tuple[ClipSet, str]:
     Returns:
       The clips, and the fingerprint of the prepared data.
     """
-    config = ConfigDict({'data': design.DATA, 'simulated': {'subjects': subjects, 'seed': SEED}})
-    place = loading.ensure_prepared(config, data_dir)
-    clips = loading.load(config, place)
-    about = prepared.describe(config.data.name, place, config.data.faces)
+    source = ClipSource(**design.DATA, simulated=Simulated(subjects=subjects, seed=SEED))
+    place = source.ensure_prepared(data_dir)
+    clips = source.load(place)
+    about = prepared.describe(source.name, place, source.faces)
     return clips, about['fingerprint']
 
 
