@@ -1,10 +1,10 @@
-"""Which module draws a folder's page again, by the kind that the folder records.
+"""What draws a folder's page again, by the kind that the folder records.
 
 Pages of papers, studies and sweeps are drawn by rooms that the core does not import. They are named
 here, and imported when one of their folders is to be drawn.
 """
 
-import importlib
+import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 
 RUN = 'run'
-# Kind -> a module with redraw(folder: Path, out: str | None) -> (str, Path), which draws the page
-# of a folder of that kind from its files, into `out` where given and else into the folder, and
+# Kind -> what draws the page of a folder of that kind from its files. It is called as
+# redraw(folder: Path, out: str | None), draws into `out` where given and else into the folder, and
 # returns the results as text and the page's path, or raises UserError.
 PAGES = {
-    RUN: 'fer_jax.reports.run_page',
-    'kahou2015': 'fer_jax.kahou2015.page',
-    'sweep': 'fer_jax.sweep.study_page',
-    'adding': 'fer_jax.studies.adding_page',
-    'order': 'fer_jax.studies.order_page',
-    'leakage': 'fer_jax.studies.leakage.page',
+    RUN: 'fer_jax.reports.run_page:redraw',
+    'kahou2015': 'fer_jax.kahou2015.page:redraw',
+    'sweep': 'fer_jax.sweep.study_page:redraw',
+    'adding': 'fer_jax.studies.adding_page:redraw',
+    'order': 'fer_jax.studies.order_page:redraw',
+    'leakage': 'fer_jax.studies.leakage.page:redraw',
 }
-# Has draw_card(name: str, runs: list of str, out: str | None) -> (str, Path | None).
-CARDS = 'fer_jax.papers'
+# Sets a paper's table beside runs; called and answered as `draw_card` below.
+CARD = 'fer_jax.papers:draw_card'
 
 
 def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
@@ -41,7 +41,7 @@ def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
     kind = rundir.kind_of(folder) or RUN
     if kind not in PAGES:
         raise UserError(f"{folder / rundir.KIND}: there is no kind '{kind}' of {', '.join(PAGES)}")
-    return importlib.import_module(PAGES[kind]).redraw(folder, out)
+    return pkgutil.resolve_name(PAGES[kind])(folder, out)
 
 
 def draw_card(name: str, runs: Sequence[str], out: str | None) -> tuple[str, Path | None]:
@@ -55,4 +55,4 @@ def draw_card(name: str, runs: Sequence[str], out: str | None) -> tuple[str, Pat
     Raises:
       UserError: no such card, or no such finished run.
     """
-    return importlib.import_module(CARDS).draw_card(name, runs, out)
+    return pkgutil.resolve_name(CARD)(name, runs, out)
