@@ -34,7 +34,9 @@ WINGS = {
     'benchmark': set(),
 }
 # The modules of the core that name what is in a wing, as strings that are imported when asked for.
-REGISTRIES = {'experiment.classifiers', 'experiment.features', 'experiment.runners'}
+REGISTRIES = {
+    *('experiment.classifiers', 'experiment.features', 'experiment.runners', 'reports.kinds'),
+}
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint
 # format, flags are read by commands, and PyTorch is for comparing only.

@@ -16,6 +16,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.evaluation.predictions import TEST, Predictions
+from fer_jax.reports import kinds
 
 SAMPLES = 70
 PACKAGES = (
@@ -39,13 +40,18 @@ def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
             raise UserError(
                 f'{folder} is a run of another config: {difference}; give another --workdir'
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif not atomic.is_free(folder):
         raise UserError(f'{folder} is no run and not empty; give another --workdir')
     return folder
 
 
-def begin(folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict) -> None:
-    """Writes config.json, versions.json, folds.json and dataset.json, the config last.
+def begin(
+    folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict, kind: str = kinds.RUN
+) -> None:
+    """Writes kind.json, config.json, versions.json, folds.json and dataset.json, the config last.
+
+    Args:
+      kind: which page `fer_jax.report` draws of the folder.
 
     Raises:
       UserError: the run was begun on other folds or other data than these.
@@ -58,6 +64,7 @@ def begin(folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict) 
             )
         atomic.write_json(folder / name, value)
     if not (folder / 'config.json').exists():
+        rundir.write_kind(folder, kind)
         atomic.write_json(folder / 'versions.json', versions())
         atomic.write_json(folder / 'config.json', configs.as_json(config))
 

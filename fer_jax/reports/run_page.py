@@ -20,6 +20,20 @@ from fer_jax.reports.figures import Drawing
 OPEN_ROWS = 20
 
 
+def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
+    """Draws a finished run's page from its files; returns the results as text and the page's path.
+
+    Args:
+      out: where the page goes; None is the run.
+
+    Raises:
+      UserError: the run is missing, unfinished or damaged.
+    """
+    run = rundir.load_finished(folder)
+    values = results.compute(run.predictions, stamps=run.stamps)
+    return results.summary_text(values), write_report(folder, out, values)
+
+
 def write_report(
     run_dir: Path | str,
     out: Path | str | None = None,

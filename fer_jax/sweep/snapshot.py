@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fer_jax.sweep.trial import Search
 
 NAME = 'study.json'
+# What the folder records itself to be (fer_jax.reports.kinds).
+KIND = 'sweep'
 STATES = {'COMPLETE': 'done', 'PRUNED': 'pruned', 'FAIL': 'failed', 'RUNNING': 'running'}
 # The rate is that of the last so many trials: workers come and go.
 RECENT = 20
@@ -25,7 +27,9 @@ def check_place(workdir: Path, ledger: 'Ledger') -> None:
     Raises:
       UserError: the message names what it holds.
     """
-    path = workdir / NAME
+    path, kind = workdir / NAME, rundir.kind_of(workdir)
+    if kind not in (None, KIND):
+        raise UserError(f'{workdir} is no sweep, it holds {kind}: give another --workdir')
     if path.exists():
         known = rundir.read_json(path)
         if known.get('identity') != ledger.identity:
@@ -33,9 +37,10 @@ def check_place(workdir: Path, ledger: 'Ledger') -> None:
                 f'{workdir} holds another study ({known.get("study")} of '
                 f'{known.get("storage")}): give another --workdir'
             )
-    elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+    elif kind is None and not atomic.is_free(workdir):
         raise UserError(f'{workdir} is no study and not empty: give another --workdir')
     else:
+        rundir.write_kind(workdir, KIND)
         about = {'study': ledger.name, 'storage': ledger.store.address}
         atomic.write_json(path, {**about, 'identity': ledger.identity, 'trials': []})
 
