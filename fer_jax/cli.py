@@ -89,12 +89,12 @@ def call(main: Main, define: Define, argv: Sequence[str]) -> None:
     main(parse(define, argv))
 
 
-def run(main: Main, define: Define, doc: str) -> None:
+def run(main: Main, define: Define, doc: str | None) -> None:
     """Runs a command with `sys.argv` and exits with its status."""
     try:
         fv = parse(define, sys.argv[1:])
         if fv.help:
-            print(doc.strip(), '\n\nflags:')
+            print((doc or '').strip(), '\n\nflags:')
             print('\n'.join(_help_lines(fv)))
             sys.exit(0)
         main(fv)

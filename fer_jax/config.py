@@ -2,9 +2,9 @@
 
 import dataclasses
 import hashlib
-import importlib.util
 import inspect
 import json
+import runpy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,12 +135,10 @@ def load_space(path: str, config: ConfigDict) -> Space:
 
 def _declared(path: str | Path, name: str, what: str) -> Callable:
     """The function `name` of a config file."""
-    spec = importlib.util.spec_from_file_location('declaring_config', find_config(path))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, name):
+    declared = runpy.run_path(str(find_config(path)))
+    if name not in declared:
         raise UserError(f'{path} declares no {what}: write {name}(config) into it')
-    return getattr(module, name)
+    return declared[name]
 
 
 def changed(config: ConfigDict, name: str, ablation: Ablation) -> ConfigDict:
