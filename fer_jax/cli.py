@@ -1,8 +1,8 @@
 """How every command starts: flags in, one call, exit status out.
 
 A command module has `define(fv)`, which declares its flags on an `absl.flags.FlagValues` of its own
-(nothing is global, so that tests can import all commands), and `main(fv)`. `fer-jax NAME ...` is
-`python -m fer_jax.NAME ...`. Exit status: 0 done (and --help), 1 the user's mistake (one line), 2 an
+(nothing is global, so that tests can import all commands), and `main(fv)`. The script fer-jax runs
+them as Python's -m does. Exit status: 0 done (and --help), 1 the user's mistake (one line), 2 an
 unknown flag or command, 143 interrupted and ready to resume; anything else is a defect and shows
 its traceback.
 """

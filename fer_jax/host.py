@@ -16,7 +16,7 @@ def cores() -> int:
 
 
 def starts_command() -> bool:
-    """Tells whether Python is now looking for the module NAME of `python -m fer_jax.NAME`."""
+    """Tells whether Python was told to run a module of fer_jax (-m) and is still looking for it."""
     # argv[0] is '-m' until the module is found; orig_argv tells whose module it is.
     ours = any(word.removeprefix('-m').startswith('fer_jax.') for word in sys.orig_argv)
     return sys.argv[:1] == ['-m'] and ours
