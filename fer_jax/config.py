@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib.resources
 import inspect
 import json
 import runpy
@@ -14,7 +15,7 @@ from ml_collections import ConfigDict
 from fer_jax.errors import UserError
 
 # The files of configs/: a link to it in a checkout, a folder of the package once installed.
-CONFIGS = Path(__file__).parent / 'configs'
+CONFIGS = Path(str(importlib.resources.files('fer_jax'))) / 'configs'
 
 
 def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
