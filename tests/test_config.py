@@ -28,17 +28,6 @@ def test_wrong_variants_are_sentences(variant, message):
         configs.parse_variant(variant, simulated=False, fold=-1)
 
 
-def test_a_typo_in_a_section_names_what_there_is():
-    def function(given, *, epochs, patience=0):
-        return given, epochs, patience
-
-    assert configs.bind(function, {'epochs': 3}, 'train', 1) == (1, 3, 0)
-    with pytest.raises(
-        UserError, match="config.train has an unknown key 'epcohs': it takes epochs, patience"
-    ):
-        configs.bind(function, {'epcohs': 3}, 'train', 1)
-
-
 def test_a_config_of_the_working_directory_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ('ckplus_c3d.py', 'configs/ckplus_c3d.py'):
@@ -59,6 +48,17 @@ def test_a_config_that_is_not_there_is_a_sentence_that_names_the_others(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f'^{path}: no such config; there are: afew_activity.py, '):
         configs.load_config(path)
+
+
+def test_a_typo_in_a_section_names_what_there_is():
+    def function(given, *, epochs, patience=0):
+        return given, epochs, patience
+
+    assert configs.bind(function, {'epochs': 3}, 'train', 1) == (1, 3, 0)
+    with pytest.raises(
+        UserError, match="config.train has an unknown key 'epcohs': it takes epochs, patience"
+    ):
+        configs.bind(function, {'epcohs': 3}, 'train', 1)
 
 
 def test_identity_is_the_content():
