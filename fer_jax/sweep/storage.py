@@ -207,9 +207,7 @@ def require_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ImportError as error:
-        raise UserError(
-            "a search needs Optuna: pip install -c requirements.txt -e '.[sweep]'"
-        ) from error
+        raise UserError("a search needs Optuna: pip install 'fer_jax[sweep]'") from error
 
 
 def open_store(address: str) -> Store:
