@@ -21,7 +21,7 @@ from fer_jax.reports import kinds
 SAMPLES = 70
 PACKAGES = (
     'fer_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'scipy',
-    'scikit-learn', 'opencv-python', 'tensorflow-datasets', 'array_record',
+    'scikit-learn', 'opencv-python-headless', 'tensorflow-datasets', 'array_record',
 )  # fmt: skip
 
 
@@ -72,8 +72,10 @@ def begin(
 def versions() -> dict[str, str]:
     """Command, Python, platform, devices, commit and the packages that decide a result."""
     device = jax.devices()[0]
+    words = sys.orig_argv[1:]
+    installed = pathlib.Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
     found = {
-        'command': ' '.join(['python', *sys.orig_argv[1:]]),
+        'command': ' '.join(['fer-jax', *words[1:]] if installed else ['python', *words]),
         'python': platform.python_version(),
         'platform': platform.platform(),
         'devices': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
@@ -89,11 +91,17 @@ def versions() -> dict[str, str]:
 
 def _commit() -> str:
     """The checkout's commit, with '+' where it has local changes; 'unknown' outside a checkout."""
-    git = ['git', '-C', str(pathlib.Path(__file__).parent)]
+    here = pathlib.Path(__file__)
+    questions = (
+        ('ls-files', '--error-unmatch', here.name),  # an environment may lie in another checkout
+        ('rev-parse', 'HEAD'),
+        ('status', '--porcelain'),
+    )
+    git = ['git', '-C', str(here.parent)]
     try:
-        commit, changes = (
+        _, commit, changes = (
             subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout
-            for words in (('rev-parse', 'HEAD'), ('status', '--porcelain'))
+            for words in questions
         )
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'

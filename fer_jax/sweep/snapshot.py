@@ -11,7 +11,7 @@ from fer_jax.evaluation import rundir
 
 if TYPE_CHECKING:
     from fer_jax.sweep.ledger import Ledger
-    from fer_jax.sweep.trial import Search
+    from fer_jax.sweep.trial import StudyPlan
 
 NAME = 'study.json'
 # What the folder records itself to be (fer_jax.reports.kinds).
@@ -45,7 +45,7 @@ def check_place(workdir: Path, ledger: 'Ledger') -> None:
         atomic.write_json(path, {**about, 'identity': ledger.identity, 'trials': []})
 
 
-def take(search: 'Search', ledger: 'Ledger') -> dict[str, Any]:
+def take(search: 'StudyPlan', ledger: 'Ledger') -> dict[str, Any]:
     """The study as it stands, as JSON.
 
     Keys: study, storage, identity, stamps, plan, total; importances {key: share of the variance}
@@ -97,7 +97,7 @@ def _importances(ledger: 'Ledger') -> dict[str, float]:
     return optuna.importance.get_param_importances(ledger.study, evaluator=evaluator)
 
 
-def write(search: 'Search', ledger: 'Ledger', workdir: Path) -> dict[str, Any]:
+def write(search: 'StudyPlan', ledger: 'Ledger', workdir: Path) -> dict[str, Any]:
     """Writes study.json and returns what it holds."""
     values = take(search, ledger)
     atomic.write_json(workdir / NAME, values)
