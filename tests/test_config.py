@@ -1,4 +1,4 @@
-"""Variants, ablations, strict sections, identity of configs."""
+"""Variants, ablations, strict sections of configs."""
 
 from pathlib import Path
 
@@ -61,14 +61,10 @@ def test_a_typo_in_a_section_names_what_there_is():
         configs.bind(function, {'epcohs': 3}, 'train', 1)
 
 
-def test_identity_is_the_content():
-    one = ConfigDict({'a': 1, 'b': {'c': (1, 2)}})
-    other = ConfigDict({'b': {'c': (1, 2)}, 'a': 1})
-    assert configs.identity(one) == configs.identity(other)
-    other.b.c = (1, 3)
-    assert configs.identity(one) != configs.identity(other)
-    difference = configs.first_difference(configs.as_json(one), configs.as_json(other))
-    assert difference == 'config.b.c is [1, 2], there [1, 3]'
+def test_the_first_difference_is_named():
+    one, other = {'a': 1, 'b': {'c': [1, 2]}}, {'b': {'c': [1, 3]}, 'a': 1}
+    assert configs.first_difference(one, other) == 'config.b.c is [1, 2], there [1, 3]'
+    assert configs.first_difference({'a': 1}, {}) == 'config.a is 1, there (absent)'
     assert configs.first_difference({'a': 1}, {'a': 1}) is None
 
 

@@ -87,7 +87,10 @@ def test_docstring_says_what_is_needed_to_judge_a_result(path):
 
 @pytest.mark.parametrize(('path', 'variant'), variants())
 def test_config_runs_abstractly(path, variant):
-    run_abstractly(load(path).get_config(variant))
+    config = load(path).get_config(variant)
+    # All keys of its kinds and no other: tests/test_defaults.py asks that each of them is used.
+    assert configs.complete(config).to_dict() == config.to_dict()
+    run_abstractly(config)
 
 
 @pytest.mark.parametrize(('path', 'name'), ablations())
@@ -98,7 +101,7 @@ def test_reading_runs_abstractly(path, name):
     changed = configs.changed(config, name, ablation)
     assert configs.identity(changed) != configs.identity(config)
     assert ablation.why.endswith('.')
-    run_abstractly(changed)
+    run_abstractly(configs.complete(changed))
 
 
 @pytest.mark.parametrize(('path', 'variant'), variants())
@@ -106,7 +109,7 @@ def test_readings_fit_every_variant(path, variant):
     module = load(path)
     config = module.get_config(variant)
     for name, ablation in getattr(module, 'get_ablations', lambda config: {})(config).items():
-        configs.changed(config, name, ablation)
+        configs.complete(configs.changed(config, name, ablation))
 
 
 def fuse_abstractly(fusion):

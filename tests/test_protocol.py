@@ -121,9 +121,9 @@ def test_a_run_refuses_a_leaking_file(folds, data_dir):
 
 def test_a_run_is_known_by_the_content_of_its_fold_file(folds, tmp_path):
     plain = experiment.resolve(config_of())
-    assert 'file' not in plain.protocol and plain.protocol.name == 'idstep'
+    assert plain.protocol.file == '' and plain.protocol.name == 'idstep'
     before = experiment.resolve(config_of(f'--config.protocol.file={folds}'))
-    assert set(before.protocol) == {'file', 'sha256', 'fold'}
+    assert set(before.protocol) == {'file', 'sha256', 'fold', 'inner'}
     # The rule that the file replaces is no part of the run; the fold is.
     same = config_of(f'--config.protocol.file={folds}', '--config.protocol.k=5')
     assert configs.identity(experiment.resolve(same)) == configs.identity(before)

@@ -67,28 +67,26 @@ OnMembersDone = Callable[[Experiment, Sequence[MemberRecord]], None]
 
 
 def resolve(config: ConfigDict) -> ConfigDict:
-    """The config by which a run is known: with a fold file, `protocol` is the file and its content.
+    """Returns the config by which a run is known: complete, and with the content of a fold file.
 
     Returns:
-      A copy whose section `protocol` has 'file', 'sha256' (of the content), 'fold' and, where it is
-      given, 'inner' where a fold file is given, and no 'file' otherwise.
+      A copy with all keys of its kinds. Where `protocol.file` is given, `protocol.sha256` is of the
+      file's content.
 
     Raises:
-      UserError: a config of several models, which is no experiment by itself.
+      UserError: what `config.complete` refuses, or a config of several models, which is no
+        experiment by itself.
     """
     if runners.name_of(config) != runners.EXPERIMENT:
         raise UserError(
             f'{config.name} is made of several models, which fer_jax.main trains: give the config '
             'of one of them'
         )
-    resolved = config.copy_and_resolve_references()
-    section = dict(resolved.protocol)
-    if file := section.pop('file', ''):
-        sha256 = section.get('sha256') or fold_file.digest(file)
-        kept = {key: section[key] for key in ('fold', 'inner') if key in section}
-        section = {'file': file, 'sha256': sha256, **kept}
-    with resolved.unlocked():
-        resolved.protocol = ConfigDict(section)
+    resolved = configs.complete(config)
+    if resolved.protocol.file:
+        resolved.protocol.sha256 = resolved.protocol.sha256 or fold_file.digest(
+            resolved.protocol.file
+        )
     return resolved
 
 

@@ -26,7 +26,9 @@ PACKAGES = (
 
 
 def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
-    """A run's folder: `workdir`, else runs/<config>-<hash of the resolved config>.
+    """Returns a run's folder: `workdir`, else runs/<config>-<hash of what differs from defaults>.
+
+    A run that was begun before a key existed is the run of a config with its neutral value.
 
     Raises:
       UserError: the folder holds something else, or a run of another config.
@@ -35,7 +37,7 @@ def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
     folder = pathlib.Path(workdir) if workdir else default
     if (folder / 'config.json').exists():
         known = rundir.read_json(folder / 'config.json')
-        difference = configs.first_difference(configs.as_json(config), known)
+        difference = configs.difference(config, known)
         if difference:
             raise UserError(
                 f'{folder} is a run of another config: {difference}; give another --workdir'

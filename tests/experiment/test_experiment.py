@@ -131,7 +131,7 @@ def test_a_run_starts_from_the_networks_of_another(finished, data_dir, tmp_path,
 
     with pytest.raises(UserError, match='was trained on test clips of fold 0'):
         experiment.run(
-            small_config(**changes, **{'protocol.name': 'random'}),
+            small_config(**changes, **{'protocol.name': 'random', 'protocol.k': 0}),
             workdir=str(tmp_path / 'leak'), data_dir=data_dir,
         )  # fmt: skip
     assert not (tmp_path / 'leak').exists()

@@ -225,7 +225,7 @@ def test_an_svm_is_fitted_on_the_training_clips_and_leaves_a_run(network, tmp_pa
         ('afew_rnn', {'data.name': 'stills', 'protocol.name': 'random', 'protocol.seed': 3},
          'features.run: every network of .* was trained on test clips of fold 0, e.g. stills'),
         ('afew_svm', {'model.bins': 0}, 'model.bins is 0'),
-        ('afew_svm', {'model.name': 'tree'}, "model.name is 'tree': one of averaging, svm"),
+        ('afew_svm', {'model.name': 'tree'}, "model.name is 'tree': one of c3d, .*averaging, svm"),
         ('afew_svm:averaging', {'features.layer': 'pool2'}, 'features.layer=logits'),
     ],
 )  # fmt: skip
