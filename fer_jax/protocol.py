@@ -38,7 +38,7 @@ THUMBNAIL = {'frames': 1, 'sampling': 'last', 'size': 8}
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Declares the flags."""
     cli.define_config(fv)
     flags.DEFINE_bool('audit', False, 'look for leaks in the folds of --config', flag_values=fv)
     flags.DEFINE_string('dataset', None, 'the dataset to divide', flag_values=fv)
@@ -133,7 +133,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
 def _made(
     config: ConfigDict, protocol: Protocol, clips: ClipSet, place: Path, data_dir: Path
 ) -> Iterator[audit.Made]:
-    """What training makes of the clips of each fold: the views and fits of its first members."""
+    """Lists what training makes of each fold's clips: the views and fits of its first member."""
     from fer_jax.experiment import members
     from fer_jax.experiment.features import open_stage
     from fer_jax.training.members import Recipe
