@@ -83,7 +83,9 @@ def main(fv: flags.FlagValues) -> None:
     if fv.scene and fv.report:
         raise UserError('--report shows faces, --scene stores none: ask for it without --scene')
     if fv.release:
-        options: dict[str, Any] = {name: fv[name].value for name in OPTIONS if fv[name].value is not None}
+        options: dict[str, Any] = {
+            name: fv[name].value for name in OPTIONS if fv[name].value is not None
+        }
         preparation.prepare(
             fv.dataset,
             fv.release,

@@ -213,7 +213,8 @@ def records(name: str, data_dir: str | Path | None = None, faces: str = '') -> I
     from fer_jax.data.datasets import clip_builder
 
     builder = tfds.builder_from_directory(location(name, data_dir, faces))
-    raw = builder.as_data_source(clip_builder.SPLIT).data_source  # bytes, read many at once
+    # Bytes, read many at once. A decorator of TFDS hides the parameters from a type checker.
+    raw = builder.as_data_source(clip_builder.SPLIT).data_source  # pyright: ignore[reportCallIssue]
     stored = builder.info.features
     assert isinstance(stored, tfds.features.FeaturesDict)
     features = dict(stored.items())
