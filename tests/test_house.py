@@ -167,15 +167,19 @@ PLAIN = (
     *('data.clips', 'data.cropping', 'data.fitted', 'data.fold_file', 'data.leaks'),
     *('data.preparation', 'data.prepared', 'data.protocols', 'data.registration'),
     *('data.similarity', 'data.views', 'prepare', 'simulate', 'protocol'),
+    *('evaluation.ablations', 'evaluation.audit', 'evaluation.bootstrap', 'evaluation.comparison'),
+    *('evaluation.metrics', 'evaluation.pairing', 'evaluation.predictions', 'evaluation.results'),
+    *('evaluation.rules', 'evaluation.significance', 'evaluation.table'),
 )
 
 
 def functions_of(path: Path) -> Iterator[ast.FunctionDef]:
     """Every function and method of a file, without properties, which name what they are."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef):
-            if not any('property' in ast.unparse(by) for by in node.decorator_list):
-                yield node
+        if isinstance(node, ast.FunctionDef) and not any(
+            'property' in ast.unparse(by) for by in node.decorator_list
+        ):
+            yield node
 
 
 def test_docstrings_of_functions_begin_with_a_verb():
