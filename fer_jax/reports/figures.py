@@ -4,10 +4,10 @@ Figures are drawn in the light theme. A file keeps those colours on a white card
 replaced by the CSS variable of the same role, so that one drawing is legible in light and dark.
 """
 
+import dataclasses
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ STYLE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Drawing:
     """One figure: its name (of its files), alternative text, caption, SVG, and its data as CSV."""
 

@@ -1,8 +1,8 @@
 """Sample faces with what was said about them: the surest mistakes, and right ones of each class."""
 
+import dataclasses
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +14,7 @@ MOST = 14  # of each kind: one or two for each class, one screen on a phone
 SHEET_COLUMNS = 7
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Face:
     """A test clip's last frame uint8 [H,W], its class, the prediction and its probability."""
 

@@ -1,6 +1,6 @@
 """Drawing in face units on a NumPy image: soft polygons, lines, Gaussians and noise."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from fer_jax.simulation.people.shapes import Bump
 BITS = 4  # fractional bits of OpenCV's fixed-point coordinates
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Window:
     """A rectangle of the face's plane, `scale` pixels a face unit; pixel (0, 0) is (x0, y0)."""
 

@@ -6,7 +6,7 @@ in the brows and then the lips, disgust at the nose first, happiness at the mout
 cheeks, sadness and contempt are slow.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -95,7 +95,7 @@ PACE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Motion:
     """One sequence, in frames.
 

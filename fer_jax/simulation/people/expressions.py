@@ -1,6 +1,6 @@
 """From an emotion to action units: EMFACS prototypes, and how a person's version of one differs."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -65,7 +65,7 @@ OPTIONAL = {
 ONE_SIDED = {'contempt': (12, 14)}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Expression:
     """An emotion as one person shows it once.
 

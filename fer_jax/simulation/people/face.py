@@ -9,7 +9,7 @@
 What stays the same through a sequence (skin, hair, noise) is drawn once and kept in an Actor.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ from fer_jax.simulation.people.skin import tone
 _X0, _Y0, _WIDTH, _HEIGHT = -1.75, -2.15, 3.5, 4.75
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Picture:
     """uint8 [H, W, C] (C 1 grey or 3 RGB) and the landmarks float32 [68, 2] in pixels."""
 
@@ -32,7 +32,7 @@ class Picture:
     landmarks: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Actor:
     """A person before a background, prepared to be drawn many times at one size."""
 

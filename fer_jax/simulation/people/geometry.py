@@ -4,7 +4,7 @@ All points are float32 [n, 2] (x, y) in face units (see identity.py), before pos
 action unit follow the appearance changes listed in the FACS manual; their sizes were set by eye.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -21,7 +21,7 @@ _OUTER = np.array([-1, -0.62, -0.27, 0, 0.27, 0.62, 1], np.float32)
 _INNER = np.array([-0.86, -0.36, 0, 0.36, 0.86], np.float32)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Geometry:
     """The face's lines before pose."""
 

@@ -1,6 +1,6 @@
 """Hair: a cap between hairline and contour and locks beside the face, drawn strand by strand."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from fer_jax.simulation.people.skin import tone
 _T = np.linspace(0, 1, 61, dtype=np.float32)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Hair:
     """Over the face's window: albedo [H, W, C], coverage [H, W], normals, cast shadow [H, W]."""
 
@@ -23,7 +23,7 @@ class Hair:
     shadow: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Cut:
     """A style, in face units.
 

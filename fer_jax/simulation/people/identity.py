@@ -5,7 +5,7 @@ origin lies midway between the pupils, x runs to the viewer's right and y down. 
 adult facial anthropometry.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _HER_STYLES = {
 _HIS_STYLES = {'bald': 0.08, 'buzz': 0.18, 'short': 0.36, 'combed': 0.27, 'curly': 0.11}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Identity:
     """One simulated person.
 

@@ -1,6 +1,6 @@
 """Lamp, skin and camera: from a relief and its albedo to grey levels."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from fer_jax.simulation.people.identity import Identity, luminance
 _CURVE_STEPS = 4096
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Light:
     """One lamp and the room: angles in radians (azimuth to the viewer's right, elevation up)."""
 
@@ -28,7 +28,7 @@ class Light:
         )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Camera:
     """Blur (standard deviation, pixels), noise (grey levels), gain, gamma."""
 

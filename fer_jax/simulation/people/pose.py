@@ -1,6 +1,6 @@
 """How a head turns: its third dimension, the projection, and the inverse that a warp needs."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ _DISTANCE = 11.0  # of the camera, in face units: a weak perspective
 _CELL = 8  # pixels between the nodes at which the projection is inverted
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Pose:
     """How a head is held and where.
 

@@ -1,6 +1,6 @@
 """What of a face expression only carries along: relief, skin texture, beard, dark hollows."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from fer_jax.simulation.people.identity import Identity, luminance
 from fer_jax.simulation.people.shapes import Bump
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Skin:
     """Maps over the face's window at rest.
 

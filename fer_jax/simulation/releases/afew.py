@@ -16,9 +16,9 @@ What tells the emotion: the face (talk.FACE_STRENGTH), the voice (voice.PROSODY)
 scene (SCENE_MOTION); each is silent in some clips, apart from the others.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -77,7 +77,7 @@ _PASSING = 0.30  # how much what passes behind lightens or darkens the backgroun
 _NO_TRACK, _LOST_FRAME = 0.02, 0.03
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Clip:
     """One clip: part, name, class folder, whose, and whether its film is drawn."""
 

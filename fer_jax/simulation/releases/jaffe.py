@@ -7,8 +7,8 @@ indices into a palette, whose order is not that of the grey levels. The people a
 ten Japanese women.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ TAKES = 3  # of an expression by a subject, give or take one
 PALETTE_SHARE = 23 / 213
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Shot:
     """One picture: whose, what it shows, its names, whether it is stored with a palette."""
 

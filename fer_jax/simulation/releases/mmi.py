@@ -10,10 +10,10 @@ classes: here everybody shows each of the six emotions in one video, and single 
 stills. Pictures are half as wide and high as the original's, videos shorter.
 """
 
+import dataclasses
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -39,7 +39,7 @@ RISE, HOLD = 9, 3  # frames from rest to apex, about, and at the apex
 _SINGLE = tuple(unit for unit in units.UNITS if unit != 45)  # a still shows no blink
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Session:
     """One session: its number, whose, the number among that person's, and what is shown.
 

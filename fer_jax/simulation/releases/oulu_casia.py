@@ -8,10 +8,10 @@ emotions, 480 sequences, as published. To keep drawing affordable a sequence has
 where the original has 20 or more, and the other five conditions are not drawn.
 """
 
+import dataclasses
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -30,7 +30,7 @@ CUT = 80  # pixels a side of the pictures cut to the face
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 92]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Sequence:
     """What is to be drawn: whose sequence, which emotion, how many frames."""
 

@@ -5,7 +5,7 @@ subjects are labelled, with the true class counts, and with the sizes of the ten
 subjects[i::10], subjects sorted by name, that the literature's protocol gives on the real release.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -26,7 +26,7 @@ FOLD_SIZES = (33, 39, 40, 35, 30, 37, 29, 29, 33, 22)
 LABELLED_SUBJECTS, SUBJECTS, SEQUENCES = 118, 123, 593
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Sequence:
     """What is to be drawn: whose sequence, which number, what it shows, whether it has a label."""
 

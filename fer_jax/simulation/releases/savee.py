@@ -8,8 +8,8 @@ original each speaker says 15 sentences in each of six emotions and 30 in none, 
 background in even light, with markers painted on the face.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -37,7 +37,7 @@ _MARKERS = (*range(1, 16, 2), 17, 19, 21, 22, 24, 26, 27, 29, 31, 35, 48, 51, 54
 _PAINT = (40, 60, 190)  # blue, RGB
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Clip:
     """One clip to be drawn: which speaker, which file, what it shows."""
 

@@ -11,8 +11,8 @@ looks at them. The owners publish no counts of classes and people, so these are 
 are cut tightly, brows to mouth. No person stands in two parts of a fold.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -36,7 +36,7 @@ _EYES = (24.0, 12.5)
 _HEADER = b'MATLAB 5.0 MAT-file, simulated'.ljust(116)  # SciPy writes the time of day there
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Person:
     """One person: the classes of the pictures, and the part in each of the five folds."""
 
