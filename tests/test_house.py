@@ -169,7 +169,7 @@ PLAIN = (
     *('data.similarity', 'data.views', 'prepare', 'simulate', 'protocol'),
     *('evaluation.ablations', 'evaluation.audit', 'evaluation.bootstrap', 'evaluation.comparison'),
     *('evaluation.metrics', 'evaluation.pairing', 'evaluation.predictions', 'evaluation.results'),
-    *('evaluation.rules', 'evaluation.significance', 'evaluation.table'),
+    *('evaluation.rules', 'evaluation.significance', 'evaluation.table', 'reports'),
 )
 
 

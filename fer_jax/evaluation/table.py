@@ -49,7 +49,9 @@ class Table:
         return csv_text(header, values, stamps)
 
 
-def csv_text(header: Sequence[str], columns: Sequence[Sequence], stamps: Sequence[str]) -> str:
+def csv_text(
+    header: Sequence[str], columns: Sequence[Sequence[Any] | np.ndarray], stamps: Sequence[str]
+) -> str:
     """Formats columns of equal length as CSV; None and NaN are empty, floats have 6 digits."""
     header, columns = list(header), [[_cell(value) for value in column] for column in columns]
     if stamps:
