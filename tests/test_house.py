@@ -170,7 +170,7 @@ PLAIN = (
     *('evaluation.ablations', 'evaluation.audit', 'evaluation.bootstrap', 'evaluation.comparison'),
     *('evaluation.metrics', 'evaluation.pairing', 'evaluation.predictions', 'evaluation.results'),
     *('evaluation.rules', 'evaluation.significance', 'evaluation.table', 'reports'),
-    *('models', 'ops'),
+    *('models', 'ops', 'simulation'),
 )
 
 

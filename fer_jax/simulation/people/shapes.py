@@ -71,6 +71,6 @@ def _bernstein(order: int, count: int) -> np.ndarray:
 
 
 def bezier(points: list, count: int = 12) -> np.ndarray:
-    """The Bezier curve with these control points, float32 [count, 2]."""
+    """Evaluates the Bezier curve with these control points, float32 [count, 2]."""
     p = np.asarray(points, np.float32)
     return _bernstein(len(p) - 1, count) @ p

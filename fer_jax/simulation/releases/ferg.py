@@ -49,7 +49,7 @@ class Piece:
 
 
 def plan(subjects: int | None, seed: int) -> list[Piece]:
-    """All pictures.
+    """Plans all pictures.
 
     Args:
       subjects: how many characters, with 30 pictures of each emotion; None is the published size.

@@ -69,7 +69,7 @@ class Session:
 
 
 def plan(subjects: int | None, seed: int) -> list[Session]:
-    """All sessions, by subject.
+    """Plans all sessions, by subject.
 
     Raises:
       UserError: a number of subjects that has no place in names of three digits.
@@ -134,7 +134,7 @@ def perform(
     scene: np.ndarray,
     seed: int,
 ) -> list[np.ndarray]:
-    """The frames of one session, uint8 [288, 360, 3], RGB: rest to apex and back, or the apex."""
+    """Draws a session's frames, uint8 [288, 360, 3], RGB: rest to apex and back, or the apex."""
     who = actor.who
     rng = np.random.default_rng([seed, 72, session.index, session.take])
     if session.emotion:
@@ -151,7 +151,7 @@ def perform(
     frames = []
     for number, t in enumerate(order):
         x, y = (float(v) for v in place + motion.shift[t] * actor.scale)
-        pose = Pose(*map(float, motion.angles[t]), tuple(motion.gaze[t]), x, y, actor.scale)
+        pose = Pose.at(motion.angles[t], motion.gaze[t], x, y, actor.scale)
         drawn = face.render(
             actor,
             motion.actions[t],
