@@ -175,9 +175,8 @@ class _Sheet:
     def seen(self, points: np.ndarray, turned: float) -> np.ndarray:
         """Maps points of the face to where they are seen, in face units."""
         cos, sin = np.cos(self.view.roll), np.sin(self.view.roll)
-        p = np.asarray(points, np.float32) + np.array(self.view.turn, np.float32) * np.float32(
-            turned
-        )
+        turn = np.array(self.view.turn, np.float32) * np.float32(turned)
+        p = np.asarray(points, np.float32) + turn
         p = p @ np.array([[cos, sin], [-sin, cos]], np.float32)
         return p * np.float32(self.view.zoom) + np.array(self.view.shift, np.float32)
 
