@@ -67,8 +67,10 @@ def main(fv: flags.FlagValues) -> None:
 def _print_config(config: ConfigDict) -> None:
     """Prints the resolved config, what differs from the defaults marked; reads no data."""
     config = configs.complete(config)
-    if config.runner == 'experiment':
-        config = experiment.resolve(config)
+    if config.runner == runners.EXPERIMENT:
+        from fer_jax.experiment.run import resolve  # imports jax: a training does so anyway
+
+        config = resolve(config)
     print(f'{configs.listing(config)}\n\nrun: runs/{config.name}-{configs.identity(config)}')
 
 

@@ -73,7 +73,7 @@ def define(fv: flags.FlagValues) -> None:
 
 
 def main(fv: flags.FlagValues) -> None:
-    """Prepares and prints what was found."""
+    """Prepares the dataset and prints what was found."""
     for flag in ('dataset',) if fv.report else ('dataset', 'release'):
         if not fv[flag].value:
             usage = 'python -m fer_jax.prepare --dataset=NAME --release=DIR'

@@ -197,6 +197,39 @@ def test_modules_are_small_and_have_a_subject():
     assert not wrong
 
 
+# Where the docstrings of functions begin with a verb.
+PLAIN = (
+    *('data.clips', 'data.cropping', 'data.fitted', 'data.fold_file', 'data.leaks'),
+    *('data.preparation', 'data.prepared', 'data.protocols', 'data.registration'),
+    *('data.similarity', 'data.views', 'prepare', 'simulate', 'protocol'),
+    *('evaluation.ablations', 'evaluation.audit', 'evaluation.bootstrap', 'evaluation.comparison'),
+    *('evaluation.metrics', 'evaluation.pairing', 'evaluation.predictions', 'evaluation.results'),
+    *('evaluation.rules', 'evaluation.significance', 'evaluation.table', 'reports'),
+    *('models', 'ops', 'simulation'),
+)
+
+
+def functions_of(path: Path) -> Iterator[ast.FunctionDef]:
+    """Every function and method of a file, without properties, which name what they are."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and not any(
+            'property' in ast.unparse(by) for by in node.decorator_list
+        ):
+            yield node
+
+
+def test_docstrings_of_functions_begin_with_a_verb():
+    noun = re.compile(r'(What|Which|Where|Who|Whose|Whether|How|As many|The|An?)\b')
+    wrong = []
+    for path in SOURCES:
+        name = name_of(path)
+        if any(within(name, room) for room in PLAIN):
+            for node in functions_of(path):
+                if noun.match(ast.get_docstring(node) or ''):
+                    wrong.append(f'{name}.{node.name}: {ast.get_docstring(node).splitlines()[0]}')
+    assert not wrong
+
+
 def test_test_files_have_unique_names():
     names = [path.name for path in (ROOT / 'tests').rglob('*.py') if path.name != 'conftest.py']
     assert len(names) == len(set(names))
