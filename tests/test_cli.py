@@ -80,7 +80,7 @@ def test_the_script_starts_every_command_and_lists_them(tmp_path):
         assert f'\n  {name} ' in listed.stdout
     done = command('report', 'nowhere', start=SCRIPT, cwd=tmp_path)
     assert done.returncode == 1 and 'no run at nowhere' in one_line(done)
-    usage = command('studies.leakage', '--help', start=SCRIPT, cwd=tmp_path)
+    usage = command('studies', '--help', start=SCRIPT, cwd=tmp_path)
     assert usage.returncode == 0 and '--subjects' in usage.stdout
 
 
