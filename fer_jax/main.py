@@ -26,7 +26,6 @@ from fer_jax import cli, runtime
 from fer_jax import config as configs
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.experiment import run as experiment
 from fer_jax.experiment import runners
 
 
@@ -69,7 +68,9 @@ def _print_config(config: ConfigDict) -> None:
     """Prints the resolved config, what differs from the defaults marked; reads no data."""
     config = configs.complete(config)
     if config.runner == runners.EXPERIMENT:
-        config = experiment.resolve(config)
+        from fer_jax.experiment.run import resolve  # imports jax: a training does so anyway
+
+        config = resolve(config)
     print(f'{configs.listing(config)}\n\nrun: runs/{config.name}-{configs.identity(config)}')
 
 

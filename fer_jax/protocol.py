@@ -40,7 +40,7 @@ THUMBNAIL = {'frames': 1, 'sampling': 'last', 'size': 8}
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Declares the flags."""
     cli.define_config(fv)
     flags.DEFINE_bool('audit', False, 'look for leaks in the folds of --config', flag_values=fv)
     flags.DEFINE_string('dataset', None, 'the dataset to divide', flag_values=fv)
@@ -137,7 +137,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
 
 
 def _made(sections: 'Sections', data: 'Data', data_dir: Path) -> Iterator[audit.Made]:
-    """What training makes of the clips of each fold: the views and fits of its first members."""
+    """Lists what training makes of each fold's clips: views and fits of its first members."""
     from fer_jax.experiment.members import make_groups
 
     learner, source = sections.learner, sections.feature_source(data_dir)

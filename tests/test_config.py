@@ -1,5 +1,7 @@
 """Variants, ablations, strict sections of configs."""
 
+from pathlib import Path
+
 import pytest
 from ml_collections import ConfigDict
 
@@ -24,6 +26,28 @@ def test_variants_combine():
 def test_wrong_variants_are_sentences(variant, message):
     with pytest.raises(UserError, match=message):
         configs.parse_variant(variant, simulated=False, fold=-1)
+
+
+def test_a_config_of_the_working_directory_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('ckplus_c3d.py', 'configs/ckplus_c3d.py'):
+        assert configs.find_config(name) == configs.CONFIGS / 'ckplus_c3d.py'
+    own = Path('configs/ckplus_c3d.py')
+    own.parent.mkdir()
+    own.write_text('')
+    assert configs.find_config(own) == own
+    assert configs.find_config(own.resolve()) == own.resolve()
+
+
+@pytest.mark.parametrize(
+    'path', ['nowhere.py', '/nowhere/ckplus_c3d.py', 'a/ckplus_c3d.py', 'configs']
+)
+def test_a_config_that_is_not_there_is_a_sentence_that_names_the_others(
+    path, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f'^{path}: no such config; there are: afew_activity.py, '):
+        configs.load_config(path)
 
 
 def test_a_typo_in_a_section_names_what_there_is():

@@ -9,9 +9,11 @@ from fer_jax.config.comparing import (
     listing,
 )
 from fer_jax.config.declared import (
+    CONFIGS,
     Ablation,
     Range,
     Space,
+    find_config,
     load_ablations,
     load_config,
     load_space,
@@ -21,6 +23,7 @@ from fer_jax.config.keys import defaults
 from fer_jax.config.sections import bind, changed, complete, merged, with_values
 
 __all__ = [
+    'CONFIGS',
     'Ablation',
     'Range',
     'Space',
@@ -31,6 +34,7 @@ __all__ = [
     'defaults',
     'difference',
     'differences',
+    'find_config',
     'first_difference',
     'identity',
     'listing',

@@ -1,7 +1,8 @@
 """What a config file declares besides its config: variants, ablations, a search space."""
 
 import dataclasses
-import importlib.util
+import importlib.resources
+import runpy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from fer_jax.errors import UserError
+
+# The files of configs/: a link to it in a checkout, a folder of the package once installed.
+CONFIGS = Path(str(importlib.resources.files('fer_jax'))) / 'configs'
 
 
 def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
@@ -85,6 +89,25 @@ class Space:
     threshold: float = 0.0
 
 
+def find_config(path: str | Path) -> Path:
+    """Returns the file that `path` names, from any working directory.
+
+    That is `path` itself where there is such a file, else the config of that name that comes with
+    the package: 'ckplus_c3d.py' and 'configs/ckplus_c3d.py' are the same.
+
+    Raises:
+      UserError: there is neither.
+    """
+    path = Path(path)
+    own = CONFIGS / path.name
+    if path.is_file():
+        return path
+    if path.parent in (Path(), Path('configs')) and own.is_file():
+        return own
+    names = ', '.join(sorted(file.name for file in CONFIGS.glob('*.py')))
+    raise UserError(f'{path}: no such config; there are: {names}')
+
+
 def load_config(path: str | Path, variant: str = '') -> ConfigDict:
     """What another config file's get_config(variant) gives: for a config that is made of others."""
     return _declared(path, 'get_config', 'config')(variant)
@@ -110,9 +133,7 @@ def load_space(path: str, config: ConfigDict) -> Space:
 
 def _declared(path: str | Path, name: str, what: str) -> Callable:
     """The function `name` of a config file."""
-    spec = importlib.util.spec_from_file_location('declaring_config', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, name):
+    declared = runpy.run_path(str(find_config(path)))
+    if name not in declared:
         raise UserError(f'{path} declares no {what}: write {name}(config) into it')
-    return getattr(module, name)
+    return declared[name]

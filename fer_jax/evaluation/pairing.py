@@ -1,7 +1,7 @@
 """The test predictions of several runs, paired by fold and clip, or refused with the difference."""
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation.rundir import Run
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Scores:
-    """What one run got right under one rule, a row for each fold and test clip, in that order.
+    """Test results of one run under one rule, a row for each fold and test clip, in that order.
 
     fold int [P], from 0; clip, subject, label str [P]; right float64 [P], the share of seeds that
-    were right; seeds: how many.
+    predicted the label; seeds: how many.
     """
 
     fold: np.ndarray
@@ -25,8 +25,8 @@ class Scores:
     seeds: int
 
 
-def score(run: Run, epochs: Sequence[int]) -> Scores:
-    """Scores the test predictions with each member at its epoch (from 1), averaged over seeds."""
+def score(run: Run, epochs: Sequence[int] | np.ndarray) -> Scores:
+    """Collects the test predictions with each member at its epoch (from 1), averaged over seeds."""
     table = run.predictions
     rows = table.at(np.array(epochs) - 1)
     clips, number = np.unique(table.clip_id, return_inverse=True)
@@ -92,7 +92,7 @@ def same_clips(one: Run, mine: Scores, other: Run, theirs: Scores) -> None:
 
 
 def same_training(one: Run, other: Run, folds: Sequence[int]) -> None:
-    """Refuses runs whose folds were not trained and chosen on the same clips together."""
+    """Refuses runs whose folds differ in their training and validation clips taken together."""
     for fold in folds:
         mine, theirs = (training(run, fold) for run in (one, other))
         if mine != theirs:
@@ -106,7 +106,7 @@ def same_training(one: Run, other: Run, folds: Sequence[int]) -> None:
 
 
 def refusal(one: Run, other: Run) -> str | None:
-    """Why two runs cannot be paired, as a sentence; None where they can."""
+    """Returns in a sentence why two runs cannot be paired; None where they can."""
     try:
         same_data(one, other)
         mine, theirs = (score(run, run.predictions.epochs) for run in (one, other))
@@ -118,6 +118,6 @@ def refusal(one: Run, other: Run) -> str | None:
 
 
 def training(run: Run, fold: int) -> set[str]:
-    """Ids of the clips that a fold (from 0) was trained and its epoch chosen on."""
+    """Returns the ids of the training and validation clips of a fold (from 0)."""
     parts = run.folds['folds'][fold]
     return {*parts['train'], *parts['validation']}

@@ -8,7 +8,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from fer_jax import atomic
 from fer_jax import config as configs
 from fer_jax.data import fold_file
 from fer_jax.data.clips import ClipSet
@@ -157,7 +156,7 @@ def run(
     with processes.together():
         config = resolve(config)
         folder = run_files.folder_of(config, workdir)
-    if processes.tell((folder / 'DONE').exists()):
+    if processes.tell(rundir.is_finished(folder)):
         if not processes.is_first():
             return {}
         print(f'{folder} is finished; delete it to train again')
@@ -191,7 +190,7 @@ def _write(
     values = results.write(folder)
     if pages:
         run_page.write_report(folder, values=values)
-    atomic.write_text(folder / 'DONE', '')
+    rundir.finish(folder)
     return _announce(folder, values)
 
 

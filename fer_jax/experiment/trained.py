@@ -5,6 +5,7 @@ probabilities = network.probabilities(frames)
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ from fer_jax.training.step import System
 
 # Frames that pass through a network at a time.
 _FRAMES = 512
+# What a network is asked for, where it is not a layer.
+_PROBABILITIES = ''
 
 
 class Layer(NamedTuple):
@@ -65,6 +68,7 @@ class TrainedNetwork:
     variables: Mapping[str, Any]
     fits: MemberFits
     earlier: Layer | None = None
+    _compiled: dict[str, Callable] = dataclasses.field(init=False, default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, run: Path | str, member: int) -> 'TrainedNetwork':
@@ -134,7 +138,7 @@ class TrainedNetwork:
             raise UserError(
                 f'{self.run} saw clips of {self.shape[0]} frames, these have {frames.shape[1]}'
             )
-        return self._in_batches(self.system.probabilities, *self._prepared(frames, length))
+        return self._in_batches(_PROBABILITIES, *self._prepared(frames, length))
 
     def layer(self, name: str, frames: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:
         """Computes what a layer makes of clips.
@@ -150,7 +154,7 @@ class TrainedNetwork:
         Raises:
           UserError: frames of another size, or no such layer.
         """
-        return self._in_batches(self._layer(name), *self._prepared(frames, length))
+        return self._in_batches(name, *self._prepared(frames, length))
 
     def layer_shape(self, name: str, frames: int) -> tuple[int, ...]:
         """Returns the shape [frame, ...] of what a layer makes of a clip of so many frames."""
@@ -159,8 +163,7 @@ class TrainedNetwork:
             clip = self.earlier.network.layer_shape(self.earlier.name, frames)
         stored = jax.ShapeDtypeStruct((1, *clip), jnp.float32)
         length = jax.ShapeDtypeStruct((1,), jnp.int32)
-        apply = self._from_stored(self._layer(name))
-        made = jax.eval_shape(apply, self.variables, stored, length).shape
+        made = jax.eval_shape(self._from_stored(name), self.variables, stored, length).shape
         return made[1:] if len(made) > 2 else (1, *made[1:])
 
     def inputs(self, frames: jax.Array | np.ndarray) -> jax.Array:
@@ -191,26 +194,30 @@ class TrainedNetwork:
             )
         return equalize_frames(frames, self.equalize), length.astype(np.int32)
 
-    def _layer(self, name: str) -> Callable:
-        """A function of variables, what the network sees, and lengths."""
+    def _from_stored(self, what: str) -> Callable:
+        """Returns a function of variables, clips as `_prepared` gives them, and their lengths.
 
-        def apply(variables, seen, length):
-            return features(self.system.model, variables, seen, name, length=length)
-
-        return apply
-
-    def _from_stored(self, function: Callable) -> Callable:
-        """The function with `inputs` before it."""
+        Args:
+          what: _PROBABILITIES, or the name of a layer.
+        """
 
         def apply(variables, frames, length):
-            return function(variables, self.inputs(frames), length)
+            seen = self.inputs(frames)
+            if what == _PROBABILITIES:
+                return self.system.probabilities(variables, seen, length)
+            return features(self.system.model, variables, seen, what, length=length)
 
         return apply
 
-    def _in_batches(self, function: Callable, frames: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """Computes function(variables, seen, length) of clips as `_prepared` gives them."""
-        apply = jax.jit(self._from_stored(function))
-        variables = jax.device_put(self.variables)
+    @functools.cached_property
+    def _on_device(self) -> Mapping[str, Any]:
+        return jax.device_put(self.variables)
+
+    def _in_batches(self, what: str, frames: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Computes `_from_stored(what)` of clips, compiled once for each shape of a batch."""
+        if what not in self._compiled:
+            self._compiled[what] = jax.jit(self._from_stored(what))
+        apply, variables = self._compiled[what], self._on_device
         rows = min(len(frames), max(1, _FRAMES // frames.shape[1]))
         out = None
         for start in range(0, len(frames), rows):

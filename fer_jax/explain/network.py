@@ -77,7 +77,7 @@ class Trained:
         if section == 'features':
             raise UserError(
                 f'{folder} learns from features of {run.config[section]["run"]}, not from faces: '
-                'draw the gallery of that run'
+                'explain that run'
             )
         if section:
             raise UserError(f'{folder} learns from {section}, not from faces')

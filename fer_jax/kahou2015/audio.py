@@ -77,7 +77,7 @@ def package() -> Any:
         import opensmile
     except ImportError as error:
         raise UserError(
-            "features of sound need the package opensmile: pip install -e '.[audio]' (its "
+            "features of sound need the package opensmile: pip install 'fer_jax[audio]' (its "
             "licence allows research only), or give SMILExtract's as --config.sound.file=FILE.arff"
         ) from error
     return opensmile

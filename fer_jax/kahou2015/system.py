@@ -152,13 +152,13 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
         raise UserError('the EmotiW system runs in one process: leave --distributed out')
     config = complete(config)
     folder = run_files.folder_of(config, workdir)
-    if (folder / 'DONE').exists():
+    if rundir.is_finished(folder):
         print(f'{folder} is finished; delete it to train again')
         values = rundir.read_json(folder / 'results.json')
     else:
         plan = SystemPlan.open(config, folder, data_dir)
         table, folds, about = _begin(plan)
-        run_files.begin(folder, config, folds, about)
+        run_files.begin(folder, config, folds, about, kind=page.KIND)
         _print_plan(about['name'], table, folder)
         _stage(folder, 'clips', lambda: outcome.of_table(table))
         _train(plan, table)
@@ -166,7 +166,7 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
         values = found.values
         _write(found, folder)
         page.write(found, folder)
-        atomic.write_text(folder / 'DONE', '')
+        rundir.finish(folder)
     print(f'{outcome.text(values)}\nreport: {folder / "report.html"}', flush=True)
     return values
 
@@ -217,7 +217,7 @@ def _stage(folder: Path, name: str, make: Callable[[], Arrays]) -> Arrays:
 def _train(plan: SystemPlan, table: ClipTable) -> None:
     """Every stage that is not there yet."""
     stage, stages = functools.partial(_stage, plan.folder), plan.folder / 'stages'
-    if plan.frames and not (stages / 'frames' / 'DONE').exists():
+    if plan.frames and not rundir.is_finished(stages / 'frames'):
         print('\nnetwork for frames', flush=True)
         experiment.run(plan.frames, workdir=str(stages / 'frames'), data_dir=plan.data_dir)
     activity, sound, aggregated, rnn = map(plan.build, ('activity', 'audio', 'aggregated', 'rnn'))

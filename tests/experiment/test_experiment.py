@@ -56,8 +56,10 @@ def finished(data_dir, tmp_path_factory):
 
 def test_a_run_leaves_what_the_contract_lists(finished):
     folder, _ = finished
-    names = ('config.json', 'versions.json', 'folds.json', 'dataset.json', 'metrics.csv', 'DONE',
-             'probabilities.npz', 'predictions.csv', 'results.json', 'report.html')  # fmt: skip
+    names = (
+        'kind.json', 'config.json', 'versions.json', 'folds.json', 'dataset.json', 'metrics.csv',
+        'DONE', 'probabilities.npz', 'predictions.csv', 'results.json', 'report.html',
+    )  # fmt: skip
     for name in names:
         assert (folder / name).exists(), name
     assert list(folder.glob('events.out.tfevents.*'))

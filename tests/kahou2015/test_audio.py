@@ -116,7 +116,7 @@ def test_without_the_package_it_is_one_line(monkeypatch):
         return load(name, *args, **given)
 
     monkeypatch.setattr(builtins, '__import__', refuse)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[audio\]'") as error:
+    with pytest.raises(UserError, match=r"pip install 'fer_jax\[audio\]'") as error:
         audio.extract({'a': (voice(0.3), RATE)})
     assert '\n' not in str(error.value)
 

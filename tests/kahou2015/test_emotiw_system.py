@@ -96,6 +96,7 @@ def test_a_run_is_taken_up_where_it_was_and_then_only_read(stood_in, tmp_path, m
     # The network for frames keeps its own folder, which the stand-in did not make.
     assert stood_in[5:] == ['frames']
     assert values == json.loads((folder / 'results.json').read_text())
+    assert json.loads((folder / 'kind.json').read_text()) == {'kind': 'kahou2015'}
     assert (folder / 'DONE').exists() and (folder / 'report.html').exists()
     folds = json.loads((folder / 'folds.json').read_text())['folds']
     assert [len(fold['train']) for fold in folds] == [60, 40, 100, 100]

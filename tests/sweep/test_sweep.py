@@ -65,6 +65,10 @@ def test_a_study_is_stopped_goes_on_and_trains_its_best_again(
             call_sweep('--trials=2')
         monkeypatch.undo()
     folder = tmp_path / 'study'
+    kinds = [
+        json.loads((place / 'kind.json').read_text()) for place in (folder, folder / 'trial-0000')
+    ]
+    assert kinds == [{'kind': 'sweep'}, {'kind': 'run'}]
     assert (folder / 'trial-0000' / 'DONE').exists()
     assert not (folder / 'trial-0001' / 'DONE').exists()
     first = folder / 'trial-0001' / 'checkpoints' / '000' / 'latest'
