@@ -104,7 +104,7 @@ def main(fv: flags.FlagValues) -> None:
     jax.config.update('jax_enable_compilation_cache', False)  # compile time is one of the figures
     figures = measure(
         sections,
-        batch=fv.batch or sections.learner.recipe.batch_size,
+        batch=fv.batch or sections.network.recipe.batch_size,
         rounds=fv.rounds,
         against=fv.against,
         forms=fv.forms,
@@ -144,7 +144,7 @@ def measure(
     Returns:
         What --json writes: times in seconds, memory in bytes, rates per second.
     """
-    learner = sections.learner
+    learner = sections.network
     system = learner.system(CLASSES)
     native = system
     if hasattr(system.model, 'form'):
@@ -192,7 +192,7 @@ class Subject:
     """A system's compiled training step and inference on noise."""
 
     def __init__(self, system: System, sections: Sections, batch: int):
-        together = sections.learner.training.steps_per_call
+        together = sections.network.training.steps_per_call
         layout = make_layout(1, jax.devices()[:1], members_at_once=1, steps_per_call=together)
         self._steps = layout.steps_per_call
         resident, per_member, batches = noise(sections, batch, self._steps)
@@ -243,7 +243,7 @@ def twin(sections: Sections, batch: int, shape: Sequence[int]):
         raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
     on_gpu = jax.default_backend() == 'gpu'
     return Twin(
-        sections.learner,
+        sections.network,
         batch,
         shape,
         of_features=bool(sections.section),
@@ -255,7 +255,7 @@ def twin(sections: Sections, batch: int, shape: Sequence[int]):
 
 def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:
     """Clips of the config's geometry, and a member's batches [step, row, ...] of turned views."""
-    clips, learner, rng = sections.clips, sections.learner, np.random.default_rng(0)
+    clips, learner, rng = sections.clips, sections.network, np.random.default_rng(0)
     if sections.section:
         frames = rng.random((batch, *clip_of_features(sections)), np.float32)
     else:

@@ -15,8 +15,8 @@ from fer_jax.data.protocols import Protocol as FoldProtocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
 from fer_jax.experiment.features import FeatureSource
+from fer_jax.experiment.records import Record
 from fer_jax.training.members import Member, make_members
-from fer_jax.training.record import MemberRecord
 
 # `model.name` of a config -> the classifier, imported when a config names it.
 CLASSIFIERS = {
@@ -31,6 +31,7 @@ class Classifier(Protocol):
 
     def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """Refuses (UserError) features of what knows such classes, for clips of such ones."""
+        ...
 
     def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
         """Fits on the member's training clips and predicts all clips.
@@ -41,6 +42,7 @@ class Classifier(Protocol):
         Returns:
           Class probabilities float [clip, class].
         """
+        ...
 
 
 def make(name: str, options: Mapping[str, Any]) -> Classifier:
@@ -104,11 +106,11 @@ class ClassifierLearner:
         clips: ClipSet,
         folder: Path,
         *,
-        on_epoch: Callable[[MemberRecord], None],
-        on_members_done: Callable[[Sequence[MemberRecord]], None],
-    ) -> list['FittedRecord']:
+        on_epoch: Callable[[Record], None],
+        on_members_done: Callable[[Sequence[Record]], None],
+    ) -> list[Record]:
         """As of `learners.Learner`; nothing is written."""
-        records = []
+        records: list[Record] = []
         for member in members:
             record = FittedRecord.of(self.classifier, member, clips)
             on_epoch(record)
@@ -136,7 +138,7 @@ class FittedRecord:
     def of(cls, classifier: Classifier, member: Member, clips: ClipSet) -> 'FittedRecord':
         """Fits a member and scores its training, validation and test clips."""
         probabilities = classifier.fit_predict(clips, member).astype(np.float16)
-        row = {'epoch': 1}
+        row: dict[str, float] = {'epoch': 1}
         for part in ('train', 'validation', 'test'):
             own = getattr(member.fold, part)
             if len(own):
@@ -146,6 +148,10 @@ class FittedRecord:
                     float(total[0]) / len(own) for total in (loss, correct)
                 )
         return cls(member, [row], probabilities[member.evaluated][None])
+
+    def best_epoch(self) -> int:
+        """As of `Record`."""
+        return 1
 
     def probabilities(self) -> np.ndarray:
         """Returns float16 [1, clip, class], clips as `member.evaluated`."""

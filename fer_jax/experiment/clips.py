@@ -141,7 +141,9 @@ class ClipSource:
           mapped, float64 [P, 2] in pixels of the frames, to register other faces likewise.
         """
         given = {'indices': fold.train, 'points': self.points}
-        fits = [fitted.fit_registration(clips, kind=self.registration, **given)]
+        fit = fitted.fit_registration(clips, kind=self.registration, **given)
+        assert fit is not None  # as `is_fitted` says
+        fits = [fit]
         if self.registration == 'mean_shape':
             target = fitted.mean_shapes(clips, **given)[0]
             fits.append(Fitted(fitted.TARGET_SHAPE, target, fold.train))

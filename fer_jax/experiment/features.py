@@ -40,6 +40,7 @@ class FeatureSource(Protocol):
         Raises:
           UserError: an unknown key, a value out of range, or something that is not there.
         """
+        ...
 
     @property
     def classes(self) -> Sequence[str]: ...
@@ -56,12 +57,15 @@ class FeatureSource(Protocol):
           Members, in their order, with what was fitted for them among their `fits`; and clips whose
           frames are features float32 [clip, frame, ...].
         """
+        ...
 
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """Returns what dataset.json says of where the features come from."""
+        ...
 
     def in_words(self, chain: Mapping[str, Any]) -> str:
         """Says where the features come from, for a terminal: what follows 'learns from'."""
+        ...
 
     def filters(self, member: Member) -> np.ndarray | None:
         """Returns filters that were fitted for a member, to be drawn in the report.
@@ -69,6 +73,7 @@ class FeatureSource(Protocol):
         Returns:
           float32 [filter, frame, row, column]; None where none were fitted.
         """
+        ...
 
 
 def source_class(section: str) -> type[FeatureSource]:

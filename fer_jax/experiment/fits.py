@@ -8,6 +8,7 @@ import dataclasses
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,13 +59,14 @@ class MemberFits:
 
     def save(self, path: Path) -> None:
         """Writes the file, whole or not at all."""
-        arrays = {
+        arrays: dict[str, Any] = {
             f'{name}/{number}': array
             for name, value in self.values.items()
             for number, array in enumerate(value)
         }
+        arrays['classes'] = np.array(self.classes)
         with atomic.replacing(path) as temporary:
-            np.savez_compressed(temporary, classes=np.array(self.classes), **arrays)
+            np.savez_compressed(temporary, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> 'MemberFits':

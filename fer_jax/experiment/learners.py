@@ -16,10 +16,10 @@ from fer_jax.data.views import Views
 from fer_jax.errors import UserError
 from fer_jax.experiment import classifiers
 from fer_jax.experiment.features import FeatureSource
+from fer_jax.experiment.records import Record
 from fer_jax.training import loop, transfer
 from fer_jax.training.members import Member, Recipe, make_members, per_member
 from fer_jax.training.optimizers import make_optimizer
-from fer_jax.training.record import MemberRecord
 from fer_jax.training.state import Resident, Sums, TrainState
 from fer_jax.training.step import System
 
@@ -53,6 +53,7 @@ class Learner(Protocol):
           source: of features; None for pictures.
           clips: as they were loaded.
         """
+        ...
 
     def members(
         self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
@@ -63,9 +64,11 @@ class Learner(Protocol):
           clips: registered and equalised; or as they were loaded, where members learn features.
           seeds: of the members of a fold.
         """
+        ...
 
     def views(self, member: Member, clips: ClipSet) -> tuple[str, Views]:
         """Returns how a member's training views are made, and those of its first epoch."""
+        ...
 
     def dry_run(self, members: Sequence[Member], clips: ClipSet) -> None:
         """Refuses (UserError) what does not fit together, before anything is computed or written.
@@ -73,12 +76,15 @@ class Learner(Protocol):
         Args:
           clips: as training sees them.
         """
+        ...
 
     def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
         """Gives members the networks that they start from, where they do not start anew."""
+        ...
 
     def origin(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """Returns what dataset.json says of where started members start from; {} for anew."""
+        ...
 
     def train(
         self,
@@ -86,10 +92,11 @@ class Learner(Protocol):
         clips: ClipSet,
         folder: Path,
         *,
-        on_epoch: Callable[[MemberRecord], None],
-        on_members_done: Callable[[Sequence[MemberRecord]], None],
-    ) -> list[MemberRecord]:
+        on_epoch: Callable[[Record], None],
+        on_members_done: Callable[[Sequence[Record]], None],
+    ) -> list[Record]:
         """Trains members that learn from the same clips, as `loop.train` does."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -292,7 +299,9 @@ class NetworkLearner:
         chain = None
         if self._source:
             *_, state = self._shapes(members, clips)
-            fresh = transfer.fresh(state.params, members[0].start)
+            started = members[0].start
+            assert started is not None
+            fresh = transfer.fresh(state.params, started)
             chain = {**self._source.chain, 'fresh': fresh}
         transfer.check_frozen(self.system(len(clips.classes)).frozen, chain)
         return {'starts_from': chain} if chain else {}
@@ -303,11 +312,11 @@ class NetworkLearner:
         clips: ClipSet,
         folder: Path,
         *,
-        on_epoch: Callable[[MemberRecord], None],
-        on_members_done: Callable[[Sequence[MemberRecord]], None],
-    ) -> list[MemberRecord]:
+        on_epoch: Callable[[Record], None],
+        on_members_done: Callable[[Sequence[Record]], None],
+    ) -> list[Record]:
         """As of `Learner`."""
-        return loop.train(
+        records = loop.train(
             self.system(len(clips.classes)),
             members,
             clips,
@@ -317,6 +326,7 @@ class NetworkLearner:
             on_epoch=on_epoch,
             on_members_done=on_members_done,
         )
+        return [*records]
 
     @functools.cached_property
     def _source(self) -> transfer.Source | None:

@@ -18,12 +18,11 @@ from fer_jax.experiment import fits, run_files, runners
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.learners import Learner
 from fer_jax.experiment.members import Data, MemberGroup, make_groups, members_of, numbered
-from fer_jax.experiment.records import Journal, collect
+from fer_jax.experiment.records import Journal, Record, collect
 from fer_jax.experiment.sections import Sections
 from fer_jax.reports import run_page
 from fer_jax.training import processes
 from fer_jax.training.members import Member
-from fer_jax.training.record import MemberRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Experiment:
 
 
 # What `run` calls when members have ended: the experiment, and their records.
-OnMembersDone = Callable[[Experiment, Sequence[MemberRecord]], None]
+OnMembersDone = Callable[[Experiment, Sequence[Record]], None]
 
 
 def resolve(config: ConfigDict) -> ConfigDict:
@@ -177,7 +176,7 @@ def run(
 
 
 def _write(
-    experiment: Experiment, folder: Path, records: Sequence[MemberRecord], pages: bool
+    experiment: Experiment, folder: Path, records: Sequence[Record], pages: bool
 ) -> dict[str, Any]:
     """Everything that follows from the records, DONE last; returns the results."""
     everyone = experiment.everyone
@@ -198,7 +197,7 @@ def train_members(
     experiment: Experiment,
     folder: Path,
     on_members_done: OnMembersDone = lambda experiment, records: None,
-) -> list[MemberRecord]:
+) -> list[Record]:
     """The records of all members; those trained again, where the first did not diverge, last.
 
     Raises:

@@ -4,6 +4,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 
 import jax
@@ -48,7 +49,11 @@ def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
 
 
 def begin(
-    folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict, kind: str = kinds.RUN
+    folder: pathlib.Path,
+    config: ConfigDict,
+    folds: Mapping,
+    dataset: Mapping,
+    kind: str = kinds.RUN,
 ) -> None:
     """Writes kind.json, config.json, versions.json, folds.json and dataset.json, the config last.
 

@@ -9,10 +9,11 @@ from fer_jax.config import bind, complete
 from fer_jax.data import fold_file, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
+from fer_jax.errors import UserError
 from fer_jax.experiment import features, learners
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.features import FeatureSource
-from fer_jax.experiment.learners import Learner
+from fer_jax.experiment.learners import Learner, NetworkLearner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,15 @@ class Sections:
     def seeds(self) -> range:
         """Of the members of a fold."""
         return range(self.seed, self.seed + self.learner.seeds)
+
+    @property
+    def network(self) -> NetworkLearner:
+        """The learner, where it is a network; UserError where members are fitted at once."""
+        if not isinstance(self.learner, NetworkLearner):
+            raise UserError(
+                f'{self.name} is no network that trains in steps: its members are fitted at once'
+            )
+        return self.learner
 
     def feature_source(self, data_dir: Path) -> FeatureSource | None:
         """Opens what makes the features to learn from; None where members learn from pictures.

@@ -18,7 +18,6 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.experiment import fits
 from fer_jax.experiment.fits import MemberFits
-from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.sections import Sections
 from fer_jax.models.features import features
 from fer_jax.training.checkpoint import read_best
@@ -85,9 +84,6 @@ class TrainedNetwork:
                 'has finished'
             )
         sections = Sections.open(rundir.read_json(folder / 'config.json'))
-        learner = sections.learner
-        if not isinstance(learner, NetworkLearner):
-            raise UserError(f'{folder} has no network: its members were fitted at once')
         table = predictions.load(folder / 'probabilities.npz')
         if not 0 <= member < table.members:
             raise UserError(f'{folder} has members 0 to {table.members - 1}, none of {member}')
@@ -107,8 +103,8 @@ class TrainedNetwork:
             folder,
             member,
             (clips.frames, clips.size, clips.size, clips.channels),
-            learner.equalize,
-            learner.system(len(fitted.classes)),
+            sections.network.equalize,
+            sections.network.system(len(fitted.classes)),
             epoch,
             {key: value for key, value in network.items() if value},
             fitted,
@@ -175,7 +171,8 @@ class TrainedNetwork:
         Returns:
           float32 [clip, frame, height, width, channel].
         """
-        return model_inputs(jnp.asarray(frames), None, *self.fits.mean_std, **self.system.inputs)
+        mean, std = map(jnp.asarray, self.fits.mean_std)
+        return model_inputs(jnp.asarray(frames), None, mean, std, **self.system.inputs)
 
     def _prepared(
         self, frames: np.ndarray, length: np.ndarray | None
@@ -227,6 +224,7 @@ class TrainedNetwork:
             if out is None:
                 out = np.empty((len(frames), *values.shape[1:]), np.float32)
             out[some] = values
+        assert out is not None, 'no clips'
         return out
 
 

@@ -126,10 +126,11 @@ class Trained:
         if kind == 'symmetric':
             seen = (seen + 1) / 2
         elif kind == 'mean_std':
-            unit, (mean, std) = {**inputs, 'normalize': 'unit'}, self.network.fits.mean_std
+            unit = {**inputs, 'normalize': 'unit'}
+            mean, std = map(jnp.asarray, self.network.fits.mean_std)
             mean, std = (
-                np.asarray(model_inputs(jnp.asarray(grey), None, mean, std, **unit))[0, 0]
-                for grey in (255 * mean[None, None], 255 * np.maximum(std, 1 / 255)[None, None])
+                np.asarray(model_inputs(grey, None, mean, std, **unit))[0, 0]
+                for grey in (255 * mean[None, None], 255 * jnp.maximum(std, 1 / 255)[None, None])
             )
             seen = seen * std + mean
         return np.clip(seen, 0, 1)

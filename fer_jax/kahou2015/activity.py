@@ -159,7 +159,7 @@ class Activity:
         """As of `FeatureSource`."""
         return f'activity in scenes: {chain["features"]}'
 
-    def filters(self, member: Member) -> np.ndarray | None:
+    def filters(self, member: Member) -> np.ndarray:
         """As of `FeatureSource`: the patterns of the member's factors."""
         (fit,) = (fit for fit in member.fits if fit.name == FITTED)
         patterns = Vocabulary(*fit.value).patterns

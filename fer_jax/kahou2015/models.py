@@ -10,10 +10,15 @@ import numpy as np
 
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
+from fer_jax.experiment.classifiers import Classifier, ClassifierLearner
+from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.members import Data
 from fer_jax.experiment.run import Experiment, train_members
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import bins
+from fer_jax.kahou2015.activity import Activity
+from fer_jax.kahou2015.audio import Sound
+from fer_jax.kahou2015.fitting import AggregatedSVM
 from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, data_of
 from fer_jax.models.features import features
 from fer_jax.training.checkpoint import read_best
@@ -49,6 +54,7 @@ def activity(build: Build, table: ClipTable) -> Arrays:
       filters float32 [factor, frame, row, column], which the training part has taught.
     """
     built, learned = _fit(build)
+    assert isinstance(built.source, Activity)
     return {**_said(learned, table), 'filters': built.source.filters(learned[0].member)}
 
 
@@ -60,6 +66,7 @@ def audio(build: Build, table: ClipTable, components: int) -> Arrays:
       network is given the first whitened components (sec. 6.2).
     """
     built, learned = _fit(build)
+    assert isinstance(built.source, Sound)
     if not 0 < components <= built.source.components:
         raise UserError(
             f'fusion.components is {components}: models.audio.sound.components gives 1 to '
@@ -78,7 +85,9 @@ def aggregated(build: Build, table: ClipTable) -> Arrays:
       [clip, class], the mean of the frames' probabilities.
     """
     built, learned = _fit(build)
-    clips, count = learned[0].clips, built.learner.classifier.bins
+    classifier = _classifier(built)
+    assert isinstance(classifier, AggregatedSVM)
+    clips, count = learned[0].clips, classifier.bins
     averaging = bins.average_probabilities(clips.frames, clips.length)
     binned = _seen(learned, table, lambda clips: bins.aggregate(clips.frames, clips.length, count))
     return {**_said(learned, table), **binned, 'averaging': table.spread(clips, averaging)}
@@ -87,7 +96,7 @@ def aggregated(build: Build, table: ClipTable) -> Arrays:
 def _fit(build: Build) -> tuple[Experiment, list[Learned]]:
     """A model that is fitted at once, and what it says after each of TRAININGS."""
     built = build(functools.partial(data_of, stopped=False))
-    fit_predict = built.learner.classifier.fit_predict
+    fit_predict = _classifier(built).fit_predict
     found = [
         Learned(group.clips, member, fit_predict(group.clips, member))
         for group in built.groups
@@ -98,6 +107,11 @@ def _fit(build: Build) -> tuple[Experiment, list[Learned]]:
         *found,
         found[-1],
     ]  # without epochs to keep both ways of training on both are one
+
+
+def _classifier(built: Experiment) -> Classifier:
+    assert isinstance(built.learner, ClassifierLearner)
+    return built.learner.classifier
 
 
 def _said(learned: Sequence[Learned], table: ClipTable) -> Arrays:
@@ -130,6 +144,7 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
     shape = (len(TRAININGS), 2, built.learner.epochs)
     history, epochs = np.full(shape, np.nan), np.zeros(len(TRAININGS), np.int64)
     framed = built.groups[0].clips
+    assert isinstance(built.learner, NetworkLearner)
     system = built.learner.system(len(framed.classes))
     said, seen = [], []
     for number, record in enumerate(records):

@@ -14,6 +14,7 @@ from fer_jax.config import Space
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.records import Record
 from fer_jax.experiment.run import Experiment
 from fer_jax.experiment.sections import Sections
 from fer_jax.sweep import pruning, space
@@ -21,7 +22,6 @@ from fer_jax.sweep.ledger import Claim, Ledger, TakenOver
 from fer_jax.sweep.sampling import Sampling
 from fer_jax.sweep.storage import Lost
 from fer_jax.sweep.workers import Heartbeat
-from fer_jax.training.record import MemberRecord
 
 # Of the training subjects, where the config holds none out to choose.
 VALIDATION = 0.2
@@ -157,7 +157,7 @@ class Judge:
     claim: Claim
     tally: pruning.Tally | None = None
 
-    def __call__(self, run: Experiment, records: Sequence[MemberRecord]) -> None:
+    def __call__(self, run: Experiment, records: Sequence[Record]) -> None:
         """Counts members that have ended.
 
         Raises:
