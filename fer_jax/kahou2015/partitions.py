@@ -83,7 +83,8 @@ class ClipTable:
         Raises:
           UserError: no training or no validation clips.
         """
-        within(clips.split, (TRAIN,)), within(clips.split, (VALIDATION,))
+        for part in (TRAIN, VALIDATION):
+            within(clips.split, (part,))
         truth = clips.label.astype(np.int64)
         for row, clip_id in enumerate(clips.clip_id.tolist()):
             if truth[row] < 0 and clip_id in hidden:
