@@ -29,102 +29,55 @@ vote for one of the eight; ties go to FER+'s earlier column).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
+from fer_jax.config import Ablation, complete, merged, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: base, fer2013, simulated."""
     options = parse_variant(variant, **dict.fromkeys(('base', 'fer2013', 'simulated'), False))
-    config = ConfigDict()
-    config.name = 'fer2013_plain'
-    config.paper = ''
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.distill = ConfigDict({'runs': '', 'share': 0.7})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = ConfigDict(
         {
-            'name': 'fer2013',
-            'faces': 'release',
-            'labels': 'fer2013' if options.fer2013 else 'ferplus8',
-            'frames': 1,
-            'sampling': 'last',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-        }
-    )
-    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
-    config.inputs = ConfigDict(
-        {'equalize': 'none', 'normalize': 'each', 'channels': 1, 'crop': 44, 'mirrored': True}
-    )
-    config.augment = ConfigDict(
-        {
-            'kind': 'random',
-            'options': {
-                'flip': 0.5,
-                'rotation': 15.0,
-                'shift': 4 / 48,
-                'scale': 0.1,
-                'contrast': 0.0,
-                'turned': 0.5,
-                'whole_pixels': True,
+            'name': 'fer2013_plain',
+            'data': {'name': 'fer2013', 'faces': 'release', 'labels': 'ferplus8'},
+            'protocol': {'name': 'official'},
+            'inputs': {'normalize': 'each', 'crop': 44, 'mirrored': True},
+            'augment': {
+                'kind': 'random',
+                'options': {
+                    'flip': 0.5,
+                    'rotation': 15.0,
+                    'scale': 0.1,
+                    'turned': 0.5,
+                    'shift': 4 / 48,
+                    'whole_pixels': True,
+                },
+                'erase': 0.25,
             },
-            'erase': 0.25,
-            'mixup': 0.0,
+            'model': {'name': 'plain_cnn', 'dropout_rate': 0.2},
+            'loss': {'targets': 'votes'},
+            'optimizer': {
+                'name': 'momentum',
+                'nesterov': True,
+                'learning_rate': 0.1,
+                'weight_decay': 5e-4,
+                'schedule': 'cosine',
+                'warmup': 0.1,
+            },
+            'train': {'batch_size': 64, 'epochs': 40},
         }
     )
-    config.model = ConfigDict(
-        {
-            'name': 'plain_cnn',
-            'filters': (24, 48, 96, 160),
-            'convolutions': (1, 2, 2, 2),
-            'branches': False,
-            'dropout_rate': 0.2,
-        }
-    )
-    config.loss = ConfigDict(
-        {
-            'targets': 'labels' if options.fer2013 else 'votes',
-            'class_weights': False,
-            'label_smoothing': 0.1 if options.fer2013 else 0.0,
-            'l2': 0.0,
-            'l2_layers': (),
-        }
-    )
-    config.optimizer = ConfigDict(
-        {
-            'name': 'momentum',
-            'nesterov': True,
-            'learning_rate': 0.1,
-            'weight_decay': 5e-4,
-            'schedule': 'cosine',
-            'warmup': 0.1,
-            'average': 0.0,
-            'lookahead': False,
-        }
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 64,
-            'epochs': 40,
-            'seeds': 1,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 1,
-            'evaluate_batch': 128,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
-    )
+    if options.fer2013:
+        config.data.labels = 'fer2013'
+        config.loss = {'targets': 'labels', 'label_smoothing': 0.1}
     if options.base:
         config.model.update({'filters': (32, 56, 112, 224), 'convolutions': (1, 2, 2, 3)})
         config.model.dropout_rate = 0.3
     if options.simulated:
-        config.simulated.subjects = 800
-        config.train.update({'epochs': 10, 'checkpoint_every': 5})
-    return config
+        config = merged(
+            config,
+            {'simulated': {'subjects': 800}, 'train': {'epochs': 10, 'checkpoint_every': 5}},
+        )
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
@@ -149,6 +102,7 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             'Adam at 0.001 without weight decay.',
             {
                 'optimizer.name': 'adam',
+                'optimizer.nesterov': False,
                 'optimizer.learning_rate': 1e-3,
                 'optimizer.weight_decay': 0.0,
             },

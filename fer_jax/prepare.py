@@ -28,6 +28,8 @@ Ways of finding faces (--faces), each in a folder of its own; not every dataset 
                    .prototxt beside it
 """
 
+from typing import Any
+
 from absl import flags
 
 from fer_jax import cli
@@ -71,7 +73,7 @@ def define(fv: flags.FlagValues) -> None:
 
 
 def main(fv: flags.FlagValues) -> None:
-    """Prepares and prints what was found."""
+    """Prepares the dataset and prints what was found."""
     for flag in ('dataset',) if fv.report else ('dataset', 'release'):
         if not fv[flag].value:
             usage = 'python -m fer_jax.prepare --dataset=NAME --release=DIR'
@@ -81,7 +83,9 @@ def main(fv: flags.FlagValues) -> None:
     if fv.scene and fv.report:
         raise UserError('--report shows faces, --scene stores none: ask for it without --scene')
     if fv.release:
-        options = {name: fv[name].value for name in OPTIONS if fv[name].value is not None}
+        options: dict[str, Any] = {
+            name: fv[name].value for name in OPTIONS if fv[name].value is not None
+        }
         preparation.prepare(
             fv.dataset,
             fv.release,

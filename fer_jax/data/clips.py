@@ -103,7 +103,7 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
         raise UserError(f"data.name '{'+'.join(names)}' names a dataset twice; name each once")
     classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
     index = [[classes.index(name) for name in part.classes] + [-1] for part in parts]
-    known = [part.landmarks is not None for part in parts]
+    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
     voted = [part.target is not None for part in parts]
     said = dict.fromkeys(part.registration for part in parts)
     return ClipSet(
@@ -124,23 +124,23 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
         registration=next(iter(said))
         if len(said) == 1
         else '; '.join(f'{part.name}: {part.registration}' for part in parts),
-        landmarks=np.concatenate([part.landmarks for part in parts]) if all(known) else None,
+        landmarks=np.concatenate(landmarks) if len(landmarks) == len(parts) else None,
         target=np.concatenate([_widened(part, classes) for part in parts]) if all(voted) else None,
     )
 
 
 def _widened(part: ClipSet, classes: Sequence[str]) -> np.ndarray:
-    """The targets of a set whose classes are among `classes`, in these columns."""
+    """Returns the targets of a set whose classes are among `classes`, in these columns."""
     target = np.zeros((len(part), len(classes)), np.float32)
     target[:, [classes.index(name) for name in part.classes]] = part.target
     return target
 
 
 def stills(clips: ClipSet) -> ClipSet:
-    """Every frame a clip of its own: the frames of films beside databases of stills.
+    """Makes every frame a clip of its own, to join the frames of films with datasets of stills.
 
     kahou2015 (sec. 2.1.3) stops its networks for stills by the frames of AFEW. The frames of a clip
-    keep its label, subject and part; their ids are its own and the frame's number among those that
+    keep its label, subject and part. Their ids are its id and the frame's number among those that
     were loaded: 'train/000046280@3'. A clip of one frame keeps its id.
     """
     real = np.arange(clips.frames.shape[1]) < clips.length[:, None]
@@ -164,7 +164,7 @@ def stills(clips: ClipSet) -> ClipSet:
 
 
 def onsets(clips: ClipSet) -> ClipSet:
-    """Of sequences from neutral to apex, both ends as stills: the first frame is neutral.
+    """Returns both ends of sequences from neutral to apex as stills; the first frame is neutral.
 
     minaee2019 does not say whether its CK+ has neutral faces. The last frames keep their label. A
     sequence of one frame is its end only.
@@ -185,7 +185,7 @@ def onsets(clips: ClipSet) -> ClipSet:
 
 
 def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
-    """What clips were made of, 'dataset/clip', however they were combined or taken apart.
+    """Returns the recording of each clip, 'dataset/clip', however clips were combined or split.
 
     Args:
       name: of the set that the ids are of, e.g. 'fer2013+afew'.
@@ -196,7 +196,7 @@ def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
 
 
 def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
-    """Which `n` frames of a clip of `length` frames to keep; short clips repeat their last frame.
+    """Chooses `n` frames of a clip of `length` frames; short clips repeat their last frame.
 
     'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' keeps the first and the last frame
     and equally spaced ones between (saurav2020, sec. IV-B: round(linspace)).
@@ -216,13 +216,13 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
 
 
 def arrange(clips: ClipSet, order: str) -> ClipSet:
-    """The same clips with their frames in another order, to measure what their order is worth.
+    """Reorders the frames of every clip, to measure what their order is worth.
 
-    'kept' leaves them. 'shuffled' draws an order for each clip, by a generator that knows its id
-    only: every order of its true frames is as likely as any other, the one of time included, and a
-    clip has the same in every run, in training and in test. 'apex' repeats the last true frame, a
-    sequence's apex in CK+, so that nothing moves. Lengths stay, and so does the padding: a
-    repetition of what is then the last true frame.
+    'kept' leaves them. 'shuffled' draws an order for each clip, by a generator seeded by its id
+    alone. Every order of its true frames is equally likely, the true order included, and a clip
+    has the same order in every run, in training and in test. 'apex' repeats the last true frame (in
+    CK+ a sequence's apex), so that nothing moves. Lengths stay. The padding repeats the frame that
+    is then the last true one.
 
     Raises:
       UserError: another order.

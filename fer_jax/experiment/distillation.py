@@ -4,125 +4,141 @@ Knowledge distillation (Hinton et al. 2015, arXiv 1503.02531) with the teachers'
 """
 
 import dataclasses
-import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from ml_collections import ConfigDict
 
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
-from fer_jax.experiment.features import FirstStage
+from fer_jax.evaluation import rundir
+from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.learners import Learner, NetworkLearner
+from fer_jax.experiment.sections import Sections
+from fer_jax.experiment.trained import TrainedNetwork
+from fer_jax.training import transfer
 from fer_jax.training.members import Member
 from fer_jax.training.teacher import Teacher
 
+_OPTION = 'distill.runs'
 # What the frames of both runs must have in common: a teacher sees a view of the student's frames.
 _SHARED = ('frames', 'sampling', 'size', 'channels', 'registration', 'margin', 'order')
 
 
 @dataclasses.dataclass(frozen=True)
 class Distillation:
-    """The runs that a config's section `distill` names.
+    """The runs that a config's section `distill` names. A `learners.Teaching`.
 
     Attributes:
-      stages: the runs.
-      share: of the teachers in a training target, above 0 to 1; what is left is the label's (or the
-        votes').
-      teachers: the static part of their networks, one a run.
+      sources: the runs.
+      share: as of `learners.Distill`.
+      teachers: as of `learners.Teaching`.
     """
 
-    stages: Sequence[FirstStage]
+    sources: Sequence[transfer.Source]
     share: float
     teachers: Sequence[Teacher]
 
     @classmethod
     def open(
-        cls, config: ConfigDict, clips: ClipSet, data_dir: pathlib.Path
-    ) -> 'Distillation | None':
-        """Reads the runs but not their networks; None where the config names none.
+        cls, learner: NetworkLearner, source: ClipSource, classes: Sequence[str]
+    ) -> 'Distillation':
+        """Reads the runs, and one network of each for what all of them have in common.
 
         Args:
-          config: with a section `distill`: runs, directories separated by commas, and share.
-          clips: that the config's members learn from.
+          learner: whose section `distill` names runs.
+          source: of the clips that its members learn from.
+          classes: of these clips.
 
         Raises:
           UserError: no finished run, one of another geometry or of other classes, or a share out of
             range.
         """
-        options = config.get('distill') or {}
-        runs = [run.strip() for run in options.get('runs', '').split(',') if run.strip()]
-        if not runs:
-            return None
-        share = options.get('share', 1.0)
+        share = learner.distill.share
         if not 0 < share <= 1:
             raise UserError(f'distill.share is {share}: give above 0 to 1')
-        stages = [FirstStage.open(run, 'logits', data_dir, 'distill.runs') for run in runs]
-        for stage in stages:
-            _check(stage, config)
-        return cls(stages, share, [_teacher(stage, clips.classes) for stage in stages])
+        names = [name.strip() for name in learner.distill.runs.split(',') if name.strip()]
+        sources = [transfer.Source.open(name, _OPTION) for name in names]
+        teachers = []
+        for run in sources:
+            _check(run, learner, source)
+            first = next(i for i in range(len(run.fold)) if i not in run.failed)
+            teachers.append(_teacher(TrainedNetwork.open(run.path, first), classes))
+        return cls(sources, share, teachers)
 
     def teach(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
-        """The members with the networks that they learn from, one of each run.
+        """As of `learners.Teaching`: each member gets a network of each run."""
+        read: dict[tuple[int, int], Mapping[str, Any]] = {}
 
-        Raises:
-          UserError: every network of a run has seen test clips of a member.
-        """
-        made = {}
-
-        def arrays(stage, network):
-            key = stage.source.path, network
-            if key not in made:
-                mean, std = stage.statistics(network)
-                made[key] = {**stage.source.network(network), 'mean': mean, 'std': std}
-                made[key]['batch_stats'] = made[key]['batch_stats'] or {}
-            return made[key]
+        def arrays(number: int, member: Member) -> Mapping[str, Any]:
+            run = self.sources[number]
+            chosen = run.choose(member, clips)
+            if (number, chosen) not in read:
+                network = TrainedNetwork.open(run.path, chosen)
+                mean, std = network.fits.mean_std
+                read[number, chosen] = {
+                    'params': network.variables['params'],
+                    'batch_stats': network.variables.get('batch_stats', {}),
+                    'mean': mean,
+                    'std': std,
+                }
+            return read[number, chosen]
 
         return [
             dataclasses.replace(
-                member,
-                teachers=tuple(
-                    arrays(stage, stage.source.choose(member, clips)) for stage in self.stages
-                ),
+                member, teachers=tuple(arrays(n, member) for n in range(len(self.sources)))
             )
             for member in members
         ]
 
     def chain(self, members: Sequence[Member], clips: ClipSet) -> list[dict[str, Any]]:
-        """What dataset.json says of the runs, and which of their networks teach each member."""
+        """As of `learners.Teaching`."""
         return [
             {
-                **stage.source.chain,
+                **run.chain,
                 'share': self.share,
-                'networks': [stage.source.choose(member, clips) for member in members],
+                'networks': [run.choose(member, clips) for member in members],
             }
-            for stage in self.stages
+            for run in self.sources
         ]
 
 
-def _check(stage: FirstStage, config: ConfigDict) -> None:
-    """Holds a run to it that its networks can see the views of the config's clips."""
-    path = stage.source.path
-    if 'train' not in stage.config or 'features' in stage.config:
-        raise UserError(f'distill.runs: {path} is no run of a network that sees faces')
+def taught(learner: Learner, source: ClipSource, clips: ClipSet) -> Learner:
+    """Returns the learner with the networks that its section `distill` names, if it names any.
+
+    Args:
+      source, clips: what its members learn from.
+
+    Raises:
+      UserError: as of `Distillation.open`.
+    """
+    if not isinstance(learner, NetworkLearner) or not learner.distill.runs:
+        return learner
+    return learner.taught(Distillation.open(learner, source, clips.classes))
+
+
+def _check(run: transfer.Source, learner: NetworkLearner, source: ClipSource) -> None:
+    """Refuses (UserError) a run whose networks cannot see the views of the student's clips."""
+    sections = Sections.open(rundir.read_json(run.path / 'config.json'))
+    if sections.section or not isinstance(sections.learner, NetworkLearner):
+        raise UserError(f'{_OPTION}: {run.path} is no run of a network that sees faces')
     for key in _SHARED:
-        own, other = config.data.get(key), stage.config.data.get(key)
+        own, other = getattr(source, key), getattr(sections.clips, key)
         if own != other:
             raise UserError(
-                f'distill.runs: data.{key} of {path} is {other}, here it is {own}: train both on '
+                f'{_OPTION}: data.{key} of {run.path} is {other}, here it is {own}: train both on '
                 'the same frames'
             )
-    own, other = config.inputs.equalize, stage.config.inputs.equalize
+    own, other = learner.equalize, sections.learner.equalize
     if own != other:
-        raise UserError(f"distill.runs: inputs.equalize of {path} is '{other}', here '{own}'")
+        raise UserError(f"{_OPTION}: inputs.equalize of {run.path} is '{other}', here '{own}'")
 
 
-def _teacher(stage: FirstStage, classes: Sequence[str]) -> Teacher:
+def _teacher(network: TrainedNetwork, classes: Sequence[str]) -> Teacher:
     """The static part of a run's networks, for a student of these classes."""
-    missing = [name for name in classes if name not in stage.classes]
+    missing = [name for name in classes if name not in network.classes]
     if missing:
         raise UserError(
-            f'distill.runs: the networks of {stage.source.path} do not know {missing[0]}: they '
-            f'know {", ".join(stage.classes)}'
+            f'{_OPTION}: the networks of {network.run} do not know {missing[0]}: they know '
+            f'{", ".join(network.classes)}'
         )
-    module, inputs = stage.module()
-    return Teacher(module, inputs, tuple(stage.classes.index(name) for name in classes))
+    columns = tuple(network.classes.index(name) for name in classes)
+    return Teacher(network.system.model, network.system.inputs, columns)

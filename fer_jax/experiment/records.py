@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -11,12 +12,37 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
 from fer_jax.training import processes
 from fer_jax.training.members import Member
-from fer_jax.training.record import COLUMNS, MemberRecord
+from fer_jax.training.record import COLUMNS
 
 
-def collect(
-    clips: ClipSet, members: Sequence[Member], records: Sequence[MemberRecord]
-) -> Predictions:
+class Record(Protocol):
+    """What a member leaves when it has ended, as `training.record.MemberRecord` keeps it.
+
+    Attributes:
+      member: whose it is.
+      history: a row of COLUMNS for each epoch.
+      failed: the epoch in which it diverged; 0 where it did not.
+    """
+
+    @property
+    def member(self) -> Member: ...
+
+    @property
+    def history(self) -> list[dict]: ...
+
+    @property
+    def failed(self) -> int: ...
+
+    def best_epoch(self) -> int:
+        """Returns the epoch, from 1, that the validation clips choose."""
+        ...
+
+    def probabilities(self) -> np.ndarray:
+        """Returns float16 [epoch, clip, class], clips as `member.evaluated`."""
+        ...
+
+
+def collect(clips: ClipSet, members: Sequence[Member], records: Sequence[Record]) -> Predictions:
     """The members' probabilities as one table over all clips that any of them was to judge.
 
     Args:
@@ -90,7 +116,7 @@ class Journal:
         if processes.is_first():
             self._events.close()
 
-    def write(self, record: MemberRecord) -> None:
+    def write(self, record: Record) -> None:
         """Takes over what a member's history has gained."""
         if not processes.is_first():
             return

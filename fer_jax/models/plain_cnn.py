@@ -113,7 +113,7 @@ class PlainCNN(nn.Module):
         return layers.average_frames(x.reshape(b, t, -1), valid)
 
     def _block(self, x, features, name, rows, train):
-        """A convolution and what normalises it, before the ReLU."""
+        """Applies a convolution and what normalises it, before the ReLU."""
 
         def convolved(side, kind, bias_init=None):
             return layers.Conv(
@@ -135,7 +135,7 @@ class PlainCNN(nn.Module):
 
 
 def fold(variables: Mapping) -> dict:
-    """The parameters with which `PlainCNN(folded=True)` computes what a trained network computes.
+    """Returns parameters for `PlainCNN(folded=True)` that compute what a trained network does.
 
     A batch normalisation multiplies and adds per channel, so that it goes into the kernel before it
     and a bias; a 1x1 convolution and the identity are 3x3 kernels with zeros around (RepVGG,

@@ -4,15 +4,16 @@ Figures are drawn in the light theme. A file keeps those colours on a white card
 replaced by the CSS variable of the same role, so that one drawing is legible in light and dark.
 """
 
+import dataclasses
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 # Roles and their light colours; page.css gives the dark ones. The named hues are Okabe and Ito's,
 # which people of every colour vision tell apart.
@@ -34,7 +35,7 @@ COLOURS = {
 }
 SERIES = ('blue', 'vermillion', 'green', 'purple', 'orange', 'sky', 'black', 'stone')
 
-STYLE = {
+STYLE: 'dict[RcKeyType, Any]' = {
     'svg.fonttype': 'none',  # text stays text: selectable, and set in the page's own face
     'svg.hashsalt': 'fer_jax',  # the same run gives the same bytes
     'font.size': 9,
@@ -67,7 +68,7 @@ STYLE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Drawing:
     """One figure: its name (of its files), alternative text, caption, SVG, and its data as CSV."""
 
@@ -88,16 +89,18 @@ def draw(
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a user's matplotlibrc must not change a report
         matplotlib.rcParams.update(STYLE)
-        figure = Figure(figsize=size, layout='constrained')
+        layout = ConstrainedLayoutEngine()
+        figure = Figure(figsize=size, layout=layout)
         FigureCanvasSVG(figure)
         paint(figure)
         if stamps:
             room = 0.22 / size[1]
-            figure.get_layout_engine().set(rect=(0, 0, 1, 1 - room))
+            layout.set(rect=(0, 0, 1, 1 - room))
             figure.text(
                 0.995, 0.99, ' · '.join(stamps), ha='right', va='top', fontsize=7.5, weight='bold',
                 color=COLOURS['vermillion'],
@@ -108,7 +111,7 @@ def draw(
 
 
 def inline(drawing: Drawing) -> str:
-    """The drawing's SVG as an element of a page: scalable, named, its ids its own, themed."""
+    """Returns the drawing's SVG as an element of a page: scalable, named, themed, with own ids."""
     svg = drawing.svg[drawing.svg.index('<svg') :]
     svg = re.sub(r'<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
     svg = re.sub(r'<defs>\s*<style.*?</style>\s*</defs>', '', svg, flags=re.DOTALL)

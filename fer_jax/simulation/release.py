@@ -1,4 +1,4 @@
-"""Writes a simulated release: whole or not at all, the same bytes on however many cores."""
+"""Writes a simulated release, completely or not at all; the bytes are the same on any cores."""
 
 import contextlib
 import functools
@@ -104,12 +104,12 @@ def write_release(
 
 
 def hidden_labels(note: dict) -> dict[str, str]:
-    """What a simulated release keeps to itself: of AFEW the labels of the test part.
+    """Returns the labels that a simulated release does not publish: of AFEW those of the test part.
 
     Args:
       note: what STAMP holds, as a preparation stores it (`prepared.describe(...)['simulated']`).
     Returns:
-      {clip id: class}, named as the prepared clips are; {} where the release tells everything.
+      {clip id: class}, named as the prepared clips are; {} where the release publishes all.
     Raises:
       UserError: a release of another VERSION, which drew something else.
     """
@@ -134,7 +134,7 @@ def _quiet() -> None:
 
 
 def _run(tasks: list, workers: int | None, progress: Callable[[int, int], None] | None) -> Iterator:
-    """The results of all tasks, in their order."""
+    """Yields the results of all tasks, in their order."""
     workers = min(workers or cores(), len(tasks))
     with contextlib.ExitStack() as stack:
         results = map(_call, tasks)

@@ -13,8 +13,8 @@ from fractions import Fraction
 import numpy as np
 
 from fer_jax.evaluation import rules
+from fer_jax.experiment.records import Record
 from fer_jax.training.members import Member
-from fer_jax.training.record import MemberRecord
 
 
 class Tally:
@@ -79,7 +79,7 @@ def _mean(shares: Mapping[str, tuple[int, int]]) -> Fraction:
     return sum((Fraction(*share) for share in shares.values()), Fraction()) / len(shares)
 
 
-def correct(record: MemberRecord, label: np.ndarray) -> np.ndarray:
+def correct(record: Record, label: np.ndarray) -> np.ndarray:
     """Which test clips a member that has ended gets right, bool [clip], at its best epoch.
 
     The epoch is that of the rule `test_best_fold`: in a trial of a nested search, whose test part

@@ -119,7 +119,7 @@ def make_optimizer(
       weight_decay: times each kernel (biases and scales are left), added to its clipped gradient.
       frozen: names of the parameters' first level that do not decay; their gradients are zeros.
       lookahead: k = 5, alpha = 0.5 around the optimizer (haddad2020, sec. 3.3); its parameters are
-        then optax.LookaheadParams, of which `trained` is stepped and `judged` is evaluated.
+        then optax.LookaheadParams, of which `trained` is stepped and `evaluated_weights` predict.
       average: share of the running average of all parameters (and batch statistics) that each step
         keeps, 0 for no average; they are then `Averaged`, see there. The optimizer does not see it.
 
@@ -223,8 +223,8 @@ def trained(params):
     return params.fast if isinstance(params, optax.LookaheadParams) else params
 
 
-def judged(params):
-    """The parameters that a member is evaluated with (Lookahead's slow ones, or the average)."""
+def evaluated_weights(params):
+    """The parameters that predict: Lookahead's slow ones, the average, else all there are."""
     if isinstance(params, Averaged):
         return params.average
     return params.slow if isinstance(params, optax.LookaheadParams) else params

@@ -12,9 +12,9 @@ import numpy as np
 from fer_jax.data.clips import ClipSet, recordings
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
-from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.checkpoint import read_best
 from fer_jax.training.members import Member
-from fer_jax.training.optimizers import judged, wrap_like
+from fer_jax.training.optimizers import evaluated_weights, wrap_like
 from fer_jax.training.state import TrainState
 
 
@@ -113,11 +113,7 @@ class Source:
 
     def network(self, index: int) -> dict:
         """{'params', 'batch_stats'} of a member's best epoch, on the host."""
-        checkpoints = MemberCheckpoints(self.path / 'checkpoints' / f'{index:03}')
-        try:
-            return checkpoints.restore_best()[1]
-        finally:
-            checkpoints.close()
+        return read_best(self.path / 'checkpoints' / f'{index:03}')[1]
 
 
 def graft(state: TrainState, network: Mapping) -> TrainState:
@@ -130,9 +126,9 @@ def graft(state: TrainState, network: Mapping) -> TrainState:
       state: of one member, without a leading axis.
       network: {'params', 'batch_stats'}.
     """
-    own = judged(state.params)
+    own = evaluated_weights(state.params)
     params = _replaced(own, network['params'])
-    batch_stats = _replaced(judged(state.batch_stats), network['batch_stats'] or {})
+    batch_stats = _replaced(evaluated_weights(state.batch_stats), network['batch_stats'] or {})
     return state.replace(
         params=wrap_like(params, state.params),
         batch_stats=wrap_like(batch_stats, state.batch_stats),
@@ -149,7 +145,7 @@ def fresh(params: Any, network: Mapping) -> list[str]:
       UserError: all of them: the network is another one.
     """
     known = _by_path(network['params'])
-    own = _by_path(judged(params))
+    own = _by_path(evaluated_weights(params))
     names = [path for path, leaf in own.items() if not _fits(known.get(path), leaf)]
     if len(names) == len(own):
         raise UserError('init.run: no parameter of its network fits this model: it is another one')

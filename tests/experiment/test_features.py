@@ -8,17 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
-from scipy.special import softmax
 
+from fer_jax import config as configs
 from fer_jax import models
 from fer_jax.benchmark import __main__ as benchmark
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
-from fer_jax.experiment import clips as loading
-from fer_jax.experiment import features
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.first_stage import FirstStage
+from fer_jax.experiment.sections import Sections
+from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.training.checkpoint import MemberCheckpoints
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def drawn(name):
     )
 
 
-def said_of(config, clips, folder):
+def said_of(source, clips, folder):
     return {
         'name': clips.name, 'simulated': True, 'clips': len(clips), 'classes': list(clips.classes),
         'class_counts': clips.class_counts, 'subjects': 0, 'faces': 'drawn', 'fingerprint': 'f',
@@ -69,9 +70,9 @@ def said_of(config, clips, folder):
 @pytest.fixture(scope='module', autouse=True)
 def _data():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, 'ensure_prepared', lambda config, data_dir: data_dir)
-        patch.setattr(loading, 'load', lambda config, folder, fit=None: drawn(config.data.name))
-        patch.setattr(loading, 'about', said_of)
+        patch.setattr(ClipSource, 'ensure_prepared', lambda source, data_dir: data_dir)
+        patch.setattr(ClipSource, 'load', lambda source, folder, fit=None: drawn(source.name))
+        patch.setattr(ClipSource, 'about', said_of)
         yield
 
 
@@ -133,8 +134,8 @@ def test_features_are_what_the_layer_makes_of_prepared_frames(network):
         given = network_of(network, member)
         _, state = model.apply({'params': given['params']}, seen, mutable=['intermediates'])
         for layer in ('pool2', 'logits'):
-            stage = features.FirstStage.open(str(network), layer, network.parent)
-            found = stage.features(member, films)
+            stage = FirstStage.of_run(run=str(network), layer=layer)
+            found = stage.clips(member, films).frames
             assert found.dtype == np.float32 and found.shape[:2] == (48, FRAMES)
             assert stage.shape(FRAMES) == found.shape[1:]
             (expected,) = state['intermediates'][layer]
@@ -169,14 +170,14 @@ def test_an_irnn_learns_from_the_features_and_names_the_chain(network, tmp_path,
     assert 'fer2013_cnn on stills' in (tmp_path / 'rnn' / 'report.html').read_text()
 
     # What the IRNN makes of clips is a layer too, two networks up the chain.
-    stage = features.FirstStage.open(str(tmp_path / 'rnn'), 'state', tmp_path)
+    stage = FirstStage.of_run(run=str(tmp_path / 'rnn'), layer='state')
     films = drawn('films')
     found = stage.clips(1, films)
     assert found.frames.shape == (48, *stage.shape(FRAMES)) == (48, 1, 8)
     assert (found.length == 1).all()
     config = config_of('afew_rnn', **on_films(network))
-    assert benchmark.clip_of_features(config) == (config.data.frames, 3, 3, 4)
-    below = features.FirstStage.open(str(network), 'pool2', tmp_path).clips(1, films)
+    assert benchmark.clip_of_features(Sections.open(config)) == (config.data.frames, 3, 3, 4)
+    below = FirstStage.of_run(run=str(network), layer='pool2').clips(1, films)
     given = network_of(tmp_path / 'rnn', 1)['params']
     weights = {name: np.asarray(leaf, np.float64) for name, leaf in given['rnn']['input'].items()}
     recurrent = np.asarray(given['rnn']['recurrent']['kernel'], np.float64)
@@ -206,8 +207,8 @@ def test_an_svm_is_fitted_on_the_training_clips_and_leaves_a_run(network, tmp_pa
     other = dataclasses.replace(
         films, label=np.where(films.split == 'train', films.label, (films.label + 1) % 3)
     )
-    monkeypatch.setattr(loading, 'load', lambda config, folder, fit=None: (
-        other if config.data.name == 'films' else drawn('stills')))  # fmt: skip
+    monkeypatch.setattr(ClipSource, 'load', lambda source, folder, fit=None: (
+        other if source.name == 'films' else drawn('stills')))  # fmt: skip
     run(tmp_path / 'other', 'afew_svm', **on_films(network))
     one, two = (
         predictions.load(tmp_path / name / 'probabilities.npz') for name in ('svm', 'other')
@@ -226,7 +227,7 @@ def test_an_svm_is_fitted_on_the_training_clips_and_leaves_a_run(network, tmp_pa
         ('afew_rnn', {'data.name': 'stills', 'protocol.name': 'random', 'protocol.seed': 3},
          'features.run: every network of .* was trained on test clips of fold 0, e.g. stills'),
         ('afew_svm', {'model.bins': 0}, 'model.bins is 0'),
-        ('afew_svm', {'model.name': 'tree'}, "model.name is 'tree': one of averaging, svm"),
+        ('afew_svm', {'model.name': 'tree'}, "model.name is 'tree': one of c3d, .*averaging, svm"),
         ('afew_svm:averaging', {'features.layer': 'pool2'}, 'features.layer=logits'),
     ],
 )  # fmt: skip
@@ -237,15 +238,11 @@ def test_what_cannot_be_is_one_sentence(network, tmp_path, file, changes, messag
     assert '\n' not in str(caught.value)
 
 
-def test_frames_of_another_size_and_other_data_are_refused(network, monkeypatch):
-    stage = features.FirstStage.open(str(network), 'pool2', network.parent)
-    films = drawn('films')
+def test_frames_of_another_size_are_refused(network):
+    stage, films = FirstStage.of_run(run=str(network), layer='pool2'), drawn('films')
     smaller = dataclasses.replace(films, frames=films.frames[:, :, ::2, ::2])
     with pytest.raises(UserError, match='give --config.data.size=16 --config.data.channels=1'):
-        stage.features(0, smaller)
-    monkeypatch.setattr(loading, 'about', lambda *args: {'fingerprint': 'another'})
-    with pytest.raises(UserError, match='is not what .* was trained on'):
-        stage.features(0, films)
+        stage.clips(0, smaller)
 
 
 def test_a_student_learns_what_the_network_says_of_its_views(network, tmp_path, capsys):
@@ -253,10 +250,9 @@ def test_a_student_learns_what_the_network_says_of_its_views(network, tmp_path, 
         'data.name': 'stills', 'inputs.crop': 10, 'model.width': 0.0625, 'train.epochs': 1,
         'augment.options.shift': 1 / SIZE,
     }  # fmt: skip
-    taught = {'distill': ConfigDict({'runs': f'{network}, {network}', 'share': 0.75})}
+    taught = {'distill': {'runs': f'{network}, {network}', 'share': 0.75}}
     config = config_of('fer2013_cnn', **changes)
-    with config.unlocked():
-        config.update(taught)
+    config.update(taught)
     experiment.run(config, workdir=str(tmp_path / 'student'), data_dir=tmp_path)
     said = json.loads((tmp_path / 'student' / 'dataset.json').read_text())['taught_by']
     assert [chain['networks'] for chain in said] == [[0, 1], [0, 1]]
@@ -265,14 +261,14 @@ def test_a_student_learns_what_the_network_says_of_its_views(network, tmp_path, 
     # A teacher sees the view, with its own crop, as its own run's networks see a frame.
     built = experiment.build(config, tmp_path)
     (member, _), clips = built.members, built.groups[0].clips
-    stage = features.FirstStage.open(str(network), 'logits', tmp_path)
     view = np.tile(np.eye(2, 3, dtype=np.float32), (5, 1, 1)), np.ones(5, np.float32)
-    found = built.system.teachers[0].probabilities(
+    system = built.learner.system(len(clips.classes))
+    found = system.teachers[0].probabilities(
         member.teachers[0], clips.frames[:5], view, clips.length[:5]
     )
-    expected = softmax(stage.features(0, drawn('stills'))[:5, 0], -1)
+    expected = TrainedNetwork.open(network, 0).probabilities(drawn('stills').frames[:5])
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    assert built.system.teachers_share == 0.75
+    assert system.teachers_share == 0.75
 
 
 @pytest.mark.parametrize(
@@ -282,8 +278,7 @@ def test_a_student_learns_what_the_network_says_of_its_views(network, tmp_path, 
         ({'inputs.equalize': 'none'}, 0.5, "inputs.equalize of .* is 'histogram', here 'none'"),
         ({'data.margin': 1.2}, 0.5, 'data.margin of .* is 1.0, here it is 1.2: train both on'),
         (
-            {'protocol': ConfigDict({'name': 'random', 'train_fraction': 0.5, 'validation': 0.25,
-                                     'repeats': 1, 'seed': 0, 'fold': -1, 'file': ''})},
+            {'protocol': {'name': 'random', 'train_fraction': 0.5, 'validation': 0.25}},
             0.5,
             'distill.runs: every network of .* was trained on test clips of fold 0',
         ),
@@ -292,11 +287,10 @@ def test_a_student_learns_what_the_network_says_of_its_views(network, tmp_path, 
 )  # fmt: skip
 def test_teachers_that_do_not_fit_are_the_users(network, tmp_path, changes, share, message):
     config = config_of('fer2013_cnn', **{'data.name': 'stills', 'inputs.crop': 12})
-    with config.unlocked():
-        if 'protocol' in changes:
-            config.protocol = changes['protocol']
-        else:
-            config.update_from_flattened_dict(changes)
-        config.distill = ConfigDict({'runs': str(network), 'share': share})
+    if 'protocol' in changes:
+        config = configs.merged(config, changes)
+    else:
+        config.update_from_flattened_dict(changes)
+    config.distill.update({'runs': str(network), 'share': share})
     with pytest.raises(UserError, match=message):
         experiment.build(config, tmp_path)

@@ -190,7 +190,7 @@ def test_a_database_that_is_not_there_is_one_sentence(server):
         storage.open_store(server.url('nowhere'))
 
 
-def judged(folder):
+def evaluated(folder):
     """Right and all judgements of a run, each member at its best epoch, from its probabilities."""
     table = predictions.load(folder / 'probabilities.npz')
     right, total = 0, 0
@@ -263,7 +263,7 @@ def test_three_workers_two_of_them_killed_finish_the_study(url, sweep_words, tmp
         assert {path.name for path in folder.glob('trial-*')} == folders
         for trial in found:
             if trial.state.name == 'COMPLETE':
-                right, total = judged(folder / trial.user_attrs['folder'])
+                right, total = evaluated(folder / trial.user_attrs['folder'])
                 assert trial.value == pytest.approx(right / total)
         assert (folder / 'report.html').exists()
 
@@ -272,7 +272,7 @@ def test_three_workers_two_of_them_killed_finish_the_study(url, sweep_words, tmp
         assert pruned, 'none was pruned: the threshold shows nothing'
         for number in pruned[:2]:
             subprocess.run([*command, f'--finish={number}'], check=True, stdout=out)
-            right, total = judged(folder / f'trial-{number:04}')
+            right, total = evaluated(folder / f'trial-{number:04}')
             assert right < THRESHOLD * total
         subprocess.run([*command, '--retrain_best'], check=True, stdout=out)
     (best,) = folder.glob('best-*')

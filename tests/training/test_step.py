@@ -12,7 +12,7 @@ from fer_jax import models
 from fer_jax.errors import UserError
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.members import per_member
-from fer_jax.training.optimizers import judged
+from fer_jax.training.optimizers import evaluated_weights
 from fer_jax.training.state import Batch, Resident, Sums
 from fer_jax.training.step import System
 from fer_jax.training.teacher import Teacher
@@ -71,13 +71,17 @@ def test_what_is_frozen_stands_still_bit_for_bit(tiny_system, given, optimizer):
     system = dataclasses.replace(tiny_system, model=Frozen(3), optimizer=optimizer, l2=0.1)
     before, after = after_steps(system, *given)
     expected = {'conv': False, 'norm': False, 'fc1': False, 'fc2': True}
-    assert moved(judged(before.params), judged(after.params)) == expected
-    assert moved(judged(before.batch_stats), judged(after.batch_stats)) == {'norm': False}
+    assert moved(evaluated_weights(before.params), evaluated_weights(after.params)) == expected
+    assert moved(evaluated_weights(before.batch_stats), evaluated_weights(after.batch_stats)) == {
+        'norm': False
+    }
     # Without it everything moves.
     free = dataclasses.replace(system, model=tiny_system.model)
     before, after = after_steps(free, *given)
-    assert all(moved(judged(before.params), judged(after.params)).values())
-    assert moved(judged(before.batch_stats), judged(after.batch_stats)) == {'norm': True}
+    assert all(moved(evaluated_weights(before.params), evaluated_weights(after.params)).values())
+    assert moved(evaluated_weights(before.batch_stats), evaluated_weights(after.batch_stats)) == {
+        'norm': True
+    }
 
 
 @pytest.mark.parametrize('freeze', [True, False])

@@ -1,0 +1,431 @@
+"""How members learn: a network in steps, or a classifier at once (`classifiers`)."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+
+from fer_jax import models
+from fer_jax.config import bind
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Protocol as FoldProtocol
+from fer_jax.data.views import Views
+from fer_jax.errors import UserError
+from fer_jax.experiment import classifiers
+from fer_jax.experiment.features import FeatureSource
+from fer_jax.experiment.records import Record
+from fer_jax.training import loop, transfer
+from fer_jax.training.members import Member, Recipe, make_members, per_member
+from fer_jax.training.optimizers import make_optimizer
+from fer_jax.training.state import Resident, Sums, TrainState
+from fer_jax.training.step import System
+from fer_jax.training.teacher import Teacher
+
+
+class Learner(Protocol):
+    """What a config's sections say of how its members learn.
+
+    Attributes:
+      epochs: of a member, at most.
+      seeds: members of a fold.
+      retrain: whether members are trained again on their training and validation clips together.
+      equalize: how pictures are equalised before they are learned from.
+    """
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def seeds(self) -> int: ...
+
+    @property
+    def retrain(self) -> bool: ...
+
+    @property
+    def equalize(self) -> str: ...
+
+    def check_source(self, source: FeatureSource | None, clips: ClipSet) -> None:
+        """Refuses (UserError) what members cannot learn from.
+
+        Args:
+          source: of features; None for pictures.
+          clips: as they were loaded.
+        """
+        ...
+
+    def members(
+        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+    ) -> list[Member]:
+        """Makes the members of a fold (-1: of all), fits what they need on their training clips.
+
+        Args:
+          clips: registered and equalised; or as they were loaded, where members learn features.
+          seeds: of the members of a fold.
+        """
+        ...
+
+    def views(self, member: Member, clips: ClipSet) -> tuple[str, Views]:
+        """Returns how a member's training views are made, and those of its first epoch."""
+        ...
+
+    def dry_run(self, members: Sequence[Member], clips: ClipSet) -> None:
+        """Refuses (UserError) what does not fit together, before anything is computed or written.
+
+        Args:
+          clips: as training sees them.
+        """
+        ...
+
+    def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+        """Gives members the networks that they start from or learn from, where there are any."""
+        ...
+
+    def origin(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
+        """Returns what dataset.json says of what started members start and learn from.
+
+        Args:
+          members: all that train, those that train first before the others.
+          clips: as the first of them sees them.
+
+        Returns:
+          {} where they start anew and nothing teaches them.
+        """
+        ...
+
+    def train(
+        self,
+        members: Sequence[Member],
+        clips: ClipSet,
+        folder: Path,
+        *,
+        on_epoch: Callable[[Record], None],
+        on_members_done: Callable[[Sequence[Record]], None],
+    ) -> list[Record]:
+        """Trains members that learn from the same clips, as `loop.train` does."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Section `inputs`: see `training.inputs` and, for `mirrored`, `System`."""
+
+    normalize: str
+    channels: int
+    equalize: str
+    crop: int
+    mirrored: bool
+
+    @property
+    def of_model(self) -> dict[str, Any]:
+        """Keywords of `model_inputs`."""
+        return {'normalize': self.normalize, 'channels': self.channels, 'crop': self.crop}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Section `augment`: see `training.members.Recipe`, and for `erase` and `mixup` `System`."""
+
+    kind: str
+    options: Mapping[str, Any]
+    erase: float
+    mixup: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Section `loss`.
+
+    Attributes:
+      kind, label_smoothing: see `training.losses`.
+      targets: what the loss compares with, see `System`.
+      class_weights: whether classes weigh by their inverse frequency (`fitted.class_weights`).
+      l2: weight of the penalty on the kernels of `l2_layers`.
+    """
+
+    kind: str
+    targets: str
+    label_smoothing: float
+    class_weights: bool
+    l2: float
+    l2_layers: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """Section `optimizer`.
+
+    Attributes:
+      learning_rate: of its first step.
+      options: the other keywords of `make_optimizer`.
+    """
+
+    learning_rate: float
+    options: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training(loop.Schedule):
+    """Section `train`: how long and how, and besides
+
+    Attributes:
+      batch_size: rows of a step.
+      seeds, retrain: as of `Learner`.
+    """
+
+    batch_size: int
+    seeds: int
+    retrain: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Init:
+    """Section `init`.
+
+    Attributes:
+      run: a finished run whose networks members start from; '' where they start anew.
+    """
+
+    run: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Distill:
+    """Section `distill`.
+
+    Attributes:
+      runs: finished runs whose networks teach, separated by commas; '' where none does.
+      share: of the teachers in a training target, above 0 to 1; what is left is the label's (or the
+        votes').
+    """
+
+    runs: str
+    share: float
+
+
+class Teaching(Protocol):
+    """Trained networks that members learn from (`distillation.Distillation`).
+
+    Attributes:
+      share: as of `Distill`.
+      teachers: the static part of the networks, one a run.
+    """
+
+    @property
+    def share(self) -> float: ...
+
+    @property
+    def teachers(self) -> Sequence[Teacher]: ...
+
+    def teach(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+        """Gives members the arrays of the networks; UserError where all have seen test clips."""
+        ...
+
+    def chain(self, members: Sequence[Member], clips: ClipSet) -> list[dict[str, Any]]:
+        """Returns what dataset.json says of the runs, and which network teaches each member."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkLearner:
+    """Networks that are trained in steps. A `Learner`.
+
+    Attributes:
+      name: of the architecture.
+      options: its fields.
+      inputs, augment, loss, optimizer, init, distill: sections of the config.
+      recipe: how batches come from clips.
+      training: epochs, networks of a fold, execution.
+      teaching: the networks that `distill` names, once they are read (`taught`).
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    inputs: Inputs
+    augment: Augment
+    recipe: Recipe
+    loss: Loss
+    optimizer: Optimizer
+    training: Training
+    init: Init
+    distill: Distill
+    teaching: Teaching | None = None
+
+    @classmethod
+    def open(cls, config: Mapping[str, Any]) -> 'NetworkLearner':
+        """Opens a complete config's sections; UserError for a key or a value that is none."""
+        model, optimizer = dict(config['model']), dict(config['optimizer'])
+        training = bind(Training, config['train'], 'train')
+        augment = bind(Augment, config['augment'], 'augment')
+        rate, epochs = optimizer.pop('learning_rate'), training.epochs
+        # Refuses what the optimizer does not take, before there is anything to step.
+        bind(make_optimizer, optimizer, 'optimizer', rate, 1.0, epochs=epochs, frozen=())
+        return cls(
+            name=model.pop('name'),
+            options=model,
+            inputs=bind(Inputs, config['inputs'], 'inputs'),
+            augment=augment,
+            recipe=Recipe(augment.kind, augment.options, training.batch_size),
+            loss=bind(Loss, config['loss'], 'loss'),
+            optimizer=Optimizer(rate, {**optimizer, 'epochs': epochs}),
+            training=training,
+            init=bind(Init, config['init'], 'init'),
+            distill=bind(Distill, config['distill'], 'distill'),
+        )
+
+    @property
+    def epochs(self) -> int:
+        """As of `Learner`."""
+        return self.training.epochs
+
+    @property
+    def seeds(self) -> int:
+        """As of `Learner`."""
+        return self.training.seeds
+
+    @property
+    def retrain(self) -> bool:
+        """As of `Learner`."""
+        return self.training.retrain
+
+    @property
+    def equalize(self) -> str:
+        """As of `Learner`."""
+        return self.inputs.equalize
+
+    @property
+    def dropout_rate(self) -> float:
+        """Of the model; 0 where it has none."""
+        return self.options.get('dropout_rate', 0.0)
+
+    def taught(self, teaching: Teaching) -> 'NetworkLearner':
+        """Returns the learner whose members learn from networks too."""
+        return dataclasses.replace(self, teaching=teaching)
+
+    def system(self, num_classes: int) -> System:
+        """Builds the static part of the run, the same for all members."""
+        return System(
+            models.build(self.name, num_classes=num_classes, **self.options),
+            self.optimizer.options,
+            inputs=self.inputs.of_model,
+            mirrored=self.inputs.mirrored,
+            loss=self.loss.kind,
+            l2=self.loss.l2,
+            l2_layers=tuple(self.loss.l2_layers),
+            label_smoothing=self.loss.label_smoothing,
+            targets=self.loss.targets,
+            erase=self.augment.erase,
+            mixup=self.augment.mixup,
+            teachers=self.teaching.teachers if self.teaching else (),
+            teachers_share=self.teaching.share if self.teaching else 1.0,
+        )
+
+    def check_source(self, source: FeatureSource | None, clips: ClipSet) -> None:
+        """As of `Learner`."""
+        if source and self.recipe.kind != 'none':
+            raise UserError(
+                f"augment.kind is '{self.recipe.kind}': features cannot be warped, give none"
+            )
+        if source and self.augment.erase:
+            raise UserError(
+                f'augment.erase is {self.augment.erase}: features have no rectangles, give 0'
+            )
+
+    def members(
+        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+    ) -> list[Member]:
+        """As of `Learner`."""
+        return make_members(
+            protocol,
+            clips,
+            seeds=seeds,
+            fold=fold,
+            learning_rate=self.optimizer.learning_rate,
+            dropout_rate=self.dropout_rate,
+            class_weights=self.loss.class_weights,
+            mean_std=self.inputs.normalize == 'mean_std',
+        )
+
+    def views(self, member: Member, clips: ClipSet) -> tuple[str, Views]:
+        """As of `Learner`."""
+        return self.recipe.kind, self.recipe.views(member, clips, 1)
+
+    def dry_run(self, members: Sequence[Member], clips: ClipSet) -> None:
+        """As of `Learner`: traces a step of the first member without computing it."""
+        system, resident, own, state = self._shapes(self._taught(members[:1], clips), clips)
+        batches = self.recipe.batches(members[:1], clips, 1, [True])
+        batch = jax.tree.map(lambda x: x[0, 0], batches)
+        jax.eval_shape(system.train_step, state, Sums.zero(), own, resident, batch)
+
+    def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+        """As of `Learner`; UserError for a run that is not there or has seen test clips."""
+        started = self._source.start(members, clips) if self._source else members
+        return self._taught(started, clips)
+
+    def origin(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
+        """As of `Learner`; UserError for a network of another shape."""
+        chain = None
+        if self._source:
+            *_, state = self._shapes(members, clips)
+            started = members[0].start
+            assert started is not None
+            fresh = transfer.fresh(state.params, started)
+            chain = {**self._source.chain, 'fresh': fresh}
+        transfer.check_frozen(self.system(len(clips.classes)).frozen, chain)
+        origin: dict[str, Any] = {'starts_from': chain} if chain else {}
+        if self.teaching:
+            origin['taught_by'] = self.teaching.chain(members, clips)
+        return origin
+
+    def train(
+        self,
+        members: Sequence[Member],
+        clips: ClipSet,
+        folder: Path,
+        *,
+        on_epoch: Callable[[Record], None],
+        on_members_done: Callable[[Sequence[Record]], None],
+    ) -> list[Record]:
+        """As of `Learner`."""
+        records = loop.train(
+            self.system(len(clips.classes)),
+            members,
+            clips,
+            self.recipe,
+            self.training,
+            folder,
+            on_epoch=on_epoch,
+            on_members_done=on_members_done,
+        )
+        return [*records]
+
+    @functools.cached_property
+    def _source(self) -> transfer.Source | None:
+        return transfer.Source.open(self.init.run) if self.init.run else None
+
+    def _taught(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+        """Members with the networks that teach them, where any do."""
+        return self.teaching.teach(members, clips) if self.teaching else list(members)
+
+    def _shapes(self, members: Sequence[Member], clips: ClipSet) -> tuple:
+        """System, resident data, the first member's values, and the shapes of its state."""
+        system = self.system(len(clips.classes))
+        resident = Resident.of(clips)
+        own = jax.tree.map(lambda x: x[0], per_member(members[:1], [1]))
+        state: TrainState = jax.eval_shape(system.init, own, resident)
+        return system, resident, own, state
+
+
+def open_learner(config: Mapping[str, Any]) -> Learner:
+    """Opens the sections of a complete config by which members learn.
+
+    Raises:
+      UserError: as of `NetworkLearner.open` and of `classifiers.make`.
+    """
+    options = dict(config['model'])
+    name = options.pop('name')
+    if name in classifiers.CLASSIFIERS:
+        return classifiers.ClassifierLearner(classifiers.make(name, options))
+    return NetworkLearner.open(config)
