@@ -6,10 +6,10 @@ carried.
 
 from collections.abc import Sequence
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from fer_jax.errors import UserError
 
@@ -179,7 +179,7 @@ def _plain_adam(epsilon: float) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Averaged:
     """Parameters, or batch statistics, with their exponential running average over steps.
 

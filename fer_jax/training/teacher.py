@@ -46,4 +46,4 @@ class Teacher:
         logits = self.module.apply(
             network, seen, mask=None, length=length, train=False, dropout_rate=None
         )
-        return jax.nn.softmax(logits[:, jnp.array(self.columns)])
+        return jax.nn.softmax(jnp.asarray(logits)[:, jnp.array(self.columns)])

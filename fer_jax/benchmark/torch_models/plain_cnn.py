@@ -25,7 +25,7 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps [N, inputs, h, w] to [N, outputs, h, w], after the ReLU."""
         total = self.norm(self.conv(x))
-        if self.point is not None:
+        if self.point is not None and self.norm_point is not None:
             total = total + self.norm_point(self.point(x))
         if self.norm_skip is not None:
             total = total + self.norm_skip(x)
@@ -69,7 +69,7 @@ class PlainCNN(nn.Module):
         for number, group in enumerate(self.groups):
             if number:
                 x = F.max_pool2d(x, [min(2, side) for side in x.shape[2:]])
-            for block in group.values():
+            for block in group.children():
                 x = block(x)
         logits = self.classifier(self.dropout(x.mean((2, 3)))).unflatten(0, (b, t))
         if t == 1:
@@ -81,7 +81,7 @@ def load_flax(module: PlainCNN, variables: Mapping) -> None:
     """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
     params, stats = variables['params'], variables['batch_stats']
     for number, group in enumerate(module.groups, 1):
-        for letter, block in group.items():
+        for letter, block in group.named_children():
             name = f'{number}{letter}'
             for kind, layer in block.named_children():
                 if isinstance(layer, nn.Conv2d):
