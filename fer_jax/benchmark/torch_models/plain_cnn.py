@@ -86,6 +86,6 @@ def load_flax(module: PlainCNN, variables: Mapping) -> None:
             for kind, layer in block.named_children():
                 if isinstance(layer, nn.Conv2d):
                     copy_conv(layer, params[f'{kind}{name}'])
-                else:
+                elif isinstance(layer, nn.BatchNorm2d):
                     copy_norm(layer, params[f'{kind}{name}'], stats[f'{kind}{name}'])
     copy_dense(module.classifier, params['classifier'])
