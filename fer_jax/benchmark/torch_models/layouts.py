@@ -32,7 +32,9 @@ def copy_dense(
     _copy(layer.bias, params['bias'])
 
 
-def copy_norm(layer: nn.BatchNorm2d | nn.BatchNorm3d, params: Mapping, batch_stats: Mapping) -> None:
+def copy_norm(
+    layer: nn.BatchNorm2d | nn.BatchNorm3d, params: Mapping, batch_stats: Mapping
+) -> None:
     """Copies scale, bias and running statistics."""
     _copy(layer.weight, params['scale'])
     _copy(layer.bias, params['bias'])
