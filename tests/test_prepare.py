@@ -129,7 +129,7 @@ def test_killed_it_leaves_nothing_that_passes_for_whole(tmp_path):
     again = run(*flags)  # needs no --overwrite, and clears what was left
     assert again.returncode == 0, again.stderr
     folder = prepared.location('fer2013', data)
-    assert sorted(path.name for path in folder.parent.iterdir()) == ['1.0.0']
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
     found = prepared.load('fer2013', data_dir=data, frames=1, sampling='last', size=48)
     assert len(found) == 4000
 
