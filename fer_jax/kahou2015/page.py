@@ -20,7 +20,7 @@ from fer_jax.evaluation.table import (
     Table,
 )
 from fer_jax.kahou2015 import fusion_report
-from fer_jax.kahou2015.outcome import MODELS, PARTS, SHOWN, Outcome
+from fer_jax.kahou2015.outcome import MODELS, PARTS, SHOWN, SystemOutcome
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION
 from fer_jax.reports import filter_plots, page, plots
 from fer_jax.reports.figures import Drawing
@@ -41,7 +41,7 @@ OPTIMISTIC = (
 )
 
 
-def write(found: Outcome, folder: Path, out: Path | str | None = None) -> Path:
+def write(found: SystemOutcome, folder: Path, out: Path | str | None = None) -> Path:
     """Draws report.html and figures/ into `out` (default the run) and returns the page's path.
 
     Args:
@@ -190,12 +190,12 @@ def _titles() -> list[str]:
     return list(MODELS.values())
 
 
-def _said(found: Outcome) -> np.ndarray:
+def _said(found: SystemOutcome) -> np.ndarray:
     """What the models of the shown submission say: [model, clip, class]."""
     return np.stack(list(found.said(SHOWN).values()))
 
 
-def _drawings(found: Outcome, stamps: Sequence[str]) -> dict[str, Drawing]:
+def _drawings(found: SystemOutcome, stamps: Sequence[str]) -> dict[str, Drawing]:
     """All figures by name."""
     classes = found.table.classes
     drawn = []

@@ -27,7 +27,7 @@ STAMP = 'SIMULATED.json'
 #     arguments) on all cores and yields their results in order;
 #   where the release keeps labels to itself, hidden_labels(plan) -> {clip id: class}.
 DATASETS = {
-    name: f'fer_jax.simulation.{name}'
+    name: f'fer_jax.simulation.releases.{name}'
     for name in (
         'ckplus',
         'jaffe',

@@ -29,7 +29,7 @@ from fer_jax.explain.network import Trained
 from fer_jax.explain.occlusion import Windows
 from fer_jax.reports import comparison_page, page, run_page
 from fer_jax.studies import leakage
-from fer_jax.studies.leakage import Design, Outcomes
+from fer_jax.studies.leakage import LeakageDesign, Outcomes
 from fer_jax.training.members import Member
 from fer_jax.training.step import System
 
@@ -169,7 +169,7 @@ def write_laboratory(out):
         clip_id=np.array([f'clip{number:03}' for number in range(count)]),
         split=np.full(count, ''),
     )  # fmt: skip
-    design, seeds = Design(folds=3, epochs=4), 2
+    design, seeds = LeakageDesign(folds=3, epochs=4), 2
     view = {'flip': 0.5, 'rotation': 10.0, 'shift': 0.1, 'scale': 0.1, 'contrast': 0.2}
     copies = leakage.make_copies(clips, design.copies, 0, **view)
     size, grid = len(copies.source), (len(design.settings), design.epochs)
