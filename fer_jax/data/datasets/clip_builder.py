@@ -44,7 +44,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, P, 2] in pixels of the crop, NaN
     where there is none (P 68, or 5: `faces.landmark_count`); with `sound` also `audio` int16
     [samples] and `sample_rate` int32 in hertz (empty and 0 without sound). Of 'scene' only the text
-    and `frames` uint8 [T, H, W, 1], grey (`records.scene`), of the same clips. TFDS stores records in the order of their keys' hashes.
+    and `frames` uint8 [T, H, W, 1], grey (`records.scene`), of the same clips. TFDS stores records
+    in the order of their keys' hashes.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -67,8 +68,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
     manifest: records.Manifest | None = None  # set by `open`
-    # Set by a preparation: what finds the faces (anything with `Detector.find`; None for 'release'
-    # and 'scene') and whether clips that cannot be read are left out.
+    # Set by a preparation: what finds the faces (anything with the `find` and `quarter_turns` of a
+    # `Detector`; None for 'release' and 'scene') and whether clips that cannot be read are left out.
     detector = None
     skip_unreadable = False
     turned: dict[str, int]  # by a preparation: clip -> degrees against the clock, where not 0
