@@ -68,7 +68,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
     manifest: records.Manifest | None = None  # set by `open`
-    # Set by a preparation: what finds the faces (anything with the `find` and `quarter_turns` of a
+    # Set by a preparation: what finds the faces (anything with the `find`, `quarter_turns` of a
     # `Detector`; None for 'release' and 'scene') and whether clips that cannot be read are left out.
     detector = None
     skip_unreadable = False
