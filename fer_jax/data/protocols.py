@@ -161,7 +161,7 @@ def parse_name(name: str) -> dict[str, Any]:
     if match := re.fullmatch(r'random(\d+(?:\.\d+)?)x(\d+)', name):
         fraction, repeats = float(match[1]) / 100, int(match[2])
         return {'name': 'random', 'train_fraction': fraction, 'repeats': repeats}
-    if match := re.fullmatch(r'across-(\w+)', name):
+    if match := re.fullmatch(r'across-([\w:-]+)', name):
         return {'name': 'across', 'target': match[1]}
     raise UserError(
         f"unknown protocol '{name}': idstep10, balanced10 (any number of folds), loso, official, "

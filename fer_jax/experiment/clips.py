@@ -27,12 +27,13 @@ def ensure_prepared(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
     if not subjects:
         return data_dir
     folder = data_dir / 'simulated'
-    folder /= f'{config.data.name}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
+    named = config.data.name.replace(':', '-')
+    folder /= f'{named}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
     ways = [config.data.faces, *([datasets.SCENE] if 'activity' in config else [])]
     for name, faces in itertools.product(config.data.name.split('+'), ways):
         if prepared.location(name, folder, faces).exists():
             continue
-        release = folder / f'release-{name}'
+        release = folder / f'release-{name.replace(":", "-")}'
         if not (release / simulation.STAMP).exists():
             print(f'drawing a simulated {name} of {subjects} people into {release}', flush=True)
             with tqdm.tqdm(desc='drawing', unit=' parts', disable=None) as bar:

@@ -22,7 +22,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
 from fer_jax.data import datasets, faces
-from fer_jax.data.datasets import records, storing
+from fer_jax.data.datasets import records, storing, video
 from fer_jax.errors import UserError
 from fer_jax.host import cores
 
@@ -68,11 +68,15 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
     manifest: records.Manifest | None = None  # set by `open`
-    # Set by a preparation: what finds the faces (anything with the `find`, `quarter_turns` of a
-    # `Detector`; None for 'release' and 'scene') and whether clips that cannot be read are left out.
+    # Set by a preparation: what finds the faces (anything with `find` and `quarter_turns` of a
+    # `Detector`; None for 'release' and 'scene'); whether clips that cannot be read are left out.
     detector = None
     skip_unreadable = False
-    turned: dict[str, int]  # by a preparation: clip -> degrees against the clock, where not 0
+    # Its name where it is one of several of a kind, 'own:clinic'.
+    title: str | None = None
+    # By a preparation: clip -> degrees against the clock, where not 0; what a damaged film lacks.
+    turned: dict[str, int]
+    incomplete: dict[str, str]
 
     def __init_subclass__(cls, **kwargs):
         described = {way: f"Faces found by '{way}'." for way in cls.FACES}
@@ -111,7 +115,26 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             frames, found = self._found(source, frames)
         else:
             found = shipped or records.Faces.nowhere(len(frames))
-        return records.cropped(frames, found)
+        return records.cropped(frames, found, self.STORED_MARGIN)
+
+    def has_pictures(self, source: records.ClipSource) -> bool:
+        """Whether a clip is more than sound."""
+        return True
+
+    def film(self, source: records.ClipSource, path: Path, **span: float) -> list[np.ndarray]:
+        """The frames of a film (`video.read_video`).
+
+        With `skip_unreadable` those of a damaged film that can be read; what is wrong is noted.
+        """
+        damage = [] if self.skip_unreadable else None
+        frames = video.read_video(path, damage=damage, **span)
+        if damage:
+            self.incomplete[source.clip_id] = damage[0]
+        return frames
+
+    def heard(self, source: records.ClipSource, path: Path, **span: float):
+        """The sound of a film or sound file (`video.read_sound`), as `film`."""
+        return video.read_sound(path, damage=[] if self.skip_unreadable else None, **span)
 
     def _found(
         self, source: records.ClipSource, frames: list[np.ndarray]
@@ -165,7 +188,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _searches(self) -> bool:
         """Whether a detector finds the faces."""
-        return self._way() not in ('release', datasets.SCENE)
+        return self._way() in faces.DETECTORS
 
     def _with_landmarks(self) -> bool:
         return self._searches() or (self.LANDMARKS and self._way() == 'release')
@@ -190,7 +213,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self) -> Iterator[tuple[str, dict]]:
         clips, tally, unreadable = self.manifest.clips, _Tally(), []
-        self.turned = {}
+        self.turned, self.incomplete = {}, {}
         at_once = min(_CLIPS_AT_ONCE, cores()) if getattr(self.detector, 'PARALLEL', True) else 1
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(concurrent.futures.ThreadPoolExecutor(min(8, cores())))
@@ -198,7 +221,12 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             stack.callback(readers.shutdown, cancel_futures=True)
             read = functools.partial(self._arrays, pool=files)
             bar = stack.enter_context(
-                tqdm(total=len(clips), desc=f'preparing {self.name}', unit=' clips', disable=None)
+                tqdm(
+                    total=len(clips),
+                    desc=f'preparing {self.title or self.name}',
+                    unit=' clips',
+                    disable=None,
+                )
             )
             for source, future in _in_order(readers, read, clips, 2 * at_once):
                 try:
@@ -206,7 +234,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 except UserError as error:
                     unreadable.append(self._unreadable(source, error, len(unreadable) + 1))
                 else:
-                    tally.count(source.clip_id, record)
+                    tally.count(source.clip_id, record, self.has_pictures(source))
                     yield source.clip_id, self._spool.put(source.clip_id, record)
                 bar.update()
         left_out = {clip['clip_id'] for clip in unreadable}
@@ -215,6 +243,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.info.metadata.update(
             self._description(kept, unreadable),
             turned=dict(sorted(self.turned.items())),
+            incomplete=dict(sorted(self.incomplete.items())),
             **dataclasses.asdict(tally),
         )
 
@@ -269,7 +298,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             counts[name] = {label: found[label] for label in self.LABEL_SETS[name]}
         splits = collections.Counter(clip.split for clip in clips if clip.split)
         return {
-            'dataset': self.name,
+            'dataset': self.title or self.name,
             'faces': self.builder_config.name,
             'detector': self.detector
             and {'identity': self.detector.identity, 'package': self.detector.package},
@@ -321,17 +350,22 @@ class _Tally:
 
     Attributes:
       frames, landmarked: frames, and those with landmarks.
+      sounds: clips without a picture.
       faceless: clips without a face in any frame.
       faceless_frames: clip -> how many of its frames have no face, where others have one.
     """
 
     frames: int = 0
     landmarked: int = 0
+    sounds: int = 0
     faceless: list[str] = dataclasses.field(default_factory=list)
     faceless_frames: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def count(self, clip_id: str, record: dict) -> None:
+    def count(self, clip_id: str, record: dict, has_pictures: bool) -> None:
         """Takes one more record in."""
+        if not has_pictures:
+            self.sounds += 1
+            return
         self.frames += len(record['frames'])
         if 'landmarks' in record:
             self.landmarked += int(np.isfinite(record['landmarks']).all((1, 2)).sum())

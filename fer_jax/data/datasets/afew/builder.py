@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.datasets import clip_builder, records, video
+from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
 from fer_jax.errors import UserError
 
@@ -163,7 +163,7 @@ class Builder(clip_builder.ClipBuilder):
     def read(self, source, pool):
         film, pictures = source.payload
         if not pictures:
-            return video.read_video(film), None
+            return self.film(source, film), None
         frames = releases.read_frames(pictures, pool)
         height, width = frames[0].shape[:2]
         if height != width:
@@ -187,7 +187,7 @@ class Builder(clip_builder.ClipBuilder):
         }
 
     def sound(self, source):
-        return video.read_sound(source.payload[0])
+        return self.heard(source, source.payload[0])
 
 
 def _clips(folder: Path, part: str) -> tuple[list[tuple[Path, str]], list[dict[str, str]]]:
