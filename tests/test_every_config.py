@@ -18,7 +18,8 @@ from fer_jax.kahou2015.feature_fusion import FeatureFusion
 from fer_jax.training.state import Batch, PerMember, Resident, Sums
 
 CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
-PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015')
+# How a config's docstring begins: with its paper, or with what is of no paper.
+PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015', "fer_jax's own")
 # What must be known before a number is believed, in this order.
 ITEMS = ('Command', 'Hardware and time', 'Paper', 'Ours', 'Deviations')
 # People drawn at most, one member of one seed and one epoch: whether it trains, not how well.

@@ -50,9 +50,9 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
       {set: [class]}, class_counts {set: {class: n}}, published_classes {class: n}, dropped
       [{clip_id, path, reason, label_set}] (label_set '': left out altogether; of unreadable clips
       `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, turned
-      {clip_id: degrees against the clock}, incomplete {clip_id: what a film lacks of which some frames
-      are kept}, sounds (clips without a picture), detector ({identity, package}
-      or None), differences from the published counts [sentence], stored_margin. Of scenes what
+      {clip_id: degrees against the clock}, incomplete {clip_id: what a film lacks of which some
+      frames are kept}, sounds (clips without a picture), detector ({identity, package} or None),
+      differences from the published counts [sentence], stored_margin. Of scenes what
       speaks of faces is empty or None.
     Raises:
       UserError: not prepared; the message holds the command that prepares it.

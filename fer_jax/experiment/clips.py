@@ -33,6 +33,7 @@ def ensure_prepared(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
     for name, faces in itertools.product(config.data.name.split('+'), ways):
         if prepared.location(name, folder, faces).exists():
             continue
+        drawn = name.replace(':', '_')  # of own data there are own:pictures and own:films
         release = folder / f'release-{name.replace(":", "-")}'
         if not (release / simulation.STAMP).exists():
             print(f'drawing a simulated {name} of {subjects} people into {release}', flush=True)
@@ -42,8 +43,11 @@ def ensure_prepared(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
                     bar.total = total
                     bar.update(done - bar.n)
 
-                simulation.write_release(name, release, subjects=subjects, seed=seed, progress=show)
-        preparation.prepare(name, release, folder, faces=faces)
+                simulation.write_release(
+                    drawn, release, subjects=subjects, seed=seed, progress=show
+                )
+        options = simulation.prepared_with(drawn)
+        preparation.prepare(name, release, folder, faces=faces, **options)
     return folder
 
 

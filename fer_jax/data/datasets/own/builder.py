@@ -56,7 +56,7 @@ class Builder(clip_builder.ClipBuilder):
         """Reads the manifest, or the names of files.
 
         Args:
-          release: a manifest, or a folder.
+          release: a manifest, or a folder; in which manifest.csv or .tsv counts, if it is there.
           subject_pattern: a regular expression that finds the subject in a path.
           sequences: without a manifest: folders of pictures below a class are clips.
           ignore_columns: columns of the manifest that are not looked at, joined by commas.
@@ -64,6 +64,9 @@ class Builder(clip_builder.ClipBuilder):
         if not release.exists():
             raise UserError(f'{release}: no such file or folder')
         mistakes, read = rows.Mistakes(release), []
+        listed = [release / f'manifest{suffix}' for suffix in manifest.SUFFIXES]
+        if present := [path for path in listed if path.is_file()]:
+            release = present[0]
         if release.is_dir():
             folder = release
             found, dropped, self._hints = folders.read(folder, sequences)
@@ -112,7 +115,7 @@ class Builder(clip_builder.ClipBuilder):
             label_sets=('own',),
             dropped=dropped,
             fingerprint=releases.fingerprint(folder, listed=sorted(set(files)), read=read),
-            simulated=releases.simulated(folder),
+            simulated=_simulated(folder, kept),
         )
 
     def read(self, source, pool):
@@ -162,6 +165,13 @@ class Builder(clip_builder.ClipBuilder):
 
     def _differences(self, counts, splits, subjects):
         return [*super()._differences(counts, splits, subjects), *self._hints]
+
+
+def _simulated(folder: Path, kept: list[rows.Row]) -> dict | None:
+    """What the simulator wrote beside the files, or in a folder that holds some of them."""
+    parts = sorted({row.path.split('/')[0] for row in kept if '/' in row.path})
+    notes = (releases.simulated(path) for path in (folder, *(folder / part for part in parts)))
+    return next((note for note in notes if note is not None), None)
 
 
 def _files(folder: Path, row: rows.Row) -> list[Path]:

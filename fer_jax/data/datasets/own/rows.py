@@ -8,7 +8,7 @@ import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from fer_jax.data.datasets import pictures
+from fer_jax.data.datasets import pictures, release
 from fer_jax.errors import UserError
 
 PICTURE, FILM, SOUND, FRAMES = 'picture', 'film', 'sound', 'folder of frames'
@@ -119,8 +119,9 @@ def by_number(name: str) -> list:
 
 
 def hidden(path: Path) -> bool:
-    """Whether a file is one that systems leave in folders."""
-    return path.name.startswith('.') or path.name in ('Thumbs.db', 'desktop.ini', '__MACOSX')
+    """Whether a file is one that systems, or the simulator, leave in folders."""
+    names = ('Thumbs.db', 'desktop.ini', '__MACOSX', release.SIMULATED_FILE)
+    return path.name.startswith('.') or path.name in names
 
 
 def frames_in(folder: Path) -> list[Path]:
