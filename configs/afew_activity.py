@@ -30,52 +30,22 @@ at hand. The inner folds learn from words fitted on all training clips.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
+from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.papers import kahou2015
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated."""
     options = parse_variant(variant, simulated=False)
-    config = ConfigDict()
-    config.name = 'afew_activity'
-    config.paper = 'kahou2015'
-    config.seed = 0
-    config.activity = ConfigDict(
-        {
-            'blocks': 200_000,
-            'variance': 0.99999,
-            'factors': 300,
-            'contraction': 30.0,
-            'epochs': 20,
-            'batch_size': 100,
-            'learning_rate': 3e-3,
-            'words': 3000,
-            'weighted': True,
-            'seed': 0,
-        }
-    )
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
     # Frames are for the report's pictures: nothing learns from them.
-    config.data = ConfigDict(
-        {
-            'name': 'afew',
-            'faces': 'release',
-            'labels': '',
-            'frames': 16,
-            'sampling': 'uniform',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-            'drop_faceless': False,
-        }
+    config = merged(
+        kahou2015.CLIPS,
+        {'name': 'afew_activity', 'activity': {}, 'model': {'name': 'chi2_svm'}},
     )
-    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
-    config.model = ConfigDict({'name': 'chi2_svm', 'penalty': 100.0})
     if options.simulated:
-        config.simulated.subjects = 60
-        config.activity.update({'blocks': 20_000, 'variance': 0.99, 'words': 300})
-    return config
+        config.simulated = {'subjects': kahou2015.SUBJECTS}
+        config.activity = {'blocks': 20_000, 'variance': 0.99, 'words': 300}
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:

@@ -27,39 +27,26 @@ followed by silence.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
+from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.papers import kahou2015
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated."""
     options = parse_variant(variant, simulated=False)
-    config = ConfigDict()
-    config.name = 'afew_audio'
-    config.paper = 'kahou2015'
-    config.seed = 0
-    config.sound = ConfigDict({'file': '', 'components': 50})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
     # Frames are for the report's pictures: nothing learns from them.
-    config.data = ConfigDict(
+    config = merged(
+        kahou2015.CLIPS,
         {
-            'name': 'afew',
-            'faces': 'release',
-            'labels': '',
-            'frames': 16,
-            'sampling': 'uniform',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-            'drop_faceless': False,
-            'drop_soundless': True,
-        }
+            'name': 'afew_audio',
+            'data': {'drop_soundless': True},
+            'sound': {},
+            'model': {'name': 'svm', 'bins': 1},
+        },
     )
-    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
-    config.model = ConfigDict({'name': 'svm', 'bins': 1})
     if options.simulated:
-        config.simulated.subjects = 60
-    return config
+        config.simulated = {'subjects': kahou2015.SUBJECTS}
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:

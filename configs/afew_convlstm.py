@@ -36,10 +36,8 @@ divides by the deviation image, has a dropout of 0.5 and learns at 1e-3 with cos
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
-
-# saurav2020, sec. IV-B: four angles in degrees; with the original, each mirrored besides, 10 views.
-ANGLES = (-10.0, -5.0, 5.0, 10.0)
+from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.papers import saurav2020
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -47,110 +45,31 @@ def get_config(variant: str = '') -> ConfigDict:
     options = parse_variant(
         variant, simulated=False, random=False, two_branch=False, views8=False, fold=-1
     )
-    config = ConfigDict()
-    config.name = 'afew_convlstm'
-    config.paper = 'saurav2020'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    rule = {'name': 'random', 'repeats': 2 if options.simulated else 5}
+    original = () if options.views8 else (0.0,)
+    config = merged(
+        saurav2020.RECIPE,
         {
-            'name': 'afew',
-            'faces': 'release',
-            'labels': '',
-            'frames': 8,
-            'sampling': 'uniform',
-            'size': 64,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-        }
+            'name': 'afew_convlstm',
+            'data': {'name': 'afew', 'faces': 'release'},
+            'protocol': rule if options.random else {'name': 'official'},
+            'inputs': {'equalize': 'gamma_dark'},
+            'augment': {'options': {'angles': (*original, *saurav2020.ANGLES)}},
+            'model': {'second_branch': options.two_branch, 'freeze': options.two_branch},
+        },
     )
-    config.protocol = ConfigDict(
-        {'name': 'official', 'fold': options.fold, 'validation': 0.0, 'seed': 0, 'file': ''}
-    )
-    if options.random:
-        config.protocol.name = 'random'
-        config.protocol.update({'train_fraction': 0.8, 'repeats': 5})
-    config.inputs = ConfigDict({'equalize': 'gamma_dark', 'normalize': 'unit', 'channels': 1})
-    angles = ANGLES if options.views8 else (0.0, *ANGLES)
-    config.augment = ConfigDict(
-        {'kind': 'fixed', 'options': {'angles': angles, 'mirrored': True}},
-    )
-    config.model = ConfigDict(
-        {
-            'name': 'convlstm',
-            'pool_after': (1, 3),
-            'units': 16,
-            'gate': 'sigmoid',
-            'unit_forget_bias': True,
-            'states': 'last',
-            'hidden': 128,
-            'second_branch': options.two_branch,
-            'freeze': options.two_branch,
-            'dropout_rate': 0.0,
-            'width': 1.0,
-        }
-    )
-    config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
-    config.optimizer = ConfigDict(
-        {
-            'name': 'adam',
-            'learning_rate': 1e-4,
-            'schedule': 'constant',
-            'epsilon': 1e-7,  # Keras's
-            'lookahead': False,
-        }
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 16,
-            'epochs': 80,
-            'seeds': 1,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 1,
-            'evaluate_batch': 64,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
-    )
+    config.protocol.fold = options.fold
     if options.simulated:
-        config.simulated.subjects = 60 if options.two_branch else 150
-        config.data.update({'frames': 4, 'size': 32})
-        config.inputs.normalize = 'mean_std'
-        config.model.update({'width': 0.5, 'dropout_rate': 0.5})
-        config.optimizer.update({'learning_rate': 1e-3, 'schedule': 'cosine'})
+        config = merged(config, saurav2020.SMALL, {'model': {'dropout_rate': 0.5}})
+        config.simulated = {'subjects': 60 if options.two_branch else 150}
         config.train.epochs = 4 if options.two_branch else 10
-        if options.random:
-            config.protocol.repeats = 2
-    return config
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What saurav2020 contradicts or leaves open, against the config as it stands."""
     ablations = {
-        'all_states': Ablation(
-            "The states of all frames flattened, not the last one's: the text flattens 'the "
-            "output' of the ConvLSTM.",
-            {'model.states': 'all'},
-        ),
-        'hard_sigmoid': Ablation(
-            "The piecewise linear sigmoid that was Keras's default for the gates in 2020; the "
-            'equations only name sigma.',
-            {'model.gate': 'hard_sigmoid'},
-        ),
-        'no_unit_forget_bias': Ablation(
-            'A forget gate whose bias starts at 0; Keras starts it at 1, the paper does not say.',
-            {'model.unit_forget_bias': False},
-        ),
-        'dropout': Ablation(
-            'Dropout of 0.5 after the fully connected layer; the paper names none.',
-            {'model.dropout_rate': 0.5},
-        ),
-        'batch_32': Ablation(
-            "Batches of 32, Keras's default; the paper gives no size.", {'train.batch_size': 32}
-        ),
+        **saurav2020.ABLATIONS,
         'no_gamma': Ablation(
             'Without the gamma correction of dark clips, whose threshold and direction are not '
             'stated.',
@@ -163,22 +82,6 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             'it extracts features.',
             {'model.freeze': False},
         )
-    else:
-        ablations['normalized'] = Ablation(
-            'Frames less the mean image and over the deviation image of the training clips; the '
-            'paper names no normalisation.',
-            {'inputs.normalize': 'mean_std'},
-        )
-        # Only with two poolings have the maps of both branches one size.
-        ablations['one_pooling'] = Ablation(
-            'One max-pooling, after the last convolution: the text has "one 3D max-pooling layer" '
-            'and, as the ConvLSTM\'s input, "the second max-pool layer".',
-            {'model.pool_after': (3,)},
-        )
-    if 0.0 in config.augment.options.angles:
-        ablations['views8'] = Ablation(
-            'The rotated views and their mirror images only, 8 of a clip as the text says; its '
-            'angles with the original make 10.',
-            {'augment.options.angles': ANGLES},
-        )
-    return ablations
+    else:  # only with two poolings have the maps of both branches one size
+        ablations |= saurav2020.NORMALIZED | saurav2020.ONE_POOLING
+    return ablations | saurav2020.views8(config)

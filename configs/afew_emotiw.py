@@ -36,9 +36,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import load_config, parse_variant
+from fer_jax.config import complete, load_config, parse_variant
 
-# Each model's config, and its variant beside `simulated`.
+# Each model's config; of the network for frames, its variant too.
 MODELS = {
     'activity': 'afew_activity.py',
     'audio': 'afew_audio.py',
@@ -52,51 +52,30 @@ def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, relu, rectified_tanh, fusion_rows, uniform."""
     names = ('simulated', 'relu', 'rectified_tanh', 'fusion_rows', 'uniform')
     options = parse_variant(variant, **dict.fromkeys(names, False))
-    here = Path(__file__).parent
-    config = ConfigDict()
-    config.name = 'afew_emotiw'
-    config.paper = 'kahou2015'
-    config.seed = 0
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    # A finished run of the network for frames, or '' to train it by `training`.
-    frames = SIMULATED_FRAMES if options.simulated else FRAMES
-    config.frames = ConfigDict({'run': ''})
-    config.frames.training = load_config(here / 'fer2013_cnn.py', frames)
-    config.frames.training.train.seeds = 1
-    config.models = ConfigDict()
-    for name, file in MODELS.items():
-        config.models[name] = load_config(here / file, 'simulated' if options.simulated else '')
-    config.models.rnn.train.seeds = 1
-    activation = 'relu' if options.relu else 'sigmoid'
-    config.fusion = ConfigDict(
+    here, size = Path(__file__).parent, 'simulated' * options.simulated
+    frames = load_config(here / 'fer2013_cnn.py', SIMULATED_FRAMES if options.simulated else FRAMES)
+    config = ConfigDict(
         {
-            'units': (100, 10, 50),  # for aggregated CNN, sound and RNN (sec. 5.1)
-            'common': 70,
-            'activation': 'rectified_tanh' if options.rectified_tanh else activation,
-            'components': 10,  # of the sound (sec. 6.2)
-            'batch_size': 64,
-            'epochs': {'stated': 200, 'stable': 1000},
-            'dropout_rate': 0.0,
-            'penalty': {
-                'frobenius': 1e-4,
-                'l21': 1e-4,
-                'l1': 1e-5,
-                'groups': 'fusion_rows' if options.fusion_rows else 'hidden_units',
-            },
+            'name': 'afew_emotiw',
+            'paper': 'kahou2015',
+            'runner': 'emotiw',
+            'frames': {'training': frames},
+            'models': {name: load_config(here / file, size) for name, file in MODELS.items()},
+            'fusion': {'penalty': {}},
+            'search': {},
         }
     )
-    config.search = ConfigDict(
-        {
-            'draws': 100_000,  # a round
-            'local': 'uniform' if options.uniform else 'gaussian',
-            'start': 0.5,  # spread of the first local round
-            'factor': 0.9,
-            'stop': 1e-4,
-            'subsets': True,  # a search for each choice of models too
-        }
-    )
+    config.frames.training.train.seeds = config.models.rnn.train.seeds = 1
+    if options.relu:
+        config.fusion.activation = 'relu'
+    if options.rectified_tanh:
+        config.fusion.activation = 'rectified_tanh'
+    if options.fusion_rows:
+        config.fusion.penalty.groups = 'fusion_rows'
+    if options.uniform:
+        config.search.local = 'uniform'
     if options.simulated:
-        config.simulated.subjects = 120
+        config.simulated = {'subjects': 120}
         config.fusion.batch_size = 16
         config.search.draws = 20_000
-    return config
+    return complete(config)

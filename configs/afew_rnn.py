@@ -28,76 +28,38 @@ fer_jax/cards/kahou2015.toml, Table 2).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
+from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.papers import kahou2015
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated."""
     options = parse_variant(variant, simulated=False)
-    config = ConfigDict()
-    config.name = 'afew_rnn'
-    config.paper = 'kahou2015'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.features = ConfigDict({'run': '', 'layer': 'pool2'})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = merged(
+        kahou2015.CLIPS,
+        kahou2015.FACES,
         {
-            'name': 'afew',
-            'faces': 'release',
-            'labels': '',
-            'frames': 96,
-            'sampling': 'uniform',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-            'drop_faceless': True,
-        }
-    )
-    config.protocol = ConfigDict(
-        {'name': 'official', 'fold': -1, 'validation': 0.15, 'seed': 0, 'file': ''}
-    )
-    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'none', 'channels': 1})
-    config.augment = ConfigDict({'kind': 'none', 'options': {}})
-    config.model = ConfigDict(
-        {
-            'name': 'rnn',
-            'units': 200,
-            'activation': 'relu',
-            'identity_scale': 1.0,
-            'dropout_rate': 0.0,
-        }
-    )
-    config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
-    config.optimizer = ConfigDict(
-        {
-            'name': 'sgd',
-            'learning_rate': 0.005,
-            'clip': 1.0,
-            'schedule': 'constant',
-            'lookahead': False,
-        }
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 64,
-            'epochs': 200,
-            'seeds': 3,
-            'patience': 0,
-            'retrain': True,
-            'checkpoint_every': 10,
-            'evaluate_batch': 128,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
+            'name': 'afew_rnn',
+            'features': {'layer': 'pool2'},
+            'protocol': {'validation': 0.15},
+            'inputs': {'normalize': 'none'},
+            'model': {'name': 'rnn'},
+            'optimizer': {'name': 'sgd', 'learning_rate': 0.005, 'clip': 1.0},
+            'train': {
+                'batch_size': 64,
+                'epochs': 200,
+                'seeds': 3,
+                'retrain': True,
+                'checkpoint_every': 10,
+            },
+        },
     )
     if options.simulated:
-        config.simulated.subjects = 60
+        config.simulated = {'subjects': kahou2015.SUBJECTS}
         config.data.frames = 16
         config.optimizer.learning_rate = 0.02
         config.train.update({'epochs': 120, 'batch_size': 16, 'seeds': 1, 'checkpoint_every': 30})
-    return config
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:

@@ -27,40 +27,26 @@ first.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
+from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.papers import kahou2015
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, averaging."""
     options = parse_variant(variant, simulated=False, averaging=False)
-    config = ConfigDict()
-    config.name = 'afew_averaging' if options.averaging else 'afew_svm'
-    config.paper = 'kahou2015'
-    config.seed = 0
-    config.features = ConfigDict({'run': '', 'layer': 'logits'})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = merged(
+        kahou2015.CLIPS,
+        kahou2015.FACES,
         {
-            'name': 'afew',
-            'faces': 'release',
-            'labels': '',
-            'frames': 96,
-            'sampling': 'uniform',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-            'drop_faceless': True,
-        }
+            'name': 'afew_averaging' if options.averaging else 'afew_svm',
+            'features': {'layer': 'logits'},
+            'model': {'name': 'averaging'} if options.averaging else {'name': 'svm', 'bins': 15},
+        },
     )
-    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
-    config.model = ConfigDict({'name': 'svm', 'bins': 15})
-    if options.averaging:
-        config.model = ConfigDict({'name': 'averaging'})
     if options.simulated:
-        config.simulated.subjects = 60
+        config.simulated = {'subjects': kahou2015.SUBJECTS}
         config.data.frames = 16
-    return config
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:

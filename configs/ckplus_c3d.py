@@ -37,7 +37,8 @@ steps the published setting hardly leaves the majority class.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, Range, Space, parse_variant
+from fer_jax.config import Ablation, Space, complete, merged, parse_variant
+from fer_jax.papers import haddad2020
 
 # haddad2020, sec. 4.1: copies of each training clip besides the original.
 COPIES = {
@@ -53,109 +54,37 @@ COPIES = {
 # CK+'s labelled clips, and the views that they and their copies are.
 CLIPS, VIEWS = 327, 1722
 
-# Of the laptop-size variant: a fresh draw for every clip and epoch costs no more views.
-LIGHT = {'flip': 0.5, 'rotation': 6.0, 'shift': 0.03, 'scale': 0.04, 'contrast': 0.2}
-
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, loso, balanced, table3, fold=N."""
     options = parse_variant(
         variant, simulated=False, loso=False, balanced=False, table3=False, fold=-1
     )
-    config = ConfigDict()
-    config.name = 'ckplus_c3d'
-    config.paper = 'haddad2020'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = merged(
+        haddad2020.RECIPE,
+        haddad2020.TABLE_3 if options.table3 else haddad2020.TABLE_2,
         {
-            'name': 'ckplus',
-            'faces': 'release',
-            'labels': '',
-            'frames': 10,
-            'sampling': 'last',
-            'size': 112,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-        }
-    )
-    config.protocol = ConfigDict(
-        {
-            'name': 'idstep',
-            'k': 10,
-            'fold': options.fold,
-            'validation': 0.0,
-            'seed': 0,
-            'file': '',
-        }
+            'name': 'ckplus_c3d',
+            'data': {'name': 'ckplus'},
+            'inputs': {'equalize': 'clahe'},
+            'augment': {'options': {'counts': COPIES}},
+        },
     )
     if options.balanced:
         config.protocol.name = 'balanced'
-    if options.loso:
-        config.protocol.name, config.protocol.k = 'loso', 0
-    config.inputs = ConfigDict({'equalize': 'clahe', 'normalize': 'unit', 'channels': 3})
-    config.augment = ConfigDict(
-        {
-            'kind': 'class_counts',
-            'options': {'counts': COPIES, 'rotation': 30.0, 'contrast': (0.22, 2.2)},
-        }
-    )
-    config.model = ConfigDict(
-        {
-            'name': 'c3d',
-            'activation': 'relu',
-            'temporal_size': 3,
-            'initializer': 'xavier_uniform',
-            'pooling': 'avg',
-            'second_conv': False,
-            'dropout_rate': 0.2511,
-            'width': 1.0,
-        }
-    )
-    config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
-    config.optimizer = ConfigDict(
-        {
-            'name': 'adam',
-            'learning_rate': 1e-4,
-            'schedule': 'constant',
-            'epsilon': 1e-8,
-            'lookahead': False,
-        }
-    )
-    if options.table3:
-        config.model.update({'activation': 'leaky_relu', 'initializer': 'none'})
-        config.model.update({'pooling': 'max', 'dropout_rate': 0.4233})
-        config.optimizer.lookahead = True
-    config.train = ConfigDict(
-        {
-            'batch_size': 30,
-            'epochs': 16,
-            'seeds': 1,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 1,
-            'evaluate_batch': 30,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
-    )
     if options.simulated:
-        config.simulated.subjects = 118
-        config.data.update({'frames': 4, 'sampling': 'uniform', 'size': 48})
+        config = merged(config, haddad2020.SMALL)
+        config.simulated = {'subjects': 118}
         config.data.registration = 'eyes'
-        if config.protocol.k:
-            config.protocol.k = 5
+        config.protocol.k = 5
         config.inputs.equalize = 'none'
-        config.augment = ConfigDict({'kind': 'random', 'options': LIGHT})
-        config.model.update({'width': 0.125, 'pooling': 'max', 'dropout_rate': 0.1})
+        config.augment = haddad2020.LIGHT
         if not options.table3:
             config.model.activation = 'elu'
-        config.optimizer.update({'learning_rate': 3e-4, 'schedule': 'cosine'})
-        config.train.update({'batch_size': 8, 'epochs': 24})
-        config.train.update({'checkpoint_every': 5, 'evaluate_batch': 64})
-    return config
+    if options.loso:
+        config.protocol = {'name': 'loso'}
+    config.protocol.fold = options.fold
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
@@ -185,44 +114,14 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             'cites folds by ascending subject.',
             {'protocol.name': 'balanced'},
         )
-    if config.augment.kind == 'class_counts':
-        ablations['fresh_draws'] = Ablation(
-            'One view of each clip, drawn anew each epoch, for as many views in all: whether the '
-            'copies are drawn once is not said.',
-            {
-                'augment': {
-                    'kind': 'random',
-                    'options': {
-                        'flip': 0.5,
-                        'rotation': 30.0,
-                        'shift': 0.0,
-                        'scale': 0.0,
-                        'contrast': 0.78,  # 0.22 to 1.78: a fresh draw lies about 1
-                    },
-                },
-                'train.epochs': round(config.train.epochs * VIEWS / CLIPS),
-            },
-        )
-    return ablations
+    return ablations | haddad2020.fresh_draws(config, CLIPS, VIEWS)
 
 
 def get_space(config: ConfigDict) -> Space:
     """Table 1 of haddad2020: what its search varies; by LOSO with the threshold of sec. 3.3."""
     loso = config.protocol.name == 'loso'
     return Space(
-        {
-            'optimizer.lookahead': (False, True),
-            'inputs.equalize': ('none', 'clahe'),
-            'inputs.normalize': ('unit', 'symmetric'),
-            'model.activation': ('relu', 'elu', 'prelu', 'leaky_relu', 'mish'),
-            'loss.class_weights': (False, True),
-            'model.temporal_size': (1, 3, 5, 7, 9),
-            # Table 1 has the two others; "none" is the best one of Table 3.
-            'model.initializer': ('none', 'xavier_uniform', 'xavier_normal'),
-            'model.pooling': ('avg', 'max'),
-            'model.second_conv': (False, True),
-            'model.dropout_rate': Range(0.0, 1.0),
-        },
+        haddad2020.CHOICES,
         accuracy='subject_accuracy' if loso else 'pooled_accuracy',
         threshold=0.965 if loso and not config.simulated.subjects else 0.0,
     )

@@ -25,7 +25,8 @@ cosine decay: so few steps else hardly leave the majority class.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, Range, Space, parse_variant
+from fer_jax.config import Ablation, Range, Space, complete, merged, parse_variant
+from fer_jax.papers import saurav2020
 
 # saurav2020, sec. IV-B: six angles in degrees and the original, each mirrored besides: 14 views.
 ANGLES = (-15.0, -10.0, -5.0, 0.0, 5.0, 10.0, 15.0)
@@ -34,121 +35,39 @@ ANGLES = (-15.0, -10.0, -5.0, 0.0, 5.0, 10.0, 15.0)
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, balanced, fold=N."""
     options = parse_variant(variant, simulated=False, balanced=False, fold=-1)
-    config = ConfigDict()
-    config.name = 'ckplus_convlstm'
-    config.paper = 'saurav2020'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = merged(
+        saurav2020.RECIPE,
         {
-            'name': 'ckplus',
-            'faces': 'release',
-            'labels': '',
-            'frames': 8,
-            'sampling': 'uniform',
-            'size': 64,
-            'channels': 1,
-            'registration': 'eyes',
-            'margin': 1.0,
-        }
-    )
-    config.protocol = ConfigDict(
-        {
-            'name': 'balanced' if options.balanced else 'idstep',
-            'k': 10,
-            'fold': options.fold,
-            'validation': 0.0,
-            'seed': 0,
-            'file': '',
-        }
-    )
-    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'unit', 'channels': 1})
-    config.augment = ConfigDict(
-        {'kind': 'fixed', 'options': {'angles': ANGLES, 'mirrored': True}},
-    )
-    config.model = ConfigDict(
-        {
-            'name': 'convlstm',
-            'pool_after': (1, 3),
-            'units': 16,
-            'gate': 'sigmoid',
-            'unit_forget_bias': True,
-            'states': 'last',
-            'hidden': 128,
-            'dropout_rate': 0.0,
-            'width': 1.0,
-        }
-    )
-    config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
-    config.optimizer = ConfigDict(
-        {
-            'name': 'adam',
-            'learning_rate': 1e-4,
-            'schedule': 'constant',
-            'epsilon': 1e-7,  # Keras's
-            'lookahead': False,
-        }
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 16,
-            'epochs': 80,
-            'seeds': 1,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 1,
-            'evaluate_batch': 64,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
+            'name': 'ckplus_convlstm',
+            'data': {'name': 'ckplus', 'faces': 'release', 'registration': 'eyes'},
+            'protocol': {
+                'name': 'balanced' if options.balanced else 'idstep',
+                'k': 10,
+                'fold': options.fold,
+            },
+            'augment': {'options': {'angles': ANGLES}},
+        },
     )
     if options.simulated:
-        config.simulated.subjects = 118
-        config.data.update({'frames': 4, 'size': 32})
-        config.inputs.normalize = 'mean_std'
-        config.augment.options.angles = (-5.0, 0.0, 5.0)
-        config.protocol.k = 5
-        config.model.width = 0.5
-        config.optimizer.update({'learning_rate': 1e-3, 'schedule': 'cosine'})
-        config.train.epochs = 5
-    return config
+        config = merged(
+            config,
+            saurav2020.SMALL,
+            {
+                'simulated': {'subjects': 118},
+                'augment': {'options': {'angles': (-5.0, 0.0, 5.0)}},
+                'protocol': {'k': 5},
+                'train': {'epochs': 5},
+            },
+        )
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What saurav2020 contradicts or leaves open, against the config as it stands."""
     ablations = {
-        'one_pooling': Ablation(
-            'One max-pooling, after the last convolution: the text has "one 3D max-pooling layer" '
-            'and, as the ConvLSTM\'s input, "the second max-pool layer".',
-            {'model.pool_after': (3,)},
-        ),
-        'all_states': Ablation(
-            "The states of all frames flattened, not the last one's: the text flattens 'the "
-            "output' of the ConvLSTM.",
-            {'model.states': 'all'},
-        ),
-        'hard_sigmoid': Ablation(
-            "The piecewise linear sigmoid that was Keras's default for the gates in 2020; the "
-            'equations only name sigma.',
-            {'model.gate': 'hard_sigmoid'},
-        ),
-        'no_unit_forget_bias': Ablation(
-            'A forget gate whose bias starts at 0; Keras starts it at 1, the paper does not say.',
-            {'model.unit_forget_bias': False},
-        ),
-        'dropout': Ablation(
-            'Dropout of 0.5 after the fully connected layer; the paper names none.',
-            {'model.dropout_rate': 0.5},
-        ),
-        'normalized': Ablation(
-            'Frames less the mean image and over the deviation image of the training clips; the '
-            'paper names no normalisation.',
-            {'inputs.normalize': 'mean_std'},
-        ),
-        'batch_32': Ablation(
-            "Batches of 32, Keras's default; the paper gives no size.", {'train.batch_size': 32}
-        ),
+        **saurav2020.ONE_POOLING,
+        **saurav2020.ABLATIONS,
+        **saurav2020.NORMALIZED,
         'no_alignment': Ablation(
             'Faces cut from the box without alignment: what the alignment, whose template is '
             'missing, is worth.',

@@ -41,126 +41,61 @@ class. What else is left open stands in BUILD_NOTES.md.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
+from fer_jax.config import Ablation, complete, merged, parse_variant
 
 # Images of FER2013 and TFD (sec. 2.1.1), and those that are left out of training (sec. 2.1.3).
 IMAGES, HELD_OUT = 35_887 + 4_178, 1_000
+# Our own variation: 3x3 kernels, few filters, more views.
+SLIM = {
+    'inputs': {'equalize': 'none', 'mirrored': True},
+    'augment': {'options': {'rotation': 10.0, 'scale': 0.1, 'contrast': 0.3}},
+    'model': {'structure': 'very_deep', 'batch_norm': True, 'width': 0.375, 'dropout_rate': 0.1},
+    'loss': {'label_smoothing': 0.1},
+    'optimizer': {'learning_rate': 1e-3},
+    'train': {'batch_size': 64, 'epochs': 26},
+}
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, three5, very_deep, slim, tfd, all, afew."""
     names = ('simulated', 'three5', 'very_deep', 'slim', 'tfd', 'all', 'afew')
     options = parse_variant(variant, **dict.fromkeys(names, False))
-    config = ConfigDict()
-    config.name = 'fer2013_cnn'
-    config.paper = 'kahou2015'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
-        {
-            'name': 'fer2013',
-            'faces': 'release',
-            'labels': 'fer2013',
-            'frames': 1,
-            'sampling': 'last',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-        }
-    )
-    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
-    config.inputs = ConfigDict(
-        {
-            'equalize': 'histogram',
-            'normalize': 'mean_std',
-            'channels': 1,
-            'crop': 40,
-            'mirrored': False,
-        }
-    )
-    config.augment = ConfigDict(
-        {
-            'kind': 'random',
-            'options': {
-                'flip': 0.5,
-                'rotation': 0.0,
-                'shift': 4 / 48,
-                'scale': 0.0,
-                'contrast': 0.0,
-            },
-        }
-    )
     structure = 'three5' if options.three5 else 'very_deep' if options.very_deep else 'three9'
-    config.model = ConfigDict(
+    config = ConfigDict(
         {
-            'name': 'frame_cnn',
-            'structure': structure,
-            'batch_norm': False,
-            'dropout_rate': 0.25,
-            'width': 1.0,
-        }
-    )
-    config.loss = ConfigDict(
-        {'class_weights': False, 'label_smoothing': 0.0, 'l2': 0.0, 'l2_layers': ()}
-    )
-    config.optimizer = ConfigDict(
-        {
-            'name': 'adam',
-            'learning_rate': 3e-4,
-            'weight_decay': 0.0,
-            'schedule': 'cosine',
-            'lookahead': False,
-        }
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 32,
-            'epochs': 100,
-            'seeds': 3,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 1,
-            'evaluate_batch': 512,
-            'members_at_once': 0,
-            'steps_per_call': 0,
+            'name': 'fer2013_cnn',
+            'paper': 'kahou2015',
+            'data': {'name': 'fer2013', 'faces': 'release', 'labels': 'fer2013'},
+            'protocol': {'name': 'official'},
+            'inputs': {'equalize': 'histogram', 'normalize': 'mean_std', 'crop': 40},
+            'augment': {'kind': 'random', 'options': {'flip': 0.5, 'shift': 4 / 48}},
+            'model': {'name': 'frame_cnn', 'structure': structure, 'dropout_rate': 0.25},
+            'optimizer': {'learning_rate': 3e-4, 'schedule': 'cosine'},
+            'train': {'seeds': 3, 'evaluate_batch': 512},
         }
     )
     if options.tfd or options.all or options.afew or options.simulated:
         config.data.update({'name': 'fer2013+tfd', 'labels': ''})
     if options.all:
         held_out = 0.1 if options.simulated else HELD_OUT / IMAGES
-        config.protocol = ConfigDict(
-            {
-                'name': 'random',
-                'train_fraction': 1 - 2 * held_out,
-                'validation': held_out,
-                'repeats': 1,
-                'seed': 0,
-                'fold': -1,
-                'file': '',
-            }
-        )
+        fractions = {'train_fraction': 1 - 2 * held_out, 'validation': held_out}
+        config.protocol = {'name': 'random', **fractions}
     if options.afew:
         config.data.update({'name': 'fer2013+tfd+afew', 'frames': 8, 'sampling': 'uniform'})
         config.data.update({'stills': True, 'drop_faceless': True})
-        config.protocol = ConfigDict({'name': 'across', 'target': 'afew', 'fold': -1, 'file': ''})
+        config.protocol = {'name': 'across', 'target': 'afew'}
     if options.slim:
-        config.inputs.update({'equalize': 'none', 'mirrored': True})
-        config.augment.options.update({'rotation': 10.0, 'scale': 0.1, 'contrast': 0.3})
-        config.model.update({'structure': 'very_deep', 'batch_norm': True, 'width': 0.375})
-        config.model.dropout_rate = 0.1
-        config.loss.label_smoothing = 0.1
-        config.optimizer.learning_rate = 1e-3
-        config.train.update({'batch_size': 64, 'epochs': 26})
+        config = merged(config, SLIM)
     if options.simulated:
-        config.simulated.subjects = 120 if options.afew else 800
-        config.model.update({'width': 0.5 * config.model.width, 'batch_norm': True})
-        config.model.dropout_rate = 0.1
-        config.optimizer.learning_rate = 2e-3
-        config.train.update({'batch_size': 32, 'epochs': 10, 'seeds': 1, 'checkpoint_every': 5})
-    return config
+        width = 0.5 * config.model.get('width', 1.0)
+        small = {
+            'simulated': {'subjects': 120 if options.afew else 800},
+            'model': {'width': width, 'batch_norm': True, 'dropout_rate': 0.1},
+            'optimizer': {'learning_rate': 2e-3},
+            'train': {'batch_size': 32, 'epochs': 10, 'seeds': 1, 'checkpoint_every': 5},
+        }
+        config = merged(config, small)
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
@@ -178,7 +113,7 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     if config.model.structure != 'very_deep':
         ablations['pooling_2'] = Ablation(
             'Pooling over 2 x 2 pixels instead of overlapping 3 x 3: neither is stated.',
-            {'model': {**config.model, 'pool': 2}},
+            {'model.pool': 2},
         )
     if not config.model.batch_norm:
         ablations['batch_norm'] = Ablation(

@@ -22,83 +22,44 @@ has no dropout, and learns at 2e-3 in batches of 32.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import parse_variant
+from fer_jax.config import complete, merged, parse_variant
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated."""
     options = parse_variant(variant, simulated=False)
-    config = ConfigDict()
-    config.name = 'fer2013_two3'
-    config.paper = 'saurav2020'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = ConfigDict(
         {
-            'name': 'fer2013',
-            'faces': 'release',
-            'labels': 'fer2013',
-            'frames': 1,
-            'sampling': 'last',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-        }
-    )
-    config.protocol = ConfigDict({'name': 'official', 'fold': -1, 'file': ''})
-    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'unit', 'channels': 1})
-    config.augment = ConfigDict(
-        {
-            'kind': 'random',
-            'options': {
-                'flip': 0.5,
-                'rotation': 10.0,
-                'shift': 0.05,
-                'scale': 0.05,
-                'contrast': 0.2,
+            'name': 'fer2013_two3',
+            'paper': 'saurav2020',
+            'data': {'name': 'fer2013', 'faces': 'release', 'labels': 'fer2013'},
+            'protocol': {'name': 'official'},
+            'augment': {
+                'kind': 'random',
+                'options': {
+                    'flip': 0.5,
+                    'rotation': 10.0,
+                    'shift': 0.05,
+                    'scale': 0.05,
+                    'contrast': 0.2,
+                },
             },
-        }
-    )
-    config.model = ConfigDict(
-        {
-            'name': 'frame_cnn',
-            'structure': 'two3',
-            'batch_norm': False,
-            'dropout_rate': 0.25,
-            'width': 1.0,
-        }
-    )
-    config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
-    config.optimizer = ConfigDict(
-        {
-            'name': 'adam',
-            'learning_rate': 1e-3,
-            'schedule': 'cosine',
-            'epsilon': 1e-7,  # Keras's
-            'lookahead': False,
-        }
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 64,
-            'epochs': 40,
-            'seeds': 1,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 1,
-            'evaluate_batch': 512,
-            'members_at_once': 0,
-            'steps_per_call': 0,
+            'model': {'name': 'frame_cnn', 'structure': 'two3', 'dropout_rate': 0.25},
+            'optimizer': {'schedule': 'cosine', 'epsilon': 1e-7},  # Keras's epsilon
+            'train': {'batch_size': 64, 'epochs': 40, 'evaluate_batch': 512},
         }
     )
     if options.simulated:
-        config.simulated.subjects = 800
-        config.inputs.normalize = 'mean_std'
-        config.augment.options.update({'rotation': 5.0, 'shift': 0.03, 'scale': 0.03})
-        config.augment.options.contrast = 0.1
-        config.model.update({'width': 0.5, 'dropout_rate': 0.0})
-        config.optimizer.learning_rate = 2e-3
-        config.train.update({'batch_size': 32, 'epochs': 12})
-    return config
+        views = {'rotation': 5.0, 'shift': 0.03, 'scale': 0.03, 'contrast': 0.1}
+        config = merged(
+            config,
+            {
+                'simulated': {'subjects': 800},
+                'inputs': {'normalize': 'mean_std'},
+                'augment': {'options': views},
+                'model': {'width': 0.5, 'dropout_rate': 0.0},
+                'optimizer': {'learning_rate': 2e-3},
+                'train': {'batch_size': 32, 'epochs': 12},
+            },
+        )
+    return complete(config)

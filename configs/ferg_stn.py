@@ -20,127 +20,44 @@ The stated initialiser and learning rate are ablations (BUILD_NOTES.md).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, parse_variant
+from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.papers import minaee2019
 
 # minaee2019, sec. IV-B: 'around 34k', 14k and 7k of 55,767 images; 1,000 of each class judge.
 TRAIN, VALIDATION, IMAGES = 34_767, 14_000, 55_767
+DRAWN = {
+    'name': 'random',
+    'train_fraction': TRAIN / IMAGES,
+    'validation': VALIDATION / IMAGES,
+    'equal_test': True,
+}
 # One of the five training characters chooses the epoch.
-LOSO = {'name': 'loso', 'validation': 0.2, 'fold': -1, 'seed': 0, 'file': ''}
+LOSO = {'name': 'loso', 'validation': 0.2}
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, loso, fold=N."""
     options = parse_variant(variant, simulated=False, loso=False, fold=-1)
-    config = ConfigDict()
-    config.name = 'ferg_stn'
-    config.paper = 'minaee2019'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = merged(
+        minaee2019.RECIPE,
+        {'train': minaee2019.MANY},
         {
-            'name': 'ferg',
-            'faces': 'release',
-            'labels': '',
-            'frames': 1,
-            'sampling': 'last',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none',
-            'margin': 1.0,
-        }
+            'name': 'ferg_stn',
+            'data': {'name': 'ferg'},
+            'protocol': LOSO if options.loso else DRAWN,
+        },
     )
-    config.protocol = ConfigDict(
-        {
-            'name': 'random',
-            'train_fraction': TRAIN / IMAGES,
-            'validation': VALIDATION / IMAGES,
-            'equal_test': True,
-            'repeats': 1,
-            'fold': options.fold,
-            'seed': 0,
-            'file': '',
-        }
-    )
-    if options.loso:
-        config.protocol = ConfigDict(LOSO | {'fold': options.fold})
-    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'unit', 'channels': 1})
-    config.augment = ConfigDict(
-        {
-            'kind': 'random',
-            'options': {
-                'flip': 0.5,
-                'rotation': 10.0,
-                'shift': 0.05,
-                'scale': 0.05,
-                'contrast': 0.0,
-            },
-        }
-    )
-    config.model = ConfigDict(
-        {
-            'name': 'stn',
-            'transform': 'input',
-            'localiser_kernels': (3, 3),
-            'initializer': 'default',
-            'dropout_rate': 0.5,
-        }
-    )
-    config.loss = ConfigDict({'class_weights': False, 'l2': 1e-3, 'l2_layers': ('fc1', 'fc2')})
-    config.optimizer = ConfigDict(
-        {
-            'name': 'adam',
-            'learning_rate': 1e-3,
-            'schedule': 'cosine',
-            'epsilon': 1e-8,
-            'lookahead': False,
-        }
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 128,
-            'epochs': 500,
-            'seeds': 3,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 5,
-            'evaluate_batch': 512,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
-    )
+    config.protocol.fold = options.fold
     if options.simulated:
-        config.simulated.subjects = 6
+        config.simulated = {'subjects': 6}
         config.model.dropout_rate = 0.2
         config.train.update({'batch_size': 32, 'epochs': 40, 'seeds': 1})
-    return config
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """What minaee2019 contradicts or leaves open, against the config as it stands."""
-    initializer = {'model.initializer': 'normal'}
-    rate = {'optimizer.learning_rate': 5e-3, 'optimizer.schedule': 'constant'}
-    ablations = {
-        'stated_initializer': Ablation(
-            "Weights from N(0, 0.05) as stated, but for the transformer's last layer, which starts "
-            'at the identity.',
-            initializer,
-        ),
-        'stated_rate': Ablation('Adam at 0.005 from the first epoch to the last, as stated.', rate),
-        'stated_both': Ablation('The stated initialiser and the stated rate.', initializer | rate),
-        'no_l2': Ablation(
-            'Without the L2 term on the last two layers, whose weight the paper does not give.',
-            {'loss.l2': 0.0},
-        ),
-        'grid_on_features': Ablation(
-            'The grid acts on the features after dropout, as the figure has it; by the text it '
-            'acts on the input.',
-            {'model.transform': 'features'},
-        ),
-        'no_transformer': Ablation(
-            'Without a spatial transformer: what it is worth.', {'model.transform': 'none'}
-        ),
-    }
+    ablations = dict(minaee2019.ABLATIONS)
     if config.protocol.name == 'random':
         ablations['loso'] = Ablation(
             'Each character judged by a network of all others; in the paper characters are shared.',

@@ -35,7 +35,8 @@ ELU and max-pooling, as `ckplus_c3d.py:simulated` and for its reason).
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, Range, Space, parse_variant
+from fer_jax.config import Ablation, Space, complete, merged, parse_variant
+from fer_jax.papers import haddad2020
 
 CLASSES = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise')
 
@@ -43,104 +44,29 @@ CLASSES = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise')
 COPIES = {'flip': 1, 'rotation': 5, 'contrast': 2}
 CLIPS, VIEWS = 480, 4320
 
-# Of the laptop-size variant: a fresh draw for every clip and epoch costs no more views.
-LIGHT = {'flip': 0.5, 'rotation': 6.0, 'shift': 0.03, 'scale': 0.04, 'contrast': 0.2}
-
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, table2, fold=N."""
     options = parse_variant(variant, simulated=False, table2=False, fold=-1)
-    config = ConfigDict()
-    config.name = 'oulu_casia_c3d'
-    config.paper = 'haddad2020'
-    config.seed = 0
-    config.init = ConfigDict({'run': ''})
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
+    config = merged(
+        haddad2020.RECIPE,
+        haddad2020.TABLE_2 if options.table2 else haddad2020.TABLE_3,
         {
-            'name': 'oulu_casia',
-            'faces': 'release',
-            'labels': '',
-            'frames': 10,
-            'sampling': 'last',
-            'size': 112,
-            'channels': 3,
-            'registration': 'none',
-            'margin': 1.0,
-        }
-    )
-    config.protocol = ConfigDict(
-        {
-            'name': 'idstep',
-            'k': 10,
-            'fold': options.fold,
-            'validation': 0.0,
-            'seed': 0,
-            'file': '',
-        }
-    )
-    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'symmetric', 'channels': 3})
-    config.augment = ConfigDict(
-        {
-            'kind': 'class_counts',
-            'options': {
-                'counts': dict.fromkeys(CLASSES, COPIES),
-                'rotation': 30.0,
-                'contrast': (0.22, 2.2),
-            },
-        }
-    )
-    config.model = ConfigDict(
-        {
-            'name': 'c3d',
-            'activation': 'leaky_relu',
-            'temporal_size': 3,
-            'initializer': 'none',
-            'pooling': 'max',
-            'second_conv': False,
-            'dropout_rate': 0.4233,
-            'width': 1.0,
-        }
-    )
-    config.loss = ConfigDict({'class_weights': False, 'l2': 0.0, 'l2_layers': ()})
-    config.optimizer = ConfigDict(
-        {
-            'name': 'adam',
-            'learning_rate': 1e-4,
-            'schedule': 'constant',
-            'epsilon': 1e-8,
-            'lookahead': True,
-        }
-    )
-    if options.table2:
-        config.model.update({'activation': 'relu', 'initializer': 'xavier_uniform'})
-        config.model.update({'pooling': 'avg', 'dropout_rate': 0.2511})
-        config.optimizer.lookahead = False
-    config.train = ConfigDict(
-        {
-            'batch_size': 30,
-            'epochs': 16,
-            'seeds': 1,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 1,
-            'evaluate_batch': 30,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
+            'name': 'oulu_casia_c3d',
+            'data': {'name': 'oulu_casia', 'channels': 3},
+            'protocol': {'fold': options.fold},
+            'inputs': {'normalize': 'symmetric'},
+            'augment': {'options': {'counts': dict.fromkeys(CLASSES, COPIES)}},
+        },
     )
     if options.simulated:
-        config.simulated.subjects = 40
-        config.data.update({'frames': 4, 'sampling': 'uniform', 'size': 48})
+        config = merged(config, haddad2020.SMALL)
+        config.simulated = {'subjects': 40}
         config.protocol.k = 4
-        config.augment = ConfigDict({'kind': 'random', 'options': LIGHT})
-        config.model.update({'width': 0.125, 'dropout_rate': 0.1})
+        config.augment = haddad2020.LIGHT
         if options.table2:
-            config.model.update({'activation': 'elu', 'pooling': 'max'})
-        config.optimizer.update({'learning_rate': 3e-4, 'schedule': 'cosine'})
-        config.train.update({'batch_size': 8, 'epochs': 24})
-        config.train.update({'checkpoint_every': 5, 'evaluate_batch': 64})
-    return config
+            config.model.activation = 'elu'
+    return complete(config)
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
@@ -167,25 +93,7 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             'paper does not say which of the two goes with it.',
             {'data.channels': 1, 'inputs.equalize': 'clahe', 'inputs.normalize': 'unit'},
         )
-    if config.augment.kind == 'class_counts':
-        ablations['fresh_draws'] = Ablation(
-            'One view of each clip, drawn anew each epoch, for as many views in all: whether the '
-            'copies are drawn once is not said.',
-            {
-                'augment': {
-                    'kind': 'random',
-                    'options': {
-                        'flip': 0.5,
-                        'rotation': 30.0,
-                        'shift': 0.0,
-                        'scale': 0.0,
-                        'contrast': 0.78,  # 0.22 to 1.78: a fresh draw lies about 1
-                    },
-                },
-                'train.epochs': round(config.train.epochs * VIEWS / CLIPS),
-            },
-        )
-    return ablations
+    return ablations | haddad2020.fresh_draws(config, CLIPS, VIEWS)
 
 
 def get_space(config: ConfigDict) -> Space:
@@ -193,18 +101,4 @@ def get_space(config: ConfigDict) -> Space:
 
     CLAHE equalises each of the three channels by itself.
     """
-    return Space(
-        {
-            'optimizer.lookahead': (False, True),
-            'inputs.equalize': ('none', 'clahe'),
-            'inputs.normalize': ('unit', 'symmetric'),
-            'model.activation': ('relu', 'elu', 'prelu', 'leaky_relu', 'mish'),
-            'loss.class_weights': (False, True),
-            'model.temporal_size': (1, 3, 5, 7, 9),
-            # Table 1 has the two others; "none" is the best one of Table 3.
-            'model.initializer': ('none', 'xavier_uniform', 'xavier_normal'),
-            'model.pooling': ('avg', 'max'),
-            'model.second_conv': (False, True),
-            'model.dropout_rate': Range(0.0, 1.0),
-        }
-    )
+    return Space(haddad2020.CHOICES)

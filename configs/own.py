@@ -8,12 +8,12 @@ Command:
     python -m fer_jax.main --config=configs/own.py:audio --config.data.name=own:clinic     # sound
     python -m fer_jax.main --config=configs/own.py:simulated     # a laptop, nothing of one's own
 
-The protocol is five folds by subject. Data without subjects take `--config.protocol.name=random`
-(80 % train; the report is stamped), data with splits `official`; `loso` leaves each subject out. A
-way of finding faces other than at preparation's default is named, as `--config.data.faces=none`.
-Networks: without a name after the colon a small 3x3 CNN on a clip's last frame; haddad2020's C3D
-and saurav2020's ConvLSTM, both narrowed, on eight frames from first to last; an SVM on the principal
-components of openSMILE's features (the extra `audio`).
+The protocol is five folds by subject. Data without subjects take the variant `random` (80 % train;
+the report is stamped), data with splits `official`; `loso` leaves each subject out. Variants
+combine with commas. Where faces were not found in the default way, `--config.data.faces=none` or
+another names it. Networks: without a name after the colon a small 3x3 CNN on a clip's last frame;
+haddad2020's C3D and saurav2020's ConvLSTM, both narrowed, on eight frames from first to last; an
+SVM on the principal components of openSMILE's features (the extra `audio`).
 
 Hardware and time: with the data. `:simulated` (60 pictures of 20 drawn people in three classes, 5
 folds): 61 CPU seconds from drawing to report. `:c3d,simulated` 94 and `:convlstm,simulated` 85 CPU
@@ -31,88 +31,18 @@ counts.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import parse_variant
+from fer_jax.config import complete, merged, parse_variant
 
+# For every clip and epoch anew: few pictures need many views.
 LIGHT = {'flip': 0.5, 'rotation': 8.0, 'shift': 0.04, 'scale': 0.06, 'contrast': 0.3}
-
-
-def get_config(variant: str = '') -> ConfigDict:
-    """The config; variants: c3d, convlstm, audio, simulated."""
-    names = ('c3d', 'convlstm', 'audio', 'simulated')
-    options = parse_variant(variant, **dict.fromkeys(names, False))
-    films = options.c3d or options.convlstm
-    kind = 'c3d' if options.c3d else 'convlstm' if options.convlstm else 'cnn'
-    config = ConfigDict()
-    config.name = 'own_audio' if options.audio else f'own_{kind}'
-    config.paper = ''
-    config.seed = 0
-    config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
-    config.data = ConfigDict(
-        {
-            'name': 'own:data',
-            'faces': '',
-            'labels': '',
-            'frames': 8 if films else 1,
-            'sampling': 'uniform' if films else 'last',
-            'size': 48,
-            'channels': 1,
-            'registration': 'none' if options.audio else 'eyes',
-            'margin': 1.0,
-        }
-    )
-    config.protocol = ConfigDict(
-        {
-            'name': 'balanced',
-            'k': 5,
-            'train_fraction': 0.8,
-            'repeats': 1,
-            'fold': -1,
-            'validation': 0.0,
-            'seed': 0,
-            'file': '',
-        }
-    )
-    if options.audio:
-        config.sound = ConfigDict({'file': '', 'components': 50})
-        config.data.update({'drop_soundless': True})
-        config.model = ConfigDict({'name': 'svm', 'bins': 1})
-    else:
-        _train(config, kind)
-    if options.simulated:
-        config.simulated.subjects = 20
-        config.data.name = 'own:films' if films or options.audio else 'own:pictures'
-        if films:
-            config.data.update({'frames': 4, 'size': 32})
-    return config
-
-
-def _train(config: ConfigDict, kind: str) -> None:
-    """Sets what a network and its training need."""
-    config.init = ConfigDict({'run': ''})
-    config.inputs = ConfigDict({'equalize': 'none', 'normalize': 'mean_std', 'channels': 1})
-    config.augment = ConfigDict({'kind': 'random', 'options': LIGHT})
-    config.model = ConfigDict(MODELS[kind])
-    config.loss = ConfigDict(
-        {'class_weights': True, 'label_smoothing': 0.0, 'l2': 0.0, 'l2_layers': ()}
-    )
-    config.optimizer = ConfigDict(
-        {'name': 'adam', 'learning_rate': 1e-3, 'schedule': 'cosine', 'lookahead': False}
-    )
-    config.train = ConfigDict(
-        {
-            'batch_size': 16,
-            'epochs': 40,
-            'seeds': 1,
-            'patience': 0,
-            'retrain': False,
-            'checkpoint_every': 10,
-            'evaluate_batch': 64,
-            'members_at_once': 0,
-            'steps_per_call': 0,
-        }
-    )
-
-
+TRAINED = {
+    'inputs': {'normalize': 'mean_std'},
+    'augment': {'kind': 'random', 'options': LIGHT},
+    'loss': {'class_weights': True},
+    'optimizer': {'learning_rate': 1e-3, 'schedule': 'cosine'},
+    'train': {'batch_size': 16, 'epochs': 40, 'checkpoint_every': 10, 'evaluate_batch': 64},
+}
+FILMS = {'data': {'frames': 8, 'sampling': 'uniform'}}
 MODELS = {
     'cnn': {
         'name': 'frame_cnn',
@@ -124,22 +54,33 @@ MODELS = {
     'c3d': {
         'name': 'c3d',
         'activation': 'elu',
-        'temporal_size': 3,
-        'initializer': 'xavier_uniform',
         'pooling': 'max',
-        'second_conv': False,
         'dropout_rate': 0.1,
         'width': 0.125,
     },
-    'convlstm': {
-        'name': 'convlstm',
-        'pool_after': (1, 3),
-        'units': 16,
-        'gate': 'sigmoid',
-        'unit_forget_bias': True,
-        'states': 'last',
-        'hidden': 128,
-        'dropout_rate': 0.2,
-        'width': 0.5,
-    },
+    'convlstm': {'name': 'convlstm', 'dropout_rate': 0.2, 'width': 0.5},
 }
+
+
+def get_config(variant: str = '') -> ConfigDict:
+    """The config; variants: c3d, convlstm, audio, random, official, loso, simulated."""
+    names = ('c3d', 'convlstm', 'audio', 'random', 'official', 'loso', 'simulated')
+    options = parse_variant(variant, **dict.fromkeys(names, False))
+    films = options.c3d or options.convlstm
+    config = ConfigDict({'data': {'name': 'own:data'}, 'protocol': {'name': 'balanced', 'k': 5}})
+    for name in ('random', 'official', 'loso'):
+        if options[name]:
+            config.protocol = {'name': name}
+    if options.audio:
+        sound = {'sound': {}, 'model': {'name': 'svm', 'bins': 1}, 'name': 'own_audio'}
+        config = merged(config, {**sound, 'data': {'drop_soundless': True}})
+    else:
+        kind = 'c3d' if options.c3d else 'convlstm' if options.convlstm else 'cnn'
+        named = {'name': f'own_{kind}', 'model': MODELS[kind], 'data': {'registration': 'eyes'}}
+        config = merged(config, TRAINED, named, *([FILMS] if films else []))
+    if options.simulated:
+        drawn = 'own:films' if films or options.audio else 'own:pictures'
+        config = merged(config, {'simulated': {'subjects': 20}, 'data': {'name': drawn}})
+        if films:
+            config = merged(config, {'data': {'frames': 4, 'size': 32}})
+    return complete(config)

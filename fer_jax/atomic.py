@@ -38,6 +38,12 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + '\n')
 
 
+def is_free(folder: Path | str) -> bool:
+    """Returns whether a folder can be written without mixing with anything: missing or empty."""
+    folder = Path(folder)
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
 @contextlib.contextmanager
 def folder_beside(folder: Path | str) -> Iterator[Path]:
     """Yields an empty temporary folder inside `folder`, which is removed at the end in any case."""

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 
 # Parameters of mallopt in glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
@@ -12,6 +13,13 @@ _NEVER = -1  # as a size_t the largest; 2 GiB, an int's most, is less than a ste
 def cores() -> int:
     """Cores that this process may run on: as many threads as XLA's CPU backend takes."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def starts_command() -> bool:
+    """Tells whether Python was told to run a module of fer_jax (-m) and is still looking for it."""
+    # argv[0] is '-m' until the module is found; orig_argv tells whose module it is.
+    ours = any(word.removeprefix('-m').startswith('fer_jax.') for word in sys.orig_argv)
+    return sys.argv[:1] == ['-m'] and ours
 
 
 def keep_buffers() -> None:

@@ -3,7 +3,11 @@
     python -m fer_jax.main --config=configs/ckplus_c3d.py
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated
     python -m fer_jax.main --config=configs/ckplus_c3d.py --config.train.epochs=3 --workdir=/tmp/run
+    python -m fer_jax.main --config=configs/ckplus_c3d.py --print_config
     python -m fer_jax.main --config=configs/ckplus_c3d.py --distributed=node0:8476,2,0
+
+With --print_config nothing is trained: every key with its value is printed, with a star where it
+differs from the defaults (fer_jax/config/keys.py has them), and the folder that the run would have.
 
 Writes a run's directory (config, folds, checkpoints, probabilities, predictions, results, report).
 Started again with the same config it goes on where it was, and a finished run is only read.
@@ -16,12 +20,13 @@ Each needs the prepared data; the first alone writes and prints.
 """
 
 from absl import flags
+from ml_collections import ConfigDict
 
 from fer_jax import cli, runtime
+from fer_jax import config as configs
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.experiment import run as experiment
-from fer_jax.kahou2015 import system
+from fer_jax.experiment import runners
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -39,6 +44,9 @@ def define(fv: flags.FlagValues) -> None:
         'one of several processes: auto (SLURM, TPU pods), or HOST:PORT,PROCESSES,NUMBER',
         flag_values=fv,
     )
+    flags.DEFINE_bool(
+        'print_config', False, 'print every key of the config and train nothing', flag_values=fv
+    )
 
 
 def main(fv: flags.FlagValues) -> None:
@@ -47,11 +55,23 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError(
             'give an experiment: --config=configs/ckplus_c3d.py, or another file of configs/'
         )
+    if fv.print_config:
+        _print_config(fv.config)
+        return
     runtime.join(fv.distributed)
     runtime.prepare()
-    # A config of several models is a system of them, any other one experiment.
-    run = system.run if 'models' in fv.config else experiment.run
+    run = runners.runner_of(fv.config)
     run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
+
+
+def _print_config(config: ConfigDict) -> None:
+    """Prints the resolved config, what differs from the defaults marked; reads no data."""
+    config = configs.complete(config)
+    if config.runner == runners.EXPERIMENT:
+        from fer_jax.experiment.run import resolve  # imports jax: a training does so anyway
+
+        config = resolve(config)
+    print(f'{configs.listing(config)}\n\nrun: runs/{config.name}-{configs.identity(config)}')
 
 
 if __name__ == '__main__':

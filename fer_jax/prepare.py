@@ -40,6 +40,8 @@ Ways of finding faces (--faces), each in a folder of its own; not every dataset 
                    .prototxt beside it
 """
 
+from typing import Any
+
 from absl import flags
 
 from fer_jax import cli
@@ -68,7 +70,7 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_bool('scene', False, scene_help, flag_values=fv)
     weights_help = 'what the detector has learnt: file, or folder for face_alignment'
     flags.DEFINE_string('weights', None, weights_help, flag_values=fv)
-    skip_help = 'leave out and list clips that cannot be read; three, or 5 %, at most'
+    skip_help = 'keep the readable frames of damaged films; leave out and list what cannot be read'
     flags.DEFINE_bool('skip_unreadable', False, skip_help, flag_values=fv)
     ferplus_help = "fer2013: FER+'s fer2013new.csv; default: beside fer2013.csv"
     flags.DEFINE_string('ferplus', None, ferplus_help, flag_values=fv)
@@ -92,7 +94,7 @@ def define(fv: flags.FlagValues) -> None:
 
 
 def main(fv: flags.FlagValues) -> None:
-    """Prepares and prints what was found."""
+    """Prepares the dataset and prints what was found."""
     for flag in ('dataset',) if fv.report else ('dataset', 'release'):
         if not fv[flag].value:
             usage = 'python -m fer_jax.prepare --dataset=NAME --release=DIR'
@@ -103,7 +105,9 @@ def main(fv: flags.FlagValues) -> None:
     if fv.scene and fv.report:
         raise UserError('--report shows faces, --scene stores none: ask for it without --scene')
     if fv.release:
-        options = {name: fv[name].value for name in OPTIONS if fv[name].value is not None}
+        options: dict[str, Any] = {
+            name: fv[name].value for name in OPTIONS if fv[name].value is not None
+        }
         preparation.prepare(
             name,
             fv.release,

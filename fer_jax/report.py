@@ -17,8 +17,9 @@ classes, labels, test clips or training clips are not the same the comparison is
 the rule that the pairs are compared under, by default val_best, or last where a run has no
 validation clips.
 
-STUDY is a directory that fer_jax.sweep writes, also while the study goes on: the page has its
-history, what each hyper-parameter explains, every trial, and what the settings were chosen on.
+STUDY is a directory that fer_jax.studies or fer_jax.sweep wrote. A sweep is drawn also while it
+goes on: its history, what each hyper-parameter explains, every trial, and what the settings were
+chosen on. Every directory records what it is, so that one command draws them all.
 
 With --card a paper's table is printed beside the finished runs that answer it, and drawn as a page
 where --out is given.
@@ -28,13 +29,11 @@ from pathlib import Path
 
 from absl import flags
 
-from fer_jax import cli, papers
+from fer_jax import cli
 from fer_jax.errors import UserError
-from fer_jax.evaluation import comparison, results, rundir
+from fer_jax.evaluation import comparison, rundir
 from fer_jax.evaluation.rules import RULES
-from fer_jax.evaluation.rundir import Run
-from fer_jax.reports import comparison_page, run_page
-from fer_jax.sweep import snapshot, study_page
+from fer_jax.reports import comparison_page, kinds
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -49,82 +48,36 @@ def define(fv: flags.FlagValues) -> None:
 
 
 def main(fv: flags.FlagValues) -> None:
-    """Draws the report of the run, or of the comparison of the runs, that the command names.
+    """Draws the page that the command names, and prints the results and where the page is.
 
     Raises:
-      UserError: no run, or one that is missing, unfinished or damaged, or runs that cannot be
-        paired.
+      UserError: no run or study, or one that is missing, unfinished or damaged, or runs that cannot
+        be paired.
     """
+    if fv.rule and (fv.card or len(fv.positional) == 1):
+        without = 'leave it out with --card' if fv.card else 'name two runs or more'
+        raise UserError(f'--rule is for comparing runs: {without}')
     if fv.card:
-        _card(fv)
-        return
-    if not fv.positional:
+        text, page = kinds.draw_card(fv.card, fv.positional, fv.out)
+    elif not fv.positional:
         raise UserError('name a run, or runs to compare: python -m fer_jax.report RUN [RUN ...]')
-    if len(fv.positional) > 1:
-        path, text = _compare([_finished(Path(name)) for name in fv.positional], fv)
+    elif len(fv.positional) == 1:
+        text, page = kinds.redraw(Path(fv.positional[0]), fv.out)
     else:
-        if fv.rule:
-            raise UserError('--rule is for comparing: name two runs or more, or leave it out')
-        path = Path(fv.positional[0])
-        if (path / snapshot.NAME).is_file():
-            _study(path, fv)
-            return
-        if (path / 'stages').is_dir():
-            _system(path, fv)
-            return
-        run = _finished(path)
-        values = results.compute(run.predictions, stamps=run.stamps)
-        path = run_page.write_report(run.path, fv.out, values)
-        text = results.summary_text(values)
+        text, page = _compare(fv)
     print(text)
-    print(f'\n{path}')
+    if page:
+        print(f'\n{page}')
 
 
-def _card(fv: flags.FlagValues) -> None:
-    """Prints a paper's table beside the runs that answer it; with --out draws its page as well."""
-    if fv.rule:
-        raise UserError('--rule is for comparing runs: leave it out with --card')
-    card, runs = papers.load(fv.card), [papers.read(path) for path in fv.positional]
-    print(papers.text(card, runs))
-    if fv.out:
-        print(f'\n{papers.write_page(fv.out, card, runs)}')
-
-
-def _study(path: Path, fv: flags.FlagValues) -> None:
-    """Draws a study's page from its study.json."""
-    values = snapshot.load(path)
-    print(snapshot.text(values))
-    print(f'\n{study_page.write(values, fv.out or path)}')
-
-
-def _system(path: Path, fv: flags.FlagValues) -> None:
-    """Draws the page of a run of several models from its stages."""
-    from fer_jax.kahou2015 import (  # imports jax: seconds that other reports do not need
-        outcome,
-        page,
-    )
-
-    found = outcome.load(path)
-    print(outcome.text(found.values))
-    print(f'\n{page.write(found, path, fv.out)}')
-
-
-def _finished(path: Path) -> Run:
-    """A finished run; UserError where there is none."""
-    if not path.is_dir():
-        raise UserError(f'there is no run at {path}: give the directory that fer_jax.main wrote')
-    if not (path / 'DONE').is_file():
-        raise UserError(f'{path} has not finished (no DONE in it): start its command again')
-    return rundir.load(path)
-
-
-def _compare(runs: list[Run], fv: flags.FlagValues) -> tuple[Path, str]:
-    """Writes the comparison; returns the page's path and the text."""
+def _compare(fv: flags.FlagValues) -> tuple[str, Path]:
+    """Draws the comparison of the runs; returns it as text, and the page's path."""
     out = Path(fv.out or 'comparison')
     if (out / 'config.json').exists():
         raise UserError(f'{out} is a run, whose own report lies there: give another --out')
+    runs = [rundir.load_finished(name) for name in fv.positional]
     values = comparison.compute(runs, rule=fv.rule)
-    return comparison_page.write(values, out), comparison.summary_text(values)
+    return comparison.summary_text(values), comparison_page.write(values, out)
 
 
 if __name__ == '__main__':

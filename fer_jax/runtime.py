@@ -1,7 +1,8 @@
 """What a command asks of its process: programs compiled once, company."""
 
 import os
-import pathlib
+from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -13,9 +14,9 @@ SHUTDOWN = 60
 
 def prepare() -> None:
     """Keeps compiled programs in $JAX_COMPILATION_CACHE_DIR, else in the user's cache folder."""
-    if not jax.config.jax_compilation_cache_dir:
-        base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-        jax.config.update('jax_compilation_cache_dir', str(pathlib.Path(base) / 'fer_jax' / 'xla'))
+    if not jax.config.values['jax_compilation_cache_dir']:
+        base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+        jax.config.update('jax_compilation_cache_dir', str(Path(base) / 'fer_jax' / 'xla'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
@@ -35,7 +36,7 @@ def join(distributed: str) -> None:
     """
     if not distributed:
         return
-    where = {}
+    where: dict[str, Any] = {}
     if distributed != 'auto':
         try:
             address, processes, number = distributed.split(',')

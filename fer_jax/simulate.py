@@ -32,7 +32,7 @@ from fer_jax.simulation import release
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Declares the flags."""
     names = ', '.join(release.DATASETS)
     flags.DEFINE_string('dataset', None, f'which dataset: {names}', flag_values=fv)
     flags.DEFINE_string('out', None, 'the folder to write the release to', flag_values=fv)

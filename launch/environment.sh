@@ -80,9 +80,4 @@ prepare_environment() {
         # An environment with an extra is one with the core too.
         printf '%s\n' "$wanted" | tee "$venv/installed-core" >"$stamp"
     fi
-    # OpenCV's wheel links against two system libraries that a bare Debian does not have.
-    if ! "$python" -c 'import cv2' 2>/dev/null; then
-        system_packages libgl1 libglib2.0-0
-        "$python" -c 'import cv2'
-    fi
 }

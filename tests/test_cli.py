@@ -1,15 +1,34 @@
 """Exit status and messages of commands, as a shell sees them."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from fer_jax import cli
 
-def command(*arguments, module='fer_jax.main'):
+ROOT = Path(__file__).parents[1]
+SCRIPT = ['-c', 'from fer_jax.cli import console; console()']  # what fer-jax runs
+
+
+def command(*arguments, start=('-m', 'fer_jax.main'), cwd=ROOT):
     return subprocess.run(
-        [sys.executable, '-m', module, *arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, *start, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+        env=os.environ | {'PYTHONPATH': str(ROOT)},
     )
+
+
+def one_line(done):
+    """The line that a command says when it was given something wrong."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith('error: '), done.stderr
+    return lines[0]
 
 
 def test_help_is_status_0_and_lists_the_flags():
@@ -30,7 +49,7 @@ def test_an_unknown_flag_is_status_2():
     'arguments,words',
     [
         ([], ['--config=configs/ckplus_c3d.py']),
-        (['--config=configs/nowhere.py'], ['configs/nowhere.py']),
+        (['--config=configs/nowhere.py'], ['configs/nowhere.py: no such', 'afew_rnn.py, afew_svm']),
         (['--config=configs/ckplus_c3d.py:simulted'], ['simulted', 'loso']),
         (['--config=configs/ckplus_c3d.py', '--config.trian.epochs=3'], ['trian']),
         (['--config=configs/ckplus_c3d.py', '--config.train.epochs=many'], ['epochs', 'many']),
@@ -44,7 +63,33 @@ def test_an_unknown_flag_is_status_2():
 def test_a_users_mistake_is_one_line_and_status_1(arguments, words, tmp_path):
     done = command(*arguments, f'--workdir={tmp_path / "run"}')
     assert done.returncode == 1, done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith('error: ')
     for word in words:
-        assert word in lines[0]
+        assert word in one_line(done)
+
+
+@pytest.mark.parametrize('config', ['configs/ckplus_c3d.py:loso', 'ckplus_c3d.py:loso'])
+def test_a_config_is_found_from_any_directory(config, tmp_path):
+    done = command(f'--config={config}', '--data_dir=nowhere', cwd=tmp_path)
+    assert 'ckplus is not prepared' in one_line(done)
+
+
+def test_the_script_starts_every_command_and_lists_them(tmp_path):
+    listed = command('--help', start=SCRIPT, cwd=tmp_path)
+    assert listed.returncode == 0
+    for name in cli.COMMANDS:
+        assert f'\n  {name} ' in listed.stdout
+    done = command('report', 'nowhere', start=SCRIPT, cwd=tmp_path)
+    assert done.returncode == 1 and 'no run at nowhere' in one_line(done)
+    usage = command('studies', '--help', start=SCRIPT, cwd=tmp_path)
+    assert usage.returncode == 0 and '--subjects' in usage.stdout
+
+
+def test_the_script_knows_no_other_command():
+    done = command('train', start=SCRIPT)
+    assert done.returncode == 2 and "'train'" in one_line(done)
+
+
+def test_the_script_imports_nothing_of_other_commands():
+    program = "import sys; from fer_jax.cli import console; console(); print('jax' in sys.modules)"
+    done = command(start=('-c', program))
+    assert done.stdout.splitlines()[-1] == 'False', done.stderr

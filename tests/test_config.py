@@ -1,4 +1,6 @@
-"""Variants, ablations, strict sections, identity of configs."""
+"""Variants, ablations, strict sections of configs."""
+
+from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
@@ -26,6 +28,28 @@ def test_wrong_variants_are_sentences(variant, message):
         configs.parse_variant(variant, simulated=False, fold=-1)
 
 
+def test_a_config_of_the_working_directory_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('ckplus_c3d.py', 'configs/ckplus_c3d.py'):
+        assert configs.find_config(name) == configs.CONFIGS / 'ckplus_c3d.py'
+    own = Path('configs/ckplus_c3d.py')
+    own.parent.mkdir()
+    own.write_text('')
+    assert configs.find_config(own) == own
+    assert configs.find_config(own.resolve()) == own.resolve()
+
+
+@pytest.mark.parametrize(
+    'path', ['nowhere.py', '/nowhere/ckplus_c3d.py', 'a/ckplus_c3d.py', 'configs']
+)
+def test_a_config_that_is_not_there_is_a_sentence_that_names_the_others(
+    path, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f'^{path}: no such config; there are: afew_activity.py, '):
+        configs.load_config(path)
+
+
 def test_a_typo_in_a_section_names_what_there_is():
     def function(given, *, epochs, patience=0):
         return given, epochs, patience
@@ -37,14 +61,10 @@ def test_a_typo_in_a_section_names_what_there_is():
         configs.bind(function, {'epcohs': 3}, 'train', 1)
 
 
-def test_identity_is_the_content():
-    one = ConfigDict({'a': 1, 'b': {'c': (1, 2)}})
-    other = ConfigDict({'b': {'c': (1, 2)}, 'a': 1})
-    assert configs.identity(one) == configs.identity(other)
-    other.b.c = (1, 3)
-    assert configs.identity(one) != configs.identity(other)
-    difference = configs.first_difference(configs.as_json(one), configs.as_json(other))
-    assert difference == 'config.b.c is [1, 2], there [1, 3]'
+def test_the_first_difference_is_named():
+    one, other = {'a': 1, 'b': {'c': [1, 2]}}, {'b': {'c': [1, 3]}, 'a': 1}
+    assert configs.first_difference(one, other) == 'config.b.c is [1, 2], there [1, 3]'
+    assert configs.first_difference({'a': 1}, {}) == 'config.a is 1, there (absent)'
     assert configs.first_difference({'a': 1}, {'a': 1}) is None
 
 

@@ -13,7 +13,9 @@ import pytest
 
 from fer_jax import config as configs
 from fer_jax.experiment import run as experiment
-from fer_jax.kahou2015 import fitting, regularisers
+from fer_jax.experiment.classifiers import ClassifierLearner
+from fer_jax.experiment.sections import Sections
+from fer_jax.kahou2015 import regularisers
 from fer_jax.kahou2015.feature_fusion import FeatureFusion
 from fer_jax.training.state import Batch, PerMember, Resident, Sums
 
@@ -86,7 +88,10 @@ def test_docstring_says_what_is_needed_to_judge_a_result(path):
 
 @pytest.mark.parametrize(('path', 'variant'), variants())
 def test_config_runs_abstractly(path, variant):
-    run_abstractly(load(path).get_config(variant))
+    config = load(path).get_config(variant)
+    # All keys of its kinds and no other: tests/test_defaults.py asks that each of them is used.
+    assert configs.complete(config).to_dict() == config.to_dict()
+    run_abstractly(config)
 
 
 @pytest.mark.parametrize(('path', 'name'), ablations())
@@ -97,7 +102,7 @@ def test_reading_runs_abstractly(path, name):
     changed = configs.changed(config, name, ablation)
     assert configs.identity(changed) != configs.identity(config)
     assert ablation.why.endswith('.')
-    run_abstractly(changed)
+    run_abstractly(configs.complete(changed))
 
 
 @pytest.mark.parametrize(('path', 'variant'), variants())
@@ -105,7 +110,7 @@ def test_readings_fit_every_variant(path, variant):
     module = load(path)
     config = module.get_config(variant)
     for name, ablation in getattr(module, 'get_ablations', lambda config: {})(config).items():
-        configs.changed(config, name, ablation)
+        configs.complete(configs.changed(config, name, ablation))
 
 
 def fuse_abstractly(fusion):
@@ -126,11 +131,11 @@ def run_abstractly(config):
         fuse_abstractly(config.fusion)
         return
     classes = 8 if config.data.labels == 'ferplus8' else 7
-    if 'train' not in config:  # fitted at once: there is no step to trace
-        options = dict(config.model)
-        assert callable(fitting.build(options.pop('name'), **options).judge)
+    learner = Sections.open(config).learner
+    if isinstance(learner, ClassifierLearner):  # fitted at once: there is no step to trace
+        assert callable(learner.classifier.fit_predict)
         return
-    system = experiment.make_system(config, classes)
+    system = learner.system(classes)
 
     def array(dtype, *shape):
         return jax.ShapeDtypeStruct(shape, dtype)

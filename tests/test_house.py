@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.metadata
+import pkgutil
 import re
 import shlex
 import sys
@@ -10,8 +11,11 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
 from absl import flags
+
+from fer_jax import cli
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / 'fer_jax').rglob('*.py'))
@@ -21,7 +25,7 @@ FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', '.ci')
 # The rooms of the core, from the ground up: each may import those before it, none that follows.
 CORE = (
     *('errors', 'host', 'atomic', 'config', 'cli', 'runtime'),
-    *('ops', 'simulation', 'data', 'models', 'evaluation', 'training', 'reports', 'experiment'),
+    *('ops', 'data', 'simulation', 'models', 'evaluation', 'training', 'reports', 'experiment'),
 )
 # Rooms that the core never imports. A wing imports the core; another wing only if named here.
 WINGS = {
@@ -31,6 +35,10 @@ WINGS = {
     'sweep': set(),
     'explain': set(),
     'benchmark': set(),
+}
+# The modules of the core that name what is in a wing, as strings that are imported when asked for.
+REGISTRIES = {
+    *('experiment.classifiers', 'experiment.features', 'experiment.runners', 'reports.kinds'),
 }
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint
@@ -110,6 +118,33 @@ def test_imports_point_one_way():
     assert not wrong
 
 
+def strings_of(path: Path) -> Iterator[str]:
+    """Every string of a file but its docstrings."""
+    tree = ast.parse(path.read_text())
+    said = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.value
+
+
+def test_only_registries_of_the_core_name_what_is_in_a_wing():
+    naming = re.compile(rf'fer_jax\.({"|".join(WINGS)})\b')
+    found: dict[str, list[str]] = {}
+    for path in SOURCES:
+        name = name_of(path)
+        if room_of(name) in CORE:
+            found |= {name: [*filter(naming.match, strings_of(path))]}
+    assert {name for name, named in found.items() if named} == REGISTRIES
+    for named in found.values():
+        for target in named:
+            assert callable(pkgutil.resolve_name(target)), target
+
+
 def test_few_modules_lie_directly_in_the_package():
     modules = [path.name for path in (ROOT / 'fer_jax').glob('*.py') if path.stem != '__init__']
     assert len(modules) <= 13, modules
@@ -162,6 +197,39 @@ def test_modules_are_small_and_have_a_subject():
     assert not wrong
 
 
+# Where the docstrings of functions begin with a verb.
+PLAIN = (
+    *('data.clips', 'data.cropping', 'data.fitted', 'data.fold_file', 'data.leaks'),
+    *('data.preparation', 'data.prepared', 'data.protocols', 'data.registration'),
+    *('data.similarity', 'data.views', 'prepare', 'simulate', 'protocol'),
+    *('evaluation.ablations', 'evaluation.audit', 'evaluation.bootstrap', 'evaluation.comparison'),
+    *('evaluation.metrics', 'evaluation.pairing', 'evaluation.predictions', 'evaluation.results'),
+    *('evaluation.rules', 'evaluation.significance', 'evaluation.table', 'reports'),
+    *('models', 'ops', 'simulation'),
+)
+
+
+def functions_of(path: Path) -> Iterator[ast.FunctionDef]:
+    """Every function and method of a file, without properties, which name what they are."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and not any(
+            'property' in ast.unparse(by) for by in node.decorator_list
+        ):
+            yield node
+
+
+def test_docstrings_of_functions_begin_with_a_verb():
+    noun = re.compile(r'(What|Which|Where|Who|Whose|Whether|How|As many|The|An?)\b')
+    wrong = []
+    for path in SOURCES:
+        name = name_of(path)
+        if any(within(name, room) for room in PLAIN):
+            for node in functions_of(path):
+                if noun.match(ast.get_docstring(node) or ''):
+                    wrong.append(f'{name}.{node.name}: {ast.get_docstring(node).splitlines()[0]}')
+    assert not wrong
+
+
 def test_test_files_have_unique_names():
     names = [path.name for path in (ROOT / 'tests').rglob('*.py') if path.name != 'conftest.py']
     assert len(names) == len(set(names))
@@ -181,8 +249,10 @@ def declared(extra: str = '') -> set[str]:
 
 def imported_distributions(paths: list[Path], at_once_only: bool = False) -> dict[str, set[str]]:
     """Which of the files import each distribution."""
-    # dlib-bin's metadata name its binary only.
-    providers = importlib.metadata.packages_distributions() | {'dlib': ['dlib-bin']}
+    providers = importlib.metadata.packages_distributions() | {
+        'dlib': ['dlib-bin'],  # whose metadata name its binary only
+        'cv2': ['opencv-python-headless'],  # the landmarks extra brings another one
+    }
     ours = {'fer_jax', *(path.stem for path in paths)}
     found: dict[str, set[str]] = {}
     for path in paths:
@@ -214,17 +284,40 @@ def test_dev_extra_declares_what_tests_and_twins_import_and_no_more():
     # Sound's package allows research only: whoever develops may do without, its tests say so.
     known = declared() | declared('dev') | declared('audio')
     assert not {name: files for name, files in found.items() if name not in known}
-    tools = {'pre-commit', 'pytest-xdist', 'ruff'}
+    tools = {'basedpyright', 'pre-commit', 'pytest-xdist', 'ruff'}
     assert not declared('dev') - set(found) - tools
 
 
-def test_requirements_pin_everything_declared():
+def pins_of_requirements() -> list[str]:
+    """The lines of requirements.txt that pin something."""
     lines = (ROOT / 'requirements.txt').read_text().splitlines()
-    pins = [line for line in lines if line and not line.startswith('#')]
+    return [line for line in lines if line and not line.startswith('#')]
+
+
+def test_requirements_pin_everything_declared():
+    pins = pins_of_requirements()
     assert not [pin for pin in pins if not re.fullmatch(r'[\w.-]+==[\w.]+', pin)]
     pinned = {distribution(pin) for pin in pins}
     assert len(pinned) == len(pins)
     assert not declared().union(*map(declared, PROJECT['optional-dependencies'])) - pinned
+
+
+def test_both_packages_of_opencv_are_one_version():
+    # They put their files in the same place: the one that is installed last is imported.
+    names = ('opencv-python-headless', 'opencv-python')
+    wanted = dict(pin.split('==') for pin in pins_of_requirements())
+    extras = PROJECT['optional-dependencies']
+    assert f'{names[0]}=={wanted[names[0]]}' in PROJECT['dependencies']
+    assert f'{names[1]}=={wanted[names[0]]}' in extras['landmarks']
+    assert wanted[names[0]] == wanted[names[1]]
+    installed = {
+        found.version
+        for found in importlib.metadata.distributions()
+        if distribution(found.name) in names
+    }
+    assert installed == {wanted[names[0]]}
+    assert wanted[names[0]].startswith(f'{cv2.__version__}.')
+    assert callable(cv2.FaceDetectorYN.create) and callable(cv2.CascadeClassifier)
 
 
 def test_nothing_names_a_machine_or_a_registry():
@@ -254,6 +347,11 @@ COMMANDS = {
     for name in map(name_of, SOURCES)
     if is_command(name)
 }
+
+
+def test_the_script_lists_every_command():
+    assert {f'fer_jax.{name}' for name in cli.COMMANDS} == set(COMMANDS)
+    assert len(cli.COMMANDS) == len(COMMANDS)
 
 
 def test_documented_commands_and_flags_exist():

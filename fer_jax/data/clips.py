@@ -99,7 +99,7 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
         raise UserError(f"data.name '{'+'.join(names)}' names a dataset twice; name each once")
     classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
     index = [[classes.index(name) for name in part.classes] + [-1] for part in parts]
-    known = [part.landmarks is not None for part in parts]
+    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
     said = dict.fromkeys(part.registration for part in parts)
     return ClipSet(
         name='+'.join(names),
@@ -119,23 +119,22 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
         registration=next(iter(said))
         if len(said) == 1
         else '; '.join(f'{part.name}: {part.registration}' for part in parts),
-        landmarks=_joined_landmarks(parts) if all(known) else None,
+        landmarks=_joined_landmarks(landmarks) if len(landmarks) == len(parts) else None,
     )
 
 
-def _joined_landmarks(parts: Sequence[ClipSet]) -> np.ndarray:
-    """The landmarks of all parts; 5 points of each where some part has no more."""
-    landmarks = [part.landmarks for part in parts]
+def _joined_landmarks(landmarks: list[np.ndarray]) -> np.ndarray:
+    """Joins the landmarks of several datasets; 5 points of each where one has no more."""
     if len({each.shape[2] for each in landmarks}) > 1:
         landmarks = [registration.keypoints(each, 5) for each in landmarks]
     return np.concatenate(landmarks)
 
 
 def stills(clips: ClipSet) -> ClipSet:
-    """Every frame a clip of its own: the frames of films beside databases of stills.
+    """Makes every frame a clip of its own, to join the frames of films with datasets of stills.
 
     kahou2015 (sec. 2.1.3) stops its networks for stills by the frames of AFEW. The frames of a clip
-    keep its label, subject and part; their ids are its own and the frame's number among those that
+    keep its label, subject and part. Their ids are its id and the frame's number among those that
     were loaded: 'train/000046280@3'. A clip of one frame keeps its id.
     """
     real = np.arange(clips.frames.shape[1]) < clips.length[:, None]
@@ -158,7 +157,7 @@ def stills(clips: ClipSet) -> ClipSet:
 
 
 def onsets(clips: ClipSet) -> ClipSet:
-    """Of sequences from neutral to apex, both ends as stills: the first frame is neutral.
+    """Returns both ends of sequences from neutral to apex as stills; the first frame is neutral.
 
     minaee2019 does not say whether its CK+ has neutral faces. The last frames keep their label. A
     sequence of one frame is its end only.
@@ -179,7 +178,7 @@ def onsets(clips: ClipSet) -> ClipSet:
 
 
 def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
-    """What clips were made of, 'dataset/clip', however they were combined or taken apart.
+    """Returns the recording of each clip, 'dataset/clip', however clips were combined or split.
 
     Args:
       name: of the set that the ids are of, e.g. 'fer2013+afew'.
@@ -190,7 +189,7 @@ def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
 
 
 def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
-    """Which `n` frames of a clip of `length` frames to keep; short clips repeat their last frame.
+    """Chooses `n` frames of a clip of `length` frames; short clips repeat their last frame.
 
     'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' keeps the first and the last frame
     and equally spaced ones between (saurav2020, sec. IV-B: round(linspace)).
@@ -210,13 +209,13 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
 
 
 def arrange(clips: ClipSet, order: str) -> ClipSet:
-    """The same clips with their frames in another order, to measure what their order is worth.
+    """Reorders the frames of every clip, to measure what their order is worth.
 
-    'kept' leaves them. 'shuffled' draws an order for each clip, by a generator that knows its id
-    only: every order of its true frames is as likely as any other, the one of time included, and a
-    clip has the same in every run, in training and in test. 'apex' repeats the last true frame, a
-    sequence's apex in CK+, so that nothing moves. Lengths stay, and so does the padding: a
-    repetition of what is then the last true frame.
+    'kept' leaves them. 'shuffled' draws an order for each clip, by a generator seeded by its id
+    alone. Every order of its true frames is equally likely, the true order included, and a clip
+    has the same order in every run, in training and in test. 'apex' repeats the last true frame (in
+    CK+ a sequence's apex), so that nothing moves. Lengths stay. The padding repeats the frame that
+    is then the last true one.
 
     Raises:
       UserError: another order.

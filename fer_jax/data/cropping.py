@@ -1,4 +1,4 @@
-"""From a record to the frames of a ClipSet: which ones, of which part of the picture, how large."""
+"""From a record to a ClipSet's frames: they are chosen, cropped or registered, and scaled."""
 
 import dataclasses
 import zlib
@@ -54,7 +54,7 @@ class Geometry:
         return self.registration in FITTED
 
     def in_words(self, fitted: bool, by_box: int, count: int) -> str:
-        """What was done to `count` clips, `by_box` of which went by their box, for a report."""
+        """Describes how `count` clips were registered, `by_box` of them by their face box."""
         if self.fits and not fitted:
             return 'none'
         name = self.registration + (f' of {self.points} points' if self.fits else '')
@@ -84,7 +84,7 @@ def draw(
     matrices = None
     wanted = geometry.registration == 'eyes' or fit is not None
     if wanted and (fit is None or np.isfinite(fit).all()):
-        if geometry.registration == 'mean_shape':
+        if geometry.registration == 'mean_shape' and fit is not None:
             frames, matrices = _in_noise(frames, record['clip_id'], window, geometry.size, fit)
         else:
             matrices = _by_landmarks(record, geometry, fit)
@@ -100,7 +100,7 @@ def draw(
 
 
 def landmarks(record: dict, geometry: Geometry) -> np.ndarray:
-    """The landmarks of the chosen frames in pixels of the unregistered output.
+    """Returns the landmarks of the chosen frames in pixels of the unregistered output.
 
     Returns:
       float32 [T, P, 2], P as they are stored (68 where there are none); NaN where a frame has none
@@ -117,14 +117,14 @@ def landmarks(record: dict, geometry: Geometry) -> np.ndarray:
 
 
 def _chosen(record: dict, geometry: Geometry) -> np.ndarray:
-    """Indices of the stored frames, without the repeated ones."""
+    """Returns the indices of the sampled frames among the stored ones, without repeated ones."""
     stored = len(record['frames'])
     chosen = clips.sample_frames(stored, geometry.frames, geometry.sampling)
     return chosen[: min(geometry.frames, stored)]
 
 
 def _window(record: dict, geometry: Geometry) -> tuple[int, int, int]:
-    """The clip's window without registration; the whole stored picture where there is no face."""
+    """Returns the clip's crop window, without registration; the whole picture without a face."""
     side = record['frames'].shape[1]
     return registration.face_window(record['box'], geometry.margin) or (0, 0, side)
 
@@ -132,10 +132,10 @@ def _window(record: dict, geometry: Geometry) -> tuple[int, int, int]:
 def _by_landmarks(
     record: dict, geometry: Geometry, template: np.ndarray | None
 ) -> list[np.ndarray] | None:
-    """A matrix for each stored frame; None for a clip without landmarks."""
+    """Returns a matrix for each stored frame; None for a clip without landmarks."""
     if 'landmarks' not in record:
         return None
-    if geometry.registration == 'eyes':
+    if geometry.registration == 'eyes' or template is None:
         places = registration.eye_places(geometry.size, geometry.margin)
         return registration.each_frame(places, registration.eye_centres(record['landmarks']))
     shapes = registration.keypoints(record['landmarks'], geometry.points)
@@ -149,7 +149,7 @@ def _in_noise(
     size: int,
     fit: np.ndarray,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The frames with a noisy border, the same whenever the clip is drawn; a matrix for each."""
+    """Returns the frames with a border of noise, seeded by the clip's id, and a matrix for each."""
     matrix = registration.compose(fit, registration.window_matrix(window, size))
     rng = np.random.default_rng(zlib.crc32(clip_id.encode()))
     height, width = frames[0].shape[:2]
@@ -159,7 +159,7 @@ def _in_noise(
 
 
 def _as_channels(frame: np.ndarray, channels: int) -> np.ndarray:
-    """Uint8 [H, W, C] -> [H, W] grey or [H, W, 3]."""
+    """Converts uint8 [H, W, C] to [H, W] grey or [H, W, 3]."""
     if frame.shape[2] == channels:
         return frame[:, :, 0] if channels == 1 else frame
     code = cv2.COLOR_RGB2GRAY if channels == 1 else cv2.COLOR_GRAY2RGB

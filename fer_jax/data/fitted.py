@@ -1,18 +1,23 @@
 """Statistics fitted on clips, which remember the clips: the leak check reads that."""
 
 import dataclasses
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from fer_jax.data import registration
 from fer_jax.data.clips import ClipSet
 
+# Names of what is fitted; TARGET_SHAPE is where 'mean shapes' are mapped onto.
+MEAN_STD, CLASS_WEIGHTS = 'mean and deviation image', 'class weights'
+TEMPLATE, MEAN_SHAPES, TARGET_SHAPE = 'Procrustes template', 'mean shapes', 'target shape'
 # Clips summed at a time.
 _BLOCK = 512
+Value = TypeVar('Value', bound=np.ndarray | tuple[np.ndarray, ...])
 
 
 @dataclasses.dataclass(frozen=True)
-class Fitted:
+class Fitted(Generic[Value]):
     """What was learned from clips before any training: a mean image, class weights.
 
     Attributes:
@@ -22,14 +27,16 @@ class Fitted:
     """
 
     name: str
-    value: np.ndarray | tuple[np.ndarray, ...]
+    value: Value
     clips: np.ndarray
 
 
-def fit_mean_std(frames: np.ndarray, length: np.ndarray, indices: np.ndarray) -> Fitted:
-    """The mean and the deviation of each pixel over the frames of some clips.
+def fit_mean_std(
+    frames: np.ndarray, length: np.ndarray, indices: np.ndarray
+) -> Fitted[tuple[np.ndarray, np.ndarray]]:
+    """Fits the mean and the standard deviation of each pixel over the frames of some clips.
 
-    kahou2015, sec. 2.1.2; jain2018, sec. 3 (on which clips theirs is fitted is not said).
+    kahou2015, sec. 2.1.2; jain2018, sec. 3 (neither says on which clips it is fitted).
 
     Args:
       frames: uint8 or float [N, T, H, W, C], grey levels 0 to 255, equalised if the network's input
@@ -53,11 +60,11 @@ def fit_mean_std(frames: np.ndarray, length: np.ndarray, indices: np.ndarray) ->
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     value = (mean / 255).astype(np.float32), (std / 255).astype(np.float32)
-    return Fitted('mean and deviation image', value, np.asarray(indices))
+    return Fitted(MEAN_STD, value, np.asarray(indices))
 
 
-def class_weights(labels: np.ndarray, indices: np.ndarray, num_classes: int) -> Fitted:
-    """Inverse class frequencies, for a weighted loss (haddad2020, Table 1).
+def class_weights(labels: np.ndarray, indices: np.ndarray, num_classes: int) -> Fitted[np.ndarray]:
+    """Computes class weights, the inverse class frequencies, for a loss (haddad2020, Table 1).
 
     Args:
       labels: int [N].
@@ -70,7 +77,7 @@ def class_weights(labels: np.ndarray, indices: np.ndarray, num_classes: int) -> 
     counts = np.bincount(labels[indices], minlength=num_classes)
     weight = np.divide(1.0, counts, out=np.zeros(num_classes), where=counts > 0)
     weight *= np.sum(counts > 0) / weight.sum()
-    return Fitted('class weights', weight.astype(np.float32), np.asarray(indices))
+    return Fitted(CLASS_WEIGHTS, weight.astype(np.float32), np.asarray(indices))
 
 
 def fit_registration(
@@ -80,8 +87,8 @@ def fit_registration(
     kind: str,
     points: int,
     target: np.ndarray | None = None,
-) -> Fitted | None:
-    """Fits what a registration needs, to be given to `prepared.load` for the same data section.
+) -> Fitted[np.ndarray] | None:
+    """Fits a registration, to be given to `prepared.load` for the same data section.
 
     Args:
       clips: as loaded with this registration and nothing fitted: unregistered, with landmarks.
@@ -91,8 +98,8 @@ def fit_registration(
         sec. 3) fits one similarity a dataset, which takes its mean shape onto `target`.
       points: of a shape, 5, 51 or 68 (`registration.keypoints`).
       target: float [P, 2], the mean shape to map onto, in pixels of the frames; None is that of the
-        combined set's first dataset. A set that a network trained on another set is to see takes
-        that one's, from `mean_shapes`.
+        combined set's first dataset. Clips for a network that was trained on another set take
+        that set's mean shape, from `mean_shapes`.
 
     Returns:
       A Fitted whose value is the template float64 [P, 2], or float64 [dataset, 2, 3], output pixel
@@ -103,20 +110,20 @@ def fit_registration(
         shapes = _shapes(clips, indices, points)
         template = np.full((points, 2), np.nan)
         template = registration.procrustes_mean(shapes) if len(shapes) else template
-        return Fitted('Procrustes template', template, np.asarray(indices))
+        return Fitted(TEMPLATE, template, np.asarray(indices))
     if kind == 'mean_shape':
         shapes = mean_shapes(clips, indices, points)
-        target = shapes[0] if target is None else target
+        onto = shapes[0] if target is None else target
         matrices = np.full((len(shapes), 2, 3), np.nan)
         for number, shape in enumerate(shapes):
-            if np.isfinite(shape).all() and np.isfinite(target).all():
-                matrices[number] = registration.similarity(target, shape)
-        return Fitted('mean shapes', matrices, np.asarray(indices))
+            if np.isfinite(shape).all() and np.isfinite(onto).all():
+                matrices[number] = registration.similarity(onto, shape)
+        return Fitted(MEAN_SHAPES, matrices, np.asarray(indices))
     return None
 
 
 def mean_shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
-    """Each dataset's mean shape over all frames with landmarks of some clips.
+    """Computes each dataset's mean shape over all frames with landmarks of some clips.
 
     Args:
       clips, indices, points: as of `fit_registration`.
@@ -134,7 +141,8 @@ def mean_shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
 
 
 def _shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
-    """The shapes of all frames of some clips that have one, float32 [frame, P, 2]."""
+    """Returns the shapes of all frames of some clips that have one, float32 [frame, P, 2]."""
+    assert clips.landmarks is not None  # loaded with a registration that is still to be fitted
     landmarks = clips.landmarks[indices]
     shapes = registration.keypoints(landmarks.reshape(-1, *landmarks.shape[2:]), points)
     return shapes[np.isfinite(shapes).all((1, 2))]

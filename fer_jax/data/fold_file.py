@@ -24,10 +24,10 @@ from fer_jax.errors import UserError
 
 
 def to_json(protocol: Protocol, clips: ClipSet, stamps: Sequence[str] = ()) -> dict[str, Any]:
-    """The folds as clip ids: what folds.json holds and other laboratories can read.
+    """Returns the folds as clip ids: the document of folds.json, which other laboratories can read.
 
     Args:
-      stamps: what the leak check found to be said on every report.
+      stamps: what the leak check found that every report must state.
     """
     document = {
         'protocol': protocol.name,
@@ -46,7 +46,7 @@ def to_json(protocol: Protocol, clips: ClipSet, stamps: Sequence[str] = ()) -> d
 
 
 def digest(path: str | Path) -> str:
-    """The SHA-256 of a fold file's content, in hexadecimal digits (as sha256sum prints it).
+    """Computes the SHA-256 of a fold file's content in hexadecimal digits (as sha256sum prints it).
 
     Raises:
       UserError: the file cannot be read.
@@ -85,7 +85,7 @@ def _content(path: str | Path) -> bytes:
 
 
 def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
-    """The protocol that a fold file's document stands for.
+    """Builds the protocol that a fold file's document describes.
 
     Args:
       document: parsed JSON.
@@ -115,10 +115,11 @@ def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
     folds = []
     for number, entry in enumerate(document['folds']):
         where = f'{source}, fold {number}'
-        parts = [entry.get(part) for part in PARTS] if isinstance(entry, Mapping) else [None]
-        if not all(isinstance(ids, list) for ids in parts):
+        known = isinstance(entry, Mapping)
+        lists: list[Any] = [entry.get(part) for part in PARTS] if known else [None]
+        if not all(isinstance(ids, list) for ids in lists):
             raise UserError(f'{where}: needs lists of clip ids under {", ".join(PARTS)}')
-        parts = [[str(clip) for clip in ids] for ids in parts]
+        parts = [[str(clip) for clip in ids] for ids in lists]
         _check_parts(dict(zip(PARTS, parts, strict=True)), index, clips.name, where)
         folds.append(Fold(*(np.sort(np.array([index[c] for c in ids], int)) for ids in parts)))
     return Protocol(name, disjoint, tuple(folds), repeats)

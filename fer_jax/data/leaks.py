@@ -1,6 +1,6 @@
-"""What must not have seen what: subjects, views, fitted statistics, identical pixels.
+"""Leak checks: subjects, views, fitted statistics and identical pixels across the parts of a fold.
 
-Each check refuses with the clips or subjects named, or returns what has to be said on the report.
+Each check raises an error that names the clips or subjects, or returns what the report must state.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
 
 
 def check_folds(protocol: Protocol, clips: ClipSet, source: str = '') -> tuple[str, ...]:
-    """Holds a protocol's folds to what it promises.
+    """Checks that a protocol's folds keep its promise about subjects.
 
     Args:
       source: the file that the folds come from, for messages; '' for the protocol's name.
 
     Returns:
-      What every report must be stamped with: 'subjects shared' where some fold has a subject in two
-      parts, 'subjects unknown' where clips name none; nothing for a subject-disjoint protocol.
+      The stamps of every report: 'subjects shared' where some fold has a subject in two parts,
+      'subjects unknown' where clips name none; nothing for a subject-disjoint protocol.
 
     Raises:
-      UserError: a clip in two parts of a fold or twice in one, judged more often than there are
-        repeats, a fold without training or test clips, or a subject in two parts although the
-        protocol keeps subjects apart.
+      UserError: a clip is in two parts of a fold or twice in one, or is tested more often than
+        there are repeats; a fold has no training or no test clips; or a subject is in two parts
+        although the protocol keeps subjects apart.
     """
     source = source or protocol.name
     stamps = set()
@@ -77,7 +77,7 @@ def _check_subjects(where: str, fold: Fold, clips: ClipSet, disjoint: bool) -> s
 
 
 def shared_subjects(fold: Fold, clips: ClipSet) -> dict[tuple[str, str], list[str]]:
-    """The subjects, ascending, that two parts of a fold have in common: {(part, part): [name]}."""
+    """Returns the subjects that two parts of a fold share, ascending: {(part, part): [name]}."""
     subjects = {part: set(clips.subject[getattr(fold, part)].tolist()) - {''} for part in PARTS}
     pairs = itertools.combinations(PARTS, 2)
     shared = {(one, other): sorted(subjects[one] & subjects[other]) for one, other in pairs}
@@ -113,7 +113,7 @@ def _check_inside(what: str, clip: np.ndarray, fold: Fold) -> None:
 
 
 def outside(clip: np.ndarray, fold: Fold) -> np.ndarray:
-    """Which of the clips (int [n]) are no training clips of the fold: int [m], each once."""
+    """Returns which of the clips (int [n]) the fold does not train on, int [m], each once."""
     return np.setdiff1d(clip, fold.train)
 
 
@@ -127,13 +127,13 @@ def duplicates(clips: ClipSet) -> np.ndarray:
     number = np.empty(len(clips), np.int32)
     for i, (frames, length) in enumerate(zip(clips.frames, clips.length, strict=True)):
         pixels = np.ascontiguousarray(frames[:length])
-        digest = hashlib.blake2b(pixels, digest_size=16).digest()
+        digest = hashlib.blake2b(pixels.data, digest_size=16).digest()
         number[i] = groups.setdefault(digest, len(groups))
     return number
 
 
 def duplicate_marks(groups: np.ndarray, fold: Fold) -> np.ndarray:
-    """Which evaluated clips were seen, pixel for pixel, in training or in choosing.
+    """Marks validation and test clips that are identical, pixel by pixel, to clips seen before.
 
     Args:
       groups: int [N], from `duplicates`.
@@ -150,7 +150,7 @@ def duplicate_marks(groups: np.ndarray, fold: Fold) -> np.ndarray:
 
 
 def label_conflicts(groups: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Groups of identical clips that carry more than one label.
+    """Finds groups of identical clips that carry more than one label.
 
     Args:
       groups, label: int [N].

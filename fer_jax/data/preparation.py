@@ -1,4 +1,4 @@
-"""From a release on disk to a prepared dataset: whole or not at all, never two in one place."""
+"""From a release on disk to a prepared dataset, written completely or not at all."""
 
 import collections
 import contextlib
@@ -27,7 +27,7 @@ def prepare(
     report: Callable[[str], None] = print,
     **options,
 ) -> dict:
-    """Prepares a release; done already, it only says so.
+    """Prepares a release, or says that this is done already.
 
     Records are written into a folder beside the final one, which takes their place in one rename:
     a preparation that is killed leaves nothing that passes for whole, and what it left is removed
@@ -42,7 +42,8 @@ def prepare(
       faces: how to find them, one of the builder's FACES; '' is its first. `datasets.SCENE` stores
         whole frames instead. Each has a place of its own.
       weights: file or folder with what a detector has learnt (`faces.make_detector`).
-      skip_unreadable: leaves out, and lists, the clips that cannot be read, unless they are many.
+      skip_unreadable: keeps the readable frames of damaged films, and leaves out, and lists, the
+        clips that cannot be read, unless they are many.
       overwrite: replaces what was prepared from another release, or the same one again.
       report: takes each line of the summary.
       options: what the dataset's builder takes besides, e.g. `ferplus` (path) for fer2013.
@@ -102,14 +103,14 @@ def prepare(
 
 
 def _without(found: dict) -> str:
-    """How the last line ends where damaged clips were left out."""
+    """Returns the end of the last line, which counts the damaged clips that were left out."""
     left_out = sum(clip['reason'] == 'unreadable' for clip in found['dropped'])
     return f', WITHOUT {left_out:,} unreadable clip(s)' if left_out else ''
 
 
 @contextlib.contextmanager
 def _alone(staging: Path, name: str) -> Iterator[None]:
-    """One preparation at a time, with an empty staging folder that is removed afterwards.
+    """Locks a dataset's folder for one preparation and yields an empty staging folder.
 
     The lock is on the folder itself and goes with the process that holds it. Folders made for a
     preparation that fails go too.
@@ -144,7 +145,7 @@ def _alone(staging: Path, name: str) -> Iterator[None]:
 
 
 def _write(builder, release: Path) -> None:
-    """Has TFDS write the records, with the builder's own progress bar in place of TFDS's."""
+    """Writes the records by TFDS, with the builder's own progress bar in place of TFDS's."""
     import tensorflow_datasets as tfds
 
     builder.info.metadata['release'] = os.fspath(release.resolve())
@@ -168,7 +169,7 @@ def _origin(found: dict) -> str:
 
 
 def _weights(identity: dict) -> str:
-    """A detector and what it has learnt, in words."""
+    """Describes a detector and its weights in words."""
     files = [f'{name} ({digest[:8]})' for name, digest in identity['weights'].items()]
     options = {key: value for key, value in identity.items() if key not in ('name', 'weights')}
     listed = [*files, *(f'{key} {value}' for key, value in options.items())]
@@ -176,7 +177,7 @@ def _weights(identity: dict) -> str:
 
 
 def summary(found: dict) -> list[str]:
-    """What a preparation found, in lines for people: counts, what was dropped, differences."""
+    """Returns lines that describe a preparation: counts, what was dropped, differences."""
     name = found['dataset']
     people = f' of {found["subjects"]} subjects' if found['subjects'] else ''
     stamp = '' if found['simulated'] is None else ', SIMULATED faces'

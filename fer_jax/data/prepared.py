@@ -18,12 +18,12 @@ _BATCH = 2**24  # bytes of records read at once, about
 
 
 def data_root(data_dir: str | Path | None = None) -> Path:
-    """Where prepared datasets lie: `data_dir`, else $FER_JAX_DATA, else ~/.local/share/fer_jax."""
+    """Returns the folder of prepared data: `data_dir`, $FER_JAX_DATA or ~/.local/share/fer_jax."""
     return Path(data_dir or os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR).expanduser()
 
 
 def location(name: str, data_dir: str | Path | None = None, faces: str = '') -> Path:
-    """The folder of one prepared dataset: DATA_DIR/<name>/faces-<faces>/<version>.
+    """Returns the folder of one prepared dataset: DATA_DIR/<name>/faces-<faces>/<version>.
 
     Args:
       faces: how the faces were found; '' is the dataset's default. `datasets.SCENE`: its whole
@@ -42,7 +42,7 @@ def location(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
 
 
 def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> dict:
-    """What the preparation stored beside the records.
+    """Reads the description that the preparation stored beside the records.
 
     Returns:
       dataset, faces, release (path), simulated (the simulator's note or None), fingerprint, clips,
@@ -67,7 +67,7 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
 
 
 def prepare_command(name: str, data_dir: str | Path | None = None, *options: str) -> str:
-    """The command that prepares a dataset, to be typed with the release's folder for DIR."""
+    """Returns the command that prepares a dataset, with DIR for the release's folder."""
     kind, _, given = name.partition(':')
     words = [f'python -m fer_jax.prepare --dataset={kind}', *([f'--name={given}'] if given else [])]
     words.append('--release=DIR')
@@ -90,7 +90,7 @@ def load(
     margin: float = 1.0,
     drop_faceless: bool = False,
     unlabelled: bool = False,
-    fitted: Fitted | None = None,
+    fitted: Fitted[np.ndarray] | None = None,
 ) -> clips.ClipSet:
     """Loads a prepared dataset into memory, in the order of its clip ids.
 
@@ -125,9 +125,10 @@ def load(
     """
     geometry = cropping.Geometry(frames, sampling, size, channels, registration, points, margin)
     parts = _parts(name, faces, labels)
-    fits = [None] * len(parts)
+    fits: list[np.ndarray | None] = [None] * len(parts)
     if fitted is not None:  # a template serves all datasets, of mean shapes each has its own
-        fits = fitted.value if registration == 'mean_shape' else [fitted.value] * len(parts)
+        shared = registration != 'mean_shape'
+        fits = [fitted.value] * len(parts) if shared else list(fitted.value)
     choice = {'drop_faceless': drop_faceless, 'unlabelled': unlabelled}
     sets = [
         _load(*part, data_dir, geometry, fit, **choice)
@@ -139,7 +140,7 @@ def load(
 def load_audio(
     name: str, *, data_dir: str | Path | None = None, faces: str = ''
 ) -> dict[str, tuple[np.ndarray, int]]:
-    """The sound of all clips, labelled or not, under the ids that `load` gives them.
+    """Loads the sound of all clips, labelled or not, under the ids that `load` gives them.
 
     Returns:
       {clip id: (int16 [samples], mono; samples a second)}; no samples and rate 0 for a clip without
@@ -159,7 +160,7 @@ def load_audio(
 
 
 def scenes(name: str, *, data_dir: str | Path | None = None) -> Iterator[tuple[str, np.ndarray]]:
-    """The whole frames of all clips, labelled or not, under the ids that `load` gives them.
+    """Reads the whole frames of all clips, labelled or not, under the ids that `load` gives them.
 
     They come in stored order and are read as they are asked for: all of AFEW's need not fit in
     memory. What the preparation stored beside them is `describe(name, data_dir, datasets.SCENE)`.
@@ -177,7 +178,7 @@ def scenes(name: str, *, data_dir: str | Path | None = None) -> Iterator[tuple[s
 def about(
     loaded: clips.ClipSet, *, data_dir: str | Path | None = None, faces: str = '', labels: str = ''
 ) -> dict[str, Any]:
-    """What a run's dataset.json says of the clips that `load` gave for the same options.
+    """Returns what a run's dataset.json says of the clips that `load` gave for the same options.
 
     Of a combined set: fingerprints and ways of finding faces joined by '+'; clips, and differences
     from the published counts, named with their dataset.
@@ -212,14 +213,17 @@ def about(
 
 
 def records(name: str, data_dir: str | Path | None = None, faces: str = '') -> Iterator[dict]:
-    """All records of a prepared dataset, in stored order, as `ClipBuilder` lists their fields."""
+    """Reads all records of a prepared dataset, in stored order, with `ClipBuilder`'s fields."""
     import tensorflow_datasets as tfds  # takes a second: not at import
 
     from fer_jax.data.datasets import clip_builder
 
     builder = tfds.builder_from_directory(location(name, data_dir, faces))
-    raw = builder.as_data_source(clip_builder.SPLIT).data_source  # bytes, read many at once
-    features = dict(builder.info.features.items())
+    # Bytes, read many at once. A decorator of TFDS hides the parameters from a type checker.
+    raw = builder.as_data_source(clip_builder.SPLIT).data_source  # pyright: ignore[reportCallIssue]
+    stored = builder.info.features
+    assert isinstance(stored, tfds.features.FeaturesDict)
+    features = dict(stored.items())
     start, size, batch = 0, 0, 1
     while start < len(raw):
         read = raw.__getitems__(range(start, min(start + batch, len(raw))))
@@ -231,7 +235,7 @@ def records(name: str, data_dir: str | Path | None = None, faces: str = '') -> I
 
 
 def _parts(name: str, faces: str, labels: str) -> list[tuple[str, str, str]]:
-    """The datasets of a name, each with its way of finding faces and its label set."""
+    """Splits a name into its datasets, each with its way of finding faces and its label set."""
     names = name.split('+')
     columns = [names]
     for key, value in (('faces', faces), ('labels', labels)):
@@ -309,7 +313,7 @@ def _load(
 
 
 def _classes(found: dict, name: str, labels: str, data_dir) -> tuple[str, ...]:
-    """The class names of a label set, in the order that indices will follow."""
+    """Returns the class names of a label set, in the order that indices will follow."""
     sets = found['label_sets']
     chosen = labels or next(iter(sets))
     if chosen in sets:

@@ -1,4 +1,4 @@
-"""Protocols: which clips train, which choose, which judge.
+"""Protocols: which clips of a dataset are for training, for validation and for test.
 
 A protocol is a name, folds of clip indices, and a promise: whether subjects are kept apart. `leaks`
 holds it to the promise.
@@ -26,8 +26,8 @@ class Fold:
 
     Attributes:
       train: int [clip], fitted on.
-      validation: int [clip], chosen on; empty where the protocol holds nothing out.
-      test: int [clip], judged on.
+      validation: int [clip], to choose the epoch on; empty where the protocol holds nothing out.
+      test: int [clip], to measure on.
     """
 
     train: np.ndarray
@@ -35,7 +35,7 @@ class Fold:
     test: np.ndarray
 
     def merged(self) -> 'Fold':
-        """The same fold with its validation clips among those to be fitted on."""
+        """Returns the fold with its validation clips moved to its training clips."""
         train = np.sort(np.concatenate([self.train, self.validation]))
         return Fold(train, self.validation[:0], self.test)
 
@@ -48,7 +48,7 @@ class Protocol:
       name: with its numbers, e.g. 'idstep10', 'balanced10', 'loso', 'official', 'random80x5'.
       subject_disjoint: no subject is in two parts of a fold.
       folds: of all repeats, one repeat after another.
-      repeats: how often every clip may be judged.
+      repeats: how often every clip may be tested.
     """
 
     name: str
@@ -57,13 +57,14 @@ class Protocol:
     repeats: int = 1
 
     def merged(self) -> 'Protocol':
-        """The same with each fold's validation clips among those to be fitted on."""
+        """Returns the protocol with each fold's validation clips moved to its training clips."""
         return dataclasses.replace(self, folds=tuple(fold.merged() for fold in self.folds))
 
     def inner(self) -> 'Protocol':
-        """What chooses is judged and the test clips are left out: for comparing settings.
+        """Returns the protocol with each validation part as the test part, to compare settings.
 
-        Every fold holds out clips of its own, so that a clip may be judged in each.
+        The test clips are left out. Every fold holds out clips of its own, so that a clip may be
+        tested in each.
         """
         folds = tuple(Fold(f.train, f.validation[:0], f.validation) for f in self.folds)
         return dataclasses.replace(self, folds=folds, repeats=len(folds))
@@ -83,21 +84,22 @@ def make_protocol(
 ) -> Protocol:
     """Divides a dataset's clips by one of six rules.
 
-    - 'official': the parts that the dataset's owners give. Not subject-disjoint. Where they keep
-      the test labels to themselves (AFEW), their validation part judges, as in the papers.
+    - 'official': the parts that the dataset's owners give. Not subject-disjoint. Where they do not
+      publish the test labels (AFEW), their validation part is the test part, as in the papers.
     - 'random': clips drawn at random, each class in proportion, `repeats` times. Not
       subject-disjoint (saurav2020 on SAVEE, minaee2019, jain2018).
-    - 'idstep': k folds by subject; with the subjects in ascending order fold i judges
+    - 'idstep': k folds by subject; with the subjects in ascending order fold i tests
       subjects[i::k]. CK+'s convention (Liu et al. 2014, Jung et al. 2015): on its 327 clips folds
       of 33, 39, 40, 35, 30, 37, 29, 29, 33, 22.
     - 'balanced': k folds by subject of nearly equal size; the largest subject goes first, each to
       the smallest fold so far, as in scikit-learn's GroupKFold. The accuracies that haddad2020
       prints for CK+ (Table 4) fit folds of these sizes and not those of 'idstep'.
-    - 'loso': each subject is judged by what was learned from all others (haddad2020, sec. 4.1).
-    - 'across': a combined set's other datasets train, all of their clips; of `target` the part that
-      its owners give for training chooses and the rest judges. Not subject-disjoint. kahou2015
-      (sec. 2.1.3) stops a network for stills by AFEW's training and validation parts together; here
-      the validation part stays unseen, because it judges what is built on that network.
+    - 'loso': leave one subject out, for each subject (haddad2020, sec. 4.1).
+    - 'across': training on all clips of a combined set's other datasets; validation on the part of
+      `target` that its owners give for training, test on the rest of it. Not subject-disjoint.
+      kahou2015 (sec. 2.1.3) stops a network for stills by AFEW's training and validation parts
+      together; here the validation part stays unseen, because what is built on that network is
+      tested on it.
 
     Args:
       clips: the dataset.
@@ -146,7 +148,7 @@ def make_protocol(
 
 
 def parse_name(name: str) -> dict[str, Any]:
-    """What `make_protocol` takes for a protocol's name as reports print it.
+    """Reads the arguments of `make_protocol` from a protocol's name as reports print it.
 
     'idstep10' and 'balanced10' have k = 10; 'random80x5' trains on 80 % of the clips, five times;
     'across-afew' keeps afew from training; 'loso' and 'official' have no number.
@@ -170,7 +172,7 @@ def parse_name(name: str) -> dict[str, Any]:
 
 
 def shorten(names: Sequence[str], most: int = 5) -> str:
-    """Names for a message of one line: 'a, b and 3 more'."""
+    """Shortens a list of names for a message of one line: 'a, b and 3 more'."""
     rest = len(names) - most
     return ', '.join(names[:most]) + (f' and {rest} more' if rest > 0 else '')
 
@@ -278,12 +280,12 @@ def _drawn(label, among, classes, take, rng) -> np.ndarray:
 
 
 def _by_subject(clips: ClipSet, name: str, k: int) -> np.ndarray:
-    """The number of the fold that judges each clip, int [clip], 0 to k - 1."""
+    """Assigns each clip the fold that tests it, int [clip], 0 to k - 1, by subject."""
     if (clips.subject == '').any():
         count = np.sum(clips.subject == '')
         raise UserError(
             f'{clips.name}: {count} clips name no subject, so {name} cannot divide them: use '
-            'official or random as protocol.name'
+            'official or random as protocol.name, and 0 as protocol.k'
         )
     names, row = _subjects(clips.subject)
     k = len(names) if name == 'loso' else k
@@ -307,7 +309,7 @@ def _by_subject(clips: ClipSet, name: str, k: int) -> np.ndarray:
 def _hold_out_subjects(
     clips: ClipSet, test: np.ndarray, validation: float, rng: np.random.Generator
 ) -> Fold:
-    """The fold that judges the clips `test` (bool [clip]), with training subjects held out."""
+    """Returns the fold that tests the clips `test` (bool [clip]); holds training subjects out."""
     train = np.flatnonzero(~test)
     if not validation:
         return Fold(train, train[:0], np.flatnonzero(test))
@@ -329,7 +331,7 @@ def _hold_out_subjects(
 
 
 def _subjects(subject: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The subjects, ascending with numbers in their names by value, and each clip's position."""
+    """Returns the subjects, sorted by name with numbers by value, and each clip's position."""
 
     def key(name):
         return [int(x) if x.isdecimal() else x for x in re.split(r'(\d+)', name)], name

@@ -27,7 +27,7 @@ POINTS = (5, 51, 68)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The rotation, scale and shift that carry `source` to `target` with least squared error.
+    """Fits the rotation, scale and shift that carry `source` to `target` with least squared error.
 
     Umeyama 1991, eq. 40 to 43: from the singular value decomposition of the covariance, never a
     reflection. For a matrix in this module's sense `source` holds output and `target` input points.
@@ -56,7 +56,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def compose(first: np.ndarray, then: np.ndarray) -> np.ndarray:
-    """The [2, 3] matrix that maps through `first` and what comes of it through `then`."""
+    """Returns the [2, 3] matrix that applies `first`, then `then`."""
     return np.column_stack([then[:, :2] @ first[:, :2], apply(then, first[:, 2])])
 
 
@@ -66,13 +66,13 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """The [2, 3] matrix that undoes `matrix`."""
+    """Returns the [2, 3] inverse of `matrix`."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
 def eye_centres(landmarks: np.ndarray) -> np.ndarray:
-    """The centres of both eyes, [..., 68, 2] or [..., 5, 2] -> [..., 2, 2], the left one first.
+    """Computes the centres of both eyes, [..., 68, 2] or [..., 5, 2] -> [..., 2, 2], left first.
 
     Of 68 landmarks the mean of each eye's six; of five points the first two.
     """
@@ -84,9 +84,9 @@ def eye_centres(landmarks: np.ndarray) -> np.ndarray:
 
 
 def eye_places(size: int, margin: float) -> np.ndarray:
-    """Where the eye line puts the eye centres in the output (saurav2020, sec. 3.1).
+    """Returns the places of the eye centres in the output of the eye line (saurav2020, sec. 3.1).
 
-    Level and as far apart as in a face whose box fills 1 / margin of the output.
+    They are level and as far apart as in a face whose box fills 1 / margin of the output.
 
     Args:
       size: side of the square output in pixels.
@@ -98,7 +98,7 @@ def eye_places(size: int, margin: float) -> np.ndarray:
 
 
 def keypoints(landmarks: np.ndarray, count: int) -> np.ndarray:
-    """The points that make a shape, [..., 68, 2] (or [..., 5, 2]) -> [..., count, 2].
+    """Selects the points that make a shape, [..., 68, 2] (or [..., 5, 2]) -> [..., count, 2].
 
     5: eye centres, tip of the nose, corners of the mouth (kahou2015, sec. 2.1.2; jain2018, sec. 3).
     51: all but the jaw line. 68: all. Faces that come with five points make no other shape.
@@ -120,7 +120,7 @@ def keypoints(landmarks: np.ndarray, count: int) -> np.ndarray:
 
 
 def each_frame(target: np.ndarray, shapes: np.ndarray) -> list[np.ndarray] | None:
-    """The similarities that put every frame's shape on `target` as well as they can.
+    """Fits the similarity that carries `target` to each frame's shape with least squared error.
 
     Args:
       target: float [P, 2], places in the output.
@@ -138,10 +138,10 @@ def each_frame(target: np.ndarray, shapes: np.ndarray) -> list[np.ndarray] | Non
 
 
 def procrustes_mean(shapes: np.ndarray) -> np.ndarray:
-    """The mean of shapes whatever their places, sizes and rotations, at their average place.
+    """Computes the Procrustes mean of shapes, put at their average place, size and angle.
 
-    The full Procrustes mean: the shape whose summed squared distance from all shapes, each moved by
-    the similarity that suits it best, is least. With points as complex numbers it is the first
+    The full Procrustes mean is the shape with the least summed squared distance to all shapes, each
+    moved by the similarity that fits it best. With points as complex numbers it is the first
     eigenvector of the sum of the centred and normalised shapes' outer products (Kent 1994). The
     similarity that fits it best on the plain mean of the shapes gives it place, size and angle.
 
@@ -154,7 +154,7 @@ def procrustes_mean(shapes: np.ndarray) -> np.ndarray:
     centred = (shapes - shapes.mean(1, keepdims=True)) @ [1, 1j]
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     first = np.linalg.eigh(unit.T @ unit.conj())[1][:, -1]
-    mean = np.column_stack([first.real, first.imag])
+    mean = np.column_stack([np.real(first), np.imag(first)])
     return apply(similarity(mean, plain), mean)
 
 
@@ -173,7 +173,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
 
 
 def _finer(matrix: np.ndarray) -> int:
-    """How many times finer than the output `warp` draws: input pixels per output pixel, up."""
+    """Returns how many times finer than the output `warp` draws: input per output pixels, up."""
     return max(1, math.ceil(math.sqrt(abs(np.linalg.det(matrix[:, :2]))) - 1e-6))
 
 
@@ -206,14 +206,14 @@ def noisy_border(
 
 
 def window_matrix(window: tuple[int, int, int], size: int) -> np.ndarray:
-    """The matrix [2, 3] of `crop`: pixel of the crop -> pixel of the image."""
+    """Returns the matrix [2, 3] of `crop`: pixel of the crop -> pixel of the image."""
     x, y, side = window
     scale = side / size
     return np.array([[scale, 0, x + scale / 2 - 0.5], [0, scale, y + scale / 2 - 0.5]])
 
 
 def face_window(boxes: np.ndarray, margin: float) -> tuple[int, int, int] | None:
-    """The one square window of a clip: `margin` times its median face box, at its median centre.
+    """Returns a clip's square window: `margin` times its median face box, at its median centre.
 
     One window for the whole clip keeps the head's motion, and the median keeps a dropping jaw
     (which stretches the landmarks' box) from zooming the picture.
@@ -235,7 +235,7 @@ def face_window(boxes: np.ndarray, margin: float) -> tuple[int, int, int] | None
 
 
 def _median(values: np.ndarray) -> float:
-    """The median of float [T]; np.median spends 50 us on the one frame of a still."""
+    """Computes the median of float [T]; np.median spends 50 us on the one frame of a still."""
     values, middle = np.sort(values), len(values) // 2
     return float(values[middle] + values[-1 - middle]) / 2
 

@@ -1,4 +1,4 @@
-"""Pictures that look alike without being identical: perceptual hashes and who is near whom.
+"""Pictures that look alike without being identical: perceptual hashes and pairs of near ones.
 
 A frame's hash has one bit for each of its 64 lowest spatial frequencies: whether the coefficient of
 its discrete cosine transform is positive. Brightness, contrast, resolution and small marks change
@@ -44,10 +44,10 @@ class Links:
 
 @dataclasses.dataclass(frozen=True)
 class Matches:
-    """For clips of one part, the clip of another part that is most like each.
+    """For each clip of one part, the clip of another part that is most like it.
 
     Attributes:
-      clip: int [match], clips of the judged part that have one, ascending.
+      clip: int [match], clips of the tested part that have one, ascending.
       source: int [match], the clip that it is like.
       kind: int8 [match], IDENTICAL, NEARLY or MIRRORED, in this order of precedence.
       distance: int [match], differing bits; 0 for identical clips.
@@ -63,17 +63,17 @@ class Matches:
 
 
 def hashes(frames: np.ndarray) -> np.ndarray:
-    """Perceptual hashes of frames of at least 9 x 9 pixels.
+    """Computes perceptual hashes of frames of at least 9 x 9 pixels.
 
     The frequencies (u, v) are those of smallest u^2 + v^2 without the constant. A coefficient
     counts as positive above a thousandth of the root of the sum of squares of all 64, so that
-    rounding decides nothing in symmetric pictures.
+    rounding sets no bit in symmetric pictures.
 
     Args:
       frames: uint8 [n, H, W, C], grey levels; channels are averaged.
 
     Returns:
-      uint64 [n]; 0 for a frame of one grey level, which looks like nothing.
+      uint64 [n]; 0 for a frame of one grey level, which is never near another.
     """
     size = range(int(BITS**0.5) + 1)
     lowest = sorted(itertools.product(size, size), key=lambda f: (f[0] ** 2 + f[1] ** 2, f))
@@ -91,7 +91,7 @@ def hashes(frames: np.ndarray) -> np.ndarray:
 
 
 def _cosines(side: int, count: int) -> np.ndarray:
-    """The first `count` rows of the orthonormal DCT-II over `side` samples, float32."""
+    """Returns the first `count` rows of the orthonormal DCT-II over `side` samples, float32."""
     angle = np.pi * (2 * np.arange(side) + 1) / (2 * side)
     cosines = np.cos(np.arange(count)[:, None] * angle) * np.sqrt(2 / side)
     cosines[0] /= np.sqrt(2)
@@ -99,7 +99,7 @@ def _cosines(side: int, count: int) -> np.ndarray:
 
 
 def near(one: np.ndarray, other: np.ndarray, distance: int = NEAR) -> np.ndarray:
-    """All pairs of hashes that differ in at most `distance` bits.
+    """Finds all pairs of hashes that differ in at most `distance` bits.
 
     Hashes are cut into distance + 1 bands: near ones agree in at least one, so only those that
     share a band are compared, and none is missed.
@@ -134,7 +134,7 @@ def near(one: np.ndarray, other: np.ndarray, distance: int = NEAR) -> np.ndarray
 
 
 def links(clips: ClipSet, groups: np.ndarray, distance: int = NEAR) -> Links:
-    """Which groups of identical clips look alike, as they are or mirrored.
+    """Finds pairs of groups of identical clips that look alike, as they are or mirrored.
 
     Args:
       groups: int [N], from `leaks.duplicates`.
@@ -161,7 +161,7 @@ def links(clips: ClipSet, groups: np.ndarray, distance: int = NEAR) -> Links:
 
 
 def matches(groups: np.ndarray, links: Links, source: np.ndarray, judged: np.ndarray) -> Matches:
-    """For each judged clip the source clip that is identical to it, else the nearest one.
+    """Finds for each judged clip the source clip that is identical to it, else the nearest one.
 
     Args:
       groups: int [N].

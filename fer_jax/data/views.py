@@ -1,4 +1,4 @@
-"""Views: what a training set is made of (clip index, affine, contrast), rows instead of copies.
+"""Views of training clips: rows (clip index, affine, contrast) instead of copied frames.
 
 An affine maps an OUTPUT pixel (x, y, 1) to an INPUT pixel (x, y), pixel centres at integers, as
 cv2.warpAffine does with WARP_INVERSE_MAP. Flips, rotations, shifts and scalings are affines, so a
@@ -39,7 +39,7 @@ def affines(
     shift: np.ndarray,
     scale: np.ndarray,
 ) -> np.ndarray:
-    """The views that flip, then scale, rotate and shift the content about the image's centre.
+    """Returns affines that flip, then scale, rotate and shift the content about the image's centre.
 
     Args:
       size: height and width in pixels.
@@ -64,7 +64,7 @@ def affines(
 
 
 def identity(clip: np.ndarray) -> Views:
-    """Each clip once, as it is: validation, test and unaugmented training."""
+    """Returns each clip once, unchanged: for validation, test and unaugmented training."""
     n = len(clip)
     eye = np.tile(np.array([[1, 0, 0], [0, 1, 0]], np.float32), (n, 1, 1))
     return Views(np.asarray(clip, np.int32), eye, np.ones(n, np.float32))
@@ -81,9 +81,9 @@ def by_class_counts(
     rotation: float,
     contrast: tuple[float, float],
 ) -> Views:
-    """The originals and copies by class: flips, rotations, contrasts (haddad2020, sec. 4.1).
+    """Returns originals and copies by class: flips, rotations, contrasts (haddad2020, sec. 4.1).
 
-    One draw a copy, held over its frames. The published counts make 1,722 views of CK+'s 327 clips.
+    One draw makes all frames of a copy. The published counts make 1,722 views of CK+'s 327 clips.
 
     Args:
       clip: int [clip], the training clips.
@@ -92,12 +92,12 @@ def by_class_counts(
       rotation: largest angle in degrees, drawn from [-rotation, rotation].
       contrast: range of the multiplier.
     """
-    missing = sorted({classes[k] for k in np.unique(label)} - set(counts))
+    missing = sorted({classes[int(k)] for k in np.unique(label)} - set(counts))
     if missing:
         raise UserError(f'augment.class_counts.counts has no row for {", ".join(missing)}: add it')
     rows = []  # (clip, flip, degrees, contrast)
     for index, k in zip(clip, label, strict=True):
-        copies = counts[classes[k]]
+        copies = counts[classes[int(k)]]
         rows.append((index, False, 0.0, 1.0))
         rows += [(index, True, 0.0, 1.0)] * copies['flip']
         rows += [
@@ -112,7 +112,7 @@ def by_class_counts(
 def fixed(
     clip: np.ndarray, size: tuple[int, int], *, angles: Sequence[float], mirrored: bool
 ) -> Views:
-    """Each clip under every angle, the same for all clips and epochs (saurav2020, sec. IV-B).
+    """Returns each clip under every angle, the same in every epoch (saurav2020, sec. IV-B).
 
     Its six angles with 0 and their mirror images make 14 views of a clip of CK+, its four with 0
     make 10 of a clip of SAVEE or AFEW.
@@ -148,7 +148,7 @@ def random(
     vertical: float = 0.0,
     turned: float = 1.0,
 ) -> Views:
-    """Each clip once under a random view, drawn anew every epoch (minaee2019, sec. IV-B).
+    """Returns each clip once under a random view, drawn anew every epoch (minaee2019, sec. IV-B).
 
     Args:
       clip: int [clip].

@@ -11,14 +11,14 @@ from fer_jax.evaluation.table import DIFFERENCE, DIFFERENCE_INTERVAL, INTERVAL, 
 def compute(
     runs: Mapping[str, Run], about: Mapping[str, tuple[str, Mapping[str, Any]]], **options: Any
 ) -> dict[str, Any]:
-    """What comparison.compute says of the runs that pair with the first, and one table of all.
+    """Compares every run that pairs with the first, and lists all runs in one table.
 
-    An ablation that changes how folds are made is judged on other folds than the config as it
+    An ablation that changes how folds are made is tested on other folds than the config as it
     stands. It cannot be paired then, and is in the table without a difference.
 
     Args:
       runs: by the ablation's name; first the config as it stands.
-      about: of each name a sentence, and what it changes: dotted key -> value.
+      about: for each name a sentence, and what it changes: dotted key -> value.
       **options: rule, draws and seed of comparison.compute.
 
     Returns:
@@ -66,7 +66,7 @@ def compute(
 
 
 def text(values: Mapping[str, Any]) -> str:
-    """The table for a terminal; what an ablation takes and changes stands below its figures."""
+    """Formats the table for a terminal; below its figures an ablation says what it changes."""
     level = f'{100 * values["level"]:.0f} % interval'
     lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     lines += [

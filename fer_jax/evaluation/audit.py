@@ -1,7 +1,7 @@
-"""The leak audit: what stands on both sides of a protocol's folds, counted and listed."""
+"""The leak audit: counts and lists what several parts of a protocol's folds have in common."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import PARTS, Fold, Protocol
 from fer_jax.evaluation.table import COUNT, Column, Table
 
-# Judged part, and the parts whose clips it should not contain.
+# Evaluated part, and the parts whose clips it should not contain.
 CROSSINGS = (
     ('validation', ('train',)),
     ('test', ('train',)),
@@ -26,7 +26,7 @@ KINDS = {
 UNKNOWN, NONE, LEAK, NOTE = 'unknown', 'none', 'leak', 'note'
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Made:
     """What training makes of clips in one fold: views, or a statistic that is fitted on them.
 
@@ -51,7 +51,7 @@ class Made:
         return np.setdiff1d(self.clip, self.train)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Pair:
     """A clip of one part that is like a clip of another.
 
@@ -74,7 +74,7 @@ class Pair:
     folds: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Audit:
     """What was examined and what was found.
 
@@ -127,10 +127,10 @@ def examine(
 
 
 def pairs(audit: Audit) -> list[Pair]:
-    """Every pair of similar clips in two parts, the nearest one of each clip, over all folds."""
+    """Lists the pairs of similar clips in two parts, the nearest of each clip, over all folds."""
     found: dict[tuple, list] = {}
     for (judged, sources), matches in audit.crossings.items():
-        if len(sources) > 1:  # the union of two others
+        if len(sources) != 1:  # the union of two others
             continue
         for match in matches:
             columns = (match.clip, match.source, match.kind, match.distance, match.frame)
@@ -141,7 +141,7 @@ def pairs(audit: Audit) -> list[Pair]:
 
 
 def findings(audit: Audit) -> Table:
-    """One row a question."""
+    """Tabulates the findings, a row for each question."""
     clips, sizes = audit.clips, np.bincount(audit.groups)
     known = set(clips.subject.tolist()) - {''}
     shared = {row['subject'] for row in _shared_subjects(audit)}
@@ -188,7 +188,7 @@ def findings(audit: Audit) -> Table:
 
 
 def crossings(audit: Audit) -> Table:
-    """Clips of one part that another part has as well, or nearly."""
+    """Counts the clips of one part that another part has as well, or nearly."""
     rows = []
     for (judged, sources), matches in audit.crossings.items():
         clips = sum(len(getattr(fold, judged)) for fold in audit.folds.values())
@@ -243,7 +243,7 @@ def _shared_subjects(audit: Audit) -> list[dict]:
 
 
 def subjects(audit: Audit) -> Table | None:
-    """The subjects that two parts of a fold share; None where there are none."""
+    """Tabulates the subjects that two parts of a fold share; None where there are none."""
     columns = (
         Column('subject', 'Subject'),
         Column('parts', 'In both'),
@@ -256,7 +256,7 @@ def subjects(audit: Audit) -> Table | None:
 
 
 def similar(audit: Audit, found: Sequence[Pair]) -> Table | None:
-    """The pairs, nearest first; None where there are none."""
+    """Tabulates the pairs, nearest first; None where there are none."""
     clips = audit.clips
     rows = [
         {
@@ -292,7 +292,7 @@ def similar(audit: Audit, found: Sequence[Pair]) -> Table | None:
 
 
 def conflicts(audit: Audit) -> Table | None:
-    """Groups of identical clips with more than one label; None where there are none."""
+    """Tabulates groups of identical clips with more than one label; None where there are none."""
     rows = [
         {
             'clips': ' '.join(audit.clips.clip_id[members].tolist()),
@@ -307,13 +307,13 @@ def conflicts(audit: Audit) -> Table | None:
 
 
 def conflicting(audit: Audit) -> Iterator[np.ndarray]:
-    """The clips, int [clip], of each group with more than one label."""
+    """Yields the clips, int [clip], of each group with more than one label."""
     for number in leaks.label_conflicts(audit.groups, audit.clips.label):
         yield np.flatnonzero(audit.groups == number)
 
 
 def made(audit: Audit) -> Table:
-    """What training makes of which clips, fold by fold."""
+    """Tabulates what training makes of which clips, fold by fold."""
     rows = []
     for item in audit.made:
         rows.append(
@@ -342,7 +342,7 @@ def made(audit: Audit) -> Table:
 
 
 def balance(audit: Audit) -> Table:
-    """Clips of each class in each part; the fewest and the most where there are several folds."""
+    """Counts clips of each class in each part; of several folds the fewest and the most."""
     clips, columns = audit.clips, [Column('class', 'Class'), Column('clips', 'All clips', COUNT)]
     counts = _counts(clips, np.arange(len(clips)))
     rows = [{'class': name, 'clips': int(n)} for name, n in zip(clips.classes, counts, strict=True)]
@@ -364,9 +364,12 @@ def balance(audit: Audit) -> Table:
 
 
 def shares(audit: Audit) -> dict[str, np.ndarray]:
-    """The share of each class in each part that has clips, float [class], all folds together."""
+    """Computes each class's share of each part that has clips, float [class], over all folds."""
     counts = {
-        part: sum(_counts(audit.clips, getattr(fold, part)) for fold in audit.folds.values())
+        part: sum(
+            (_counts(audit.clips, getattr(fold, part)) for fold in audit.folds.values()),
+            start=np.zeros(len(audit.clips.classes), int),
+        )
         for part in PARTS
     }
     return {part: count / count.sum() for part, count in counts.items() if count.any()}
@@ -378,5 +381,5 @@ def _counts(clips: ClipSet, index: np.ndarray) -> np.ndarray:
 
 
 def label_of(clips: ClipSet, index: int) -> str:
-    """The name of a clip's class; '' where it has none."""
+    """Returns the name of a clip's class; '' where it has none."""
     return clips.classes[clips.label[index]] if clips.label[index] >= 0 else ''

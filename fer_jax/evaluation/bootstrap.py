@@ -1,7 +1,7 @@
 """Percentile intervals by bootstrap over subjects, or over clips where subjects are unknown."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,11 +20,11 @@ METRICS = (
 BLOCK = 8_000_000
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Counts:
-    """What each unit of resampling (a subject, or a clip) contributes to every metric.
+    """Counts of each unit of resampling (a subject, or a clip), from which every metric follows.
 
-    confusion float32 [C,S,K,K] for unit and seed; correct, total float32 [C,M] for unit and member
+    confusion float32 [C,S,K,K] by unit and seed; correct, total float32 [C,M] by unit and member
     (whole numbers, which float32 adds up exactly to 16 million);
     seeds int [S]; member_seed int [M], an index into seeds; by_subject: units are subjects.
     """
@@ -37,9 +37,15 @@ class Counts:
     by_subject: bool
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Each metric for each draw and seed, [D,S], and 'recall' [D,S,K]; weights float32 [D,C].
+        """Computes each metric of each draw and seed, [D,S], and 'recall' [D,S,K].
 
         subject_accuracy is there only where the units are subjects.
+
+        Args:
+          weights: float32 [D,C], how often each draw has each unit.
+
+        Args:
+          weights: float32 [D,C], how often each draw has each unit.
         """
         units, seeds, classes, _ = self.confusion.shape
         confusion = (weights @ self.confusion.reshape(units, -1)).astype(np.float64)
@@ -69,12 +75,12 @@ class Counts:
         return values
 
     def estimates(self) -> dict[str, np.ndarray]:
-        """Each metric of the sample itself, [S], and 'recall' [S,K]."""
+        """Computes each metric of the sample itself, [S], and 'recall' [S,K]."""
         values = self.metrics(np.ones((1, len(self.confusion)), np.float32))
         return {name: value[0] for name, value in values.items()}
 
     def drawn(self, draws: int = DRAWS, seed: int = SEED) -> dict[str, np.ndarray]:
-        """Each metric's mean over seeds in every draw: [D], and 'recall' [D,K].
+        """Computes each metric's mean over seeds in every draw: [D], and 'recall' [D,K].
 
         A draw resamples the units once and keeps all that belongs to each: its clips under every
         seed and repeat. Counts of the same units with the same `seed` see the same draws, so that
@@ -94,12 +100,12 @@ class Counts:
     def intervals(
         self, draws: int = DRAWS, level: float = LEVEL, seed: int = SEED
     ) -> dict[str, np.ndarray]:
-        """Percentile intervals of each metric's mean over seeds: [2], and 'recall' [2,K]."""
+        """Computes percentile intervals of each metric's mean over seeds: [2], 'recall' [2,K]."""
         return intervals(self.drawn(draws, seed), level)
 
 
 def resampled(units: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[np.ndarray]:
-    """How often each draw has each unit: blocks float32 [d,C] whose d add up to `draws`."""
+    """Draws how often each draw has each unit: blocks float32 [d,C] whose d add up to `draws`."""
     rng = np.random.default_rng(seed)
     block = max(1, min(draws, BLOCK // units))
     for start in range(0, draws, block):
@@ -111,18 +117,18 @@ def resampled(units: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[np.n
 
 
 def intervals(drawn: Mapping[str, np.ndarray], level: float = LEVEL) -> dict[str, np.ndarray]:
-    """Percentile intervals [2,...] of values [D,...] by name."""
+    """Computes percentile intervals [2,...] of values [D,...] by name."""
     return {name: interval(values, level) for name, values in drawn.items()}
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """The percentile interval [2,...] of drawn values [D,...]."""
+    """Computes the percentile interval [2,...] of drawn values [D,...]."""
     tail = 50.0 * (1.0 - level)
     return _percentiles(values, [tail, 100.0 - tail])
 
 
 def _percentiles(values: np.ndarray, percent: list[float]) -> np.ndarray:
-    """[D,...] -> [2,...]. A draw can miss a rare class, whose recall in it is not a number."""
+    """Computes percentiles, [D,...] -> [2,...], without NaN: the recall of a class not drawn."""
     flat = values.reshape(len(values), -1)
     result = np.full((len(percent), flat.shape[1]), np.nan)
     for column, drawn in enumerate(flat.T):
@@ -133,7 +139,7 @@ def _percentiles(values: np.ndarray, percent: list[float]) -> np.ndarray:
 
 
 def count(rows: Rows, predictions: Predictions) -> Counts:
-    """Counts of test rows, by subject where every row's subject is known, else by clip."""
+    """Counts test rows by subject where every row's subject is known, else by clip."""
     subject = predictions.subject[rows.clip]
     by_subject = bool((subject != '').all())
     unit = np.unique(subject if by_subject else rows.clip, return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""Several runs on the same folds: their numbers side by side, and what their differences are worth.
+"""Several runs on the same folds: their numbers side by side, with tests of the differences.
 
 Runs are paired by fold and clip (fer_jax.evaluation.pairing), seeds averaged.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_jax.errors import UserError
 from fer_jax.evaluation import bootstrap, pairing, results, significance
-from fer_jax.evaluation.pairing import Judged
+from fer_jax.evaluation.pairing import Scores
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.rundir import Run
 from fer_jax.evaluation.table import probability
@@ -43,18 +43,18 @@ def compute(
     draws: int = bootstrap.DRAWS,
     seed: int = bootstrap.SEED,
 ) -> dict[str, Any]:
-    """Everything that a comparison says, as plain Python (None where there is no number).
+    """Compares runs fold by fold and pair by pair, as plain Python (None where there is no number).
 
     Keys:
       rule, title, optimistic: the rule that the pairs are compared under; level, draws, unit: of
         the intervals; stamps: of all runs together, and one more for an optimistic rule;
-      clips, subjects (None where unknown), repeated: whether a clip is judged in several folds;
-      runs: letter, name, path, protocol, seeds and results (what results.compute says) of each;
+      clips, subjects (None where unknown), repeated: whether a clip is tested in several folds;
+      runs: letter, name, path, protocol, seeds and results (of results.compute) of each;
       folds: fold (from 1), train_clips (validation included), test_clips, {letter: accuracy};
       settings: configuration values that are not the same in all runs, {setting, letter: text};
       pairs: first, second (letters), difference (of the pooled accuracies), interval,
         fold_difference (mean over folds), effect_size (d_z over folds), only_first, only_second,
-        both, neither (clips; None where a clip is judged more than once, by seeds or repeats),
+        both, neither (clips; None where a clip is tested more than once, by seeds or repeats),
         tests {name of TESTS: pairs, statistic, two_sided, holm, greater, less}.
 
     Args:
@@ -80,18 +80,18 @@ def compute(
         for letter, name, run in zip(LETTERS, names, runs, strict=False)
     ]
     rule = _rule(entries, rule)
-    judged = [
-        pairing.judge(run, entry['results'][rule]['epochs'])
+    scores = [
+        pairing.score(run, entry['results'][rule]['epochs'])
         for run, entry in zip(runs, entries, strict=True)
     ]
-    for run, mine in zip(runs[1:], judged[1:], strict=True):
-        pairing.same_clips(runs[0], judged[0], run, mine)
-        pairing.same_training(runs[0], run, np.unique(judged[0].fold).tolist())
+    for run, mine in zip(runs[1:], scores[1:], strict=True):
+        pairing.same_clips(runs[0], scores[0], run, mine)
+        pairing.same_training(runs[0], run, np.unique(scores[0].fold).tolist())
 
-    first = judged[0]
+    first = scores[0]
     known = bool((first.subject != '').all())
     stamps = list(dict.fromkeys(stamp for run in runs for stamp in run.stamps))
-    folds = _folds(runs[0], entries, judged)
+    folds = _folds(runs[0], entries, scores)
     return {
         'rule': rule,
         'title': RULES[rule].title,
@@ -106,7 +106,7 @@ def compute(
         'runs': entries,
         'folds': folds,
         'settings': _settings(runs),
-        'pairs': _pairs(judged, folds, known, against_first, draws, seed),
+        'pairs': _pairs(scores, folds, known, against_first, draws, seed),
     }
 
 
@@ -124,7 +124,7 @@ def _entry(letter: str, name: str, run: Run, draws: int, seed: int) -> dict[str,
 
 
 def _rule(entries: Sequence[Mapping[str, Any]], rule: str | None) -> str:
-    """The rule to compare under; UserError where a run does not have it."""
+    """Chooses the rule to compare under; UserError where a run does not have it."""
     if rule is None:
         shared = [name for name in RULES if all(name in entry['results'] for entry in entries)]
         return shared[0]
@@ -137,12 +137,12 @@ def _rule(entries: Sequence[Mapping[str, Any]], rule: str | None) -> str:
 
 
 def _folds(
-    run: Run, entries: Sequence[Mapping[str, Any]], judged: Sequence[Judged]
+    run: Run, entries: Sequence[Mapping[str, Any]], scores: Sequence[Scores]
 ) -> list[dict[str, Any]]:
-    """Each fold's sizes and every run's accuracy in it (mean over seeds)."""
+    """Lists each fold's sizes and every run's accuracy in it (mean over seeds)."""
     table = []
-    for fold in np.unique(judged[0].fold).tolist():
-        mine = judged[0].fold == fold
+    for fold in np.unique(scores[0].fold).tolist():
+        mine = scores[0].fold == fold
         table.append(
             {
                 'fold': fold + 1,
@@ -150,7 +150,7 @@ def _folds(
                 'test_clips': int(mine.sum()),
                 **{
                     entry['letter']: float(rows.right[mine].mean())
-                    for entry, rows in zip(entries, judged, strict=True)
+                    for entry, rows in zip(entries, scores, strict=True)
                 },
             }
         )
@@ -158,24 +158,24 @@ def _folds(
 
 
 def _pairs(
-    judged: Sequence[Judged],
+    scores: Sequence[Scores],
     folds: Sequence[Mapping[str, Any]],
     by_subject: bool,
     against_first: bool,
     draws: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Every run against every later one, or every later one against the first."""
-    rows = judged[0]
+    """Compares every run with every later one, or every later one with the first."""
+    rows = scores[0]
     unit = np.unique(rows.subject if by_subject else rows.clip, return_inverse=True)[1]
     total = np.bincount(unit).astype(np.float64)
-    once = len(np.unique(rows.clip)) == len(rows.clip) and {t.seeds for t in judged} == {1}
+    once = len(np.unique(rows.clip)) == len(rows.clip) and {t.seeds for t in scores} == {1}
     test_to_train = sum(f['test_clips'] for f in folds) / sum(f['train_clips'] for f in folds)
     table = []
-    number = range(len(judged))
+    number = range(len(scores))
     chosen = [(i, 0) for i in number[1:]] if against_first else itertools.combinations(number, 2)
     for i, j in chosen:
-        mine, theirs = judged[i], judged[j]
+        mine, theirs = scores[i], scores[j]
         of_folds = [[fold[letter] for fold in folds] for letter in (LETTERS[i], LETTERS[j])]
         counts: dict[str, int | None] = dict.fromkeys(
             ('only_first', 'only_second', 'both', 'neither')
@@ -189,13 +189,14 @@ def _pairs(
             tests = {}
         if once:
             first, second = mine.right > 0.5, theirs.right > 0.5
+            ours, other = int((first & ~second).sum()), int((~first & second).sum())
             counts = {
-                'only_first': int((first & ~second).sum()),
-                'only_second': int((~first & second).sum()),
+                'only_first': ours,
+                'only_second': other,
                 'both': int((first & second).sum()),
                 'neither': int((~first & ~second).sum()),
             }
-            tests['mcnemar'] = significance.mcnemar(counts['only_first'], counts['only_second'])
+            tests['mcnemar'] = significance.mcnemar(ours, other)
         table.append(
             {
                 'first': LETTERS[i],
@@ -221,7 +222,7 @@ def _pairs(
 
 
 def _settings(runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Configuration values that are not the same in all runs, by dotted key."""
+    """Lists configuration values that are not the same in all runs, by dotted key."""
     configs = [dict(flat(run.config)) for run in runs]
     keys = dict.fromkeys(key for config in configs for key in config)
     missing = object()
@@ -235,7 +236,7 @@ def _settings(runs: Sequence[Run]) -> list[dict[str, str]]:
 
 
 def flat(config: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
-    """The values of a config of sections by their dotted keys."""
+    """Lists the values of a config of sections by their dotted keys."""
     pairs = []
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
@@ -246,7 +247,7 @@ def flat(config: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
 
 
 def summary_text(values: Mapping[str, Any]) -> str:
-    """The comparison as plain text for a terminal, at most 79 columns where names allow it."""
+    """Formats the comparison for a terminal, at most 79 columns where names allow it."""
     lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     people = '' if values['subjects'] is None else f' of {values["subjects"]} subjects'
     folds = len(values['folds'])

@@ -10,13 +10,13 @@ Array = np.ndarray
 
 
 def confusion_matrix(label: Array, predicted: Array, classes: int) -> Array:
-    """Counts float64 [K,K] of (true, predicted) pairs, from int [R] each."""
+    """Counts pairs of true and predicted class, float64 [K,K], from int [R] each."""
     counts = np.bincount(label.astype(np.int64) * classes + predicted, minlength=classes**2)
     return counts.reshape(classes, classes).astype(np.float64)
 
 
 def share(part: Array, total: Array) -> Array:
-    """Part over total, NaN where the total is 0."""
+    """Divides part by total; NaN where the total is 0."""
     return np.divide(part, total, out=np.full(np.shape(part), np.nan), where=total > 0)
 
 
@@ -25,54 +25,62 @@ def _diagonal(confusion: Array) -> Array:
 
 
 def accuracy(confusion: Array) -> Array:
-    """Share of correct predictions, [...] in 0..1; NaN where there are none."""
+    """Computes accuracy (WAR, weighted average recall), [...] in 0..1; NaN without predictions."""
     return share(_diagonal(confusion).sum(-1), confusion.sum((-2, -1)))
 
 
 def recall(confusion: Array) -> Array:
-    """Per true class [..., K]; NaN for a class that does not occur."""
+    """Computes each true class's recall, [..., K]; NaN for a class that does not occur."""
     return share(_diagonal(confusion), confusion.sum(-1))
 
 
 def precision(confusion: Array) -> Array:
-    """Per predicted class [..., K]; NaN for a class that is never predicted."""
+    """Computes each class's precision, [..., K]; NaN for a class that is never predicted."""
     return share(_diagonal(confusion), confusion.sum(-2))
 
 
 def f1(confusion: Array) -> Array:
-    """Per class [..., K]: 2 tp / (true + predicted); NaN for a class in neither."""
+    """Computes each class's F1, [..., K]: 2 tp / (true + predicted); NaN for a class in neither."""
     return share(2 * _diagonal(confusion), confusion.sum(-1) + confusion.sum(-2))
 
 
 def mean_of_present(values: Array) -> Array:
-    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    """Averages over the last axis what is not NaN; NaN where nothing is."""
     present = ~np.isnan(values)
     return share(np.where(present, values, 0.0).sum(-1), present.sum(-1))
 
 
 def mean_class_accuracy(confusion: Array) -> Array:
-    """Mean recall over the classes that occur among the labels (balanced accuracy)."""
+    """Averages recall over the classes that occur: mean class accuracy (UAR, balanced accuracy)."""
     return mean_of_present(recall(confusion))
 
 
 def macro_f1(confusion: Array) -> Array:
-    """Mean F1 over the classes that occur among the labels or the predictions."""
+    """Averages F1 over the classes that occur among the labels or the predictions."""
     return mean_of_present(f1(confusion))
 
 
 def group_accuracies(correct: Array, group: Array) -> tuple[Array, Array, Array]:
-    """Accuracy within each group (a subject, a fold): sorted groups, accuracies, counts, [G]."""
+    """Computes the accuracy of each group (subject, fold): sorted groups, accuracies, counts.
+
+    Args:
+      correct: bool [R].
+      group: [R], names or numbers.
+
+    Returns:
+      Three arrays [G].
+    """
     groups, index, counts = np.unique(group, return_inverse=True, return_counts=True)
     return groups, np.bincount(index, weights=correct) / counts, counts
 
 
 def mean_group_accuracy(correct: Array, total: Array) -> Array:
-    """Mean over groups of their accuracies, from counts [..., G]; empty groups do not count."""
+    """Averages the accuracies of groups, from counts [..., G]; empty groups do not count."""
     return mean_of_present(share(correct, total))
 
 
 def majority_predictions(train_counts: Array) -> Array:
-    """The commonest class of each member's training clips, int [M]; the first of equals.
+    """Predicts for each member its commonest training class, int [M]; the first of equals.
 
     Args:
       train_counts: int [M,K].

@@ -1,7 +1,7 @@
 """The test predictions of several runs, paired by fold and clip, or refused with the difference."""
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation.rundir import Run
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What one run got right under one rule, a row for each fold and test clip, in that order.
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Test results of one run under one rule, a row for each fold and test clip, in that order.
 
     fold int [P], from 0; clip, subject, label str [P]; right float64 [P], the share of seeds that
-    were right; seeds: how many.
+    predicted the label; seeds: how many.
     """
 
     fold: np.ndarray
@@ -25,15 +25,15 @@ class Judged:
     seeds: int
 
 
-def judge(run: Run, epochs: Sequence[int]) -> Judged:
-    """The test predictions with each member at its epoch (from 1), averaged over seeds."""
+def score(run: Run, epochs: Sequence[int] | np.ndarray) -> Scores:
+    """Collects the test predictions with each member at its epoch (from 1), averaged over seeds."""
     table = run.predictions
     rows = table.at(np.array(epochs) - 1)
     clips, number = np.unique(table.clip_id, return_inverse=True)
     code = rows.fold.astype(np.int64) * len(clips) + number[rows.clip]
     pairs, first, at = np.unique(code, return_index=True, return_inverse=True)
     right = np.bincount(at, weights=rows.predicted == rows.label) / np.bincount(at)
-    return Judged(
+    return Scores(
         fold=pairs // len(clips),
         clip=clips[pairs % len(clips)],
         subject=table.subject[rows.clip[first]],
@@ -65,7 +65,7 @@ def same_data(one: Run, other: Run) -> None:
         )
 
 
-def same_clips(one: Run, mine: Judged, other: Run, theirs: Judged) -> None:
+def same_clips(one: Run, mine: Scores, other: Run, theirs: Scores) -> None:
     """Refuses runs whose test clips, labels or subjects are not the same, fold by fold."""
     sets = [set(zip(table.fold.tolist(), table.clip.tolist(), strict=True))
             for table in (mine, theirs)]  # fmt: skip
@@ -92,7 +92,7 @@ def same_clips(one: Run, mine: Judged, other: Run, theirs: Judged) -> None:
 
 
 def same_training(one: Run, other: Run, folds: Sequence[int]) -> None:
-    """Refuses runs whose folds were not trained and chosen on the same clips together."""
+    """Refuses runs whose folds differ in their training and validation clips taken together."""
     for fold in folds:
         mine, theirs = (training(run, fold) for run in (one, other))
         if mine != theirs:
@@ -106,10 +106,10 @@ def same_training(one: Run, other: Run, folds: Sequence[int]) -> None:
 
 
 def refusal(one: Run, other: Run) -> str | None:
-    """Why two runs cannot be paired, as a sentence; None where they can."""
+    """Returns in a sentence why two runs cannot be paired; None where they can."""
     try:
         same_data(one, other)
-        mine, theirs = (judge(run, run.predictions.epochs) for run in (one, other))
+        mine, theirs = (score(run, run.predictions.epochs) for run in (one, other))
         same_clips(one, mine, other, theirs)
         same_training(one, other, np.unique(mine.fold).tolist())
     except UserError as error:
@@ -118,6 +118,6 @@ def refusal(one: Run, other: Run) -> str | None:
 
 
 def training(run: Run, fold: int) -> set[str]:
-    """Ids of the clips that a fold (from 0) was trained and its epoch chosen on."""
+    """Returns the ids of the training and validation clips of a fold (from 0)."""
     parts = run.folds['folds'][fold]
     return {*parts['train'], *parts['validation']}

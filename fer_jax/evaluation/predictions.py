@@ -1,9 +1,9 @@
 """The predictions table of a run: every number in a report is computed from it."""
 
 import csv
+import dataclasses
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
 LISTED = 3  # diverged folds and seeds that stamps name one by one
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Rows:
     """Predictions of one part at one epoch of each member, one row for each (member, clip).
 
@@ -41,13 +41,13 @@ class Rows:
     duplicate: np.ndarray
 
     def where(self, keep: np.ndarray) -> 'Rows':
-        """The rows where `keep` (bool [R]) holds."""
+        """Selects the rows where `keep` (bool [R]) holds."""
         return Rows(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Predictions:
-    """What every member said about every clip that it was asked about, after every epoch.
+    """Every member's probabilities for every clip that it evaluated, after every epoch.
 
     probabilities float16 [M,E,N,K] in 0..1 (member, epoch, clip, class), NaN where that member did
       not evaluate that clip or epoch;
@@ -60,7 +60,7 @@ class Predictions:
     retrained bool [M]: trained again on training and validation clips, for the epochs that another
       member's validation clips chose; by default none is;
     failed int32 [M]: the epoch (from 1) in which it diverged, 0 where it did not; by default none
-      did. What diverged has part 0 for every clip, so that nothing counts it.
+      did. A member that diverged has part 0 for every clip, so that nothing counts it.
 
     Raises ValueError where shapes disagree.
     """
@@ -76,14 +76,14 @@ class Predictions:
     epochs: np.ndarray
     train_counts: np.ndarray
     duplicate: np.ndarray
-    retrained: np.ndarray | None = None
-    failed: np.ndarray | None = None
+    retrained: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
+    failed: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __post_init__(self) -> None:
-        if self.retrained is None:
-            object.__setattr__(self, 'retrained', np.zeros(len(self.fold), bool))
-        if self.failed is None:
-            object.__setattr__(self, 'failed', np.zeros(len(self.fold), np.int32))
+        for name in ('retrained', 'failed'):
+            if not len(getattr(self, name)):
+                none = np.zeros(len(self.fold), getattr(self, name).dtype)
+                object.__setattr__(self, name, none)
         if self.probabilities.ndim != 4:
             raise ValueError(f'probabilities must be [M,E,N,K], not {self.probabilities.shape}')
         members, epochs, clips, classes = self.probabilities.shape
@@ -123,13 +123,13 @@ class Predictions:
         return tuple(said)
 
     def course(self, member: int, part: int) -> tuple[np.ndarray, np.ndarray]:
-        """One member's probabilities float32 [E,n,K] over its epochs, and labels [n], of a part."""
+        """Returns a member's probabilities float32 [E,n,K] by epoch and labels [n] of a part."""
         clips = np.flatnonzero(self.part[member] == part)
         saved = self.probabilities[member, : self.epochs[member]]
         return saved[:, clips].astype(np.float32), self.label[clips]
 
     def at(self, epoch: np.ndarray, part: int = TEST) -> Rows:
-        """The rows of `part` with each member at its own epoch (int [M], from 0; -1: left out).
+        """Returns the rows of `part` with each member at its epoch (int [M], from 0; -1: left out).
 
         Raises UserError where a member has no probabilities there: it diverged or was not saved.
         """
@@ -165,7 +165,7 @@ class Predictions:
 
 
 def load(path: Path | str) -> Predictions:
-    """Reads what `Predictions.save` wrote; UserError where the file is missing or damaged."""
+    """Reads the file of `Predictions.save`; UserError where it is missing or damaged."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f'{path} is missing: the run has not finished; start its command again')

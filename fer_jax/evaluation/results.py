@@ -1,7 +1,7 @@
-"""results.json: what a run achieved under each rule of choosing an epoch.
+"""results.json: the results of a run under each rule of choosing an epoch.
 
-Every key of the file is a rule; every value says all of it: the metrics (means over seeds), their
-intervals and standard deviations, and the tables by seed, fold, class and subject.
+Every key of the file is a rule. Its value has the metrics (means over seeds), their intervals and
+standard deviations, and the tables by seed, fold, class and subject.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def compute(
     draws: int = bootstrap.DRAWS,
     seed: int = bootstrap.SEED,
 ) -> dict[str, dict[str, Any]]:
-    """What results.json holds: {rule: values}, all plain Python.
+    """Computes the content of results.json: {rule: values}, all plain Python.
 
     Values of a rule (shares in 0..1; None where there is no number):
       title, optimistic, headline, epochs (of each member, from 1; 0: left out), stamps;
@@ -71,7 +71,7 @@ def compute(
       duplicates: accuracy with and without test clips identical to others; None without any.
 
     Args:
-      stamps: what must be known before a number is believed, such as 'SIMULATED FACES'.
+      stamps: warnings that go with every number, such as 'SIMULATED FACES'.
 
     Raises:
       UserError: where a member has no test clips or no numbers.
@@ -121,11 +121,11 @@ def compute(
 
 
 def headline(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The name of the rule whose numbers a reader should take away."""
+    """Returns the name of the rule whose numbers a reader should take away."""
     return next(rule for rule, values in results.items() if values['headline'])
 
 
-def _number(value: float) -> float | None:
+def _number(value: float | np.floating) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
@@ -134,7 +134,7 @@ def _numbers(values: np.ndarray) -> list[float | None]:
 
 
 def _majority_correct(rows: Rows, predictions: Predictions) -> np.ndarray:
-    """Which rows the commonest training class of their own member gets right, bool [R]."""
+    """Marks rows that the commonest training class of their own member gets right, bool [R]."""
     return metrics.majority_predictions(predictions.train_counts)[rows.member] == rows.label
 
 
@@ -181,7 +181,7 @@ def _seeds(rows: Rows, predictions: Predictions, estimates: Mapping, counts) -> 
 
 
 def _folds(rows: Rows, predictions: Predictions, epoch: np.ndarray) -> list[dict[str, Any]]:
-    """One entry for each member that the rule counts: fold, seed, epoch (from 1), accuracies."""
+    """Lists for each member that the rule counts its fold, seed, epoch (from 1) and accuracies."""
     correct = rows.predicted == rows.label
     majority = _majority_correct(rows, predictions)
     validation = {}
@@ -210,7 +210,7 @@ def _folds(rows: Rows, predictions: Predictions, epoch: np.ndarray) -> list[dict
 
 
 def _classes(rows: Rows, predictions: Predictions, counts, intervals) -> list[dict[str, Any]]:
-    """One entry for each class, counts over all seeds, in the order of the run's class list."""
+    """Lists each class's metrics, counted over all seeds, in the order of the run's classes."""
     confusion = counts.confusion.sum((0, 1))
     columns = (metrics.recall(confusion), metrics.precision(confusion), metrics.f1(confusion))
     table = []
@@ -233,7 +233,7 @@ def _classes(rows: Rows, predictions: Predictions, counts, intervals) -> list[di
 
 
 def _subjects(rows: Rows, predictions: Predictions) -> list[dict[str, Any]]:
-    """One entry for each subject, over all seeds."""
+    """Lists each subject's accuracy over all seeds."""
     subjects, accuracies, counts = metrics.group_accuracies(
         rows.predicted == rows.label, predictions.subject[rows.clip]
     )
@@ -246,7 +246,7 @@ def _subjects(rows: Rows, predictions: Predictions) -> list[dict[str, Any]]:
 def _duplicates(
     rows: Rows, predictions: Predictions, all_clips: Mapping[str, Any], draws: int, seed: int
 ) -> dict[str, dict[str, Any]] | None:
-    """Accuracy on all test clips and on those without an identical twin elsewhere.
+    """Computes accuracy on all test clips and on those without an identical twin elsewhere.
 
     n and removed count predictions of the first seed, as a run's 'n' does.
     """
@@ -281,7 +281,7 @@ def _duplicates(
 
 
 def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The results as plain text for a terminal, at most 79 columns."""
+    """Formats the results for a terminal, at most 79 columns."""
     best = results[headline(results)]
     lines = [f'*** {stamp} ***' for stamp in best['stamps']]
     people = '' if best['subjects'] is None else f' of {best["subjects"]} subjects'

@@ -4,7 +4,7 @@ Choosing an epoch by the test clips (haddad2020 and saurav2020 report the best o
 those rules are here to compare with printed numbers, and are marked.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
 SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Rule:
     """A rule's name in files, its title for people, what it does, and whether it saw the test."""
 
@@ -44,9 +44,9 @@ RULES = {
 
 
 def scores(probabilities: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correct predictions [E] and summed cross-entropy [E] (nats) after each epoch.
+    """Computes correct predictions [E] and summed cross-entropy [E] (nats) after each epoch.
 
-    NaN in an epoch in which a clip was not evaluated.
+    Both are NaN in an epoch in which a clip was not evaluated.
 
     Args:
       probabilities: float32 [E,n,K] in 0..1.
@@ -60,7 +60,7 @@ def scores(probabilities: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np
 
 
 def best_epoch(correct: np.ndarray, loss: np.ndarray) -> int:
-    """The epoch with most correct; of equals the one with the lowest loss, then the earliest.
+    """Returns the epoch with most correct; of equals that of lowest loss, then the earliest.
 
     Args:
       correct, loss: float64 [E], NaN where an epoch was not evaluated; at least one was.
@@ -70,11 +70,11 @@ def best_epoch(correct: np.ndarray, loss: np.ndarray) -> int:
 
 
 def choose(predictions: Predictions) -> dict[str, np.ndarray]:
-    """The epoch (int32 [M], from 0) of each member under each rule that the run allows.
+    """Chooses the epoch (int32 [M], from 0) of each member under each rule that the run allows.
 
     -1 leaves a member out. 'nested' counts those that were trained again, at their last epoch, and
     is absent where none was; the other rules count those that were not. Where a member diverged,
-    its fold is left out under that seed by every rule, so that all judge the same clips.
+    its fold is left out under that seed by every rule, so that all rules count the same clips.
 
     'val_best' is absent where a member has no validation clips. The two rules that look at the test
     clips are absent where the test was not saved after every epoch: their best could not be found.
@@ -122,14 +122,14 @@ def choose(predictions: Predictions) -> dict[str, np.ndarray]:
 def _common(
     epochs: np.ndarray, seeds: np.ndarray, test: list[tuple[np.ndarray, np.ndarray]]
 ) -> np.ndarray:
-    """One epoch for all members of a seed; members that ended earlier stay at their last."""
+    """Chooses one epoch for all members of a seed; those that ended earlier stay at their last."""
     chosen = np.zeros(len(epochs), np.int32)
     for seed in np.unique(seeds):
         members = np.flatnonzero(seeds == seed)
         longest = epochs[members].max()
         at = [np.minimum(np.arange(longest), epochs[m] - 1) for m in members]
-        correct = sum(test[m][0][a] for m, a in zip(members, at, strict=True))
-        loss = sum(test[m][1][a] for m, a in zip(members, at, strict=True))
+        of_all = [[score[a] for score in test[m]] for m, a in zip(members, at, strict=True)]
+        correct, loss = (sum(score, np.zeros(longest)) for score in zip(*of_all, strict=True))
         common = best_epoch(correct, loss)
         chosen[members] = np.minimum(common, epochs[members] - 1)
     return chosen

@@ -1,19 +1,27 @@
-"""Reading a run's directory: all that a report needs, with nothing but the files."""
+"""Reading a run's directory: all that a report needs, with nothing but the files.
+
+Every folder that `fer_jax.report` can draw records in kind.json what it is: a run, the run of a
+paper's whole system, a study or a sweep (the kinds of `reports.kinds`).
+"""
 
 import csv
 import json
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fer_jax import atomic
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions as predictions_file
 from fer_jax.evaluation.predictions import Predictions
 
 SIMULATED = 'SIMULATED FACES'
+
+KIND, DONE = 'kind.json', 'DONE'
 
 FOLD_KEYS = ('protocol', 'subject_disjoint', 'stamps', 'folds')
 DATASET_KEYS = (
@@ -65,6 +73,44 @@ def stamps(
     return (SIMULATED,) * bool(dataset['simulated']) + tuple(folds['stamps']) + predictions.stamps
 
 
+def write_kind(folder: Path, kind: str) -> None:
+    """Records what a folder is, one of `reports.kinds.PAGES`, before anything else is in it."""
+    atomic.write_json(folder / KIND, {'kind': kind})
+
+
+def kind_of(folder: Path) -> str | None:
+    """Returns the kind that a folder records, None where it records none.
+
+    Raises:
+      UserError: kind.json is damaged.
+    """
+    if not (folder / KIND).is_file():
+        return None
+    return str(read_json(folder / KIND).get('kind'))
+
+
+def finish(folder: Path) -> None:
+    """Marks a run as finished; the last that is written in it."""
+    atomic.write_text(folder / DONE, '')
+
+
+def is_finished(folder: Path) -> bool:
+    """Returns whether a run has been trained and evaluated to its end."""
+    return (folder / DONE).is_file()
+
+
+def check_finished(folder: Path) -> None:
+    """Checks that a folder is a finished run.
+
+    Raises:
+      UserError: it is missing, or has not finished.
+    """
+    if not folder.is_dir():
+        raise UserError(f'there is no run at {folder}: give the directory that fer_jax.main wrote')
+    if not is_finished(folder):
+        raise UserError(f'{folder} has not finished (no DONE in it): start its command again')
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; UserError where the file is missing or is none."""
     if not path.is_file():
@@ -78,6 +124,26 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f'{path} holds no JSON object: start the command of its run again')
     return value
+
+
+def read_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, np.ndarray]:
+    """Reads the arrays of a .npz.
+
+    Args:
+      names: those that must be there, and are taken; none are all.
+
+    Raises:
+      UserError: the file is missing, damaged, or lacks one of the names.
+    """
+    if not path.is_file():
+        raise UserError(f'{path} is missing: start the command of its run again')
+    try:
+        with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
+            return {name: saved[name] for name in names or saved.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f'{path} is damaged ({error}): delete it and start its run again') from (
+            error
+        )
 
 
 def load(path: Path | str) -> Run:
@@ -118,6 +184,16 @@ def load(path: Path | str) -> Run:
     return run
 
 
+def load_finished(path: Path | str) -> Run:
+    """Reads the directory of a run that has finished.
+
+    Raises:
+      UserError: it is missing, unfinished or damaged.
+    """
+    check_finished(Path(path))
+    return load(path)
+
+
 def _curves(path: Path, sound: np.ndarray) -> dict[str, np.ndarray]:
     """The columns of metrics.csv that are drawn, [M,E] by member and epoch.
 
@@ -145,28 +221,18 @@ def _curves(path: Path, sound: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Frames uint8 [S,H,W] and clip ids [S] of samples.npz."""
-    if not path.is_file():
-        raise UserError(f'{path} is missing: the run has not finished; start its command again')
-    try:
-        with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
-            frames, ids = saved['frames'], saved['clip_id']
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f'{path} is damaged ({error}): start its run again') from error
+    """Returns frames uint8 [S,H,W] and clip ids [S] of samples.npz."""
+    frames, ids = read_arrays(path, ('frames', 'clip_id')).values()
     if frames.ndim != 3 or frames.dtype != np.uint8 or ids.shape != frames.shape[:1]:
         raise UserError(f'{path} must hold frames uint8 [S,H,W] and clip_id [S]: run it again')
     return frames, ids
 
 
 def _filters(path: Path) -> np.ndarray | None:
-    """Filters [F,T,H,W] of filters.npz; None where there is no such file."""
+    """Returns filters [F,T,H,W] of filters.npz; None where there is no such file."""
     if not path.is_file():
         return None
-    try:
-        with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
-            filters = saved['filters']
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f'{path} is damaged ({error}): start its run again') from error
+    filters = read_arrays(path, ('filters',))['filters']
     if filters.ndim != 4:
         raise UserError(f'{path} must hold filters [F,T,H,W]: run it again')
     return filters

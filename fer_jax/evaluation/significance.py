@@ -1,13 +1,14 @@
-"""Whether two systems differ: tests, effect sizes and intervals on results that are paired.
+"""Tests, effect sizes and intervals of the difference between two systems, on paired results.
 
-Two systems were judged on the same folds, or on the same clips. Every test gives three p-values, of
+Both systems were tested on the same folds or the same clips. Every test gives three p-values, of
 the alternatives 'the first and the second differ' (two-sided), 'the first is better' (greater) and
 'the second is better' (less). A one-sided value answers a question that was asked before the
 results were seen; the p-values that haddad2020 prints (Tables 4 and 5) are one-sided.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -18,9 +19,9 @@ from fer_jax.evaluation import bootstrap
 DIGITS = 9
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class TestResult:
-    """What a test says; None where it is undefined (too few pairs, or differences all equal).
+    """A test's result; None where it is undefined (too few pairs, or differences all equal).
 
     pairs: how many entered; statistic: t, the sum of positive ranks, or the count that only the
     first got right; two_sided, greater, less: p-values in 0..1.
@@ -34,15 +35,15 @@ class TestResult:
 
 
 def _differences(first: Sequence[float], second: Sequence[float]) -> np.ndarray:
-    """First minus second, [N]; ValueError where they are not paired."""
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f'not paired: shapes {first.shape} and {second.shape}')
-    return np.round(first - second, DIGITS)
+    """Subtracts second from first, [N]; ValueError where they are not paired."""
+    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if one.shape != other.shape or one.ndim != 1:
+        raise ValueError(f'not paired: shapes {one.shape} and {other.shape}')
+    return np.round(one - other, DIGITS)
 
 
 def paired_t(first: Sequence[float], second: Sequence[float]) -> TestResult:
-    """Student's paired t-test on the accuracies of folds, [F] each (haddad2020, Tables 4 and 5).
+    """Runs Student's paired t-test on the accuracies of folds, [F] each (haddad2020, Tables 4, 5).
 
     It takes the folds' differences as independent and normal. Training parts of folds overlap, so
     its p-values are too small; `corrected_t` allows for that.
@@ -53,7 +54,7 @@ def paired_t(first: Sequence[float], second: Sequence[float]) -> TestResult:
 def corrected_t(
     first: Sequence[float], second: Sequence[float], test_to_train: float
 ) -> TestResult:
-    """The corrected resampled t-test on the accuracies of splits, [F] each.
+    """Runs the corrected resampled t-test on the accuracies of splits, [F] each.
 
     Nadeau and Bengio 2003 (Inference for the generalization error, Machine Learning 52, sec. 4.2):
     t = mean / sqrt((1/F + n_test/n_train) var) with F - 1 degrees of freedom, because splits that
@@ -75,7 +76,7 @@ def corrected_t(
 
 
 def wilcoxon(first: Sequence[float], second: Sequence[float]) -> TestResult:
-    """Wilcoxon's signed-rank test on the accuracies of folds, [F] each.
+    """Runs Wilcoxon's signed-rank test on the accuracies of folds, [F] each.
 
     It takes the differences as symmetric about their median. Equal pairs are left out (Wilcoxon
     1945) and do not count as pairs. Exact to 50 pairs without ties and to 13 with, beyond them
@@ -85,10 +86,11 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> TestResult:
     difference = difference[difference != 0]
     if not len(difference):
         return TestResult(0, 0.0, 1.0, 1.0, 1.0)
-    two_sided, greater, less = (
+    tests: list[Any] = [
         stats.wilcoxon(difference, alternative=alternative)
         for alternative in ('two-sided', 'greater', 'less')
-    )
+    ]
+    two_sided, greater, less = tests
     return TestResult(
         len(difference),
         float(greater.statistic),
@@ -99,7 +101,7 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> TestResult:
 
 
 def mcnemar(only_first: int, only_second: int) -> TestResult:
-    """McNemar's exact test on clips that only one of the two got right.
+    """Runs McNemar's exact test on clips that only one of the two systems got right.
 
     A binomial test of `only_first` among both with probability 1/2 (McNemar 1947). It takes clips
     as independent, which clips of one subject are not.
@@ -115,7 +117,7 @@ def mcnemar(only_first: int, only_second: int) -> TestResult:
 
 
 def effect_size(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Cohen's d_z: the mean of the paired differences over their standard deviation (n - 1).
+    """Computes Cohen's d_z: the mean of paired differences over their standard deviation (n - 1).
 
     t is d_z times the root of the number of pairs. None where the differences do not vary.
     """
@@ -134,7 +136,7 @@ def difference_interval(
     level: float = bootstrap.LEVEL,
     seed: int = bootstrap.SEED,
 ) -> tuple[float, float] | None:
-    """Percentile interval of the difference of two pooled accuracies, by bootstrap over units.
+    """Computes the percentile interval of the difference of two pooled accuracies by bootstrap.
 
     A draw resamples the units (subjects, or clips) once for both. None with fewer than two units.
 
@@ -155,11 +157,11 @@ def difference_interval(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) p-values for several comparisons; None stays None and is not counted."""
+    """Adjusts p-values of several comparisons (Holm 1979); None stays None and is not counted."""
     adjusted: list[float | None] = [None] * len(p_values)
-    known = [index for index, p in enumerate(p_values) if p is not None]
+    known = {index: p for index, p in enumerate(p_values) if p is not None}
     largest = 0.0
-    for rank, index in enumerate(sorted(known, key=lambda index: p_values[index])):
-        largest = max(largest, min(1.0, (len(known) - rank) * p_values[index]))
+    for rank, index in enumerate(sorted(known, key=known.__getitem__)):
+        largest = max(largest, min(1.0, (len(known) - rank) * known[index]))
         adjusted[index] = largest
     return adjusted

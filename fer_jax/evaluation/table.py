@@ -31,11 +31,11 @@ class Table:
     name: str
     caption: str
     columns: tuple[Column, ...]
-    rows: list[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
     strong: frozenset[int] = frozenset()
 
     def csv(self, stamps: Sequence[str]) -> str:
-        """CSV text; stamps, where there are any, are the last column of every row."""
+        """Returns CSV text; stamps, where there are any, are the last column of every row."""
         header, values = [], []
         for column in self.columns:
             cells = [row[column.key] for row in self.rows]
@@ -49,8 +49,10 @@ class Table:
         return csv_text(header, values, stamps)
 
 
-def csv_text(header: Sequence[str], columns: Sequence[Sequence], stamps: Sequence[str]) -> str:
-    """CSV text from columns of equal length; None and NaN are empty, floats have 6 digits."""
+def csv_text(
+    header: Sequence[str], columns: Sequence[Sequence[Any] | np.ndarray], stamps: Sequence[str]
+) -> str:
+    """Formats columns of equal length as CSV; None and NaN are empty, floats have 6 digits."""
     header, columns = list(header), [[_cell(value) for value in column] for column in columns]
     if stamps:
         header.append('stamps')
@@ -69,7 +71,7 @@ def _cell(value: Any) -> Any:
 
 
 def show(kind: str, value: Any) -> str:
-    """A value as people read it: shares in per cent, differences in points with their sign."""
+    """Formats a value for people: shares in per cent, differences in points with their sign."""
     if kind == DIFFERENCE_INTERVAL:
         return ' to '.join(f'{100 * end:+.1f}' for end in value).replace('-', '−')
     if kind == NUMBER:
@@ -88,7 +90,7 @@ def show(kind: str, value: Any) -> str:
 
 
 def probability(value: float) -> str:
-    """A p-value: four decimals, one more where they would leave a single digit."""
+    """Formats a p-value: four decimals, one more where they would leave a single digit."""
     if value < 0.0001:
         return '<0.0001'
     return f'{value:.4f}' if value >= 0.001 else f'{value:.5f}'

@@ -16,16 +16,19 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.evaluation.predictions import TEST, Predictions
+from fer_jax.reports import kinds
 
 SAMPLES = 70
 PACKAGES = (
     'fer_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'scipy',
-    'scikit-learn', 'opencv-python', 'tensorflow-datasets', 'array_record',
+    'scikit-learn', 'opencv-python-headless', 'tensorflow-datasets', 'array_record',
 )  # fmt: skip
 
 
 def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
-    """A run's folder: `workdir`, else runs/<config>-<hash of the resolved config>.
+    """Returns a run's folder: `workdir`, else runs/<config>-<hash of what differs from defaults>.
+
+    A run that was begun before a key existed is the run of a config with its neutral value.
 
     Raises:
       UserError: the folder holds something else, or a run of another config.
@@ -34,18 +37,23 @@ def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
     folder = pathlib.Path(workdir) if workdir else default
     if (folder / 'config.json').exists():
         known = rundir.read_json(folder / 'config.json')
-        difference = configs.first_difference(configs.as_json(config), known)
+        difference = configs.difference(config, known)
         if difference:
             raise UserError(
                 f'{folder} is a run of another config: {difference}; give another --workdir'
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif not atomic.is_free(folder):
         raise UserError(f'{folder} is no run and not empty; give another --workdir')
     return folder
 
 
-def begin(folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict) -> None:
-    """Writes config.json, versions.json, folds.json and dataset.json, the config last.
+def begin(
+    folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict, kind: str = kinds.RUN
+) -> None:
+    """Writes kind.json, config.json, versions.json, folds.json and dataset.json, the config last.
+
+    Args:
+      kind: which page `fer_jax.report` draws of the folder.
 
     Raises:
       UserError: the run was begun on other folds or other data than these.
@@ -58,6 +66,7 @@ def begin(folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict) 
             )
         atomic.write_json(folder / name, value)
     if not (folder / 'config.json').exists():
+        rundir.write_kind(folder, kind)
         atomic.write_json(folder / 'versions.json', versions())
         atomic.write_json(folder / 'config.json', configs.as_json(config))
 
@@ -65,8 +74,10 @@ def begin(folder: pathlib.Path, config: ConfigDict, folds: dict, dataset: dict) 
 def versions() -> dict[str, str]:
     """Command, Python, platform, devices, commit and the packages that decide a result."""
     device = jax.devices()[0]
+    words = sys.orig_argv[1:]
+    installed = pathlib.Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
     found = {
-        'command': ' '.join(['python', *sys.orig_argv[1:]]),
+        'command': ' '.join(['fer-jax', *words[1:]] if installed else ['python', *words]),
         'python': platform.python_version(),
         'platform': platform.platform(),
         'devices': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
@@ -82,11 +93,17 @@ def versions() -> dict[str, str]:
 
 def _commit() -> str:
     """The checkout's commit, with '+' where it has local changes; 'unknown' outside a checkout."""
-    git = ['git', '-C', str(pathlib.Path(__file__).parent)]
+    here = pathlib.Path(__file__)
+    questions = (
+        ('ls-files', '--error-unmatch', here.name),  # an environment may lie in another checkout
+        ('rev-parse', 'HEAD'),
+        ('status', '--porcelain'),
+    )
+    git = ['git', '-C', str(here.parent)]
     try:
-        commit, changes = (
+        _, commit, changes = (
             subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout
-            for words in (('rev-parse', 'HEAD'), ('status', '--porcelain'))
+            for words in questions
         )
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'

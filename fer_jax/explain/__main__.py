@@ -10,8 +10,8 @@ sees, every --stride pixels, all places of a clip in one call (minaee2019, sec. 
 where hiding makes the prediction wrong (flip, the paper's way) or how far the probability of the
 true class falls (fall).
 
-Writes gallery.html, which needs nothing else, and figures/ (every figure as SVG, every number drawn
-as CSV, all arrays as gallery.npz) into DIR, by default RUN/gallery, and prints a table of the
+Writes explain.html, which needs nothing else, and figures/ (every figure as SVG, every number drawn
+as CSV, all arrays as explain.npz) into DIR, by default RUN/explain, and prints a table of the
 classes. Where the faces are of people, the page shows them: do not publish it.
 """
 
@@ -24,7 +24,7 @@ from fer_jax import cli, runtime
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
 from fer_jax.experiment import run_files
-from fer_jax.explain import gallery, saliency
+from fer_jax.explain import page, saliency
 from fer_jax.explain.network import Trained
 from fer_jax.explain.occlusion import KINDS, Windows
 
@@ -36,14 +36,14 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_integer('window', 8, 'side of the zeroed square in pixels', flag_values=fv)
     flags.DEFINE_integer('stride', 4, 'pixels from one square to the next', flag_values=fv)
     flags.DEFINE_enum('kind', 'flip', KINDS, 'what the maps show: flip or fall', flag_values=fv)
-    flags.DEFINE_string('out', None, 'folder of the page (default RUN/gallery)', flag_values=fv)
+    flags.DEFINE_string('out', None, 'folder of the page (default RUN/explain)', flag_values=fv)
     flags.DEFINE_string(
         'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
     )
 
 
 def main(fv: flags.FlagValues) -> None:
-    """Draws the gallery of the run that the command names.
+    """Draws what the network of the run that the command names looks at.
 
     Raises:
       UserError: no finished run, a member or a window that there is not, data that are not there or
@@ -53,7 +53,7 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError('name one run: python -m fer_jax.explain RUN')
     if fv.clips < 0:
         raise UserError(f'--clips is {fv.clips}: give a number of clips, or 0 for all')
-    out = Path(fv.out) if fv.out else Path(fv.positional[0]).expanduser() / 'gallery'
+    out = Path(fv.out) if fv.out else Path(fv.positional[0]).expanduser() / page.NAME
     if (out / 'config.json').exists():
         raise UserError(f'{out} is a run, whose own report lies there: give another --out')
     runtime.prepare()
@@ -62,19 +62,19 @@ def main(fv: flags.FlagValues) -> None:
     if not len(clip):
         raise UserError(f'{trained.run.path}: member {fv.member} gets no test clip right')
     windows = Windows.over(trained.seen(clip[:1]).shape[2:4], fv.window, fv.stride)
-    member = trained.member
+    member, clips = trained.member, trained.clips
     print(
-        f'{trained.clips.name}: member {member.index} (fold {member.fold_number + 1}, seed '
-        f'{member.seed}) after epoch {trained.epoch}{", SIMULATED faces" * trained.clips.simulated}'
-        f'\n{len(windows)} windows of {windows.size} x {windows.size} in each of {len(clip)} clips',
+        f'{clips.name}: member {member.index} (fold {member.fold_number + 1}, seed {member.seed}) '
+        f'after epoch {trained.network.epoch}{", SIMULATED faces" * clips.simulated}\n'
+        f'{len(windows)} windows of {windows.size} x {windows.size} in each of {len(clip)} clips',
         flush=True,
     )
     study = saliency.study(
         trained, clip, windows, progress=lambda some: tqdm.tqdm(some, 'maps', disable=None)
     )
-    path = gallery.write(trained, study, fv.kind, out, run_files.versions())
+    path = page.write(trained, study, fv.kind, out, run_files.versions())
     print(saliency.text(study.table(), trained.run.stamps))
-    print(f'gallery: {path}', flush=True)
+    print(f'page: {path}', flush=True)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,6 @@
 import csv
 import functools
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.errors import UserError
-from fer_jax.evaluation import bootstrap, metrics
+from fer_jax.evaluation import bootstrap, metrics, rundir
 from fer_jax.kahou2015.decision_fusion import Search, right
 from fer_jax.kahou2015.partitions import ClipTable, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION, Entry
@@ -43,14 +41,7 @@ def read(folder: Path, name: str) -> Arrays:
     Raises:
       UserError: missing or damaged.
     """
-    path = place(folder, name)
-    try:
-        with path.open('rb') as file, np.load(file, allow_pickle=False) as found:
-            return dict(found)
-    except FileNotFoundError:
-        raise UserError(f'{path} is missing: start the command of its run again') from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f'{path} is damaged ({error}): delete it and start again') from error
+    return rundir.read_arrays(place(folder, name))
 
 
 def of_table(table: ClipTable) -> Arrays:

@@ -19,12 +19,14 @@ from fer_jax.evaluation.table import (
     Column,
     Table,
 )
-from fer_jax.kahou2015 import fusion_report
+from fer_jax.kahou2015 import fusion_report, outcome
 from fer_jax.kahou2015.outcome import MODELS, PARTS, SHOWN, SystemOutcome
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION
 from fer_jax.reports import filter_plots, page, plots
 from fer_jax.reports.figures import Drawing
 
+# What the run's folder records itself to be (fer_jax.reports.kinds).
+KIND = 'kahou2015'
 # What the paper prints of each of our rows: a card, its row.
 PRINTED = {
     'activity': ('kahou2015:table1', 'Activity'),
@@ -39,6 +41,19 @@ OPTIMISTIC = (
     'As in the paper the validation part chose the epochs of RNN and fusion network and the '
     'decision weights: accuracies on it are optimistic.'
 )
+
+
+def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
+    """Draws a run's page from its stages; returns the results as text and the page's path.
+
+    Args:
+      out: where the page goes; None is the run.
+
+    Raises:
+      UserError: a stage is missing or damaged.
+    """
+    found = outcome.load(folder)
+    return outcome.text(found.values), write(found, folder, out)
 
 
 def write(found: SystemOutcome, folder: Path, out: Path | str | None = None) -> Path:

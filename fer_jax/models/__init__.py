@@ -20,16 +20,17 @@ MODELS: dict[str, type[nn.Module]] = {
     'rnn': RNN,
     'cnn_rnn': CNNRNN,
 }
+DTYPES = ('float32', 'bfloat16', 'float64')  # the last one for comparisons with PyTorch only
 
 
 def build(name: str, **options) -> nn.Module:
-    """The architecture `name` with the given options, its dataclass fields.
+    """Builds the architecture `name` with the given options, its dataclass fields.
 
     Every architecture is called as `module(frames, mask=, length=, train=, dropout_rate=)` and
     returns logits float32 [B, num_classes].
 
     Raises:
-        UserError: unknown name or option; the message lists the known ones.
+      UserError: unknown name, option or dtype; the message lists the known ones.
     """
     if name not in MODELS:
         raise UserError(f'model.name is {name!r}; the models are {", ".join(MODELS)}')
@@ -38,4 +39,6 @@ def build(name: str, **options) -> nn.Module:
     for option in options:
         if option not in known:
             raise UserError(f'model.{option} is no option of {name}; it has {", ".join(known)}')
+    if options.get('dtype', 'float32') not in DTYPES:
+        raise UserError(f"model.dtype is {options['dtype']!r}: give 'float32' or 'bfloat16'")
     return module(**options)

@@ -37,17 +37,17 @@ class C3D(nn.Module):
     classes, 78,027,207 parameters.
 
     Attributes:
-        num_classes: K.
-        activation: 'relu', 'elu', 'prelu', 'leaky_relu' or 'mish', in all hidden layers.
-        temporal_size: frames under the kernels, 1, 3, 5, 7 or 9; the clip's length is kept.
-        initializer: of all kernels: 'none' (PyTorch's default), 'xavier_uniform' or
-            'xavier_normal'; biases of fully connected layers always have PyTorch's default.
-        pooling: 'avg' (padded zeros count) or 'max'.
-        second_conv: a second convolution in the first two groups.
-        dropout_rate: after both hidden fully connected layers.
-        width: multiplier of all filters and hidden units, for networks that fit a laptop.
-        dtype: of the computation, 'float32' or 'bfloat16'; parameters and statistics are float32.
-        form: of convolutions and poolings, see `fer_jax.models.convolution`.
+      num_classes: K.
+      activation: 'relu', 'elu', 'prelu', 'leaky_relu' or 'mish', in all hidden layers.
+      temporal_size: frames under the kernels, 1, 3, 5, 7 or 9; the clip's length is kept.
+      initializer: of all kernels: 'none' (PyTorch's default), 'xavier_uniform' or
+        'xavier_normal'; biases of fully connected layers always have PyTorch's default.
+      pooling: 'avg' (padded zeros count) or 'max'.
+      second_conv: a second convolution in the first two groups.
+      dropout_rate: after both hidden fully connected layers.
+      width: multiplier of all filters and hidden units, for networks that fit a laptop.
+      dtype: of the computation, 'float32' or 'bfloat16'; parameters and statistics are float32.
+      form: of convolutions and poolings, see `fer_jax.models.convolution`.
     """
 
     num_classes: int
@@ -74,18 +74,18 @@ class C3D(nn.Module):
         """Classifies clips.
 
         Args:
-            frames: float [B, T, H, W, C], normalised as the config says; 10 x 112 x 112 x 3 in the
-                paper. An axis that becomes shorter than a pooling's window is not pooled any more.
-            mask: bool [B], False for rows that are padding, left out of batch statistics.
-            length: int32 [B], true number of frames; not used, the paper repeats the last frame.
-            train: batch statistics and dropout (rng 'dropout', collection 'batch_stats' mutable).
-            dropout_rate: in [0, 1], may be traced; None for the field.
+          frames: float [B, T, H, W, C], normalised as the config says; 10 x 112 x 112 x 3 in the
+            paper. An axis that becomes shorter than a pooling's window is not pooled any more.
+          mask: bool [B], False for rows that are padding, left out of batch statistics.
+          length: int32 [B], true number of frames; not used, the paper repeats the last frame.
+          train: batch statistics and dropout (rng 'dropout', collection 'batch_stats' mutable).
+          dropout_rate: in [0, 1], may be traced; None for the field.
 
         Returns:
-            Logits float32 [B, K].
+          Logits float32 [B, K].
 
         Raises:
-            UserError: an option outside the values above.
+          UserError: an option outside the values above.
         """
         self._check_options()
         init = layers.KERNEL_INITIALIZERS[self.initializer]
@@ -129,5 +129,5 @@ class C3D(nn.Module):
 
 
 def group_filters(second_conv: bool) -> tuple[tuple[int, ...], ...]:
-    """GROUPS, with the convolution of the first two groups doubled where `second_conv` is set."""
+    """Returns GROUPS, with the first two groups' convolution doubled where `second_conv` is set."""
     return tuple(g * 2 if second_conv and len(g) == 1 else g for g in GROUPS)

@@ -44,25 +44,25 @@ class CNNRNN(nn.Module):
     of the CNN alone, 'logits'; of the recurrent network 'state', its last one [B, units].
 
     Attributes:
-        num_classes: K.
-        rnn: 'relu' (the IRNN), 'tanh', or 'none' for the CNN alone.
-        units: hidden units of the recurrent network; Table 2 has 50, 100, 150 (the best) and 200.
-        identity_scale: of the IRNN's recurrent weights at the start.
-        depth: number of convolutions, 4, 5 or 6 (Table 3).
-        kernels: 'mixed' (5, 5, 5, 3, 3, 3) or 'all5'.
-        features: 'fc' (sec. 3.3: the 200 values of 'fc2'; of a still's row those of the last map's
-            average over that row) or 'pool3' (sec. 3.1: the third convolution's map after pooling;
-            what would follow it is not built).
-        stills: what a still's sequence is: 'rows' or 'repeat'. With 'pool3', whose rows are not of
-            a frame's size, a still among clips is repeated.
-        steps: how often an image is repeated; the paper's P has no value.
-        freeze: train the recurrent network but not the CNN, which another run has trained (sec.
-            3.3), and run the CNN as in evaluation.
-        dropout_rate: after 'fc1' and 'fc2'.
-        width: multiplier of all filters and hidden units but the recurrent network's.
-        dtype: of the CNN's computation, 'float32' or 'bfloat16'; parameters and the recurrent
-            network's state are float32.
-        form: of convolutions and poolings, see `fer_jax.models.convolution`.
+      num_classes: K.
+      rnn: 'relu' (the IRNN), 'tanh', or 'none' for the CNN alone.
+      units: hidden units of the recurrent network; Table 2 has 50, 100, 150 (the best) and 200.
+      identity_scale: of the IRNN's recurrent weights at the start.
+      depth: number of convolutions, 4, 5 or 6 (Table 3).
+      kernels: 'mixed' (5, 5, 5, 3, 3, 3) or 'all5'.
+      features: 'fc' (sec. 3.3: the 200 values of 'fc2'; of a still's row those of the last map's
+        average over that row) or 'pool3' (sec. 3.1: the third convolution's map after pooling;
+        the layers after it are not built).
+      stills: the sequence of a still: its 'rows' or 'repeat'. With 'pool3', whose rows are not of
+        a frame's size, a still among clips is repeated.
+      steps: how often an image is repeated; the paper's P has no value.
+      freeze: train the recurrent network but not the CNN, which another run has trained (sec.
+        3.3), and run the CNN as in evaluation.
+      dropout_rate: after 'fc1' and 'fc2'.
+      width: multiplier of all filters and hidden units but the recurrent network's.
+      dtype: of the CNN's computation, 'float32' or 'bfloat16'; parameters and the recurrent
+        network's state are float32.
+      form: of convolutions and poolings, see `fer_jax.models.convolution`.
     """
 
     num_classes: int
@@ -98,17 +98,17 @@ class CNNRNN(nn.Module):
         """Classifies stills or clips.
 
         Args:
-            frames: float [B, T, H, W, C], normalised as the config says.
-            mask: bool [B]; not used, there are no batch statistics.
-            length: int32 [B], true number of frames; what follows them changes nothing.
-            train: dropout (rng 'dropout').
-            dropout_rate: in [0, 1], may be traced; None for the field.
+          frames: float [B, T, H, W, C], normalised as the config says.
+          mask: bool [B]; not used, there are no batch statistics.
+          length: int32 [B], true number of frames; what follows them changes nothing.
+          train: dropout (rng 'dropout').
+          dropout_rate: in [0, 1], may be traced; None for the field.
 
         Returns:
-            Logits float32 [B, K]; of the CNN alone those of the mean of the frames' probabilities.
+          Logits float32 [B, K]; of the CNN alone those of the mean of the frames' probabilities.
 
         Raises:
-            UserError: an option outside the values above.
+          UserError: an option outside the values above.
         """
         self._check_options()
         rate = self.dropout_rate if dropout_rate is None else dropout_rate
@@ -152,7 +152,7 @@ class CNNRNN(nn.Module):
         return self._dense(self.num_classes, 'classifier', state)
 
     def _maps(self, images: jax.Array, depth: int, b: int) -> dict[str, jax.Array]:
-        """The first `depth` convolutions' maps of images [B T, H, W, C], and sows them."""
+        """Computes and sows the first `depth` convolutions' maps of images [B T, H, W, C]."""
         structure = Structure(
             tuple((f,) for f in FILTERS[:depth]), KERNELS[self.kernels][:depth], 3
         )
@@ -181,15 +181,15 @@ class CNNRNN(nn.Module):
 def _sequences(
     clips: jax.Array, stills: jax.Array, length: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Of each clip its own sequence or, where it has one frame, a still's; and their lengths.
+    """Returns each clip's own sequence, of a clip of one frame a still's, and their lengths.
 
     Args:
-        clips: float [B, T, D], one vector a frame.
-        stills: float [B, S, D], what the sequence of the first frame as a still is.
-        length: int32 [B], frames of each.
+      clips: float [B, T, D], one vector a frame.
+      stills: float [B, S, D], the sequence of each clip's first frame as a still.
+      length: int32 [B], frames of each.
 
     Returns:
-        float [B, max(T, S), D], and int32 [B].
+      float [B, max(T, S), D], and int32 [B].
     """
     count = jnp.where(length == 1, stills.shape[1], length)
     steps = max(clips.shape[1], stills.shape[1])

@@ -18,7 +18,7 @@ glorot: layers.Initializer = nn.initializers.glorot_uniform()
 
 
 def hard_sigmoid(x: jax.Array) -> jax.Array:
-    """Keras's piecewise linear sigmoid, 0.2 x + 0.5 cut to [0, 1] (jax.nn's has slope 1/6)."""
+    """Applies Keras's piecewise linear sigmoid, 0.2 x + 0.5 cut to [0, 1] (jax.nn: slope 1/6)."""
     return jnp.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
@@ -38,11 +38,11 @@ class ConvLSTM(nn.Module):
     4 features]), with Keras's starts: Glorot's uniform, orthogonal, biases 0.
 
     Attributes:
-        features: filters of each gate.
-        side: k, of all kernels.
-        gate: s, 'sigmoid' or 'hard_sigmoid' (Keras's default in 2020).
-        unit_forget_bias: whether bf starts at 1 (Keras's default).
-        form: of convolutions, see `fer_jax.models.convolution`.
+      features: filters of each gate.
+      side: k, of all kernels.
+      gate: s, 'sigmoid' or 'hard_sigmoid' (Keras's default in 2020).
+      unit_forget_bias: whether bf starts at 1 (Keras's default).
+      form: of convolutions, see `fer_jax.models.convolution`.
     """
 
     features: int
@@ -53,7 +53,7 @@ class ConvLSTM(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Every frame's H, float [B, T, H, W, features], of maps float [B, T, H, W, C]."""
+        """Computes every frame's H, float [B, T, H, W, features], of maps [B, T, H, W, C]."""
         b, t, *space, _ = x.shape
         conv = partial(layers.Conv, 4 * self.features, (self.side, self.side), form=self.form)
         from_input = conv(glorot, self._bias, name='input')(x.reshape(b * t, *x.shape[2:]))
@@ -103,20 +103,20 @@ class ConvLSTMNet(nn.Module):
     that of the model 'frame_cnn' with the structure 'two3'.
 
     Attributes:
-        num_classes: K.
-        filters: of the 3D convolutions.
-        pool_after: numbers of the convolutions that a pooling follows. The text has 'one 3D
-            max-pooling layer' and 'the second max-pool layer', the ConvLSTM's input.
-        units: the ConvLSTM's filters.
-        gate, unit_forget_bias: see `ConvLSTM`.
-        states: what is flattened: the 'last' frame's state or those of 'all' frames.
-        hidden: units of 'fc1'.
-        second_branch: whether there is one.
-        freeze: train the second branch's ConvLSTM but not its CNN (which another run has trained).
-        dropout_rate: after 'fc1'; the paper names none.
-        width: multiplier of all filters and hidden units, for networks that fit a laptop.
-        dtype: of the computation, 'float32' or 'bfloat16'; parameters are float32.
-        form: of convolutions and poolings, see `fer_jax.models.convolution`.
+      num_classes: K.
+      filters: of the 3D convolutions.
+      pool_after: numbers of the convolutions that a pooling follows. The text has 'one 3D
+        max-pooling layer' and 'the second max-pool layer', the ConvLSTM's input.
+      units: the ConvLSTM's filters.
+      gate, unit_forget_bias: see `ConvLSTM`.
+      states: what is flattened: the 'last' frame's state or those of 'all' frames.
+      hidden: units of 'fc1'.
+      second_branch: whether there is one.
+      freeze: train the second branch's ConvLSTM but not its CNN (which another run has trained).
+      dropout_rate: after 'fc1'; the paper names none.
+      width: multiplier of all filters and hidden units, for networks that fit a laptop.
+      dtype: of the computation, 'float32' or 'bfloat16'; parameters are float32.
+      form: of convolutions and poolings, see `fer_jax.models.convolution`.
     """
 
     num_classes: int
@@ -152,18 +152,18 @@ class ConvLSTMNet(nn.Module):
         """Classifies clips.
 
         Args:
-            frames: float [B, T, H, W, C], normalised as the config says; 8 x 64 x 64 x 1 in the
-                paper. Maps that have become smaller than a pooling's window are not pooled.
-            mask: bool [B]; not used, there are no batch statistics.
-            length: int32 [B]; not used, the paper takes 8 equally spaced frames of any clip.
-            train: dropout (rng 'dropout').
-            dropout_rate: in [0, 1], may be traced; None for the field.
+          frames: float [B, T, H, W, C], normalised as the config says; 8 x 64 x 64 x 1 in the
+            paper. Maps that have become smaller than a pooling's window are not pooled.
+          mask: bool [B]; not used, there are no batch statistics.
+          length: int32 [B]; not used, the paper takes 8 equally spaced frames of any clip.
+          train: dropout (rng 'dropout').
+          dropout_rate: in [0, 1], may be traced; None for the field.
 
         Returns:
-            Logits float32 [B, K].
+          Logits float32 [B, K].
 
         Raises:
-            UserError: an option outside the values above, or branches whose maps differ in size.
+          UserError: an option outside the values above, or branches whose maps differ in size.
         """
         self._check_options()
         rate = self.dropout_rate if dropout_rate is None else dropout_rate
@@ -206,7 +206,7 @@ class ConvLSTMNet(nn.Module):
         return layers.at_least_float32(dense(self.num_classes, name='fc2')(x))
 
     def _frame_maps(self, frames: jax.Array) -> jax.Array:
-        """The FER2013 network's last maps, float [B, T, h, w, c]."""
+        """Computes the FER2013 network's last maps, float [B, T, h, w, c]."""
         stack = FrameStack(TWO3.scaled(self.width), glorot, form=self.form, name='frames')
         b, t = frames.shape[:2]
         _, x = stack(frames.reshape(b * t, *frames.shape[2:]))

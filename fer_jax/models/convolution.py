@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fer_jax.errors import UserError
 from fer_jax.host import cores
 
 FORMS = ('auto', 'lax', 'taps')
@@ -38,13 +39,13 @@ _PAIRS_UP_TO = (32, 16)
 
 
 def chosen_form(form: str) -> str:
-    """The form that 'auto' stands for on this platform; any other name is returned as it is.
+    """Returns the form that 'auto' stands for on this platform; another name as it is.
 
     Raises:
-        ValueError: unknown form.
+      UserError: unknown form.
     """
     if form not in FORMS:
-        raise ValueError(f'form {form!r} is none of {", ".join(FORMS)}')
+        raise UserError(f'model.form is {form!r}: one of {", ".join(FORMS)}')
     if form == 'auto':
         return 'taps' if jax.default_backend() == 'cpu' else 'lax'
     return form
@@ -58,17 +59,17 @@ def conv2d(
     padding: str = 'SAME',
     form: str = 'auto',
 ) -> jax.Array:
-    """Two-dimensional convolution (cross-correlation) with stride 1.
+    """Computes a two-dimensional convolution (cross-correlation) with stride 1.
 
     Args:
-        x: float [B, H, W, C].
-        kernel: float [kh, kw, C, O]; odd kh and kw where padding is 'SAME'.
-        bias: float [O], added to the result.
-        padding: 'SAME' (output H x W) or 'VALID' (output H - kh + 1 x W - kw + 1).
-        form: 'auto', 'lax' or 'taps'.
+      x: float [B, H, W, C].
+      kernel: float [kh, kw, C, O]; odd kh and kw where padding is 'SAME'.
+      bias: float [O], added to the result.
+      padding: 'SAME' (output H x W) or 'VALID' (output H - kh + 1 x W - kw + 1).
+      form: 'auto', 'lax' or 'taps'.
 
     Returns:
-        float [B, H', W', O].
+      float [B, H', W', O].
     """
     margins = _margins(kernel.shape[:-2], padding)
     if chosen_form(form) == 'lax':
@@ -79,16 +80,16 @@ def conv2d(
 def conv3d(
     x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, *, form: str = 'auto'
 ) -> jax.Array:
-    """Three-dimensional convolution (cross-correlation) with stride 1 and 'SAME' padding.
+    """Computes a three-dimensional convolution (cross-correlation) with stride 1, padding 'SAME'.
 
     Args:
-        x: float [B, T, H, W, C].
-        kernel: float [kt, kh, kw, C, O]; kt, kh and kw odd.
-        bias: float [O], added to the result.
-        form: 'auto', 'lax' or 'taps', which holds every frame up to kt times in memory.
+      x: float [B, T, H, W, C].
+      kernel: float [kt, kh, kw, C, O]; kt, kh and kw odd.
+      bias: float [O], added to the result.
+      form: 'auto', 'lax' or 'taps', which holds every frame up to kt times in memory.
 
     Returns:
-        float [B, T, H, W, O].
+      float [B, T, H, W, O].
     """
     margins = _margins(kernel.shape[:-2], 'SAME')
     if chosen_form(form) == 'lax':
@@ -108,7 +109,7 @@ def conv3d(
 
 
 def _margins(window: tuple[int, ...], padding: str) -> tuple[int, ...]:
-    """Padding on each side of each spatial axis."""
+    """Returns the padding on each side of each spatial axis."""
     if padding == 'VALID':
         return (0,) * len(window)
     if padding != 'SAME':
@@ -119,7 +120,7 @@ def _margins(window: tuple[int, ...], padding: str) -> tuple[int, ...]:
 
 
 def _convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.Array:
-    """The native convolution, channels last."""
+    """Computes the native convolution, channels last."""
     layout = ('NHWC', 'HWIO', 'NHWC') if len(margins) == 2 else ('NDHWC', 'DHWIO', 'NDHWC')
     return lax.conv_general_dilated(
         x, kernel, (1,) * len(margins), [(m, m) for m in margins], dimension_numbers=layout
@@ -131,9 +132,9 @@ def _add(y: jax.Array, bias: jax.Array | None) -> jax.Array:
 
 
 def _taps2d(
-    x: jax.Array, kernel: jax.Array, margins: tuple[int, int], bias: jax.Array | None
+    x: jax.Array, kernel: jax.Array, margins: tuple[int, ...], bias: jax.Array | None
 ) -> jax.Array:
-    """A 2D convolution in the form 'taps'."""
+    """Computes a 2D convolution in the form 'taps'."""
     _, kw, c, o = kernel.shape
     if kw > 1 and c <= _PAIRS_UP_TO[0] and o <= _PAIRS_UP_TO[1]:
         return _in_pairs(x, kernel, margins, bias)
@@ -142,9 +143,9 @@ def _taps2d(
 
 
 def _in_pairs(
-    x: jax.Array, kernel: jax.Array, margins: tuple[int, int], bias: jax.Array | None
+    x: jax.Array, kernel: jax.Array, margins: tuple[int, ...], bias: jax.Array | None
 ) -> jax.Array:
-    """The same convolution with two neighbouring pixels of a row as one of twice the channels.
+    """Computes the convolution with two neighbouring pixels of a row as one of twice the channels.
 
     With few channels the library computes at a fraction of its speed. Read in pairs, which moves
     nothing in memory, a row of W pixels x C channels is one of W / 2 x 2C, and the kernel one of
@@ -162,9 +163,11 @@ def _in_pairs(
     inside = (column >= 0) & (column < kw)
     wide = jnp.where(inside[..., None, None], kernel[:, np.clip(column, 0, kw - 1)], 0)
     wide = wide.transpose(0, 1, 2, 4, 3, 5).reshape(kh, pairs, 2 * c, 2 * o)
-    y = _conv2d(x.reshape(b, x.shape[1], -1, 2 * c), wide, (0, 0), _convolve)
     # Added to pairs: what follows element by element can then stay in pairs up to the next layer.
-    y = _add(y, None if bias is None else jnp.tile(bias, 2))
+    y = _add(
+        _conv2d(x.reshape(b, x.shape[1], -1, 2 * c), wide, (0, 0), _convolve),
+        None if bias is None else jnp.tile(bias, 2),
+    )
     return y.reshape(b, y.shape[1], -1, o)[:, :, :width]
 
 
@@ -172,10 +175,10 @@ def _in_pairs(
 def _conv2d(
     x: jax.Array,
     kernel: jax.Array,
-    margins: tuple[int, int],
-    convolve: Callable[[jax.Array, jax.Array, tuple[int, int]], jax.Array],
+    margins: tuple[int, ...],
+    convolve: Callable[[jax.Array, jax.Array, tuple[int, ...]], jax.Array],
 ) -> jax.Array:
-    """A 2D convolution, computed by `_convolve` or `_spread`, with its own gradients."""
+    """Computes a 2D convolution by `_convolve` or `_spread`, with its own gradients."""
     return convolve(x, kernel, margins)
 
 
@@ -195,10 +198,10 @@ def _conv2d_backward(margins, convolve, residuals, dy):
 _conv2d.defvjp(_conv2d_forward, _conv2d_backward)
 
 
-def _spread(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Array:
-    """A convolution whose outputs hold the kernel's rows side by side, where that is faster.
+def _spread(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.Array:
+    """Convolves with the kernel's rows side by side in the outputs, where that is faster.
 
-    Each position then adds up what the rows say of it. The library shares outputs between cores in
+    Each position then adds up the outputs of the rows. The library shares outputs between cores in
     blocks, so that with few of them one core does all: with two cores this has up to twice the
     speed, with one the sums only cost.
     """
@@ -211,22 +214,23 @@ def _spread(x: jax.Array, kernel: jax.Array, margins: tuple[int, int]) -> jax.Ar
     wide = kernel.reshape(groups, rows, kw, c, o).transpose(1, 2, 3, 0, 4)
     x = jnp.pad(x, ((0, 0), (margins[0],) * 2, (0, 0), (0, 0)))
     y = lax.conv_general_dilated(
-        x, wide.reshape(rows, kw, c, groups * o), (1, 1), [(0, 0), (margins[1],) * 2],
+        x, wide.reshape(rows, kw, c, groups * o), (1, 1), [(0, 0), (margins[1], margins[1])],
         dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
         preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
     )  # fmt: skip
     height = x.shape[1] - kh + 1
     parts = [y[:, i * rows :][:, :height, :, i * o : (i + 1) * o] for i in range(groups)]
-    return sum(parts).astype(x.dtype)
+    total = sum(parts)
+    return total.astype(x.dtype)  # pyright: ignore[reportAttributeAccessIssue]  # of one at least
 
 
 def _kernel_gradient(
-    x: jax.Array, dy: jax.Array, window: tuple[int, int], margins: tuple[int, int]
+    x: jax.Array, dy: jax.Array, window: tuple[int, int], margins: tuple[int, ...]
 ) -> jax.Array:
-    """Matrix products [C, positions] x [positions, kw O], one for each row of the kernel.
+    """Computes a kernel's gradient by products [C, positions] x [positions, kw O], one per row.
 
-    One for all taps where there are few values under the kernel; in bands for more than 9 taps, and
-    for few channels and positions.
+    With few values under the kernel one product serves all taps. More than 9 taps, or few channels
+    and positions, are computed in bands.
     """
     kh, kw = window
     b, h, w, o = dy.shape
@@ -249,9 +253,9 @@ def _kernel_gradient(
 
 
 def _in_bands(
-    x: jax.Array, dy: jax.Array, window: tuple[int, int], margins: tuple[int, int]
+    x: jax.Array, dy: jax.Array, window: tuple[int, int], margins: tuple[int, ...]
 ) -> jax.Array:
-    """A convolution of x with dy over images and positions, as a sum over bands of rows.
+    """Convolves x with dy over images and positions, as a sum over bands of rows.
 
     As one convolution, the native form, its inner sum over all positions is so long that the
     library computes at a third to a half of its speed, and on one core. A band of a few rows of
@@ -264,6 +268,7 @@ def _in_bands(
     rows = max(1, positions // (w * images))
     wide = jnp.promote_types(dy.dtype, jnp.float32)  # many bands of bfloat16 add up in float32
     total = jnp.zeros((x.shape[-1], kh, kw, o), wide)
+    sides = (margins[1], margins[1])
     for image in range(0, b, images):
         some = slice(image, image + images)
         # Kept as they are, or each band would be cut out of the images and turned by itself.
@@ -277,7 +282,7 @@ def _in_bands(
             above, below = max(0, -first), max(0, last - x.shape[1])
             total += lax.conv_general_dilated(
                 seen[:, first + above : last - below], band, (1, 1),
-                [(above, below), (margins[1],) * 2], dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+                [(above, below), sides], dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
                 preferred_element_type=wide,
             )  # fmt: skip
     return total.transpose(1, 2, 0, 3).astype(dy.dtype)

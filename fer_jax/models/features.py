@@ -1,8 +1,9 @@
-"""Features: what a layer of a trained network makes of clips, for another network to learn from."""
+"""Features: a trained network's layer applied to clips, as the input of another network."""
 
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from fer_jax.errors import UserError
@@ -16,23 +17,23 @@ def features(
     *,
     length: jax.Array | None = None,
 ) -> jax.Array:
-    """What a layer makes of clips, as in evaluation.
+    """Computes a layer's output for clips, as in evaluation.
 
     Args:
-        module: an architecture; its docstring lists what it sows in 'intermediates'.
-        variables: 'params' and, where there are any, 'batch_stats'.
-        frames: float [B, T, H, W, C], as the architecture takes them.
-        layer: name of the layer.
-        length: int32 [B], true number of frames; None where all T are.
+      module: an architecture; its docstring lists what it sows in 'intermediates'.
+      variables: 'params' and, where there are any, 'batch_stats'.
+      frames: float [B, T, H, W, C], as the architecture takes them.
+      layer: name of the layer.
+      length: int32 [B], true number of frames; None where all T are.
 
     Returns:
-        The layer's output, float [B, T, ...] where it is one of frames.
+      The layer's output, float [B, T, ...] where it is one of frames.
 
     Raises:
-        UserError: no such layer; the message lists those there are.
+      UserError: no such layer; the message lists those there are.
     """
     _, state = module.apply(variables, frames, length=length, mutable=['intermediates'])
-    found = state.get('intermediates', {})
+    found = state.get('intermediates') or {}
     if layer not in found:
         raise UserError(f'the network has no features {layer!r}; it has {", ".join(found)}')
-    return found[layer][0]
+    return jnp.asarray(found[layer][0])

@@ -36,15 +36,15 @@ class FrameCNN(nn.Module):
     aggregated SVM 'logits'.
 
     Attributes:
-        num_classes: K.
-        structure: one of the names above.
-        pool: side of the pooling's windows, 2 or 3; 0 for the structure's.
-        batch_norm: batch normalisation before each ReLU, which the paper has not; of hidden fully
-            connected layers, too ('norm_fc1', ...), whose biases stay.
-        dropout_rate: after each pooling (as in reference 26) and hidden fully connected layer.
-        width: multiplier of all filters and hidden units.
-        dtype: of the computation, 'float32' or 'bfloat16'; parameters and statistics are float32.
-        form: of convolutions and poolings, see `fer_jax.models.convolution`.
+      num_classes: K.
+      structure: one of the names above.
+      pool: side of the pooling's windows, 2 or 3; 0 for the structure's.
+      batch_norm: batch normalisation before each ReLU, which the paper has not; of hidden fully
+        connected layers, too ('norm_fc1', ...), whose biases stay.
+      dropout_rate: after each pooling (as in reference 26) and hidden fully connected layer.
+      width: multiplier of all filters and hidden units.
+      dtype: of the computation, 'float32' or 'bfloat16'; parameters and statistics are float32.
+      form: of convolutions and poolings, see `fer_jax.models.convolution`.
     """
 
     num_classes: int
@@ -69,18 +69,18 @@ class FrameCNN(nn.Module):
         """Classifies images, and clips by the mean of their frames' probabilities (sec. 2.3).
 
         Args:
-            frames: float [B, T, H, W, C], normalised as the config says; one frame of 48 x 48 x 1,
-                or a crop of it, in the paper's training.
-            mask: bool [B], False for rows that are padding, left out of batch statistics.
-            length: int32 [B], true number of frames; what follows them counts for nothing.
-            train: batch statistics and dropout (rng 'dropout', collection 'batch_stats' mutable).
-            dropout_rate: in [0, 1], may be traced; None for the field.
+          frames: float [B, T, H, W, C], normalised as the config says; one frame of 48 x 48 x 1,
+            or a crop of it, in the paper's training.
+          mask: bool [B], False for rows that are padding, left out of batch statistics.
+          length: int32 [B], true number of frames; what follows them counts for nothing.
+          train: batch statistics and dropout (rng 'dropout', collection 'batch_stats' mutable).
+          dropout_rate: in [0, 1], may be traced; None for the field.
 
         Returns:
-            Logits float32 [B, K].
+          Logits float32 [B, K].
 
         Raises:
-            UserError: unknown structure, or a pooling window other than 2 or 3.
+          UserError: unknown structure, or a pooling window other than 2 or 3.
         """
         if self.structure not in STRUCTURES:
             known = ', '.join(STRUCTURES)

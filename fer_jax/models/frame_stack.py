@@ -21,7 +21,7 @@ class Structure(NamedTuple):
     pool: int
 
     def scaled(self, width: float) -> 'Structure':
-        """The same with a multiple of the filters."""
+        """Returns the structure with a multiple of the filters."""
         filters = (tuple(layers.scaled(f, width) for f in group) for group in self.filters)
         return self._replace(filters=tuple(filters))
 
@@ -38,10 +38,10 @@ class FrameStack(nn.Module):
     with batch normalisation their convolutions have no bias and 'norm1a', ... follow.
 
     Attributes:
-        structure: filters, kernels and the side of the pooling's windows, 2 or 3.
-        kernel_init: of all kernels; biases start at 0.
-        batch_norm: batch normalisation before each ReLU.
-        form: of convolutions and poolings, see `fer_jax.models.convolution`.
+      structure: filters, kernels and the side of the pooling's windows, 2 or 3.
+      kernel_init: of all kernels; biases start at 0.
+      batch_norm: batch normalisation before each ReLU.
+      form: of convolutions and poolings, see `fer_jax.models.convolution`.
     """
 
     structure: Structure
@@ -58,17 +58,17 @@ class FrameStack(nn.Module):
         train: bool = False,
         rate: float | jax.Array = 0.0,
     ) -> tuple[dict[str, jax.Array], jax.Array]:
-        """The maps of images.
+        """Computes the maps of images.
 
         Args:
-            x: float [N, H, W, C].
-            mask: bool [N], False for images that are left out of batch statistics; None for none.
-            train: batch statistics and dropout.
-            rate: of dropout after each pooling, in [0, 1], may be traced.
+          x: float [N, H, W, C].
+          mask: bool [N], False for images that are left out of batch statistics; None for none.
+          train: batch statistics and dropout.
+          rate: of dropout after each pooling, in [0, 1], may be traced.
 
         Returns:
-            Every layer's map, float [N, h, w, c]: 'conv1a' (after its ReLU), ..., 'pool1' (before
-            dropout), 'conv2a', ...; and the last one, after dropout.
+          Every layer's map, float [N, h, w, c]: 'conv1a' (after its ReLU), ..., 'pool1' (before
+          dropout), 'conv2a', ...; and the last one, after dropout.
         """
         maps, pool = {}, POOLINGS[self.structure.pool]
         groups = zip(self.structure.filters, self.structure.sides, strict=True)

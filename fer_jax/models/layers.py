@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from fer_jax.errors import UserError
 from fer_jax.models.convolution import conv2d, conv3d
 
 Initializer = nn.initializers.Initializer
@@ -29,21 +30,21 @@ KERNEL_INITIALIZERS: dict[str, Initializer] = {
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
-    """A bfloat16 array as float32; float32 (and float64, in parity tests) as it is."""
+    """Converts a bfloat16 array to float32; keeps float32 (and float64, in parity tests)."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def scaled(units: int, width: float) -> int:
-    """A layer's units under a network's width multiplier, at least one."""
+    """Multiplies a layer's units by a network's width multiplier; returns at least one."""
     return max(1, round(units * width))
 
 
 def valid_frames(length: jax.Array | None, b: int, t: int) -> jax.Array:
-    """Which of a clip's frames are no padding: bool [B, T].
+    """Marks a clip's frames that are no padding: bool [B, T].
 
     Args:
-        length: int32 [B], true number of frames; None where all T are.
-        b, t: the clips' B and T.
+      length: int32 [B], true number of frames; None where all T are.
+      b, t: the clips' B and T.
     """
     if length is None:
         return jnp.ones((b, t), bool)
@@ -51,14 +52,14 @@ def valid_frames(length: jax.Array | None, b: int, t: int) -> jax.Array:
 
 
 def average_frames(logits: jax.Array, valid: jax.Array) -> jax.Array:
-    """Logits whose softmax is the mean of the frames' class probabilities.
+    """Computes logits whose softmax is the mean of the frames' class probabilities.
 
     Args:
-        logits: float [B, T, K] of frames.
-        valid: bool [B, T], at least one in each row; the other frames count for nothing.
+      logits: float [B, T, K] of frames.
+      valid: bool [B, T], at least one in each row; the other frames count for nothing.
 
     Returns:
-        float [B, K]; of a single frame its logits as they are.
+      float [B, K]; of a single frame its logits as they are.
     """
     if logits.shape[1] == 1:
         return logits[:, 0]
@@ -68,7 +69,7 @@ def average_frames(logits: jax.Array, valid: jax.Array) -> jax.Array:
 
 
 def uniform_by_fan_in(fan_in: int) -> Initializer:
-    """PyTorch's default for biases: uniform in +-1 / sqrt(fan_in) of the layer's weights."""
+    """Draws biases as PyTorch does: uniform in +-1 / sqrt(fan_in) of the layer's weights."""
     bound = fan_in**-0.5
 
     def init(key, shape, dtype=jnp.float32):
@@ -78,12 +79,12 @@ def uniform_by_fan_in(fan_in: int) -> Initializer:
 
 
 def per_channel(values: jax.Array, x: jax.Array) -> jax.Array:
-    """Values [C] with the rank and the type of x [..., C], to be combined with it."""
+    """Reshapes values [C] to the rank and the type of x [..., C], to be combined with it."""
     return values.astype(x.dtype).reshape(*(1,) * (x.ndim - 1), -1)
 
 
 def mish(x: jax.Array) -> jax.Array:
-    """Mish, x tanh(softplus(x)) (Misra 2019), one of haddad2020, Table 1."""
+    """Applies Mish, x tanh(softplus(x)) (Misra 2019), one of haddad2020, Table 1."""
     return x * jnp.tanh(jax.nn.softplus(x))
 
 
@@ -107,10 +108,10 @@ class Activation(nn.Module):
         """Applies the activation to x of any shape.
 
         Raises:
-            ValueError: `kind` is none of ACTIVATIONS.
+          UserError: `kind` is none of ACTIVATIONS.
         """
         if self.kind not in ACTIVATIONS:
-            raise ValueError(f'activation {self.kind!r} is none of {", ".join(ACTIVATIONS)}')
+            raise UserError(f'activation {self.kind!r} is none of {", ".join(ACTIVATIONS)}')
         if self.kind != 'prelu':
             return _FIXED_ACTIVATIONS[self.kind](x)
         slope = self.param('slope', nn.initializers.constant(0.25), (), jnp.float32)
@@ -121,12 +122,12 @@ class Conv(nn.Module):
     """Convolution with stride 1 over two or three spatial axes, by the length of `window`.
 
     Attributes:
-        features: number of filters.
-        window: (kh, kw) or (kt, kh, kw), odd where padding is 'SAME'.
-        kernel_init: initialiser of the kernel [*window, C, features].
-        bias_init: initialiser of the bias; None for no bias.
-        padding: 'SAME' or 'VALID'; three axes know 'SAME' only.
-        form: see `fer_jax.models.convolution`.
+      features: number of filters.
+      window: (kh, kw) or (kt, kh, kw), odd where padding is 'SAME'.
+      kernel_init: initialiser of the kernel [*window, C, features].
+      bias_init: initialiser of the bias; None for no bias.
+      padding: 'SAME' or 'VALID'; three axes know 'SAME' only.
+      form: see `fer_jax.models.convolution`.
     """
 
     features: int
@@ -168,12 +169,12 @@ class BatchNorm(nn.Module):
         """Normalises x.
 
         Args:
-            x: float [B, ..., C].
-            mask: bool [B], False for rows that are padding; None where no row is.
-            train: use the batch's statistics and update the running ones ('batch_stats').
+          x: float [B, ..., C].
+          mask: bool [B], False for rows that are padding; None where no row is.
+          train: use the batch's statistics and update the running ones ('batch_stats').
 
         Returns:
-            float [B, ..., C] in x's dtype; padded rows are transformed like the others.
+          float [B, ..., C] in x's dtype; padded rows are transformed like the others.
         """
         features = x.shape[-1]
         scale = self.param('scale', nn.initializers.ones, (features,), jnp.float32)
@@ -195,7 +196,7 @@ class BatchNorm(nn.Module):
 def _moments(
     x: jax.Array, mask: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array | float]:
-    """Mean [C], biased variance [C] and number of the values of x [B, ..., C] in unmasked rows."""
+    """Computes mean [C], biased variance [C] and number of unmasked values of x [B, ..., C]."""
     x = at_least_float32(x)
     axes = tuple(range(x.ndim - 1))
     row = x[0, ..., 0].size

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial, reduce
 from itertools import product
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ Sizes = tuple[int, ...]
 
 
 class _Geometry(NamedTuple):
-    """What a pooling does along each spatial axis; hashable, as custom gradients need it."""
+    """Sizes of a pooling along each spatial axis; hashable, as custom gradients need it."""
 
     space: Sizes
     window: Sizes
@@ -43,7 +43,7 @@ class _Geometry(NamedTuple):
         return any(s < w for w, s in zip(self.window, self.strides, strict=True))
 
     def along(self, axis: int, space: Sizes) -> '_Geometry':
-        """The pooling of one spatial axis alone, of a map whose other axes have these sizes."""
+        """Returns the pooling of one spatial axis alone, of a map whose axes have these sizes."""
         window, strides, padding = [1] * len(space), [1] * len(space), [0] * len(space)
         for sizes, own in zip((window, strides, padding), self[1:], strict=True):
             sizes[axis] = own[axis]
@@ -58,24 +58,24 @@ def max_pool(
     *,
     form: str = 'auto',
 ) -> jax.Array:
-    """Maximum over windows, channels last.
+    """Takes the maximum over windows, channels last.
 
     Args:
-        x: float [B, *space, C].
-        window: sizes of the window along the spatial axes.
-        strides: of the windows; the default is the window.
-        padding: cells of -inf on both sides of each axis, fewer than the window has; default none.
-        form: 'lax' is XLA's reduce_window and its gradient; 'taps' and 'auto' the own one.
+      x: float [B, *space, C].
+      window: sizes of the window along the spatial axes.
+      strides: of the windows; the default is the window.
+      padding: cells of -inf on both sides of each axis, fewer than the window has; default none.
+      form: 'lax' is XLA's reduce_window and its gradient; 'taps' and 'auto' the own one.
 
     Returns:
-        float [B, *space', C], space' = floor((space + 2 padding - window) / strides) + 1.
+      float [B, *space', C], space' = floor((space + 2 padding - window) / strides) + 1.
 
     Raises:
-        ValueError: an axis shorter than its window, or padding as wide as the window.
+      ValueError: an axis shorter than its window, or padding as wide as the window.
     """
     geometry = _geometry(x, window, strides, padding)
     if _is_native(form):
-        margins = [(p, p) for p in geometry.padding]
+        margins: Any = [(p, p) for p in geometry.padding]  # flax says str and takes pairs, too
         return nn.max_pool(x, geometry.window, geometry.strides, margins)
     if not geometry.overlaps:
         return _max_pool(x, geometry)
@@ -94,7 +94,7 @@ def avg_pool(
     *,
     form: str = 'auto',
 ) -> jax.Array:
-    """Mean over windows, channels last; padded zeros count (PyTorch's count_include_pad=True).
+    """Takes the mean over windows, channels last; padded zeros count (as by default in PyTorch).
 
     Arguments, result and errors as `max_pool`; windows that overlap are an error, too.
     """
@@ -102,7 +102,7 @@ def avg_pool(
     if geometry.overlaps:
         raise ValueError(f'average pooling {geometry}: strides must reach the window')
     if _is_native(form):
-        margins = [(p, p) for p in geometry.padding]
+        margins: Any = [(p, p) for p in geometry.padding]  # flax says str and takes pairs, too
         return nn.avg_pool(x, geometry.window, geometry.strides, margins)
     return _avg_pool(x, geometry)
 
@@ -110,13 +110,13 @@ def avg_pool(
 def fitted(
     space: Sequence[int], window: Sizes, strides: Sizes, padding: Sizes
 ) -> tuple[Sizes, Sizes, Sizes]:
-    """A pooling that leaves alone the axes which have become shorter than its window.
+    """Returns a pooling that leaves alone the axes which have become shorter than its window.
 
     Small clips (8 frames, 48 x 48) reach one frame or one pixel before the last pooling; clips of
     the published size never do.
 
     Returns:
-        window, strides and padding: 1, 1 and 0 along the axes where space + 2 padding < window.
+      window, strides and padding: 1, 1 and 0 along the axes where space + 2 padding < window.
     """
     axes = [
         (w, s, p) if n + 2 * p >= w else (1, 1, 0)
@@ -148,10 +148,10 @@ def _geometry(
 
 
 def _cells(x: jax.Array, geometry: _Geometry, fill: float) -> list[jax.Array]:
-    """The windows' first cells, second cells, ... in row-major order.
+    """Returns the windows' first cells, second cells, ... in row-major order.
 
     Returns:
-        prod(window) arrays [B, *space', C].
+      prod(window) arrays [B, *space', C].
     """
     if any(geometry.padding):
         margins = ((0, 0), *((p, p) for p in geometry.padding), (0, 0))
@@ -169,15 +169,15 @@ def _cells(x: jax.Array, geometry: _Geometry, fill: float) -> list[jax.Array]:
 def _spread(values: jax.Array, chosen: jax.Array | None, geometry: _Geometry) -> jax.Array:
     """Hands each window's value back to its cells: to the cell numbered `chosen`, or to all.
 
-    Of windows that do not overlap.
+    The windows do not overlap.
 
     Args:
-        values: float [B, *space', C].
-        chosen: int8 [B, *space', C], a cell's number in its window; None for all cells.
-        geometry: of the pooling.
+      values: float [B, *space', C].
+      chosen: int8 [B, *space', C], a cell's number in its window; None for all cells.
+      geometry: of the pooling.
 
     Returns:
-        float [B, *space, C].
+      float [B, *space, C].
     """
     space, window, strides, padding = geometry
     zero = jnp.zeros((), values.dtype)
@@ -197,7 +197,7 @@ def _spread(values: jax.Array, chosen: jax.Array | None, geometry: _Geometry) ->
 
 
 def _spread_overlapping(values: jax.Array, chosen: jax.Array, geometry: _Geometry) -> jax.Array:
-    """`_spread` for windows that overlap, along the one axis that has a window.
+    """Hands values back as `_spread`, for windows that overlap, along the one axis with a window.
 
     Every strides-th cell lies alike in its windows. Each of these classes is added up by itself and
     all are then woven into one another: XLA makes vector code of the first and copies of the
@@ -222,7 +222,7 @@ def _spread_overlapping(values: jax.Array, chosen: jax.Array, geometry: _Geometr
 
 
 def _with(shape: Sizes, axis: int, size: int) -> Sizes:
-    """The shape with another size along one axis."""
+    """Returns the shape with another size along one axis."""
     return (*shape[:axis], size, *shape[axis + 1 :])
 
 
@@ -249,7 +249,8 @@ _max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _avg_pool(x: jax.Array, geometry: _Geometry) -> jax.Array:
-    return sum(_cells(x, geometry, 0.0)) / prod(geometry.window)
+    total = sum(_cells(x, geometry, 0.0))  # of at least one
+    return total / prod(geometry.window)  # pyright: ignore[reportReturnType]
 
 
 def _avg_pool_forward(x, geometry):

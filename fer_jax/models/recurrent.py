@@ -24,9 +24,9 @@ class SimpleRecurrent(nn.Module):
     [D, units], b) and 'recurrent' (W_rec [units, units]), D units + units + units^2 values.
 
     Attributes:
-        units: hidden units, 200 in kahou2015.
-        activation: 'relu' or 'tanh'.
-        identity_scale: of the IRNN's recurrent weights; kahou2015 has 'scaled variations'.
+      units: hidden units, 200 in kahou2015.
+      activation: 'relu' or 'tanh'.
+      identity_scale: of the IRNN's recurrent weights; kahou2015 has 'scaled variations'.
     """
 
     units: int
@@ -35,18 +35,18 @@ class SimpleRecurrent(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, length: jax.Array | None = None) -> jax.Array:
-        """The state after each clip's last frame.
+        """Computes the state after each clip's last frame.
 
         Args:
-            x: float [B, T, D], features of frames.
-            length: int32 [B], true number of frames; what follows them changes nothing. None where
-                all T are true; 0 gives zeros.
+          x: float [B, T, D], features of frames.
+          length: int32 [B], true number of frames; what follows them changes nothing. None where
+            all T are true; 0 gives zeros.
 
         Returns:
-            float32 [B, units].
+          float32 [B, units].
 
         Raises:
-            UserError: unknown activation.
+          UserError: unknown activation.
         """
         if self.activation not in ACTIVATIONS:
             known = ', '.join(ACTIVATIONS)
@@ -82,7 +82,7 @@ class SimpleRecurrent(nn.Module):
 
 
 def _identity(scale: float) -> layers.Initializer:
-    """A multiple of the identity matrix."""
+    """Returns a multiple of the identity matrix."""
 
     def init(key, shape, dtype=jnp.float32):
         return scale * jnp.eye(*shape, dtype=dtype)

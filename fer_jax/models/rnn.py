@@ -19,12 +19,12 @@ class RNN(nn.Module):
     681,607 parameters.
 
     Attributes:
-        num_classes: K.
-        units: hidden units.
-        activation: 'relu' (the IRNN) or 'tanh'.
-        identity_scale: of the IRNN's recurrent weights at the start.
-        dropout_rate: of the last state; the paper has none.
-        dtype: of the products with the frames, 'float32' or 'bfloat16'; the state is float32.
+      num_classes: K.
+      units: hidden units.
+      activation: 'relu' (the IRNN) or 'tanh'.
+      identity_scale: of the IRNN's recurrent weights at the start.
+      dropout_rate: of the last state; the paper has none.
+      dtype: of the products with the frames, 'float32' or 'bfloat16'; the state is float32.
     """
 
     num_classes: int
@@ -47,18 +47,18 @@ class RNN(nn.Module):
         """Classifies clips.
 
         Args:
-            frames: float [B, T, H, W, C], or features of any shape [B, T, ...].
-            mask: bool [B]; not used, there are no batch statistics.
-            length: int32 [B], true number of frames; what follows them changes nothing.
-            train: dropout (rng 'dropout').
-            dropout_rate: in [0, 1], may be traced; None for the field.
+          frames: float [B, T, H, W, C], or features of any shape [B, T, ...].
+          mask: bool [B]; not used, there are no batch statistics.
+          length: int32 [B], true number of frames; what follows them changes nothing.
+          train: dropout (rng 'dropout').
+          dropout_rate: in [0, 1], may be traced; None for the field.
 
         Returns:
-            Logits float32 [B, K]. The last state, float32 [B, units], is sown as 'state' in the
-            collection 'intermediates'.
+          Logits float32 [B, K]. The last state, float32 [B, units], is sown as 'state' in the
+          collection 'intermediates'.
 
         Raises:
-            UserError: unknown activation.
+          UserError: unknown activation.
         """
         rate = self.dropout_rate if dropout_rate is None else dropout_rate
         b, t, *shape = frames.shape

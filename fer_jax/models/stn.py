@@ -29,16 +29,16 @@ class SpatialTransformerNet(nn.Module):
     size. With 7 classes: 76,777 parameters.
 
     Attributes:
-        num_classes: K.
-        transform: what the grid acts on: 'input' (the text), 'features' (the figure: the map after
-            dropout) or 'none' (no transformer).
-        localiser_kernels: sides of the localiser's two kernels.
-        initializer: 'normal' (zero mean, deviation `init_std`, biases 0) or 'default' (PyTorch's).
-            In both the layer 'localiser_theta' starts at the identity: zero weights.
-        init_std: 0.05 in the paper.
-        dropout_rate: before 'fc1'.
-        dtype: of the computation, 'float32' or 'bfloat16'; the grid is always float32.
-        form: of convolutions and poolings, see `fer_jax.models.convolution`.
+      num_classes: K.
+      transform: what the grid acts on: 'input' (the text), 'features' (the figure: the map after
+        dropout) or 'none' (no transformer).
+      localiser_kernels: sides of the localiser's two kernels.
+      initializer: 'normal' (zero mean, deviation `init_std`, biases 0) or 'default' (PyTorch's).
+        In both the layer 'localiser_theta' starts at the identity: zero weights.
+      init_std: 0.05 in the paper.
+      dropout_rate: before 'fc1'.
+      dtype: of the computation, 'float32' or 'bfloat16'; the grid is always float32.
+      form: of convolutions and poolings, see `fer_jax.models.convolution`.
     """
 
     num_classes: int
@@ -63,18 +63,18 @@ class SpatialTransformerNet(nn.Module):
         """Classifies images.
 
         Args:
-            frames: float [B, 1, H, W, C], normalised as the config says; 48 x 48 x 1 in the paper.
-            mask: bool [B]; not used, there are no batch statistics.
-            length: int32 [B]; not used.
-            train: dropout (rng 'dropout').
-            dropout_rate: in [0, 1], may be traced; None for the field.
+          frames: float [B, 1, H, W, C], normalised as the config says; 48 x 48 x 1 in the paper.
+          mask: bool [B]; not used, there are no batch statistics.
+          length: int32 [B]; not used.
+          train: dropout (rng 'dropout').
+          dropout_rate: in [0, 1], may be traced; None for the field.
 
         Returns:
-            Logits float32 [B, K]. The sampled map's theta, float32 [B, 2, 3], normalised output to
-            input coordinates, is sown as 'theta' in the collection 'intermediates'.
+          Logits float32 [B, K]. The sampled map's theta, float32 [B, 2, 3], normalised output to
+          input coordinates, is sown as 'theta' in the collection 'intermediates'.
 
         Raises:
-            UserError: clips of more than one frame, images too small, an unknown option.
+          UserError: clips of more than one frame, images too small, an unknown option.
         """
         self._check(frames.shape)
         rate = self.dropout_rate if dropout_rate is None else dropout_rate

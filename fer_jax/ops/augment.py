@@ -6,7 +6,7 @@ from fer_jax.ops import photometry, warp
 
 
 def apply_views(frames: jax.Array, affine: jax.Array, contrast: jax.Array) -> jax.Array:
-    """Makes each clip's view: geometry first, then contrast; one draw for all frames of a clip.
+    """Applies each clip's view, geometry before contrast; all frames of a clip share one draw.
 
     Flips, rotations, shifts, scalings and crops are all affines (`fer_jax.data.views`), so that a
     step warps once. Being bilinear, a view that moves by whole pixels (a flip too) is exact.

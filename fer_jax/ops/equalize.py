@@ -35,7 +35,7 @@ def equalize_histogram(frames: jax.Array) -> jax.Array:
 
 
 def clahe(frames: jax.Array, clip_limit: float = 2.0, tiles: tuple[int, int] = (8, 8)) -> jax.Array:
-    """Contrast-limited adaptive equalisation of each image and channel, as cv2.createCLAHE.
+    """Equalises each image and channel in tiles, with limited contrast, as cv2.createCLAHE.
 
     haddad2020 (sec. 3.3) uses clip limit 2 and 8 x 8 tiles. As in OpenCV, an image whose sides are
     not both multiples of the tile counts is extended to the right and below by mirroring
@@ -74,7 +74,7 @@ def _each_image(function, frames: jax.Array) -> jax.Array:
 
 
 def _histogram(bins: jax.Array, count: int) -> jax.Array:
-    """Counts of int32 [P] bin numbers in [0, count) as int32 [count]."""
+    """Counts int32 [P] bin numbers in [0, count) as int32 [count]."""
     return jnp.zeros(count, jnp.int32).at[bins].add(1, mode='promise_in_bounds')
 
 
@@ -129,7 +129,7 @@ def _clahe_one(image: jax.Array, clip_limit: float, columns: int, rows: int) -> 
 
 
 def _tile_tables(histograms: jax.Array, clip_limit: float, area: int) -> jax.Array:
-    """Each tile's table: int32 [tile, 256] counts to float32 [tile, 256] whole grey levels."""
+    """Makes each tile's table, float32 [tile, 256] grey levels, of its counts int32 [tile, 256]."""
     limit = max(int(clip_limit * area / _LEVELS), 1)
     excess = jnp.sum(jnp.maximum(histograms - limit, 0), axis=1, keepdims=True)
     # What was cut off goes to all levels alike; the remainder, one each, to every step-th level.
@@ -143,7 +143,7 @@ def _tile_tables(histograms: jax.Array, clip_limit: float, area: int) -> jax.Arr
 
 
 def _neighbour_tiles(size: int, tile: int, count: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The tiles whose centres lie before and after each pixel, and the weight of the latter.
+    """Returns the tiles with centres before and after each pixel, and the weight of the latter.
 
     Returns:
       int32 [size] each; weights in parts of 2 * tile.

@@ -34,17 +34,18 @@ def gamma(frames: jax.Array, exponent: jax.Array) -> jax.Array:
     Returns:
       float32 [B, T, H, W, C], 0 to 255.
     """
-    return dm_pix.adjust_gamma(frames / _WHITE, _per_clip(exponent, frames)) * _WHITE
+    adjusted = dm_pix.adjust_gamma(frames / _WHITE, _per_clip(exponent, frames))
+    return jnp.multiply(adjusted, _WHITE)
 
 
 def brighten_dark(
     frames: jax.Array, *, exponent: float = 1.5, dark_below: float = 80.0
 ) -> jax.Array:
-    """Gamma correction of dark clips, the others as they are (saurav2020, sec. IV-B, AFEW).
+    """Corrects the gamma of dark clips, leaves others alone (saurav2020, sec. IV-B, AFEW).
 
-    The paper gives the gamma of 1.5, and neither what is dark nor the direction: here a clip whose
-    mean level is below `dark_below`, and v^(1 / 1.5), which brightens. A clip is judged as a whole,
-    so that its brightness does not jump from frame to frame.
+    The paper gives the gamma of 1.5, but neither what is dark nor the direction. Here a clip whose
+    mean level is below `dark_below` is dark, and v^(1 / 1.5) brightens it. One mean over all frames
+    keeps the brightness from jumping from frame to frame.
 
     Args:
       frames: uint8 or float32 [B, T, H, W, C], grey levels 0 to 255.
@@ -60,12 +61,12 @@ def brighten_dark(
 
 
 def to_unit(frames: jax.Array) -> jax.Array:
-    """Grey levels 0 to 255 to [0, 1], any shape, float32."""
+    """Maps grey levels 0 to 255 to [0, 1], any shape, float32."""
     return frames.astype(jnp.float32) / _WHITE
 
 
 def to_symmetric(frames: jax.Array) -> jax.Array:
-    """[0, 1] to [-1, 1], any shape (an option of haddad2020, sec. 3.3)."""
+    """Maps [0, 1] to [-1, 1], any shape (an option of haddad2020, sec. 3.3)."""
     return 2.0 * frames - 1.0
 
 
@@ -85,5 +86,5 @@ def standardise(frames: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array
 
 
 def _per_clip(values: jax.Array, frames: jax.Array) -> jax.Array:
-    """[B] to [B, 1, 1, 1, 1], as many axes as the frames have."""
+    """Reshapes [B] to [B, 1, 1, 1, 1], as many axes as the frames have."""
     return values.reshape(-1, *[1] * (frames.ndim - 1))

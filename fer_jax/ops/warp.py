@@ -34,7 +34,7 @@ def warp_affine(frames: jax.Array, affine: jax.Array) -> jax.Array:
 def sample_grid(
     images: jax.Array, theta: jax.Array, *, stop_image_gradient: bool = False
 ) -> jax.Array:
-    """The spatial transformer's grid and sampler (minaee2019, sec. III; Jaderberg et al. 2015).
+    """Samples images at a spatial transformer's grid (minaee2019, sec. III; Jaderberg et al. 2015).
 
     Equal to PyTorch's grid_sample(images, affine_grid(theta, align_corners=False),
     align_corners=False) with zeros outside, values and gradients. Where a sampled point falls

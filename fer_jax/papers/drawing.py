@@ -10,8 +10,8 @@ from fer_jax import atomic
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.table import TEXT, Column, Table
 from fer_jax.papers import questions
-from fer_jax.papers.card import NO_CONFIG, Card, Ours
-from fer_jax.papers.finished import Finished
+from fer_jax.papers.card import NO_CONFIG, Card, Ours, load
+from fer_jax.papers.finished import Finished, read
 from fer_jax.reports import page
 
 WIDTH = 79
@@ -237,6 +237,21 @@ def section(card: Card, runs: Sequence[Finished] = ()) -> str:
             items = ''.join(f'<li>{escape(value)}</li>' for value in values)
             html += f'<h3>{escape(title)}</h3><ul>{items}</ul>'
     return html
+
+
+def draw_card(name: str, folders: Sequence[str], out: str | None) -> tuple[str, Path | None]:
+    """Sets a card beside finished runs; returns it as text, and the path of the page.
+
+    Args:
+      name: PAPER:TABLE.
+      folders: of the runs.
+      out: the folder of the page; None draws none.
+
+    Raises:
+      UserError: no such card, or no such finished run.
+    """
+    card, runs = load(name), [read(path) for path in folders]
+    return text(card, runs), write_page(out, card, runs) if out else None
 
 
 def write_page(out: Path | str, card: Card, runs: Sequence[Finished] = ()) -> Path:

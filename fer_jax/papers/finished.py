@@ -9,6 +9,7 @@ from typing import Any
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir
 from fer_jax.papers.card import Card, Ours
+from fer_jax.reports import kinds
 
 # A run with another value is of one fold or of somebody's folds: it answers an entry only where
 # `holds` asks for that.
@@ -99,15 +100,12 @@ def read(path: Path | str) -> Finished:
       UserError: there is none, it has not finished, or a file of it is damaged.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise UserError(f'there is no run at {path}: give the directory that fer_jax.main wrote')
-    if not (path / 'DONE').is_file():
-        raise UserError(f'{path} has not finished (no DONE in it): start its command again')
-    if (path / 'stages').is_dir():
+    if (kind := rundir.kind_of(path)) not in (None, kinds.RUN):
         raise UserError(
-            f"{path} is a run of several models, whose own report has the paper's numbers beside "
-            f'them: look at {path / "report.html"}'
+            f'{path} is no run of one model, it holds {kind}: its own report is '
+            f'{path / "report.html"}'
         )
+    rundir.check_finished(path)
     found = rundir.read_json(path / 'results.json')
     if not any(isinstance(values, dict) and values.get('headline') for values in found.values()):
         raise UserError(f'{path / "results.json"} names no headline: start its command again')

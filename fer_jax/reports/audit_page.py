@@ -32,7 +32,7 @@ KEEP = (
 
 
 def text(examined: Audit) -> str:
-    """The findings for a terminal."""
+    """Formats the findings for a terminal."""
     lines = [*examined.stamps, _about(examined)]
     for table in (audit.findings(examined), audit.crossings(examined), audit.balance(examined)):
         if table.rows:
@@ -50,7 +50,7 @@ def _about(examined: Audit) -> str:
 
 
 def _aligned(table: Table) -> list[str]:
-    """A table as lines: numbers to the right, text to the left."""
+    """Formats a table as lines: numbers to the right, text to the left."""
     columns = [column for column in table.columns if column.shown]
     cells = [[column.title for column in columns]]
     for row in table.rows:
@@ -75,7 +75,7 @@ def write(examined: Audit, facts: Mapping[str, str], out: Path | str) -> Path:
     """Writes report.html and figures/ (every table as CSV) into `out`; returns the page's path.
 
     Args:
-      facts: how the audit is repeated: the command, the data's fingerprint.
+      facts: what repeats the audit: the command, the data's fingerprint.
     """
     stamps = examined.stamps
     found = audit.pairs(examined)
@@ -118,7 +118,7 @@ def write(examined: Audit, facts: Mapping[str, str], out: Path | str) -> Path:
         ('labels', 'Labels', _conflicts(examined) + table('label_conflicts', 'The groups')),
         ('training', 'Made of clips', table('made_from_clips', 'Fold by fold')),
         ('balance', 'Classes', page.pair(page.drawing(drawing, stamps), table('class_balance'))),
-        ('how', 'How it was looked for', page.facts(facts | _method())),
+        ('how', 'How it was looked for', page.facts({**facts, **_method()})),
     ]  # fmt: skip
     sections = [section for section in sections if section[2]]
     title = f'Leak audit of {examined.clips.name}, {examined.protocol.name}'
@@ -140,7 +140,7 @@ def _method() -> dict[str, str]:
 
 
 def _cut(table: Table) -> Table:
-    """The first rows of a long table; its caption says so."""
+    """Keeps the first rows of a long table; its caption says so."""
     if len(table.rows) <= MOST_ROWS:
         return table
     caption = f'{table.caption} The first {MOST_ROWS} of {len(table.rows):,}; all are in the file.'
@@ -148,7 +148,7 @@ def _cut(table: Table) -> Table:
 
 
 def _balance(examined: Audit, csv: str) -> Drawing:
-    """The share of each class in each part."""
+    """Draws the share of each class in each part."""
     shares, names = audit.shares(examined), examined.clips.classes
     height = 0.8 / len(shares)
 
@@ -176,7 +176,7 @@ def _balance(examined: Audit, csv: str) -> Drawing:
 
 
 def _galleries(examined: Audit, found: Sequence[Pair]) -> str:
-    """Pictures of the pairs, kind after kind."""
+    """Shows pictures of the pairs, kind after kind."""
     html = ''
     for kind, name in audit.KINDS.items():
         pairs = sorted((p for p in found if p.kind == kind), key=lambda p: (p.distance, p.clip))
@@ -205,7 +205,7 @@ def _pair(examined: Audit, pair: Pair) -> str:
 
 
 def _conflicts(examined: Audit) -> str:
-    """A picture of each group of identical clips with more than one label."""
+    """Shows a picture of each group of identical clips with more than one label."""
     clips, items = examined.clips, []
     groups = list(audit.conflicting(examined))
     for members in groups[:MOST]:
@@ -222,7 +222,7 @@ def _conflicts(examined: Audit) -> str:
 
 
 def _item(frames: Sequence[np.ndarray], ids: str, said: str, outlined: bool = False) -> str:
-    """One picture of frames uint8 [H, W, C] side by side, with what is said below it."""
+    """Shows frames uint8 [H, W, C] side by side as one picture, with a caption below it."""
     gap = np.full((len(frames[0]), max(1, frames[0].shape[1] // 24), frames[0].shape[2]), 255)
     row = [part for frame in frames for part in (gap.astype(np.uint8), frame)][1:]
     picture = np.concatenate(row, axis=1)

@@ -1,4 +1,4 @@
-"""The page of a comparison: its tables, its figures, and what its tests take for granted."""
+"""The page of a comparison: its tables, its figures, and what its tests assume."""
 
 from collections.abc import Mapping
 from html import escape
@@ -49,7 +49,7 @@ def write(values: Mapping[str, Any], out: Path | str) -> Path:
     """Writes report.html and figures/ (SVG, and every table and figure as CSV); returns the page.
 
     Args:
-      values: what comparison.compute or ablations.compute says.
+      values: the result of comparison.compute or of ablations.compute.
     """
     stamps = values['stamps']
     shown = {
@@ -76,7 +76,7 @@ def write(values: Mapping[str, Any], out: Path | str) -> Path:
 
 
 def accuracies(values: Mapping[str, Any], csv: str) -> Drawing:
-    """Accuracy and interval of every run under every rule."""
+    """Draws accuracy and interval of every run under every rule."""
     entries = values['runs']
     names = list(dict.fromkeys(rule for run in entries for rule in run['results']))
 
@@ -116,7 +116,7 @@ def accuracies(values: Mapping[str, Any], csv: str) -> Drawing:
 
 
 def intervals(values: Mapping[str, Any], csv: str) -> Drawing:
-    """Every pair's difference with its interval, beside zero."""
+    """Draws every pair's difference with its interval, beside zero."""
     pairs = values['pairs']
 
     def paint(figure) -> None:
@@ -150,7 +150,7 @@ def intervals(values: Mapping[str, Any], csv: str) -> Drawing:
 
 
 def fold_accuracies(values: Mapping[str, Any], csv: str) -> Drawing:
-    """Each run's accuracy in every fold, a fold's runs joined by a line."""
+    """Draws each run's accuracy in every fold, a fold's runs joined by a line."""
     rows, letters = values['folds'], [run['letter'] for run in values['runs']]
 
     def paint(figure) -> None:
@@ -184,7 +184,7 @@ def fold_accuracies(values: Mapping[str, Any], csv: str) -> Drawing:
 def _compose(
     values: Mapping[str, Any], shown: Mapping[str, Table], drawings: Mapping[str, Drawing]
 ) -> str:
-    """The page's HTML."""
+    """Composes the page's HTML."""
     stamps = values['stamps']
 
     def table(name: str, title: str = '') -> str:
@@ -234,7 +234,7 @@ def _compose(
 
 
 def _sentences(values: Mapping[str, Any]) -> str:
-    """Who is who, and each pair in one sentence."""
+    """Names each run by its letter and states each pair's difference in one sentence."""
     accuracy = {
         run['letter']: run['results'][values['rule']]['pooled_accuracy'] for run in values['runs']
     }
@@ -273,7 +273,7 @@ def _shown_interval(entry: Mapping[str, Any]) -> str:
 
 
 def _meanings(values: Mapping[str, Any]) -> str:
-    """What each number takes for granted."""
+    """Explains what each number assumes."""
     used = {TESTS[name] for pair in values['pairs'] for name in pair['tests']}
     unused = set(TESTS.values()) - used
     if len(values['pairs']) == 1:
@@ -284,7 +284,7 @@ def _meanings(values: Mapping[str, Any]) -> str:
 
 
 def _provenance(values: Mapping[str, Any]) -> str:
-    """Each run's folder, seeds, commit and command."""
+    """Lists each run's folder, seeds, commit and command."""
     parts = []
     for run in values['runs']:
         facts = {

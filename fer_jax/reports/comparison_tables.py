@@ -19,22 +19,22 @@ from fer_jax.evaluation.table import (
 
 
 def named(run: Mapping[str, Any]) -> str:
-    """A run's letter and name."""
+    """Returns a run's letter and name."""
     return f'{run["letter"]} · {run["name"]}'
 
 
 def pair_title(pair: Mapping[str, Any]) -> str:
-    """A pair as a difference: 'A − B'."""
+    """Names a pair as a difference: 'A − B'."""
     return f'{pair["first"]} − {pair["second"]}'
 
 
 def level(values: Mapping[str, Any]) -> str:
-    """The title of intervals."""
+    """Returns the title of intervals."""
     return f'{100 * values["level"]:.0f} % interval'
 
 
 def runs(values: Mapping[str, Any]) -> Table:
-    """Every run under every rule; the rule of the comparison is strong."""
+    """Tabulates every run under every rule; the rule of the comparison is strong."""
     rows, strong = [], set()
     for run in values['runs']:
         for rule, entry in run['results'].items():
@@ -78,7 +78,7 @@ def runs(values: Mapping[str, Any]) -> Table:
 
 
 def ablations(values: Mapping[str, Any]) -> Table | None:
-    """Every ablation of a config beside the config as it stands; None in other comparisons."""
+    """Tabulates every ablation of a config beside the config; None in other comparisons."""
     if 'ablations' not in values:
         return None
     rows = values['ablations']
@@ -104,7 +104,7 @@ def ablations(values: Mapping[str, Any]) -> Table | None:
 
 
 def differences(values: Mapping[str, Any]) -> Table | None:
-    """Every pair: by how much, how surely, on how many clips; None without a pair."""
+    """Tabulates each pair's difference, interval and number of clips; None without a pair."""
     rows = [{**pair, 'pair': pair_title(pair)} for pair in values['pairs']]
     if not rows:
         return None
@@ -130,7 +130,7 @@ def differences(values: Mapping[str, Any]) -> Table | None:
 
 
 def tests(values: Mapping[str, Any]) -> Table | None:
-    """Every test of every pair; None where no test applies (one fold, clips judged repeatedly)."""
+    """Tabulates every test of every pair; None where none applies (one fold, repeated clips)."""
     rows = [
         {'pair': pair_title(pair), 'test': TESTS[name], **outcome}
         for pair in values['pairs']
@@ -156,7 +156,7 @@ def tests(values: Mapping[str, Any]) -> Table | None:
 
 
 def folds(values: Mapping[str, Any]) -> Table:
-    """Every fold and each run's accuracy in it."""
+    """Tabulates every fold and each run's accuracy in it."""
     return Table(
         'folds',
         f'Test accuracy of every fold under “{values["title"]}”, in per cent. Training clips '
@@ -172,7 +172,7 @@ def folds(values: Mapping[str, Any]) -> Table:
 
 
 def settings(values: Mapping[str, Any]) -> Table | None:
-    """What differs between the configurations; None where nothing does."""
+    """Tabulates the settings that differ between the configurations; None where none does."""
     if not values['settings']:
         return None
     return Table(

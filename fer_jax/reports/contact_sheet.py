@@ -101,9 +101,10 @@ def _clip(record: Mapping[str, Any]) -> _Clip:
 
 
 def _groups(clips: list[_Clip], classes: Iterable[str], margin: float) -> dict[str, list[_Clip]]:
-    """Samples to show: of each class, without a label, without a face, found, and the smallest.
+    """Chooses sample clips of each class, without a label, without a face, found and smallest.
 
-    The last two where the stored pictures reach beyond the face box (`margin` above 1).
+    The groups 'found' and 'smallest' exist where the stored pictures reach beyond the face box
+    (`margin` above 1).
     """
     rng = np.random.default_rng(0)
     films = any(clip.frames > 1 for clip in clips)
@@ -125,7 +126,7 @@ def _groups(clips: list[_Clip], classes: Iterable[str], margin: float) -> dict[s
 
 
 def _spread(clips: list[_Clip], most: int, rng: np.random.Generator) -> list[_Clip]:
-    """Up to `most` clips at random, of as many subjects as there are."""
+    """Picks up to `most` clips at random, of as many subjects as there are."""
     shuffled = [clips[index] for index in rng.permutation(len(clips))]
     seen = collections.Counter()
     turns = []
@@ -137,13 +138,13 @@ def _spread(clips: list[_Clip], most: int, rng: np.random.Generator) -> list[_Cl
 
 
 def _strip(record: Mapping[str, Any]) -> np.ndarray:
-    """The first, middle and last frame of a clip side by side (a still once), uint8 RGB."""
+    """Joins the first, middle and last frame of a clip (a still once) side by side, uint8 RGB."""
     last = len(record['frames']) - 1
     return np.hstack([_small(record['frames'][i]) for i in sorted({0, last // 2, last})])
 
 
 def _marked(record: Mapping[str, Any]) -> np.ndarray:
-    """A clip's middle frame among those with a face, with its box and landmarks, uint8 RGB."""
+    """Draws a clip's middle frame with a face, with its box and landmarks, uint8 RGB."""
     known = np.flatnonzero(record['has_face'])
     index = known[len(known) // 2] if len(known) else 0
     picture = _small(record['frames'][index], MARKED_SIDE)
@@ -161,7 +162,7 @@ def _marked(record: Mapping[str, Any]) -> np.ndarray:
 
 
 def _small(frame: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Uint8 [S, S, C] as RGB [side, side, 3]."""
+    """Resizes uint8 [S, S, C] to RGB [side, side, 3]."""
     method = cv2.INTER_AREA if len(frame) > side else cv2.INTER_LINEAR
     resized = cv2.resize(frame, (side, side), interpolation=method)
     return resized if resized.ndim == 3 else cv2.cvtColor(resized, cv2.COLOR_GRAY2RGB)
@@ -172,7 +173,7 @@ def _faces(
     pictures: Mapping[str, tuple[np.ndarray, np.ndarray]],
     stamps: Sequence[str],
 ) -> str:
-    """The galleries."""
+    """Composes the galleries."""
     captions = {
         'no label': 'Clips without a label.',
         'no face': 'Clips in which no face was found, as stored: the middle of the picture.',
@@ -199,7 +200,7 @@ def _gallery(
     stamps: Sequence[str],
     note: Callable[[_Clip], str],
 ) -> str:
-    """Pictures in a grid, each with its clip and a note; '' where there are none."""
+    """Shows pictures in a grid, each with its clip and a note; '' where there are none."""
     if not shown:
         return ''
     items = []
@@ -233,7 +234,7 @@ def _jpeg(picture: np.ndarray) -> bytes:
 def _tables(
     clips: list[_Clip], found: Mapping[str, Any], classes: Sequence[str]
 ) -> dict[str, Table]:
-    """All tables by name; what there is nothing to say of is left out."""
+    """Returns all tables by name, without empty ones."""
     labels = [*classes, ''] if any(not clip.label for clip in clips) else list(classes)
     titles = {label: label or 'no label' for label in labels}
     parts = [part for part in (*PARTS, '') if any(clip.split == part for clip in clips)]
@@ -279,7 +280,7 @@ def _tables(
 
 
 def _left_out(found: Mapping[str, Any]) -> list[Table]:
-    """What is not among the clips, and why; and what stays without a face."""
+    """Tabulates what is not among the clips, and why; and what stays without a face."""
     tables, dropped = [], found['dropped']
     if dropped:
         reasons = collections.Counter(clip['reason'] for clip in dropped).most_common()
@@ -300,7 +301,7 @@ def _left_out(found: Mapping[str, Any]) -> list[Table]:
 
 
 def _shown(tables: Mapping[str, Table], names: Iterable[str], stamps: Sequence[str]) -> str:
-    """Some tables, the long ones folded."""
+    """Shows some tables, the long ones folded."""
     html = ''
     for name in names:
         if name in tables:
@@ -311,7 +312,7 @@ def _shown(tables: Mapping[str, Table], names: Iterable[str], stamps: Sequence[s
 
 
 def _overview(clips: list[_Clip], found: Mapping[str, Any]) -> str:
-    """The facts, and where they are not the published ones."""
+    """Lists the facts, and where they are not the published ones."""
     lengths = [clip.frames for clip in clips]
     spread = f'{min(lengths)} to {max(lengths)} a clip, median {np.median(lengths):g}'
     way = found['faces'].removeprefix('faces-')
@@ -337,7 +338,7 @@ def _overview(clips: list[_Clip], found: Mapping[str, Any]) -> str:
 
 
 def _drawings(clips: list[_Clip], found: Mapping[str, Any], stamps: Sequence[str]) -> list[Drawing]:
-    """Histograms of face sizes, and of lengths where there are clips of several frames."""
+    """Draws histograms of face sizes, and of lengths where there are clips of several frames."""
     sizes = np.array([clip.face for clip in clips if np.isfinite(clip.face)])
     drawings = []
     if len(sizes):
@@ -359,7 +360,7 @@ def _drawings(clips: list[_Clip], found: Mapping[str, Any], stamps: Sequence[str
 def _histogram(
     name: str, values: np.ndarray, label: str, caption: str, stamps: Sequence[str]
 ) -> Drawing:
-    """How many clips have which value, in whole steps from 0."""
+    """Draws how many clips have which value, in whole steps from 0."""
     step = max(1, int(np.ceil(values.max() / 25)))
     edges = np.arange(0, values.max() + 1.5 * step, step)
     counts, _ = np.histogram(values, edges)

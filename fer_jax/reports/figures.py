@@ -5,16 +5,17 @@ replaced by the CSS variable of the same role, so that one drawing is legible in
 """
 
 import contextlib
+import dataclasses
 import io
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 # Roles and their light colours; page.css gives the dark ones. The named hues are Okabe and Ito's,
 # which people of every colour vision tell apart.
@@ -36,7 +37,7 @@ COLOURS = {
 }
 SERIES = ('blue', 'vermillion', 'green', 'purple', 'orange', 'sky', 'black', 'stone')
 
-STYLE = {
+STYLE: 'dict[RcKeyType, Any]' = {
     'svg.fonttype': 'none',  # text stays text: selectable, and set in the page's own face
     'svg.hashsalt': 'fer_jax',  # the same run gives the same bytes
     'font.size': 9,
@@ -76,7 +77,7 @@ _FURTHER_FONTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Drawing:
     """One figure: its name (of its files), alternative text, caption, SVG, and its data as CSV."""
 
@@ -88,7 +89,7 @@ class Drawing:
 
 
 @contextlib.contextmanager
-def styled(style: Mapping[str, Any], *, pixels: bool = False) -> Iterator[None]:
+def styled(style: 'Mapping[RcKeyType, Any]', *, pixels: bool = False) -> Iterator[None]:
     """Matplotlib with a style of ours, whatever a user's matplotlibrc says, for any script.
 
     Class names may be of a script that Matplotlib's own font lacks. Text of an SVG is set by the
@@ -117,14 +118,16 @@ def draw(
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with styled(STYLE):
-        figure = Figure(figsize=size, layout='constrained')
+        layout = ConstrainedLayoutEngine()
+        figure = Figure(figsize=size, layout=layout)
         FigureCanvasSVG(figure)
         paint(figure)
         if stamps:
             room = 0.22 / size[1]
-            figure.get_layout_engine().set(rect=(0, 0, 1, 1 - room))
+            layout.set(rect=(0, 0, 1, 1 - room))
             figure.text(
                 0.995, 0.99, ' · '.join(stamps), ha='right', va='top', fontsize=7.5, weight='bold',
                 color=COLOURS['vermillion'],
@@ -135,7 +138,7 @@ def draw(
 
 
 def inline(drawing: Drawing) -> str:
-    """The drawing's SVG as an element of a page: scalable, named, its ids its own, themed."""
+    """Returns the drawing's SVG as an element of a page: scalable, named, themed, with own ids."""
     svg = drawing.svg[drawing.svg.index('<svg') :]
     svg = re.sub(r'<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
     svg = re.sub(r'<defs>\s*<style.*?</style>\s*</defs>', '', svg, flags=re.DOTALL)

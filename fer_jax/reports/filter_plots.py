@@ -14,7 +14,7 @@ _GAP = 2  # pixels between frames; filters lie further apart
 
 
 def filters(patterns: np.ndarray, stamps: Sequence[str]) -> Drawing:
-    """The first MOST filters, each a row of every other frame, the earliest left.
+    """Draws the first MOST filters, each a row of every other frame, the earliest left.
 
     Args:
       patterns: [filter, frame, row, column]; each is scaled by its own largest weight.
@@ -46,7 +46,7 @@ def filters(patterns: np.ndarray, stamps: Sequence[str]) -> Drawing:
 
 
 def _sheet(shown: np.ndarray) -> np.ndarray:
-    """Grey uint8 [height, width, 4] of weights [filter, frame, h, w] in -1..1; clear between."""
+    """Tiles weights [filter, frame, h, w] in -1..1 as grey uint8 [height, width, 4]; gaps clear."""
     count, frames, h, w = shown.shape
     tall, wide = h + 2 * _GAP, frames * (w + _GAP) + 4 * _GAP
     across = min(ACROSS, count)

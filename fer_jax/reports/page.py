@@ -36,7 +36,7 @@ def _resource(name: str) -> str:
 def page(
     title: str, lead: str, stamps: Sequence[str], sections: Sequence[tuple[str, str, str]]
 ) -> str:
-    """A whole page.
+    """Composes a whole page.
 
     Args:
       title, lead: plain text.
@@ -78,12 +78,12 @@ def page(
 
 
 def mark(stamps: Sequence[str]) -> str:
-    """The stamps before a caption."""
+    """Returns the stamps before a caption."""
     return f'<span class="mark">{escape(" · ".join(stamps))}</span> ' if stamps else ''
 
 
 def table(value: Table, stamps: Sequence[str]) -> str:
-    """A sortable table that scrolls sideways where it must."""
+    """Shows a sortable table that scrolls sideways where it must."""
     columns = [column for column in value.columns if column.shown]
     head = ''.join(
         f'<th scope="col" class="{column.kind}" data-kind="{column.kind}">'
@@ -122,7 +122,7 @@ def _cell(column: Column, value: Any) -> str:
 
 
 def drawing(value: Drawing, stamps: Sequence[str]) -> str:
-    """A figure with its caption."""
+    """Shows a figure with its caption."""
     return (
         f'<figure class="drawing" id="figure-{value.name}">{figures.inline(value)}'
         f'<figcaption>{mark(stamps)}{escape(value.caption)} {_csv_link(value.name)}</figcaption>'
@@ -131,12 +131,12 @@ def drawing(value: Drawing, stamps: Sequence[str]) -> str:
 
 
 def pair(*parts: str) -> str:
-    """Parts side by side where the page is wide enough."""
+    """Puts parts side by side where the page is wide enough."""
     return f'<div class="pair">{"".join(parts)}</div>'
 
 
 def faces(values: Iterable[samples.Face], caption: str, stamps: Sequence[str]) -> str:
-    """Faces in a grid, each with its class, the prediction and its probability."""
+    """Shows faces in a grid, each with its class, the prediction and its probability."""
     items = []
     for face in values:
         data = base64.b64encode(samples.png(face.frame)).decode()
@@ -157,24 +157,24 @@ def faces(values: Iterable[samples.Face], caption: str, stamps: Sequence[str]) -
 
 
 def facts(values: Mapping[str, Any]) -> str:
-    """Names and plain-text values; None is left out."""
+    """Lists names and plain-text values; None is left out."""
     shown = ((key, value) for key, value in values.items() if value is not None)
     items = ''.join(f'<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>' for k, v in shown)
     return f'<dl class="facts">{items}</dl>'
 
 
 def folded(title: str, content: str) -> str:
-    """Content behind a title, closed at first."""
+    """Puts content behind a title, closed at first."""
     return f'<details><summary>{escape(title)}</summary>{content}</details>'
 
 
 def code(text: str) -> str:
-    """Preformatted text."""
+    """Shows preformatted text."""
     return f'<pre>{escape(text)}</pre>'
 
 
 def provenance(settings: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    """The command, and folded the settings and the versions, of which the command is one."""
+    """Shows the command and, folded, the settings and the versions (which hold the command)."""
     shown = {key: value for key, value in versions.items() if key != 'command'}
     html = f'<h3>Command</h3>{code(versions["command"])}'
     for title, value in (('Settings', settings), ('Versions', shown)):

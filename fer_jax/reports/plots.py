@@ -23,7 +23,7 @@ WHITE_FROM = 0.7
 
 
 def rules(results: Mapping[str, Mapping[str, Any]], stamps: Sequence[str], csv: str) -> Drawing:
-    """Accuracy and interval under each rule; hollow where the rule saw the test."""
+    """Draws accuracy and interval under each rule; hollow where the rule saw the test."""
     majority = next(iter(results.values()))['majority_accuracy']
 
     def paint(figure) -> None:
@@ -71,7 +71,7 @@ def curves(
     chosen: Sequence[int],
     stamps: Sequence[str],
 ) -> Drawing:
-    """Learning curves of 'loss' or 'accuracy': members thin, their mean bold.
+    """Draws learning curves of 'loss' or 'accuracy': members thin, their mean bold.
 
     Args:
       fold, seed: each member's.
@@ -139,7 +139,7 @@ def _legend_above(axes) -> None:
 
 
 def _hold_last(values: np.ndarray) -> np.ndarray:
-    """[M,E] with each member's last value kept to the end, so that a mean is over all members."""
+    """Repeats each member's last value to the end of [M,E], so that means are over all members."""
     held = values.copy()
     for line in held:
         seen = np.flatnonzero(~np.isnan(line))
@@ -151,7 +151,7 @@ def _hold_last(values: np.ndarray) -> np.ndarray:
 def confusion(
     counts: np.ndarray, classes: Sequence[str], seeds: int, stamps: Sequence[str], csv: str
 ) -> Drawing:
-    """The confusion matrix: share of each true class, with counts.
+    """Draws the confusion matrix: share of each true class, with counts.
 
     Args:
       counts: [K,K], true then predicted, over all seeds.
@@ -203,7 +203,7 @@ def confusion(
 
 
 def recalls(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Drawing:
-    """Recall of each class with its interval, beside the mean over classes."""
+    """Draws the recall of each class with its interval, beside the mean over classes."""
     rows = values['classes']
     mean = 100 * values['mean_class_accuracy']
 
@@ -237,7 +237,7 @@ def recalls(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Drawi
 
 
 def folds(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> Drawing:
-    """Test accuracy of each fold, beside its majority class and the mean over folds."""
+    """Draws the test accuracy of each fold, beside its majority class and the mean over folds."""
     rows = table.rows
     numbers = [row['fold'] for row in rows]
 
@@ -268,7 +268,7 @@ def folds(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> Dra
 
 
 def subjects(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> Drawing:
-    """How many subjects are recognised how well."""
+    """Draws a histogram of the subjects' accuracies."""
     accuracy = 100 * np.array([row['accuracy'] for row in table.rows])
 
     def paint(figure) -> None:
@@ -296,7 +296,7 @@ def subjects(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> 
 def ranking(
     rows: Rows, classes: Sequence[str], stamps: Sequence[str]
 ) -> tuple[Drawing, Drawing, dict[str, tuple[float, float]]]:
-    """ROC and precision-recall curves, each class against the rest, pooled test probabilities.
+    """Draws ROC and precision-recall curves, each class against the rest, over all test clips.
 
     Returns:
       The two drawings, and {class: (area under ROC, average precision)}, NaN for a class without

@@ -20,6 +20,20 @@ from fer_jax.reports.figures import Drawing
 OPEN_ROWS = 20
 
 
+def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
+    """Draws a finished run's page from its files; returns the results as text and the page's path.
+
+    Args:
+      out: where the page goes; None is the run.
+
+    Raises:
+      UserError: the run is missing, unfinished or damaged.
+    """
+    run = rundir.load_finished(folder)
+    values = results.compute(run.predictions, stamps=run.stamps)
+    return results.summary_text(values), write_report(folder, out, values)
+
+
 def write_report(
     run_dir: Path | str,
     out: Path | str | None = None,
@@ -31,7 +45,7 @@ def write_report(
     into `out`, by default the run's own directory. They appear whole or not at all.
 
     Args:
-      values: what results.compute says of the run, where the caller has it already.
+      values: the run's results.compute, where the caller has it already.
 
     Raises:
       UserError: the run is missing, unfinished or damaged.
@@ -100,7 +114,7 @@ def _compose(
     drawings: Mapping[str, Drawing],
     faces: list[samples.Face],
 ) -> str:
-    """The page's HTML."""
+    """Composes the page's HTML."""
     stamps = run.stamps
     best = values[results.headline(values)]
 
@@ -158,7 +172,7 @@ def _counted(best: Mapping[str, Any]) -> str:
 
 
 def _headline(best: Mapping[str, Any]) -> str:
-    """The number, its interval on a line from 0 to 100, the other metrics."""
+    """Shows accuracy, its interval on a line from 0 to 100, and the other metrics."""
     accuracy, majority = 100 * best['pooled_accuracy'], 100 * best['majority_accuracy']
     interval = best['intervals']['pooled_accuracy']
     level = f'{100 * best["interval"]["level"]:.0f} % interval'
@@ -210,7 +224,7 @@ def _rule_sentence(best: Mapping[str, Any]) -> str:
 
 
 def _meanings(values: Mapping[str, Mapping[str, Any]]) -> str:
-    """What each rule means."""
+    """Explains each rule."""
     items = {
         entry['title']: RULES[rule].meaning + (' (optimistic)' if entry['optimistic'] else '')
         for rule, entry in values.items()
@@ -232,7 +246,7 @@ def _faces(faces: list[samples.Face], stamps: tuple[str, ...]) -> str:
 
 
 def _class_counts(run: Run) -> Table:
-    """How many clips of each class the run holds."""
+    """Lists how many clips of each class the run holds."""
     counts = run.dataset['class_counts']
     rows = [{'class': name, 'clips': counts[name]} for name in run.dataset['classes']]
     columns = (Column('class', 'Class'), Column('clips', 'Clips', COUNT))
@@ -268,7 +282,7 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
 
 
 def _source(chain: Mapping[str, Any] | None) -> str | None:
-    """The run that a run builds on, those that this one builds on in turn, and what was new."""
+    """Describes the run that a run builds on, those before it in turn, and what was new."""
     if not chain:
         return None
     said = f'{chain["run"]} ({chain["config"]} on {chain["dataset"]}'
@@ -288,7 +302,7 @@ def _lost(run: Run) -> str:
 
 
 def _provenance(run: Run) -> str:
-    """The command, the versions and the resolved config."""
+    """Shows the command, the versions and the resolved config."""
     versions = {key: value for key, value in run.versions.items() if key != 'command'}
     command = run.versions.get('command')
     html = '<h3>Command</h3>' + page.code(command) if command else ''

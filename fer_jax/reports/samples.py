@@ -1,8 +1,8 @@
-"""Sample faces with what was said about them: the surest mistakes, and right ones of each class."""
+"""Sample faces with their predictions: the surest mistakes, and right ones of each class."""
 
+import dataclasses
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +14,7 @@ MOST = 14  # of each kind: one or two for each class, one screen on a phone
 SHEET_COLUMNS = 7
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Face:
     """A test clip's last frame uint8 [H,W], its class, the prediction and its probability."""
 
@@ -33,7 +33,7 @@ class Face:
 def pick(
     rows: Rows, predictions: Predictions, frames: np.ndarray, clip_id: np.ndarray, most: int = MOST
 ) -> list[Face]:
-    """Up to `most` right faces, class after class, then up to `most` wrong ones, surest first.
+    """Picks up to `most` right faces, class after class, then up to `most` wrong, surest first.
 
     A clip that several members tested is shown with the first of them.
 
@@ -67,7 +67,7 @@ def pick(
 
 
 def png(frame: np.ndarray) -> bytes:
-    """A frame as PNG."""
+    """Encodes a frame as PNG."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -76,7 +76,7 @@ def png(frame: np.ndarray) -> bytes:
 
 
 def sheet(faces: Sequence[Face], stamps: Sequence[str]) -> bytes:
-    """One PNG of one or more faces with their captions; wrong ones are marked with a cross."""
+    """Draws faces with their captions as one PNG; wrong ones are marked with a cross."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -116,7 +116,7 @@ def sheet(faces: Sequence[Face], stamps: Sequence[str]) -> bytes:
 
 
 def csv(faces: Sequence[Face], stamps: Sequence[str]) -> str:
-    """What is shown, as CSV."""
+    """Lists the faces shown, as CSV."""
     header = ['clip_id', 'label', 'predicted', 'probability']
     columns = [
         [face.clip_id for face in faces],

@@ -17,7 +17,7 @@ from fer_jax.evaluation.table import (
 
 
 def rules(results: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Every rule of choosing an epoch, side by side."""
+    """Tabulates every rule of choosing an epoch, side by side."""
     rows = []
     for rule, values in results.items():
         rows.append(
@@ -54,7 +54,7 @@ def rules(results: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def optimism(results: Mapping[str, Mapping[str, Any]]) -> Table | None:
-    """What each rule that looks at the test clips adds; None where no rule does."""
+    """Tabulates what each rule that looks at the test clips adds; None where no rule does."""
     honest = results[headline(results)]
     rows = [
         {**values, 'honest_accuracy': honest['pooled_accuracy']}
@@ -89,7 +89,7 @@ def _epochs(epochs: Sequence[int]) -> str:
 
 
 def duplicates(values: Mapping[str, Any]) -> Table | None:
-    """Accuracy with and without test clips that are pixel-identical to others."""
+    """Tabulates accuracy with and without test clips pixel-identical to others."""
     if values['duplicates'] is None:
         return None
     rows = [
@@ -112,7 +112,7 @@ def duplicates(values: Mapping[str, Any]) -> Table | None:
 
 
 def seeds(values: Mapping[str, Any]) -> Table | None:
-    """Each seed's metrics, with their mean and standard deviation; None with one seed."""
+    """Tabulates each seed's metrics, with their mean and standard deviation; None with one seed."""
     if values['standard_deviation'] is None:
         return None
     rows: list[dict[str, Any]] = [{**row, 'seed': str(row['seed'])} for row in values['seeds']]
@@ -133,7 +133,7 @@ def seeds(values: Mapping[str, Any]) -> Table | None:
 
 
 def folds(run: Run, values: Mapping[str, Any]) -> Table:
-    """Each member: its fold's sizes, the chosen epoch, its accuracies."""
+    """Tabulates for each member its fold's sizes, the chosen epoch and its accuracies."""
     rows = []
     for row in values['folds']:
         fold = run.folds['folds'][row['fold']]
@@ -160,7 +160,7 @@ def folds(run: Run, values: Mapping[str, Any]) -> Table:
 
 
 def classes(values: Mapping[str, Any], scores: Mapping[str, tuple[float, float]]) -> Table:
-    """Each class: recall with its interval, precision, F1, areas under the curves.
+    """Tabulates for each class recall and interval, precision, F1 and areas under the curves.
 
     Args:
       scores: {class: (area under ROC, average precision)}, NaN where undefined.
@@ -187,7 +187,7 @@ def classes(values: Mapping[str, Any], scores: Mapping[str, tuple[float, float]]
 
 
 def subjects(values: Mapping[str, Any]) -> Table | None:
-    """Each subject's accuracy; None where subjects are unknown."""
+    """Tabulates each subject's accuracy; None where subjects are unknown."""
     if not values['per_subject']:
         return None
     return Table(
@@ -203,7 +203,7 @@ def subjects(values: Mapping[str, Any]) -> Table | None:
 
 
 def confusion(values: Mapping[str, Any]) -> Table:
-    """Counts by true and predicted class; for the CSV beside the drawn matrix."""
+    """Tabulates counts by true and predicted class, for the CSV beside the drawn matrix."""
     names = [row['class'] for row in values['classes']]
     rows = [
         {'true': name, **dict(zip(names, counts, strict=True))}
@@ -214,7 +214,7 @@ def confusion(values: Mapping[str, Any]) -> Table:
 
 
 def dropped(run: Run) -> Table | None:
-    """Clips that the loading left out, and why; None where none was."""
+    """Tabulates clips that the loading left out, and why; None where none was."""
     if not run.dataset['dropped']:
         return None
     return Table(

@@ -1,4 +1,4 @@
-"""Writes a simulated release: whole or not at all, the same bytes on however many cores."""
+"""Writes a simulated release, completely or not at all; the bytes are the same on any cores."""
 
 import contextlib
 import functools
@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -106,18 +107,18 @@ def write_release(
     return out
 
 
-def prepared_with(dataset: str) -> dict[str, str]:
-    """The options with which a simulated release is to be prepared."""
+def prepared_with(dataset: str) -> dict[str, Any]:
+    """Returns the options with which a simulated release is to be prepared."""
     return getattr(importlib.import_module(DATASETS[dataset]), 'PREPARED_WITH', {})
 
 
 def hidden_labels(note: dict) -> dict[str, str]:
-    """What a simulated release keeps to itself: of AFEW the labels of the test part.
+    """Returns the labels that a simulated release does not publish: of AFEW those of the test part.
 
     Args:
       note: what STAMP holds, as a preparation stores it (`prepared.describe(...)['simulated']`).
     Returns:
-      {clip id: class}, named as the prepared clips are; {} where the release tells everything.
+      {clip id: class}, named as the prepared clips are; {} where the release publishes all.
     Raises:
       UserError: a release of another VERSION, which drew something else.
     """
@@ -142,7 +143,7 @@ def _quiet() -> None:
 
 
 def _run(tasks: list, workers: int | None, progress: Callable[[int, int], None] | None) -> Iterator:
-    """The results of all tasks, in their order."""
+    """Yields the results of all tasks, in their order."""
     workers = min(workers or cores(), len(tasks))
     with contextlib.ExitStack() as stack:
         results = map(_call, tasks)

@@ -1,45 +1,64 @@
-"""Two studies of the networks: a problem that needs memory, and whether the order of frames counts.
+"""Three studies: memory over many steps, what the order of frames is worth, what leaks are worth.
 
-    python -m fer_jax.studies --study=adding [--seeds=N] [--out=DIR]
-    python -m fer_jax.studies --study=time [--seeds=N] [--out=DIR] [--data_dir=DIR]
+    python -m fer_jax.studies adding [--seeds=N] [--out=DIR]
+    python -m fer_jax.studies order [--seeds=N] [--subjects=N] [--out=DIR] [--data_dir=DIR]
+    python -m fer_jax.studies leakage [--seeds=N] [--subjects=N] [--out=DIR] [--data_dir=DIR]
 
 adding: the IRNN and a tanh RNN of the same size learn the adding problem over 150 steps (Le et al.
-2015). time: on simulated CK+, divided by subject, a 3D CNN and a ConvLSTM learn the same clips with
-their frames in order, shuffled, and with the apex in place of all; draws and prepares the simulated
-release first, once.
+2015).
+
+order: on simulated CK+, divided by subject, a 3D CNN and a ConvLSTM learn the same clips with
+their frames in order, shuffled, and with the apex in place of all.
+
+leakage: measures, on simulated CK+, how much four leaks flatter an accuracy. It leaks on purpose;
+no run can. Small networks are trained with and without
+  (a) augmenting before the clips are divided,
+  (b) clips divided at random instead of subjects,
+  (c) the best epoch on the test clips instead of one chosen on inner validation subjects,
+  (d) the best setting (learning rate, dropout) on the test clips instead of one chosen likewise,
+and nothing else different. Every part of its page is stamped.
+
+order and leakage draw and prepare simulated CK+ first, once.
 
 Writes DIR/report.html with figures/ (every figure as SVG, every number drawn as CSV) and
-results.json, and prints the results. Started again it goes on: adding keeps every network that is
-finished, also with more --seeds; time keeps its runs, DIR/<network>/<order>, which are runs like
-any other, and compares each network's in DIR/<network>/report.html.
+results.json, and prints the results; `python -m fer_jax.report DIR` draws the page again. Started
+again a study goes on where it was; adding and leakage then also take more --seeds and train the new
+ones only. order keeps its runs, DIR/<network>/<order>, which are runs like any other, and compares
+each network's in DIR/<network>/report.html. leakage keeps outcomes.npz, what every network got
+right, from which all is computed.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from absl import flags
 
 from fer_jax import atomic, cli, runtime
-from fer_jax import config as configs
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment import run_files
 from fer_jax.reports import comparison_page
-from fer_jax.studies import adding, adding_page, order, order_page
+from fer_jax.studies import adding, adding_page, leakage, order, order_page, study_files
 from fer_jax.training.progress import TrainingProgress
 
-STUDIES = ('adding', 'time')
+# Study -> how many starts of each network by default, and with how many people at least, where it
+# has people: with fewer a fold of `leakage` has too few of a class to be divided again.
+SEEDS = {'adding': 2, 'order': 2, 'leakage': 3}
+FEWEST = {'order': 5, 'leakage': 30}
+SUBJECTS = 118
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
-    flags.DEFINE_string('study', None, 'adding or time', flag_values=fv)
-    flags.DEFINE_integer('seeds', 2, 'how many starts of each network', flag_values=fv)
+    """Declares this command's flags."""
+    flags.DEFINE_integer(
+        'seeds', None, 'starts of each network (default 2; leakage 3)', flag_values=fv
+    )
+    flags.DEFINE_integer(
+        'subjects', None, f'simulated people (default {SUBJECTS}); not of adding', flag_values=fv
+    )
     flags.DEFINE_string('out', None, 'its folder (default studies/STUDY)', flag_values=fv)
     flags.DEFINE_string(
         'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
@@ -48,19 +67,39 @@ def define(fv: flags.FlagValues) -> None:
 
 def main(fv: flags.FlagValues) -> None:
     """Trains what is not trained yet and prints where the page is."""
-    if fv.positional:
-        raise UserError(f"'{fv.positional[0]}' is no flag: python -m fer_jax.studies --study=time")
-    if fv.study not in STUDIES:
-        given = 'is missing' if fv.study is None else f"'{fv.study}' is unknown"
-        raise UserError(f'--study {given}: give {" or ".join(STUDIES)}')
-    if fv.seeds < 1:
-        raise UserError(f'--seeds is {fv.seeds}: give at least 1')
-    out = Path(fv.out or f'studies/{fv.study}')
+    study = _study(fv)
+    seeds = SEEDS[study] if fv.seeds is None else fv.seeds
+    if seeds < 1:
+        raise UserError(f'--seeds is {seeds}: give at least 1')
+    subjects = SUBJECTS if fv.subjects is None else fv.subjects
+    if study == 'adding':
+        for name in ('subjects', 'data_dir'):
+            if fv[name].value is not None:
+                raise UserError(f'--{name} is not for adding, whose sequences are numbers')
+    elif subjects < FEWEST[study]:
+        raise UserError(f'--subjects is {subjects}: give at least {FEWEST[study]}')
+    out = Path(fv.out or f'studies/{study}')
+    study_files.check(out, study)
     runtime.prepare()
-    if fv.study == 'adding':
-        study_adding(adding.AddingDesign(), fv.seeds, out)
+    if study == 'adding':
+        study_adding(adding.AddingDesign(), seeds, out)
+        return
+    data_dir = prepared.data_root(fv.data_dir)
+    if study == 'order':
+        study_order(order.OrderDesign(subjects=subjects), seeds, out, data_dir)
     else:
-        study_time(order.OrderDesign(), fv.seeds, out, prepared.data_root(fv.data_dir))
+        clips, fingerprint = leakage.load_clips(subjects, data_dir)
+        leakage.measure(clips, fingerprint, leakage.LeakageDesign(), seeds, out)
+
+
+def _study(fv: flags.FlagValues) -> str:
+    """Returns the study that the command names; UserError where it names none, or more."""
+    given = 'no study is named' if not fv.positional else f"'{fv.positional[0]}' is unknown"
+    if len(fv.positional) > 1:
+        given = f"one study at a time, and '{fv.positional[1]}' is no flag"
+    if len(fv.positional) != 1 or fv.positional[0] not in SEEDS:
+        raise UserError(f'{given}: python -m fer_jax.studies {"|".join(SEEDS)}')
+    return fv.positional[0]
 
 
 def study_adding(design: adding.AddingDesign, seeds: int, out: Path) -> None:
@@ -69,8 +108,7 @@ def study_adding(design: adding.AddingDesign, seeds: int, out: Path) -> None:
     Raises:
       UserError: `out` holds something else, or a study of other sizes; or a network diverged.
     """
-    settings = dataclasses.asdict(design)
-    _begin(out, {'study': 'adding', **settings})
+    study_files.begin(out, 'adding', dataclasses.asdict(design))
     plans = {
         (name, seed): out / 'networks' / f'{name}-{seed}.npy'
         for name in adding.NETWORKS
@@ -93,21 +131,19 @@ def study_adding(design: adding.AddingDesign, seeds: int, out: Path) -> None:
         name: np.stack([np.load(plans[name, seed]) for seed in range(seeds)])
         for name in adding.NETWORKS
     }
-    values = adding.compute(design, errors)
-    atomic.write_json(out / 'results.json', values)
-    page = adding_page.write(values, settings, run_files.versions(), out)
-    print(f'{adding.summary_text(values, design)}\nreport: {page}', flush=True)
+    study_files.save(out, adding.compute(design, errors), run_files.versions())
+    text, page = adding_page.redraw(out, None)
+    print(f'{text}\nreport: {page}', flush=True)
 
 
-def study_time(design: order.OrderDesign, seeds: int, out: Path, data_dir: Path) -> None:
+def study_order(design: order.OrderDesign, seeds: int, out: Path, data_dir: Path) -> None:
     """Trains every network on every order and reports.
 
     Raises:
       Interrupted: SIGTERM or Ctrl-C came; the same call goes on from there.
       UserError: `out` holds something else, or a study of other sizes.
     """
-    settings = {**dataclasses.asdict(design), 'seeds': seeds}
-    _begin(out, {'study': 'time', **settings})
+    study_files.begin(out, 'order', {**dataclasses.asdict(design), 'seeds': seeds})
     runs: dict[str, dict[str, rundir.Run]] = {}
     for network in order.NETWORKS:
         runs[network] = {}
@@ -118,24 +154,11 @@ def study_time(design: order.OrderDesign, seeds: int, out: Path, data_dir: Path)
             experiment.run(config, workdir=str(folder), data_dir=data_dir)
             runs[network][name] = rundir.load(folder)
     values, compared = order.compute(runs)
-    atomic.write_json(out / 'results.json', values)
+    study_files.save(out, values, run_files.versions())
     for network, found in compared.items():
         comparison_page.write(found, out / network)
-    page = order_page.write(values, settings, run_files.versions(), out)
-    print(f'\n{order.summary_text(values)}\nreport: {page}', flush=True)
-
-
-def _begin(out: Path, settings: Mapping[str, Any]) -> None:
-    """Writes study.json; refuses a folder of something else or of other settings."""
-    path = out / 'study.json'
-    if path.exists():
-        difference = configs.first_difference(dict(settings), rundir.read_json(path), 'study')
-        if difference:
-            raise UserError(f'{out} is another study: {difference}; give another --out')
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f'{out} is no study and not empty; give another --out')
-    else:
-        atomic.write_json(path, settings)
+    text, page = order_page.redraw(out, None)
+    print(f'\n{text}\nreport: {page}', flush=True)
 
 
 if __name__ == '__main__':

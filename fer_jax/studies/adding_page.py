@@ -11,6 +11,7 @@ from fer_jax import atomic
 from fer_jax.evaluation.table import COUNT, Column, Table, csv_text
 from fer_jax.reports import page
 from fer_jax.reports.figures import COLOURS, Drawing, draw
+from fer_jax.studies import adding, study_files
 
 # Each network's hue.
 HUES = {'irnn': 'blue', 'tanh': 'vermillion'}
@@ -92,6 +93,20 @@ def table(values: Mapping[str, Any]) -> Table:
         ),
         rows,
     )
+
+
+def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
+    """Draws a study's page from its files; returns the results as text and the page's path.
+
+    Args:
+      out: where the page goes; None is the study's folder.
+
+    Raises:
+      UserError: the study has no results yet, or a file is damaged.
+    """
+    saved = study_files.load(folder)
+    text = adding.summary_text(saved.values, adding.AddingDesign(**saved.settings))
+    return text, write(saved.values, saved.settings, saved.versions, Path(out or folder))
 
 
 def write(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from fer_jax.config import complete
 from fer_jax.errors import UserError
 from fer_jax.evaluation import comparison
 from fer_jax.evaluation.rundir import Run
@@ -23,10 +24,7 @@ NETWORKS = {
     'c3d': {
         'name': 'c3d',
         'activation': 'elu',
-        'temporal_size': 3,
-        'initializer': 'xavier_uniform',
         'pooling': 'max',
-        'second_conv': False,
         'dropout_rate': 0.1,
         'width': 0.0625,
     },
@@ -61,52 +59,31 @@ class OrderDesign:
 
 def make_config(design: OrderDesign, network: str, order: str, seeds: int) -> ConfigDict:
     """The run of one network (of NETWORKS) and one order (of ORDERS), all folds and seeds."""
-    return ConfigDict(
+    return complete(
         {
             'name': f'{network}_{order}',
             'paper': PAPERS[network],
-            'seed': 0,
-            'init': {'run': ''},
             'simulated': {'subjects': design.subjects, 'seed': design.release},
             'data': {
                 'name': 'ckplus',
                 'faces': 'release',
-                'labels': '',
                 'frames': design.frames,
                 'sampling': 'uniform',
                 'order': order,
                 'size': design.size,
-                'channels': 1,
                 'registration': 'eyes',
-                'margin': 1.0,
             },
-            'protocol': {
-                'name': 'idstep',
-                'k': design.folds,
-                'fold': -1,
-                'validation': 0.0,
-                'seed': 0,
-                'file': '',
-            },
-            'inputs': {'equalize': 'none', 'normalize': 'mean_std', 'channels': 1},
+            'protocol': {'name': 'idstep', 'k': design.folds},
+            'inputs': {'normalize': 'mean_std'},
             'augment': {'kind': 'random', 'options': AUGMENTATION},
             'model': NETWORKS[network],
-            'loss': {'class_weights': False, 'l2': 0.0, 'l2_layers': ()},
-            'optimizer': {
-                'name': 'adam',
-                'learning_rate': design.learning_rate,
-                'schedule': 'cosine',
-            },
+            'optimizer': {'learning_rate': design.learning_rate, 'schedule': 'cosine'},
             'train': {
                 'batch_size': design.batch_size,
                 'epochs': design.epochs,
                 'seeds': seeds,
-                'patience': 0,
-                'retrain': False,
                 'checkpoint_every': design.epochs,
                 'evaluate_batch': 64,
-                'members_at_once': 0,
-                'steps_per_call': 0,
             },
         }
     )

@@ -24,7 +24,8 @@ from fer_jax.evaluation.table import (
 )
 from fer_jax.reports import page
 from fer_jax.reports.figures import COLOURS, Drawing, draw
-from fer_jax.studies.order import ORDERS, pair_title
+from fer_jax.studies import study_files
+from fer_jax.studies.order import ORDERS, pair_title, summary_text
 
 
 def accuracies(values: Mapping[str, Any]) -> Drawing:
@@ -178,6 +179,20 @@ def tables(values: Mapping[str, Any]) -> tuple[Table, Table]:
             pairs,
         ),
     )
+
+
+def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
+    """Draws a study's page from its files; returns the results as text and the page's path.
+
+    Args:
+      out: where the page goes; None is the study's folder.
+
+    Raises:
+      UserError: the study has no results yet, or a file is damaged.
+    """
+    saved = study_files.load(folder)
+    path = write(saved.values, saved.settings, saved.versions, Path(out or folder))
+    return summary_text(saved.values), path
 
 
 def write(

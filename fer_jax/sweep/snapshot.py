@@ -11,9 +11,11 @@ from fer_jax.evaluation import rundir
 
 if TYPE_CHECKING:
     from fer_jax.sweep.ledger import Ledger
-    from fer_jax.sweep.trial import Search
+    from fer_jax.sweep.trial import StudyPlan
 
 NAME = 'study.json'
+# What the folder records itself to be (fer_jax.reports.kinds).
+KIND = 'sweep'
 STATES = {'COMPLETE': 'done', 'PRUNED': 'pruned', 'FAIL': 'failed', 'RUNNING': 'running'}
 # The rate is that of the last so many trials: workers come and go.
 RECENT = 20
@@ -25,7 +27,9 @@ def check_place(workdir: Path, ledger: 'Ledger') -> None:
     Raises:
       UserError: the message names what it holds.
     """
-    path = workdir / NAME
+    path, kind = workdir / NAME, rundir.kind_of(workdir)
+    if kind not in (None, KIND):
+        raise UserError(f'{workdir} is no sweep, it holds {kind}: give another --workdir')
     if path.exists():
         known = rundir.read_json(path)
         if known.get('identity') != ledger.identity:
@@ -33,14 +37,15 @@ def check_place(workdir: Path, ledger: 'Ledger') -> None:
                 f'{workdir} holds another study ({known.get("study")} of '
                 f'{known.get("storage")}): give another --workdir'
             )
-    elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+    elif kind is None and not atomic.is_free(workdir):
         raise UserError(f'{workdir} is no study and not empty: give another --workdir')
     else:
+        rundir.write_kind(workdir, KIND)
         about = {'study': ledger.name, 'storage': ledger.store.address}
         atomic.write_json(path, {**about, 'identity': ledger.identity, 'trials': []})
 
 
-def take(search: 'Search', ledger: 'Ledger') -> dict[str, Any]:
+def take(search: 'StudyPlan', ledger: 'Ledger') -> dict[str, Any]:
     """The study as it stands, as JSON.
 
     Keys: study, storage, identity, stamps, plan, total; importances {key: share of the variance}
@@ -92,7 +97,7 @@ def _importances(ledger: 'Ledger') -> dict[str, float]:
     return optuna.importance.get_param_importances(ledger.study, evaluator=evaluator)
 
 
-def write(search: 'Search', ledger: 'Ledger', workdir: Path) -> dict[str, Any]:
+def write(search: 'StudyPlan', ledger: 'Ledger', workdir: Path) -> dict[str, Any]:
     """Writes study.json and returns what it holds."""
     values = take(search, ledger)
     atomic.write_json(workdir / NAME, values)

@@ -102,7 +102,8 @@ class Journal(Store):
                 file.seek(0)
                 if file.read(1) not in (b'', b'{'):
                     raise ValueError
-            backend = JournalFileBackend(str(path), lock_obj=_Appending(path))
+            lock: Any = _Appending(path)  # of a base class that is not imported without need
+            backend = JournalFileBackend(str(path), lock_obj=lock)
             self.storage = JournalStorage(backend)
         except OSError as error:
             raise UserError(f'--storage={self.address}: {_reason(error)}') from error
@@ -206,9 +207,7 @@ def require_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ImportError as error:
-        raise UserError(
-            "a search needs Optuna: pip install -c requirements.txt -e '.[sweep]'"
-        ) from error
+        raise UserError("a search needs Optuna: pip install 'fer_jax[sweep]'") from error
 
 
 def open_store(address: str) -> Store:

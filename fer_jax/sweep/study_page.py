@@ -19,6 +19,19 @@ JUDGED = {
 }
 
 
+def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
+    """Draws a study's page from its study.json; returns the results as text and the page's path.
+
+    Args:
+      out: where the page goes; None is the study's folder.
+
+    Raises:
+      UserError: study.json is missing or damaged, or no trial has ended.
+    """
+    values = snapshot.load(folder)
+    return snapshot.text(values), write(values, out or folder)
+
+
 def write(values: Mapping[str, Any], out: Path | str) -> Path:
     """Writes report.html and figures/ (SVG, and every table and figure as CSV); returns the page.
 

@@ -37,6 +37,7 @@ CASES = [
         marks=pytest.mark.slow,
     ),
     ('frame_cnn', (3, 1, 9, 8, 1), {'width': 0.0625}),
+    ('frame_cnn', (3, 1, 9, 8, 1), {'width': 0.0625, 'pool': 2}),
     ('frame_cnn', (2, 3, 9, 8, 1), {'width': 0.03125, 'structure': 'three5', 'batch_norm': True}),
     pytest.param(
         'frame_cnn',

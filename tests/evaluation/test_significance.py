@@ -190,8 +190,8 @@ def test_what_is_not_defined_is_none_and_what_says_nothing_is_one():
     ):
         assert outcome.statistic is outcome.two_sided is outcome.greater is outcome.less is None
     assert significance.effect_size(first, second) is None
-    assert significance.wilcoxon(first, first) == significance.Outcome(0, 0.0, 1.0, 1.0, 1.0)
-    assert significance.mcnemar(0, 0) == significance.Outcome(0, 0.0, 1.0, 1.0, 1.0)
+    assert significance.wilcoxon(first, first) == significance.TestResult(0, 0.0, 1.0, 1.0, 1.0)
+    assert significance.mcnemar(0, 0) == significance.TestResult(0, 0.0, 1.0, 1.0, 1.0)
     with pytest.raises(ValueError, match='not paired'):
         significance.paired_t([0.1, 0.2], [0.1])
 

@@ -56,8 +56,10 @@ def finished(data_dir, tmp_path_factory):
 
 def test_a_run_leaves_what_the_contract_lists(finished):
     folder, _ = finished
-    names = ('config.json', 'versions.json', 'folds.json', 'dataset.json', 'metrics.csv', 'DONE',
-             'probabilities.npz', 'predictions.csv', 'results.json', 'report.html')  # fmt: skip
+    names = (
+        'kind.json', 'config.json', 'versions.json', 'folds.json', 'dataset.json', 'metrics.csv',
+        'DONE', 'probabilities.npz', 'predictions.csv', 'results.json', 'report.html',
+    )  # fmt: skip
     for name in names:
         assert (folder / name).exists(), name
     assert list(folder.glob('events.out.tfevents.*'))
@@ -129,7 +131,7 @@ def test_a_run_starts_from_the_networks_of_another(finished, data_dir, tmp_path,
 
     with pytest.raises(UserError, match='was trained on test clips of fold 0'):
         experiment.run(
-            small_config(**changes, **{'protocol.name': 'random'}),
+            small_config(**changes, **{'protocol.name': 'random', 'protocol.k': 0}),
             workdir=str(tmp_path / 'leak'), data_dir=data_dir,
         )  # fmt: skip
     assert not (tmp_path / 'leak').exists()

@@ -1,4 +1,4 @@
-"""The gallery of a small simulated run, from the command to the page; what is refused."""
+"""The page of a small simulated run, from the command to the page; what is refused."""
 
 import csv
 import json
@@ -12,9 +12,9 @@ import pytest
 from fer_jax import cli
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run as experiment
-from fer_jax.explain import __main__ as gallery_command
+from fer_jax.experiment.clips import ClipSource
+from fer_jax.explain import __main__ as command
 from fer_jax.explain import saliency
 from fer_jax.explain.network import Trained
 from fer_jax.explain.occlusion import Windows
@@ -34,7 +34,7 @@ CHANGES = (
 @pytest.fixture(scope='module')
 def place(tmp_path_factory):
     """A folder with a finished run and its data."""
-    folder = tmp_path_factory.mktemp('gallery')
+    folder = tmp_path_factory.mktemp('explain')
     words = [f'--config={ROOT / "configs/ckplus_c3d.py"}:simulated']
     config = cli.parse(cli.define_config, [*words, *(f'--config.{c}' for c in CHANGES)]).config
     with config.unlocked():
@@ -53,19 +53,19 @@ def place(tmp_path_factory):
 def call(place, *words, run='run'):
     """The command, with errors left to the test."""
     given = [str(place / run), f'--data_dir={place / "data"}', *words]
-    cli.call(gallery_command.main, gallery_command.define, given)
+    cli.call(command.main, command.define, given)
 
 
 @pytest.fixture(scope='module')
 def drawn(place):
-    """The gallery's folder, and what the command said."""
+    """The page's folder, and what the command said."""
     said = []
     before = (place / 'run' / 'report.html').read_bytes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('builtins.print', lambda *words, **options: said.append(str(words[0])))
         call(place, '--member=1', '--window=7', '--clips=3', '--kind=fall')
     assert (place / 'run' / 'report.html').read_bytes() == before
-    return place / 'run' / 'gallery', '\n'.join(said)
+    return place / 'run' / 'explain', '\n'.join(said)
 
 
 @pytest.fixture(scope='module')
@@ -76,8 +76,8 @@ def trained(place):
 def test_the_network_says_what_the_run_saved(trained):
     clip, saved = trained.tested
     assert 0 < len(clip) < len(trained.clips) and set(trained.clips.length[clip]) <= {1, 2, 3}
-    judge = jax.jit(trained.judge)
-    found = judge(trained.network, trained.seen(clip), trained.clips.length[clip])
+    predict = jax.jit(trained.network.system.probabilities)
+    found = predict(trained.network.variables, trained.seen(clip), trained.clips.length[clip])
     np.testing.assert_allclose(found, saved, atol=2e-3)
     trained.check(clip, saved)
     wrong = np.roll(saved, 1, axis=1)
@@ -119,12 +119,12 @@ def test_only_rightly_classified_test_clips_of_the_member_are_taken(trained):
 
 def test_the_page_is_whole_and_stamped(drawn, trained):
     folder, said = drawn
-    assert sorted(path.name for path in folder.iterdir()) == ['figures', 'gallery.html']
-    page = (folder / 'gallery.html').read_text(encoding='utf-8')
+    assert sorted(path.name for path in folder.iterdir()) == ['explain.html', 'figures']
+    page = (folder / 'explain.html').read_text(encoding='utf-8')
     assert 'SIMULATED FACES' in page and 'SIMULATED FACES' in said and 'SIMULATED faces' in said
     assert 'Zero, after normalisation, is the mean face of the training clips' in page
     assert 'do not publish' not in page
-    assert '49 windows of 7 x 7' in said and str(folder / 'gallery.html') in said
+    assert '49 windows of 7 x 7' in said and str(folder / 'explain.html') in said
     named = saliency.choose(trained, 3)
     classes = [trained.clips.classes[k] for k in np.unique(trained.clips.label[named])]
     drawings = {path.stem for path in (folder / 'figures').glob('*.svg')}
@@ -146,7 +146,7 @@ def test_the_page_is_whole_and_stamped(drawn, trained):
 
 def test_the_figures_are_of_the_saved_arrays(drawn, trained):
     folder, _ = drawn
-    with np.load(folder / 'figures' / 'gallery.npz') as saved:
+    with np.load(folder / 'figures' / 'explain.npz') as saved:
         arrays = dict(saved)
     windows = Windows.over((28, 28), 7, 4)
     assert arrays['probabilities'].shape == (len(arrays['label']), 1 + len(windows), 7)
@@ -161,7 +161,7 @@ def test_the_figures_are_of_the_saved_arrays(drawn, trained):
         assert {int(row['clips']) for row in of_class} == {own.sum()}
         means = [float(row['fall']) for row in of_class]
         np.testing.assert_allclose(means, falls[own].mean(0), atol=1e-5)
-    kernel = trained.network['params']['frames']['conv1a']['kernel']
+    kernel = trained.network.variables['params']['frames']['conv1a']['kernel']
     np.testing.assert_allclose(
         arrays['filters_frames_conv1a'][:, 0], np.moveaxis(kernel.mean(-2), -1, 0), atol=1e-7
     )
@@ -171,7 +171,7 @@ def test_the_figures_are_of_the_saved_arrays(drawn, trained):
 def test_another_kind_replaces_the_page_as_a_whole(place, drawn):
     out = place / 'elsewhere'
     call(place, '--clips=1', '--window=14', '--stride=14', f'--out={out}')
-    first = (out / 'gallery.html').read_text(encoding='utf-8')
+    first = (out / 'explain.html').read_text(encoding='utf-8')
     assert 'in 4 places of each face of 28 x 28' in first
     with pytest.MonkeyPatch.context() as patch:
 
@@ -181,8 +181,8 @@ def test_another_kind_replaces_the_page_as_a_whole(place, drawn):
         patch.setattr('os.replace', fail)
         with pytest.raises(OSError, match='disk full'):
             call(place, '--clips=1', '--window=7', '--stride=7', f'--out={out}')
-    assert (out / 'gallery.html').read_text(encoding='utf-8') == first
-    assert sorted(path.name for path in out.iterdir()) == ['figures', 'gallery.html']
+    assert (out / 'explain.html').read_text(encoding='utf-8') == first
+    assert sorted(path.name for path in out.iterdir()) == ['explain.html', 'figures']
 
 
 @pytest.mark.parametrize(
@@ -213,27 +213,27 @@ def test_what_is_no_finished_run_is_refused(place, tmp_path):
     with pytest.raises(UserError, match='nowhere is no finished run'):
         call(place, run='nowhere')
     copy = tmp_path / 'copy'
-    shutil.copytree(place / 'run', copy, ignore=shutil.ignore_patterns('DONE', 'gallery'))
+    shutil.copytree(place / 'run', copy, ignore=shutil.ignore_patterns('DONE', 'explain'))
     with pytest.raises(UserError, match='copy is no finished run .it has no DONE.'):
         call(place, run=copy)
 
 
 def test_other_data_are_refused(place, tmp_path, monkeypatch):
     copy = tmp_path / 'copy'
-    shutil.copytree(place / 'run', copy, ignore=shutil.ignore_patterns('gallery'))
+    shutil.copytree(place / 'run', copy, ignore=shutil.ignore_patterns('explain'))
     dataset = rundir.read_json(copy / 'dataset.json')
     (copy / 'dataset.json').write_text(json.dumps(dataset | {'fingerprint': 'another'}))
     with pytest.raises(UserError, match='is not what .*copy was trained on'):
         call(place, run=copy)
     (copy / 'dataset.json').write_text(json.dumps(dataset))
-    monkeypatch.setattr(loading, 'place', lambda config, data_dir: tmp_path / 'empty')
+    monkeypatch.setattr(ClipSource, 'ensure_prepared', lambda *given: tmp_path / 'empty')
     with pytest.raises(UserError, match=r'python -m fer_jax\.prepare'):
         call(place, run=copy)
 
 
 def test_what_cannot_be_shown_is_said(place, tmp_path):
     copy = tmp_path / 'copy'
-    shutil.copytree(place / 'run', copy, ignore=shutil.ignore_patterns('gallery'))
+    shutil.copytree(place / 'run', copy, ignore=shutil.ignore_patterns('explain'))
     config = rundir.read_json(copy / 'config.json')
     config['features'] = {'run': 'runs/first', 'layer': 'pool2'}
     (copy / 'config.json').write_text(json.dumps(config))

@@ -21,6 +21,7 @@ def folder(run, tmp_path_factory):
         ('config', {'name': 'afew_emotiw', 'frames': frames}),
         ('versions', {'command': 'python -m fer_jax.main --config=configs/afew_emotiw.py'}),
         ('dataset', dataset),
+        ('kind', {'kind': page.KIND}),
     ):
         (folder / f'{name}.json').write_text(json.dumps(value))
     return folder
@@ -57,7 +58,7 @@ def test_the_report_command_draws_it_again(folder, tmp_path, capsys):
 def test_a_card_points_to_the_page_instead(folder, tmp_path):
     finished = shutil.copytree(folder, tmp_path / 'run')
     (finished / 'DONE').touch()
-    with pytest.raises(UserError, match='whose own report has the paper'):
+    with pytest.raises(UserError, match='no run of one model, it holds kahou2015: its own report'):
         cli.call(report.main, report.define, ['--card=kahou2015:table2', str(finished)])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fer_jax.errors import UserError
 from fer_jax.models import convolution
 from fer_jax.models.convolution import chosen_form, conv2d, conv3d
 
@@ -159,7 +160,7 @@ def test_even_kernels_have_no_same_padding():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match='neither'):
         conv2d(values((1, 4, 4, 1)), values((3, 3, 1, 1)), padding='FULL')
-    with pytest.raises(ValueError, match='auto, lax, taps'):
+    with pytest.raises(UserError, match='auto, lax, taps'):
         conv2d(values((1, 4, 4, 1)), values((3, 3, 1, 1)), form='fft')
 
 

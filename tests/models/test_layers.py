@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fer_jax.errors import UserError
 from fer_jax.models import layers
 
 FRAMES = np.random.default_rng(0).normal(3.0, 2.0, (5, 2, 3, 4, 6)).astype(np.float32)
@@ -34,7 +35,7 @@ def test_activations_equal_pytorch(kind):
 
 
 def test_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match='leaky_relu'):
+    with pytest.raises(UserError, match='leaky_relu'):
         layers.Activation('swish').init(jax.random.key(0), jnp.zeros(1))
 
 

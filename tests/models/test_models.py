@@ -1,5 +1,6 @@
 """The table of architectures."""
 
+import jax
 import pytest
 
 from fer_jax.errors import UserError
@@ -19,3 +20,12 @@ def test_unknown_model_names_the_known_ones():
 def test_unknown_option_names_the_known_ones():
     with pytest.raises(UserError, match='model.widht is no option of c3d; it has .*width'):
         build('c3d', num_classes=3, widht=2)
+
+
+def test_unknown_dtype_and_form_are_said_in_one_line():
+    with pytest.raises(UserError, match="model.dtype is 'float17': give 'float32' or 'bfloat16'"):
+        build('c3d', num_classes=3, dtype='float17')
+    module = build('stn', num_classes=3, form='tap')
+    faces = jax.ShapeDtypeStruct((1, 1, 48, 48, 1), 'float32')
+    with pytest.raises(UserError, match="model.form is 'tap': one of auto, lax, taps"):
+        jax.eval_shape(module.init, jax.random.key(0), faces)

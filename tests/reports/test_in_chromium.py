@@ -24,12 +24,16 @@ from fer_jax.data.protocols import Fold
 from fer_jax.evaluation import ablations, comparison, rundir
 from fer_jax.evaluation.predictions import TEST, Predictions
 from fer_jax.evaluation.table import SHARE, Column, Table
-from fer_jax.explain import gallery, saliency
+from fer_jax.experiment.fits import MemberFits
+from fer_jax.experiment.trained import TrainedNetwork
+from fer_jax.explain import page as explain_page
+from fer_jax.explain import saliency
 from fer_jax.explain.network import Trained
 from fer_jax.explain.occlusion import Windows
 from fer_jax.reports import comparison_page, page, run_page
-from fer_jax.studies import leakage
-from fer_jax.studies.leakage import LeakageDesign, Outcomes
+from fer_jax.studies.leakage import LeakageDesign, divisions, optimism
+from fer_jax.studies.leakage import page as leakage_page
+from fer_jax.studies.leakage.outcomes import Outcomes
 from fer_jax.training.members import Member
 from fer_jax.training.step import System
 
@@ -142,7 +146,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def pages(tmp_path_factory, finished_run, other_run, make_predictions, make_run):
-    """Every kind of page that a run, several runs, the laboratory and the gallery make."""
+    """Every kind of page that a run, several runs, the laboratory and what explains a run make."""
     out = tmp_path_factory.mktemp('pages')
     base, other = rundir.load(finished_run), rundir.load(other_run)
     elsewhere = make_run(out / 'run', make_predictions(folds=4, epochs=4), simulated=True)
@@ -153,7 +157,7 @@ def pages(tmp_path_factory, finished_run, other_run, make_predictions, make_run)
         'comparison': comparison_page.write(comparison.compute([base, other]), out / 'comparison'),
         'ablations': comparison_page.write(ablations.compute(runs, about), out / 'ablations'),
         'laboratory': write_laboratory(out / 'laboratory'),
-        'gallery': write_gallery(base, out / 'gallery'),
+        'explain': write_explain(base, out / 'explain'),
     }
 
 
@@ -171,7 +175,7 @@ def write_laboratory(out):
     )  # fmt: skip
     design, seeds = LeakageDesign(folds=3, epochs=4), 2
     view = {'flip': 0.5, 'rotation': 10.0, 'shift': 0.1, 'scale': 0.1, 'contrast': 0.2}
-    copies = leakage.make_copies(clips, design.copies, 0, **view)
+    copies = divisions.make_copies(clips, design.copies, 0, **view)
     size, grid = len(copies.source), (len(design.settings), design.epochs)
     shape = (seeds, design.folds, *grid)
     outcomes = Outcomes(
@@ -186,10 +190,11 @@ def write_laboratory(out):
         validation_loss=rng.random(shape),
         validated=np.full((seeds, design.folds), 9),
     )  # fmt: skip
-    values = leakage.compute(outcomes, copies, design, draws=20)
-    stamps = (rundir.SIMULATED, 'LEAKS ON PURPOSE')
-    versions = {'command': 'python -m fer_jax.studies.leakage', 'jax': '0'}
-    return leakage.write(values, copies, {'folds': design.folds}, versions, stamps, out)
+    values = optimism.compute(outcomes, copies, design, draws=20)
+    values['stamps'] = [rundir.SIMULATED, 'LEAKS ON PURPOSE']
+    versions = {'command': 'python -m fer_jax.studies leakage', 'jax': '0'}
+    siblings = divisions.siblings(copies, design.folds)
+    return leakage_page.write(values, siblings, {'folds': design.folds}, versions, out)
 
 
 class Bands(nn.Module):
@@ -207,7 +212,7 @@ class Bands(nn.Module):
         return 12 * bands.mean(-1)
 
 
-def write_gallery(run, out):
+def write_explain(run, out):
     """The page of a network that sees bands of 4 rows, each frame's brighter than the last's."""
     label = (np.arange(21) % 7).astype(np.int32)
     frames = np.full((21, 3, 28, 28, 1), 40, np.uint8)
@@ -224,8 +229,12 @@ def write_gallery(run, out):
     member = Member(0, 0, Fold(none, none, np.arange(21)), 0, 0.0, 0.0, np.ones(7), 0 * one, one)
     system = System(Bands(7), {}, {'normalize': 'unit', 'channels': 1})
     params = system.model.init(jax.random.key(0), frames[:1] / 255)['params']
-    trained = Trained(run, member, clips, system, 1, {'params': params, 'batch_stats': {}})
-    said = trained.judge(trained.network, trained.seen(np.arange(21)), clips.length)
+    fits = MemberFits(clips.classes, {})
+    network = TrainedNetwork(
+        run.path, 0, frames.shape[1:], 'none', system, 1, {'params': params}, fits
+    )
+    trained = Trained(run, member, clips, network)
+    said = network.probabilities(frames, clips.length)
     first = np.zeros(1, np.int32)
     predictions = Predictions(
         probabilities=np.asarray(said, np.float16)[None, None],
@@ -236,10 +245,10 @@ def write_gallery(run, out):
     run = dataclasses.replace(run, predictions=predictions)
     trained = dataclasses.replace(trained, run=run)
     study = saliency.study(trained, saliency.choose(trained, 0), Windows.over((28, 28), 8, 4))
-    return gallery.write(trained, study, 'flip', out, {'command': 'python -m fer_jax.explain'})
+    return explain_page.write(trained, study, 'flip', out, {'command': 'python -m fer_jax.explain'})
 
 
-PAGES = pytest.mark.parametrize('name', ['run', 'comparison', 'ablations', 'laboratory', 'gallery'])
+PAGES = pytest.mark.parametrize('name', ['run', 'comparison', 'ablations', 'laboratory', 'explain'])
 
 BROKEN_IMAGES = '[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)'
 OVERFLOW = 'document.scrollingElement.scrollWidth - document.documentElement.clientWidth'
@@ -264,7 +273,7 @@ def test_a_page_opens_without_complaints_and_fits(browser, pages, name, size, sc
     browser.open(pages[name], size, scheme)
     assert browser.complaints() == []
     assert browser.evaluate(BROKEN_IMAGES) == []
-    pictures = {'run': 'img', 'gallery': 'svg image'}.get(name)
+    pictures = {'run': 'img', 'explain': 'svg image'}.get(name)
     if pictures:
         assert browser.evaluate(f'document.querySelectorAll("{pictures}").length') > 10
     assert browser.evaluate('document.querySelectorAll("svg").length') >= 3

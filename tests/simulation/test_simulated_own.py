@@ -10,7 +10,7 @@ from fer_jax import simulation
 from fer_jax.data import prepared
 from fer_jax.data.datasets import pictures, video
 from fer_jax.errors import UserError
-from fer_jax.experiment import clips as loading
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.simulation.people import voice
 from fer_jax.simulation.releases import own_films, own_pictures
 
@@ -48,8 +48,9 @@ def test_films_have_sound_and_a_manifest(tmp_path):
 def test_a_config_draws_and_prepares_what_it_needs(tmp_path, variant, capsys):
     config = configs.load_config('configs/own.py', variant)
     config.simulated.subjects = 2
-    folder = loading.ensure_prepared(config, tmp_path)
-    clips = loading.load(config, folder)
+    source = ClipSource.open(config)
+    folder = source.ensure_prepared(tmp_path)
+    clips = source.load(folder)
     assert clips.simulated and clips.classes == CLASSES and clips.name == config.data.name
     assert sorted(set(clips.subject.tolist())) == ['01', '02']
     assert clips.registration == 'eyes' and clips.frames.shape[1] == config.data.frames
@@ -57,5 +58,5 @@ def test_a_config_draws_and_prepares_what_it_needs(tmp_path, variant, capsys):
     found = prepared.describe(config.data.name, folder)
     assert found['landmarked'] == found['frames'] and found['dropped'] == []
     assert 'SIMULATED faces' in capsys.readouterr().out
-    loading.ensure_prepared(config, tmp_path)
+    source.ensure_prepared(tmp_path)
     assert capsys.readouterr().out == ''

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from fer_jax import cli
+from fer_jax import cli, report
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
 from fer_jax.experiment import run as experiment
@@ -53,32 +53,43 @@ def test_another_study_is_refused(added, tmp_path):
     longer = adding.AddingDesign(**(vars(TINY) | {'length': 6}))
     with pytest.raises(UserError, match='study.length is 6, there 5; give another --out'):
         studies.study_adding(longer, 1, out)
-    with pytest.raises(UserError, match='is another study'):
-        studies.study_time(FEW, 1, out, tmp_path)
+    with pytest.raises(UserError, match='is another study, it holds adding; give another --out'):
+        studies.study_order(FEW, 1, out, tmp_path)
+
+
+@pytest.mark.parametrize('study', ['added', 'ordered'])
+def test_the_report_command_draws_it_again(study, request, tmp_path, capsys):
+    out, _ = request.getfixturevalue(study)
+    cli.call(report.main, report.define, [str(out), f'--out={tmp_path / "again"}'])
+    page = tmp_path / 'again' / 'report.html'
+    assert page.read_text() == (out / 'report.html').read_text()
+    assert str(page) in capsys.readouterr().out
+    for path in (out / 'figures').iterdir():
+        assert (tmp_path / 'again' / 'figures' / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.fixture(scope='module')
-def timed(tmp_path_factory):
+def ordered(tmp_path_factory):
     """A folder of one network's study, started again when it was finished; what it trained then."""
     place = tmp_path_factory.mktemp('studies')
-    out, trained = place / 'time', []
+    out, trained = place / 'order', []
     narrow = order.NETWORKS['convlstm'] | {'width': 0.0625}
     patch = pytest.MonkeyPatch()
     patch.setattr(order, 'NETWORKS', {'convlstm': narrow})
-    studies.study_time(FEW, 1, out, place / 'data')
+    studies.study_order(FEW, 1, out, place / 'data')
     patch.setattr(experiment, 'build', lambda *given: trained.append(given))
-    studies.study_time(FEW, 1, out, place / 'data')
+    studies.study_order(FEW, 1, out, place / 'data')
     patch.undo()
     return out, trained
 
 
-def test_time_is_trained_once(timed):
-    _, trained = timed
+def test_order_is_trained_once(ordered):
+    _, trained = ordered
     assert not trained
 
 
-def test_time_is_what_its_runs_say(timed):
-    out, _ = timed
+def test_order_is_what_its_runs_say(ordered):
+    out, _ = ordered
     values = json.loads((out / 'results.json').read_text())
     assert (values['folds'], values['seeds'], values['subjects']) == (2, 1, 8)
     assert list(values['networks']) == ['convlstm']
@@ -103,8 +114,8 @@ def test_time_is_what_its_runs_say(timed):
             assert low <= pair['difference'] <= high
 
 
-def test_time_is_stamped_everywhere(timed):
-    out, _ = timed
+def test_order_is_stamped_everywhere(ordered):
+    out, _ = ordered
     assert 'SIMULATED FACES' in (out / 'report.html').read_text()
     tables = sorted((out / 'figures').glob('*.csv'))
     names = ['accuracies', 'differences', 'time_differences', 'time_matters']
@@ -120,11 +131,15 @@ def test_time_is_stamped_everywhere(timed):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        ([], '--study is missing: give adding or time'),
-        (['--study=space'], "--study 'space' is unknown: give adding or time"),
-        (['--study=adding', '--seeds=0'], '--seeds is 0: give at least 1'),
-        (['adding'], "'adding' is no flag"),
-        (['--study=adding', '--seeds=many'], 'flag --seeds=many'),
+        ([], 'no study is named: python -m fer_jax.studies adding|order|leakage'),
+        (['space'], "'space' is unknown: python -m fer_jax.studies adding|order|leakage"),
+        (['adding', 'runs/a'], "'runs/a' is no flag"),
+        (['adding', '--seeds=0'], '--seeds is 0: give at least 1'),
+        (['leakage', '--seeds=0'], '--seeds is 0: give at least 1'),
+        (['adding', '--seeds=many'], 'flag --seeds=many'),
+        (['adding', '--subjects=40'], '--subjects is not for adding'),
+        (['order', '--subjects=4'], '--subjects is 4: give at least 5'),
+        (['leakage', '--subjects=5'], '--subjects is 5: give at least 30'),
     ],
 )
 def test_wrong_arguments_are_one_line(arguments, message, tmp_path):
@@ -134,8 +149,9 @@ def test_wrong_arguments_are_one_line(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+@pytest.mark.parametrize('study', ['adding', 'order', 'leakage'])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, study):
     (tmp_path / 'notes.txt').write_text('mine')
     with pytest.raises(UserError, match='is no study and not empty; give another --out'):
-        cli.call(studies.main, studies.define, ['--study=adding', f'--out={tmp_path}'])
+        cli.call(studies.main, studies.define, [study, f'--out={tmp_path}'])
     assert [path.name for path in tmp_path.iterdir()] == ['notes.txt']

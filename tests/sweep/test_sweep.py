@@ -40,15 +40,15 @@ def interrupted(monkeypatch):
     def after(runs):
         run, begun = experiment.run, []
 
-        def stop(config, *, between, **options):
+        def stop(config, *, on_members_done, **options):
             begun.append(1)
 
             def cut(experiment_, records):
-                between(experiment_, records)
+                on_members_done(experiment_, records)
                 if len(begun) == runs and records:
                     raise Interrupted('asked to stop')
 
-            return run(config, between=cut, **options)
+            return run(config, on_members_done=cut, **options)
 
         monkeypatch.setattr(experiment, 'run', stop)
 
@@ -65,6 +65,10 @@ def test_a_study_is_stopped_goes_on_and_trains_its_best_again(
             call_sweep('--trials=2')
         monkeypatch.undo()
     folder = tmp_path / 'study'
+    kinds = [
+        json.loads((place / 'kind.json').read_text()) for place in (folder, folder / 'trial-0000')
+    ]
+    assert kinds == [{'kind': 'sweep'}, {'kind': 'run'}]
     assert (folder / 'trial-0000' / 'DONE').exists()
     assert not (folder / 'trial-0001' / 'DONE').exists()
     first = folder / 'trial-0001' / 'checkpoints' / '000' / 'latest'

@@ -18,7 +18,7 @@ class FrameCNN(nn.Module):
 
     Args:
         input_shape: (T, H, W, C) of the clips.
-        num_classes, structure, batch_norm, dropout_rate, width: as there.
+        num_classes, structure, pool, batch_norm, dropout_rate, width: as there.
     """
 
     def __init__(
@@ -27,12 +27,15 @@ class FrameCNN(nn.Module):
         *,
         num_classes: int,
         structure: str = 'three9',
+        pool: int = 0,
         batch_norm: bool = False,
         dropout_rate: float = 0.25,
         width: float = 1.0,
     ):
         super().__init__()
         layout = STRUCTURES[structure].scaled(width)
+        if pool:
+            layout = layout._replace(pool=pool)
         self.frames = FrameStack(input_shape[1:], layout, batch_norm, dropout_rate)
         self.last_map = list(self.frames.map_shapes.values())[-1]
         units = [scaled(units, width) for units in HIDDEN.get(structure, ())]

@@ -99,7 +99,7 @@ def coloured(image: np.ndarray) -> np.ndarray:
 def package_missing(name: str, package: str, error: ImportError) -> UserError:
     """What to say where a detector's package cannot be imported."""
     why = ' '.join(str(error).split())
-    return UserError(f"--faces={name} needs {package} ({why}): pip install -e '.[landmarks]'")
+    return UserError(f"--faces={name} needs {package} ({why}): pip install 'fer_jax[landmarks]'")
 
 
 def _digest(path: Path) -> str:

@@ -1,6 +1,6 @@
 """Drawing in face units on a NumPy image: soft polygons, lines, Gaussians and noise."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from fer_jax.simulation.people.shapes import Bump
 BITS = 4  # fractional bits of OpenCV's fixed-point coordinates
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Window:
     """A rectangle of the face's plane, `scale` pixels a face unit; pixel (0, 0) is (x0, y0)."""
 
@@ -26,24 +26,24 @@ class Window:
         return slice(0, self.height), slice(0, self.width)
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
-        """Face units [n, 2] to pixels [n, 2]."""
-        origin, scale = np.float32((self.x0, self.y0)), np.float32(self.scale)
+        """Maps face units [n, 2] to pixels [n, 2]."""
+        origin, scale = np.array((self.x0, self.y0), np.float32), np.float32(self.scale)
         return (np.asarray(points, np.float32) - origin) * scale
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Face-unit coordinates of every pixel, each float32 [H, W]."""
+        """Returns face-unit coordinates of every pixel, each float32 [H, W]."""
         x, y = np.broadcast_arrays(*self.coordinates(self.whole))
         return x, y
 
     def coordinates(self, where: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-        """Face-unit coordinates of the columns [1, w] and rows [h, 1] of a part of the window."""
+        """Returns face-unit coordinates of the columns [1, w] and rows [h, 1] of a part."""
         rows, columns = where
         x = self.x0 + np.arange(columns.start, columns.stop, dtype=np.float32) / self.scale
         y = self.y0 + np.arange(rows.start, rows.stop, dtype=np.float32) / self.scale
         return x[None], y[:, None]
 
     def around(self, points: np.ndarray, margin: float) -> tuple[slice, slice]:
-        """Slices of the rows and columns around points [n, 2], `margin` face units on each side."""
+        """Slices rows and columns around points [n, 2], with `margin` face units on each side."""
         p = self.pixels(points)
         pad = margin * self.scale + 2
         (left, top), (right, bottom) = p.min(0).tolist(), p.max(0).tolist()
@@ -53,14 +53,14 @@ class Window:
 
 
 def fixed(points: np.ndarray) -> np.ndarray:
-    """Pixels [n, 2] as OpenCV's fixed-point int32."""
+    """Converts pixels [n, 2] to OpenCV's fixed-point int32."""
     return np.round(points * (1 << BITS)).astype(np.int32)
 
 
 def polygon(
     window: Window, points: np.ndarray, where: tuple[slice, slice], blur: float = 0.0
 ) -> np.ndarray:
-    """Coverage 0..1 of a filled polygon over `where`, float32 [h, w].
+    """Computes coverage 0..1 of a filled polygon over `where`, float32 [h, w].
 
     Its edge is softened by `blur` face units.
     """
@@ -79,9 +79,9 @@ def strokes(
     values: list[float] | None = None,
     blur: float = 0.0,
 ) -> np.ndarray:
-    """Coverage 0..1 of open polylines `width` face units wide over `where`, float32 [h, w].
+    """Computes coverage 0..1, float32 [h, w] over `where`, of open lines `width` face units wide.
 
-    `values` are the lines' coverages 0..1 (few different ones: each is a pass). Lines thinner than
+    `values` are the lines' coverages 0..1; each different value costs a pass. Lines thinner than
     a pixel are drawn one pixel wide and fainter.
     """
     rows, columns = where
@@ -89,7 +89,9 @@ def strokes(
     thick = width * window.scale
     bright = 255 * min(1.0, thick)
     ends = np.cumsum([len(line) for line in lines])[:-1]
-    points = window.pixels(np.concatenate(lines)) - np.float32((columns.start, rows.start))
+    points = window.pixels(np.concatenate(lines)) - np.array(
+        (columns.start, rows.start), np.float32
+    )
     drawn = np.split(fixed(points), ends)
     for level in {1.0} if values is None else sorted(set(values)):
         some = (
@@ -104,7 +106,7 @@ def strokes(
 
 
 def soften(mask: np.ndarray, sigma: float) -> np.ndarray:
-    """uint8 coverage as float32 0..1, blurred by `sigma` pixels."""
+    """Converts uint8 coverage to float32 0..1, blurred by `sigma` pixels."""
     out = mask.astype(np.float32) * np.float32(1 / 255)
     if sigma > 0.3 and out.size:
         out = cv2.GaussianBlur(out, (0, 0), sigma)
@@ -120,7 +122,7 @@ def paint(
 
 
 def gaussian(window: Window, bump: Bump) -> tuple[tuple[slice, slice], np.ndarray]:
-    """A Bump as (where, values [h, w]), cut off at 2.8 standard deviations."""
+    """Evaluates a Bump as (where, values [h, w]), cut off at 2.8 standard deviations."""
     centre, deviation = np.array((bump.x, bump.y)), np.array((bump.sx, bump.sy))
     reach = np.stack([centre - 2.8 * deviation, centre + 2.8 * deviation])
     where = window.around(reach, 0.0)
@@ -133,7 +135,7 @@ def gaussian(window: Window, bump: Bump) -> tuple[tuple[slice, slice], np.ndarra
 def noise(
     rng: np.random.Generator, height: int, width: int, cells: float, stretch: float = 1.0
 ) -> np.ndarray:
-    """Smooth noise [H, W] of about unit deviation with `cells` cells across.
+    """Draws smooth noise [H, W] of about unit deviation with `cells` cells across.
 
     `stretch` makes the cells that much taller than wide.
     """

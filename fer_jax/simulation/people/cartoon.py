@@ -53,7 +53,7 @@ class View:
 
 
 def _who(**proportions: float) -> identity.Identity:
-    """A face with a character's proportions, at ease and equally mobile everywhere."""
+    """Makes a face with a character's proportions, at ease and equally mobile everywhere."""
     who = identity.sample(np.random.default_rng(0))
     large = {
         'eye_x': 0.45,
@@ -173,38 +173,39 @@ class _Sheet:
         self.view = view
 
     def seen(self, points: np.ndarray, turned: float) -> np.ndarray:
-        """Where points of the face come to lie, in face units."""
+        """Maps points of the face to where they are seen, in face units."""
         cos, sin = np.cos(self.view.roll), np.sin(self.view.roll)
-        p = np.asarray(points, np.float32) + np.float32(self.view.turn) * np.float32(turned)
+        turn = np.array(self.view.turn, np.float32) * np.float32(turned)
+        p = np.asarray(points, np.float32) + turn
         p = p @ np.array([[cos, sin], [-sin, cos]], np.float32)
-        return p * np.float32(self.view.zoom) + np.float32(self.view.shift)
+        return p * np.float32(self.view.zoom) + np.array(self.view.shift, np.float32)
 
     def fill(self, points: np.ndarray, colour: Colour, turned: float = 0.0) -> None:
-        """A closed polygon."""
+        """Draws a closed polygon."""
         drawn = canvas.fixed(self.window.pixels(self.seen(points, turned)))
         cv2.fillPoly(self.image, [drawn], colour, cv2.LINE_AA, canvas.BITS)
 
     def fill_within(
         self, around: np.ndarray, points: np.ndarray, colour: Colour, turned: float = 0.0
     ) -> None:
-        """The part of a closed polygon that lies within another one."""
+        """Draws the part of a closed polygon that lies within another one."""
         around, points = self.seen(around, turned), self.seen(points, turned)
         where = self.window.around(around, 0.02)
         cover = canvas.polygon(self.window, around, where)
         cover *= canvas.polygon(self.window, points, where)
         part = self.image[where].astype(np.float32)
-        part += (np.float32(colour) - part) * cover[..., None]
+        part += (np.array(colour, np.float32) - part) * cover[..., None]
         self.image[where] = part + 0.5
 
     def line(self, points: np.ndarray, colour: Colour, width: float, turned: float = 0.0) -> None:
-        """An open line, `width` face units wide."""
+        """Draws an open line, `width` face units wide."""
         drawn = canvas.fixed(self.window.pixels(self.seen(points, turned)))
         thick = max(1, round(width * _SCALE))
         cv2.polylines(self.image, [drawn], False, colour, thick, cv2.LINE_AA, canvas.BITS)
 
 
 def draw(character: Character, actions: np.ndarray, view: View) -> np.ndarray:
-    """One picture uint8 [256, 256, 3], RGB, of a character under intensities float32 [2, U]."""
+    """Draws a character under intensities float32 [2, U] as uint8 [256, 256, 3], RGB."""
     shape = geometry.build(character.who, actions)
     sheet = _Sheet(character.wall, view)
     _body(sheet, character)
@@ -238,7 +239,7 @@ def _ring(x: float, y: float, rx: float, ry: float) -> np.ndarray:
 
 
 def _body(sheet: _Sheet, character: Character) -> None:
-    """Hair behind the head, neck, shoulders and ears."""
+    """Draws the hair behind the head, neck, shoulders and ears."""
     falls = {
         'bob': [(0.9, -1.3), (1.30, -0.3), (1.34, 0.9), (1.05, 1.25)],
         'long': [(0.9, -1.3), (1.32, -0.2), (1.38, 1.2), (1.25, 2.4)],
@@ -307,7 +308,7 @@ def _mouth(sheet: _Sheet, character: Character, mouth) -> None:
 
 
 def _fringe(sheet: _Sheet, character: Character) -> None:
-    """Hair over the head's top."""
+    """Draws the hair over the head's top."""
     crown = [(0.0, -1.72), (0.55, -1.66), (0.98, -1.30), (1.10, -0.70), (1.06, -0.20)]
     lines = {
         'bob': [(0.94, -0.35), (0.80, -0.78), (0.25, -0.92)],

@@ -6,7 +6,7 @@ in the brows and then the lips, disgust at the nose first, happiness at the mout
 cheeks, sadness and contempt are slow.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -95,7 +95,7 @@ PACE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Motion:
     """One sequence, in frames.
 
@@ -110,13 +110,13 @@ class Motion:
 
 
 def ease(t: np.ndarray, onset: float, rise: float) -> np.ndarray:
-    """0 before onset, 1 after onset + rise, smooth between (a minimum-jerk curve)."""
+    """Rises from 0 at onset to 1 at onset + rise, smoothly (a minimum-jerk curve)."""
     s = np.clip((t - onset) / rise, 0, 1)
     return s**3 * (10 - 15 * s + 6 * s * s)
 
 
 def perform(who: Identity, shown: Expression, frames: int, rng: np.random.Generator) -> Motion:
-    """The course of one showing: the resting face first, the apex in the last of `frames`."""
+    """Draws the course of one showing: the resting face first, the apex in the last of `frames`."""
     t = np.linspace(0, 1, frames) if frames > 1 else np.ones(1)
     active = np.zeros((frames, 2, len(UNITS)), np.float32)
     delay, pace = rng.normal(0, 0.03), float(np.exp(rng.normal(0, 0.14)))
@@ -138,7 +138,7 @@ def perform(who: Identity, shown: Expression, frames: int, rng: np.random.Genera
 
 
 def _drift(frames: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Slow wandering of unit size, [T, count]."""
+    """Draws slow wandering of unit size, [T, count]."""
     t = np.arange(frames)[:, None] / 12
     phase, speed = rng.uniform(0, 2 * np.pi, (2, count)), rng.uniform(0.4, 1.6, (2, count))
     return (
@@ -149,9 +149,9 @@ def _drift(frames: int, count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """How far blinks shut the lids, [T] 0..1.
+    """Draws how far blinks shut the lids, [T] 0..1.
 
-    None in the last three frames, where the apex stands.
+    There is none in the last three frames, where the apex stands.
     """
     shut = np.zeros(frames)
     if frames > 6 and rng.random() < min(0.8, frames / 40):

@@ -1,6 +1,6 @@
 """From an emotion to action units: EMFACS prototypes, and how a person's version of one differs."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -65,7 +65,7 @@ OPTIONAL = {
 ONE_SIDED = {'contempt': (12, 14)}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Expression:
     """An emotion as one person shows it once.
 
@@ -108,9 +108,9 @@ def sample(
 
 
 def combine(rest: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Intensities [..., 2, U] of active units on a resting face.
+    """Adds intensities [..., 2, U] of active units to a resting face.
 
-    They add up, to 1.2 at most; an active unit relaxes its antagonists.
+    Sums are at most 1.2; an active unit relaxes its antagonists.
     """
     total = rest * (1 - 0.25 * np.clip(active, 0, 1)) + active
     for pull, against in ((12, 15), (15, 12), (25, 24), (25, 23), (26, 24), (27, 24), (5, 7)):

@@ -9,7 +9,8 @@
 What stays the same through a sequence (skin, hair, noise) is drawn once and kept in an Actor.
 """
 
-from dataclasses import dataclass
+import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from fer_jax.simulation.people.skin import tone
 _X0, _Y0, _WIDTH, _HEIGHT = -1.75, -2.15, 3.5, 4.75
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Picture:
     """uint8 [H, W, C] (C 1 grey or 3 RGB) and the landmarks float32 [68, 2] in pixels."""
 
@@ -32,7 +33,7 @@ class Picture:
     landmarks: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Actor:
     """A person before a background, prepared to be drawn many times at one size."""
 
@@ -53,7 +54,7 @@ class Actor:
 
 
 def prepare(who: Identity, scale: float, width: int, height: int, channels: int) -> Actor:
-    """Draws what stays, for images of this size at `scale` pixels a face unit."""
+    """Draws the parts that stay, for images of this size at `scale` pixels a face unit."""
     window = Window(_X0, _Y0, scale, round(_WIDTH * scale), round(_HEIGHT * scale))
     surface = skin.build(who, window, channels, np.random.default_rng([who.seed, 1]))
     locks = hair.build(who, window, channels, np.random.default_rng([who.seed, 2]))
@@ -81,12 +82,12 @@ def render(
     """Draws one face.
 
     Args:
-      who: the person, or an Actor, which then says size and channels and was prepared for about the
-        scale of `pose`.
+      who: the person; or an Actor, which sets size and channels, prepared for about the scale of
+        `pose`.
       actions: intensities float32 [2, U] as in units.py; the person's resting face is NOT added
         here.
-      background: seed of what stands behind; scene: what surroundings.build drew, to be used
-        instead.
+      background: seed of the background.
+      scene: a result of surroundings.build, to be used instead.
       noise_seed: seed of the sensor's noise.
     """
     pose, light, camera = pose or Pose(), light or Light(), camera or Camera()
@@ -96,7 +97,8 @@ def render(
     layer, shape = head(actor, actions, pose, light)
     radiance = scene.copy()
     rows, columns, where = _place(actor, pose)
-    warped = cv2.remap(layer, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    no_map: Any = None  # `where` holds x and y
+    warped = cv2.remap(layer, where, no_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     part = radiance[rows, columns]
     part *= 1 - warped[..., -1:]
     part += warped[..., :-1]
@@ -105,7 +107,7 @@ def render(
 
 
 def _place(actor: Actor, pose: Pose) -> tuple[slice, slice, np.ndarray]:
-    """Where the head goes: rows and columns of the image that its window can reach, and the map.
+    """Finds the rows and columns of the image that the head's window can reach, and the map.
 
     The map [h, w, 2] holds the pixel of the window that each of these pixels shows.
     """
@@ -119,9 +121,9 @@ def _place(actor: Actor, pose: Pose) -> tuple[slice, slice, np.ndarray]:
 
 
 def _grain(actor: Actor, seed: int) -> np.ndarray:
-    """Sensor noise of unit deviation [H, W]: a random cut of the actor's, mirrored at random."""
+    """Cuts sensor noise of unit deviation [H, W] out of the actor's, at random and mirrored."""
     rng = np.random.default_rng([seed, 3])
-    spare = np.array(actor.grain.shape) - (actor.height, actor.width)
+    spare = np.subtract(actor.grain.shape, (actor.height, actor.width))
     top, left = rng.integers(0, spare + 1)
     grain = actor.grain[top : top + actor.height, left : left + actor.width]
     flip_y, flip_x = 1 - 2 * rng.integers(0, 2, 2)
@@ -131,9 +133,9 @@ def _grain(actor: Actor, seed: int) -> np.ndarray:
 def head(
     actor: Actor, actions: np.ndarray, pose: Pose, light: Light
 ) -> tuple[np.ndarray, geometry.Geometry]:
-    """The lit head before it is posed, and its lines.
+    """Draws the lit head before it is posed, and its lines.
 
-    Over the actor's window, [H, W, C + 1]: radiance times coverage, then coverage.
+    The head is [H, W, C + 1] over the actor's window: radiance times coverage, then coverage.
     """
     who, window = actor.who, actor.window
     shape = geometry.build(who, actions)
@@ -166,7 +168,7 @@ def head(
 
 
 def _carried(actor: Actor, shape: geometry.Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The skin's maps, carried along by the jaw and by the muscles' pull."""
+    """Moves the skin's maps with the jaw and with the muscles' pull."""
     who, window, rest = actor.who, actor.window, actor.surface
     if shape.mouth.drop < 1e-3 and not shape.shifts:
         return rest.height.copy(), rest.occlusion, rest.albedo

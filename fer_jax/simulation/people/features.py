@@ -13,7 +13,7 @@ from fer_jax.simulation.people.skin import tone
 def brows(
     image: np.ndarray, window: Window, who: Identity, shape: Geometry, rng: np.random.Generator
 ) -> None:
-    """Each brow: a soft band and hairs that lean outwards."""
+    """Paints each brow: a soft band and hairs that lean outwards."""
     colour = tone(np.asarray(who.hair) * 0.62 + np.asarray(who.skin) * 0.04, image.shape[2])
     for brow in shape.brows:
         line, width = brow.line, brow.width
@@ -38,7 +38,7 @@ def brows(
 def eyes(
     image: np.ndarray, window: Window, who: Identity, shape: Geometry, gaze: tuple[float, float]
 ) -> None:
-    """Eyeballs within the lids, then lashes, creases and the lids' rims."""
+    """Paints eyeballs within the lids, then lashes, creases and the lids' rims."""
     channels = image.shape[2]
     skin = np.asarray(who.skin)
     for eye in shape.eyes:
@@ -65,7 +65,7 @@ def eyes(
 
 
 def _lashes(eye: Eye, amount: float) -> list[np.ndarray]:
-    """A few lashes at the outer half of the upper lid."""
+    """Paints a few lashes at the outer half of the upper lid."""
     roots = eye.upper[13:25:2]
     turn = np.linspace(0.2, 0.9, len(roots))
     reach = 0.05 * amount
@@ -84,7 +84,7 @@ def _eyeball(
     where: tuple[slice, slice],
     gaze: tuple[float, float],
 ) -> None:
-    """White, iris, pupil and the upper lid's shadow, cut out by the lids' outline."""
+    """Paints white, iris, pupil and the upper lid's shadow, cut out by the lids' outline."""
     channels = image.shape[2]
     x, y = window.coordinates(where)
     cx, cy = eye.centre[0] + gaze[0] * 0.07, eye.centre[1] + gaze[1] * 0.04
@@ -112,7 +112,7 @@ def _eyeball(
 def highlights(
     image: np.ndarray, window: Window, who: Identity, shape: Geometry, gaze, light
 ) -> None:
-    """The light's reflection in each eye, on the lit image; `light` is its (x, y) direction."""
+    """Paints the light's reflection in each lit eye; `light` is its (x, y) direction."""
     for eye in shape.eyes:
         if eye.opening < 0.25:
             continue
@@ -130,7 +130,7 @@ def highlights(
 
 
 def nose(image: np.ndarray, window: Window, who: Identity, shape: Geometry) -> None:
-    """Nostrils, the wings' rims and the shadow under the tip."""
+    """Paints nostrils, the wings' rims and the shadow under the tip."""
     channels = image.shape[2]
     skin = np.asarray(who.skin)
     n, y0 = who.nose_width, who.nose_y
@@ -172,7 +172,7 @@ def nose(image: np.ndarray, window: Window, who: Identity, shape: Geometry) -> N
 
 
 def mouth(image: np.ndarray, window: Window, who: Identity, shape: Geometry) -> None:
-    """Lips; between them, when they part, the cavity with teeth and tongue."""
+    """Paints the lips and, where they part, the cavity with teeth and tongue between them."""
     channels = image.shape[2]
     lips = np.asarray(who.lips)
     outer = np.vstack([shape.mouth.top, shape.mouth.bottom[::-1]])
@@ -202,7 +202,7 @@ def mouth(image: np.ndarray, window: Window, who: Identity, shape: Geometry) -> 
 def _cavity(
     image: np.ndarray, window: Window, lips: Mouth, where: tuple[slice, slice], channels: int
 ) -> None:
-    """What parted lips show: teeth above, tongue and teeth below, darkness between."""
+    """Paints what parted lips show: teeth above, tongue and teeth below, darkness between."""
     inside = np.vstack([lips.seam_top, lips.seam_bottom[::-1]])
     mask = canvas.polygon(window, inside, where, 0.006)
     x, y = window.coordinates(where)
@@ -238,7 +238,7 @@ def _cavity(
 
 
 def glasses(image: np.ndarray, window: Window, who: Identity) -> None:
-    """Frames and their shadow, on the lit image."""
+    """Paints frames and their shadow on the lit image."""
     if who.glasses == 'none':
         return
     angle = np.linspace(0, 2 * np.pi, 40)

@@ -4,7 +4,7 @@ All points are float32 [n, 2] (x, y) in face units (see identity.py), before pos
 action unit follow the appearance changes listed in the FACS manual; their sizes were set by eye.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -21,7 +21,7 @@ _OUTER = np.array([-1, -0.62, -0.27, 0, 0.27, 0.62, 1], np.float32)
 _INNER = np.array([-0.86, -0.36, 0, 0.36, 0.86], np.float32)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Geometry:
     """The face's lines before pose."""
 
@@ -37,7 +37,7 @@ class Geometry:
 
 
 def _spline(points: np.ndarray, per: int) -> np.ndarray:
-    """Closed Catmull-Rom curve through [n, 2] points, [n * per, 2]."""
+    """Interpolates [n, 2] points by a closed Catmull-Rom curve, [n * per, 2]."""
     p0, p1, p2, p3 = (np.roll(points, k, 0)[:, None] for k in (1, 0, -1, -2))
     t = (np.arange(per, dtype=np.float32) / per)[None, :, None]
     curve = p1 + 0.5 * t * (
@@ -47,7 +47,7 @@ def _spline(points: np.ndarray, per: int) -> np.ndarray:
 
 
 def outline(who: Identity) -> np.ndarray:
-    """The head's contour at rest, closed, clockwise from the top, [n, 2]."""
+    """Computes the head's contour at rest, closed, clockwise from the top, [n, 2]."""
     w, full = who.width, 0.02 * who.fullness
     right = np.array(
         [
@@ -71,7 +71,7 @@ def outline(who: Identity) -> np.ndarray:
 
 
 def lower(y: np.ndarray, who: Identity, drop: float) -> np.ndarray:
-    """How far the lowered jaw takes a point at height y down, in face units."""
+    """Computes how far the lowered jaw takes a point at height y down, in face units."""
     s = np.clip((y - 0.72) / (who.chin_y - 0.42 - 0.72), 0, 1)
     return drop * s * s * (3 - 2 * s)
 
@@ -136,7 +136,7 @@ def _eye(who: Identity, side: int, a: np.ndarray) -> Eye:
 
 
 def _mouth(who: Identity, a: np.ndarray) -> Mouth:
-    """The lips under intensities [2, U]; t runs from the viewer's left corner, -1, to the right."""
+    """Computes the lips under intensities [2, U]; t is -1 at the viewer's left corner, 1 right."""
     t = _T
     u = {unit: a[:, INDEX[unit]] for unit in (5, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26, 27)}
     out = (
@@ -194,11 +194,12 @@ def _mouth(who: Identity, a: np.ndarray) -> Mouth:
 
 
 def build(who: Identity, a: np.ndarray) -> Geometry:
-    """The lines of `who`'s face under intensities float32 [2, U] (the resting face not added)."""
+    """Computes the lines of `who`'s face under intensities float32 [2, U], without `who.rest`."""
     a = np.asarray(a, np.float32)
     mouth = _mouth(who, a)
-    eyes = tuple(_eye(who, s, a[i]) for i, s in enumerate(SIDES))
-    brows = tuple(_brow(who, s, a[i]) for i, s in enumerate(SIDES))
+    left, right = SIDES
+    eyes = _eye(who, left, a[0]), _eye(who, right, a[1])
+    brows = _brow(who, left, a[0]), _brow(who, right, a[1])
     head = outline(who)
     head[:, 1] += lower(head[:, 1], who, mouth.drop)
     head[:, 0] *= 1 - 0.05 * mouth.drop * (head[:, 1] > 0.5)
@@ -217,13 +218,13 @@ def build(who: Identity, a: np.ndarray) -> Geometry:
 
 
 def _along(curve: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Points of a curve [n, 2] at fractions 0..1 of its index."""
+    """Interpolates a curve [n, 2] at fractions 0..1 of its index."""
     index = np.asarray(at) * (len(curve) - 1)
     return np.stack([np.interp(index, np.arange(len(curve)), curve[:, c]) for c in (0, 1)], 1)
 
 
 def _landmarks(who: Identity, head, eyes, brows, mouth: Mouth, wing) -> np.ndarray:
-    """The 68 iBUG points [68, 2]: jaw 17, brows 10, nose 9, eyes 12, lips 20."""
+    """Computes the 68 iBUG points [68, 2]: jaw 17, brows 10, nose 9, eyes 12, lips 20."""
     half = len(head) // 2
     right = head[: half + 1]
     right = right[right[:, 1] > -0.05]

@@ -1,6 +1,6 @@
 """Hair: a cap between hairline and contour and locks beside the face, drawn strand by strand."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from fer_jax.simulation.people.skin import tone
 _T = np.linspace(0, 1, 61, dtype=np.float32)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Hair:
     """Over the face's window: albedo [H, W, C], coverage [H, W], normals, cast shadow [H, W]."""
 
@@ -23,7 +23,7 @@ class Hair:
     shadow: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Cut:
     """A style, in face units.
 
@@ -55,13 +55,13 @@ CUTS = {
 
 
 def _ripple(rng: np.random.Generator, size: float, waves: int) -> np.ndarray:
-    """A smooth irregularity along a contour, [61]."""
+    """Draws a smooth irregularity along a contour, [61]."""
     knots = rng.normal(0, size, waves)
     return np.interp(_T * (waves - 1), np.arange(waves), knots) * np.sin(np.pi * _T).clip(0) ** 0.3
 
 
 def _cap(who: Identity, cut: Cut, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Hairline and contour from the left side over the top to the right, each [61, 2]."""
+    """Draws hairline and contour from the left side over the top to the right, each [61, 2]."""
     head = geometry.outline(who)
     upper = head[head[:, 1] < cut.side_y]
     upper = upper[np.argsort(np.arctan2(upper[:, 0], -(upper[:, 1] + 0.55)))]
@@ -106,7 +106,7 @@ def _cap(who: Identity, cut: Cut, rng: np.random.Generator) -> tuple[np.ndarray,
 
 
 def _lock(who: Identity, cut: Cut, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The inner and outer edge of the hair that hangs beside the face, each [24, 2]."""
+    """Computes the inner and outer edge of the hair that hangs beside the face, each [24, 2]."""
     t = np.linspace(0, 1, 24)
     y = -0.55 + t * (cut.locks + 0.55)
     flow = 0.05 * np.sin(5 * t + who.parting * 6) * (0.4 + who.curl)
@@ -124,7 +124,7 @@ def _lock(who: Identity, cut: Cut, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _between(a: np.ndarray, b: np.ndarray, at: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Points at index fraction `at` [n] and depth `q` [n] between two edges."""
+    """Interpolates between two edges at index fraction `at` [n] and depth `q` [n]."""
     k = at * (len(a) - 1)
     base = np.arange(len(a))
     pa = np.stack([np.interp(k, base, a[:, c]) for c in (0, 1)], 1)
@@ -135,7 +135,7 @@ def _between(a: np.ndarray, b: np.ndarray, at: np.ndarray, q: np.ndarray) -> np.
 def _strand(
     who: Identity, cut: Cut, hairline: np.ndarray, contour: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """One strand of the cap, [12, 2]: a curl, combed back, over the forehead, or to the side."""
+    """Draws a strand of the cap, [12, 2]: a curl, combed back, over the forehead or to the side."""
     steps = np.linspace(0, 1, 12)
     middle = 0.5 + 0.32 * who.parting
     wave = who.curl * 0.05 * np.sin(rng.uniform(0, 7) + steps * rng.uniform(6, 14))
@@ -165,7 +165,7 @@ def _strand(
 def _hanging(
     who: Identity, inner: np.ndarray, outer: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """One strand of a lock beside the face, [10, 2]."""
+    """Draws one strand of a lock beside the face, [10, 2]."""
     at = np.clip(rng.uniform(-0.2, 0.7) + np.linspace(0, rng.uniform(0.3, 0.7), 10), 0, 1)
     sway = who.curl * 0.12 * np.sin(rng.uniform(0, 7) + at * 16)
     return _between(inner, outer, at, np.clip(rng.random() + sway, -0.03, 1.04))
@@ -174,7 +174,7 @@ def _hanging(
 def _outline(
     who: Identity, cut: Cut, window: Window, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """What the hair covers [H, W], and its strands."""
+    """Computes what the hair covers [H, W], and its strands."""
     hairline, contour = _cap(who, cut, rng)
     fine = float(np.clip(window.scale / 95, 0.35, 1.4))
     count = int((620 if who.style == 'curly' else 520) * fine)

@@ -5,7 +5,7 @@ origin lies midway between the pupils, x runs to the viewer's right and y down. 
 adult facial anthropometry.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _HER_STYLES = {
 _HIS_STYLES = {'bald': 0.08, 'buzz': 0.18, 'short': 0.36, 'combed': 0.27, 'curly': 0.11}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Identity:
     """One simulated person.
 
@@ -92,7 +92,7 @@ class Identity:
 
 
 def _skin(melanin: float, warmth: float) -> np.ndarray:
-    """Skin albedo RGB 0..1 for melanin 0 (lightest) .. 1 (darkest)."""
+    """Computes skin albedo RGB 0..1 for melanin 0 (lightest) .. 1 (darkest)."""
     stops = np.array(
         [
             [0.97, 0.83, 0.75],
@@ -104,6 +104,12 @@ def _skin(melanin: float, warmth: float) -> np.ndarray:
     )
     base = np.array([np.interp(melanin * 4, range(5), stops[:, c]) for c in range(3)])
     return np.clip(base + warmth * np.array([0.01, 0.0, -0.02]), 0.05, 1)
+
+
+def _colour(rgb: np.ndarray) -> tuple[float, float, float]:
+    """Converts RGB [3] to plain numbers."""
+    red, green, blue = map(float, rgb)
+    return red, green, blue
 
 
 def sample(rng: np.random.Generator) -> Identity:
@@ -179,10 +185,10 @@ def sample(rng: np.random.Generator) -> Identity:
         lip_up=normal(0.078 + 0.025 * melanin + 0.01 * f, 0.012),
         lip_low=normal(0.108 + 0.03 * melanin + 0.01 * f, 0.014),
         bow=normal(1.0, 0.3),
-        skin=tuple(map(float, skin)),
-        lips=tuple(map(float, lips)),
-        eyes=tuple(map(float, iris * rng.uniform(0.8, 1.2))),
-        hair=tuple(map(float, hair)),
+        skin=_colour(skin),
+        lips=_colour(lips),
+        eyes=_colour(iris * rng.uniform(0.8, 1.2)),
+        hair=_colour(hair),
         freckles=float(max(0.0, rng.normal(-0.3, 0.6))) * (melanin < 0.4),
         shine=float(rng.uniform(0.02, 0.16)),
         lashes=float(0.45 + 0.45 * f * rng.random()),
@@ -193,9 +199,7 @@ def sample(rng: np.random.Generator) -> Identity:
         beard=beard,
         moustache=0.0 if shaven else float(rng.random() < 0.5) * max(beard, 0.4),
         glasses=str(rng.choice(['none', 'round', 'square'], p=[0.84, 0.08, 0.08])),
-        clothes=tuple(
-            map(float, np.clip(rng.uniform(0.1, 0.8) + rng.normal(0, 0.08, 3), 0.04, 0.95))
-        ),
+        clothes=_colour(np.clip(rng.uniform(0.1, 0.8) + rng.normal(0, 0.08, 3), 0.04, 0.95)),
         collar=str(rng.choice(['round', 'vee', 'shirt'])),
         rest=_rest(rng),
         reach=_reach(rng),
@@ -203,7 +207,7 @@ def sample(rng: np.random.Generator) -> Identity:
 
 
 def _rest(rng: np.random.Generator) -> np.ndarray:
-    """The face this person makes when making none, float32 [2, U]: grumpy, sad or smiling."""
+    """Draws a person's face at rest, float32 [2, U]: grumpy, sad or smiling."""
     spread = {
         1: 0.34,
         2: 0.26,
@@ -233,7 +237,7 @@ def _rest(rng: np.random.Generator) -> np.ndarray:
 
 
 def _reach(rng: np.random.Generator) -> np.ndarray:
-    """How strongly each unit acts in this person, and on which side more, float32 [2, U]."""
+    """Draws how strongly each unit acts in a person, and on which side more, float32 [2, U]."""
     count = len(units.UNITS)
     common = np.exp(rng.normal(0, 0.18, (1, count)))
     side = np.exp(rng.normal(0, 0.07, (2, count)))
@@ -241,5 +245,5 @@ def _reach(rng: np.random.Generator) -> np.ndarray:
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
-    """ITU-R 601 luma of RGB [..., 3] as [..., 1]."""
+    """Computes the ITU-R 601 luma of RGB [..., 3] as [..., 1]."""
     return (np.asarray(rgb, np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]

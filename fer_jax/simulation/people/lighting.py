@@ -1,6 +1,6 @@
 """Lamp, skin and camera: from a relief and its albedo to grey levels."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from fer_jax.simulation.people.identity import Identity, luminance
 _CURVE_STEPS = 4096
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Light:
     """One lamp and the room: angles in radians (azimuth to the viewer's right, elevation up)."""
 
@@ -28,7 +28,7 @@ class Light:
         )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Camera:
     """Blur (standard deviation, pixels), noise (grey levels), gain, gamma."""
 
@@ -39,7 +39,7 @@ class Camera:
 
 
 def normals(height: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The unit normals (x, y, z), each [H, W], of a relief in face units."""
+    """Computes the unit normals (x, y, z), each [H, W], of a relief in face units."""
     gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=-scale / 8)
     gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=-scale / 8)
     n = 1 / np.sqrt(1 + gx * gx + gy * gy)
@@ -47,7 +47,7 @@ def normals(height: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, n
 
 
 def illumination(normal: tuple, toward: np.ndarray, light: Light) -> np.ndarray:
-    """Irradiance [H, W] on a surface from the lamp in direction `toward` and the room."""
+    """Computes irradiance [H, W] on a surface from the lamp in direction `toward` and the room."""
     nx, ny, nz = normal
     cosine = nx * toward[0] + ny * toward[1] + nz * toward[2]
     # Light goes a little round the edge, in skin as in hair.
@@ -57,7 +57,7 @@ def illumination(normal: tuple, toward: np.ndarray, light: Light) -> np.ndarray:
 
 
 def shine(normal: tuple, toward: np.ndarray, light: Light, amount: float) -> np.ndarray:
-    """The lamp's reflection [H, W] off moist or oily skin."""
+    """Computes the lamp's reflection [H, W] off moist or oily skin."""
     nx, ny, nz = normal
     half = toward + (0, 0, 1)
     half = (half / np.linalg.norm(half)).astype(np.float32)
@@ -67,7 +67,7 @@ def shine(normal: tuple, toward: np.ndarray, light: Light, amount: float) -> np.
 
 
 def expose(image: np.ndarray, camera: Camera, grain: np.ndarray) -> np.ndarray:
-    """Radiance [H, W, C] (1 is white) through lens, tone curve and sensor to uint8.
+    """Converts radiance [H, W, C] (1 is white) through lens, tone curve and sensor to uint8.
 
     grain: noise of unit deviation, [H, W].
     """
@@ -84,7 +84,7 @@ def expose(image: np.ndarray, camera: Camera, grain: np.ndarray) -> np.ndarray:
 
 
 def exposure(who: Identity, light: Light, level: float) -> float:
-    """The gain of a camera that strives for a mean `level` 0..1 of this skin in this light.
+    """Computes the gain of a camera that aims at a mean `level` 0..1 of this skin in this light.
 
     It gets two thirds of the way, in logarithms.
     """
@@ -93,7 +93,7 @@ def exposure(who: Identity, light: Light, level: float) -> float:
 
 
 def tone_curve(radiance: np.ndarray, gamma: float) -> np.ndarray:
-    """Grey levels 0..255 of radiance: a power, with a soft shoulder above two thirds."""
+    """Maps radiance to grey levels 0..255: a power, with a soft shoulder above two thirds."""
     shoulder = np.where(
         radiance < 0.66, radiance, 0.66 + 0.34 * np.tanh((radiance - 0.66) / 0.34 * 0.9)
     )

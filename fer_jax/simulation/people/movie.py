@@ -43,7 +43,8 @@ def write_movie(
                 format='gray' if channels == 1 else 'rgb24',
             )
             film.mux(pictures.encode(frame))
-            if voice is not None:  # the sound of one picture after it, as players want it
+            # The sound of one picture after it, as players want it.
+            if voice is not None and sound is not None:
                 first, last = (k * rate // fps for k in (index, index + 1))
                 last = len(sound) if index + 1 == len(frames) else last
                 _write_sound(film, voice, sound[first:last], rate)

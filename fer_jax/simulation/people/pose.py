@@ -1,6 +1,6 @@
 """How a head turns: its third dimension, the projection, and the inverse that a warp needs."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ _DISTANCE = 11.0  # of the camera, in face units: a weak perspective
 _CELL = 8  # pixels between the nodes at which the projection is inverted
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Pose:
     """How a head is held and where.
 
@@ -30,8 +30,14 @@ class Pose:
     y: float = 215.0
     scale: float = 95.0
 
+    @classmethod
+    def at(cls, angles: np.ndarray, gaze: np.ndarray, x: float, y: float, scale: float) -> 'Pose':
+        """Builds a pose from arrays: angles [3], yaw, pitch and roll in radians; gaze [2]."""
+        yaw, pitch, roll = map(float, angles)
+        return cls(yaw, pitch, roll, (gaze[0], gaze[1]), x, y, scale)
+
     def rotation(self) -> np.ndarray:
-        """The matrix [3, 3] from the head's axes to the camera's (z towards the viewer)."""
+        """Returns the matrix [3, 3] from the head's axes to the camera's (z towards the viewer)."""
         (cy, sy), (cp, sp), (cr, sr) = (
             (np.cos(v), np.sin(v)) for v in (self.yaw, self.pitch, self.roll)
         )
@@ -42,9 +48,9 @@ class Pose:
 
 
 def depth(who: Identity, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far a point of the face stands out towards the viewer, in face units.
+    """Computes how far a point of the face stands out towards the viewer, in face units.
 
-    Coarser than the relief that is lit: it must be smooth enough for the pose to be inverted.
+    It is coarser than the relief that is lit, so that it is smooth enough to invert the pose.
     """
     z = 0.80 - 0.62 * x * x - 0.16 * (y - 0.1) ** 2
     z = np.maximum(z, -0.9)
@@ -55,7 +61,7 @@ def depth(who: Identity, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def project(who: Identity, points: np.ndarray, pose: Pose) -> np.ndarray:
-    """Points of the face [..., 2] in face units to pixels [..., 2] of the image."""
+    """Projects points of the face [..., 2] in face units to pixels [..., 2] of the image."""
     x, y = points[..., 0], points[..., 1]
     p = np.stack([x, y, depth(who, x, y)], -1) - _PIVOT
     p = p @ pose.rotation().T + _PIVOT
@@ -66,23 +72,27 @@ def project(who: Identity, points: np.ndarray, pose: Pose) -> np.ndarray:
 def inverse_map(
     who: Identity, pose: Pose, corner: tuple[int, int], size: tuple[int, int], window: Window
 ) -> np.ndarray:
-    """The window's pixel that each pixel of a rectangle of the image shows, float32 [h, w, 2].
+    """Maps each pixel of a rectangle of the image to the window's pixel, float32 [h, w, 2].
 
-    Solved on a grid of nodes eight pixels apart and interpolated between.
+    The map is solved on a grid of nodes eight pixels apart and interpolated between.
 
     Args:
       corner: x and y of the rectangle's first pixel; size: its width and height.
     """
     columns, rows = -(-size[0] // _CELL) + 1, -(-size[1] // _CELL) + 1
     nodes = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).astype(np.float32)
-    pixels = nodes * np.float32(_CELL) + np.float32((_CELL - 1) / 2) + np.float32(corner)
+    pixels = nodes * np.float32(_CELL) + np.float32((_CELL - 1) / 2) + np.array(corner, np.float32)
     flat = np.linalg.inv(pose.rotation()[:2, :2]).T / np.float32(pose.scale)
     p = (pixels - project(who, np.zeros(2, np.float32), pose)) @ flat
     step = np.float32(0.01)
     for _ in range(3):  # Newton's, with differences for derivatives
         at = project(who, p, pose)
-        ax, ay = np.moveaxis(project(who, p + np.float32((step, 0)), pose) - at, -1, 0) / step
-        bx, by = np.moveaxis(project(who, p + np.float32((0, step)), pose) - at, -1, 0) / step
+        ax, ay = (
+            np.moveaxis(project(who, p + np.array((step, 0), np.float32), pose) - at, -1, 0) / step
+        )
+        bx, by = (
+            np.moveaxis(project(who, p + np.array((0, step), np.float32), pose) - at, -1, 0) / step
+        )
         ex, ey = np.moveaxis(at - pixels, -1, 0)
         # Where the surface turns away from the camera the system is singular.
         det = np.maximum(ax * by - ay * bx, np.float32(0.15 * pose.scale**2))

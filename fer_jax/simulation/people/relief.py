@@ -11,13 +11,13 @@ from fer_jax.simulation.people.units import INDEX, UNITS
 
 @lru_cache
 def _taper(count: int, start: float, end: float) -> np.ndarray:
-    """Depth along a crease: 0 at both ends, 1 between the fractions `start` and 1 - `end`."""
+    """Computes depth along a crease: 0 at both ends, 1 between `start` and 1 - `end`."""
     t = np.linspace(0, 1, count)
     return np.clip(np.minimum(t / start, (1 - t) / end), 0, 1).astype(np.float32)
 
 
 def _side(a: np.ndarray, i: int) -> dict[int, float]:
-    """Intensities of one side by unit."""
+    """Returns the intensities of one side by unit."""
     return dict(zip(UNITS, a[i].tolist(), strict=True))
 
 
@@ -32,7 +32,7 @@ class _Lines(list):
 
 
 def creases(who: Identity, a: np.ndarray, eyes, brows, mouth: Mouth, wings) -> tuple[Crease, ...]:
-    """The skin's lines under intensities [2, U]; age deepens them all."""
+    """Computes the skin's lines under intensities [2, U]; age deepens them all."""
     lines = _Lines()
     for i, s in enumerate((-1, 1)):
         u = _side(a, i)
@@ -52,7 +52,7 @@ def creases(who: Identity, a: np.ndarray, eyes, brows, mouth: Mouth, wings) -> t
 
 
 def _forehead(lines: _Lines, who: Identity, u: dict[int, float], s: int, brow) -> None:
-    """Three horizontal lines, bent inwards where only the inner brow rises, and the frown."""
+    """Adds three horizontal lines, bent inwards where only the inner brow rises, and the frown."""
     wide = min(1.0, u[2] / 0.3)
     for k in range(3):
         y = who.brow_y - 0.20 - 0.15 * k - 0.05 * u[1] + 0.05 * who.hairline_y
@@ -70,7 +70,7 @@ def _forehead(lines: _Lines, who: Identity, u: dict[int, float], s: int, brow) -
 
 
 def _around_eye(lines: _Lines, who: Identity, u: dict[int, float], s: int, eye: Eye) -> None:
-    """Crow's feet and the pouch under the lower lid."""
+    """Adds crow's feet and the pouch under the lower lid."""
     x, y = eye.upper[-1]
     smiled = 0.35 * (0.18 + who.age) * max(0.0, who.age - 0.25) + (0.35 + 0.65 * who.age) * u[6]
     for k, angle in zip((-1, 0, 1), (-0.55, -0.05, 0.45), strict=True):
@@ -85,7 +85,7 @@ def _around_eye(lines: _Lines, who: Identity, u: dict[int, float], s: int, eye: 
 def _around_mouth(
     lines: _Lines, who: Identity, u: dict[int, float], s: int, corner, wing: float, drop: float
 ) -> None:
-    """The nasolabial fold, the dimple, and the lines below and beside the corner."""
+    """Adds the nasolabial fold, the dimple, and the lines below and beside the corner."""
     n = who.nose_width
     fold = [
         (s * (n + 0.035), wing - 0.08 - 0.05 * u[9]),
@@ -104,7 +104,7 @@ def _around_mouth(
 
 
 def bumps(who: Identity, a: np.ndarray, mouth: Mouth, wings) -> tuple:
-    """What expression adds to the relief: cheeks, brow bulges, chin boss, upper-lip folds."""
+    """Computes the bumps of an expression: cheeks, brow bulges, chin boss, upper-lip folds."""
     found = []
     for i, s in enumerate((-1, 1)):
         u = _side(a, i)
@@ -137,7 +137,7 @@ def bumps(who: Identity, a: np.ndarray, mouth: Mouth, wings) -> tuple:
 
 
 def shifts(who: Identity, a: np.ndarray) -> tuple:
-    """How the skin (pores, freckles, beard) is carried along: (Gaussian, dx, dy) in face units."""
+    """Computes how the skin (pores, freckles, beard) moves: (Gaussian, dx, dy) in face units."""
     found = []
     for i, s in enumerate((-1, 1)):
         u = _side(a, i)

@@ -1,13 +1,13 @@
 """What a face's geometry is made of: curves, bumps, creases and eyes, in face units."""
 
-from dataclasses import dataclass
+import dataclasses
 from functools import lru_cache
 from math import comb
 
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Bump:
     """A Gaussian: centre, standard deviations and height."""
 
@@ -18,7 +18,7 @@ class Bump:
     amount: float
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Eye:
     """One eye: lids and the upper lid's crease from the inner to the outer corner, each [n, 2].
 
@@ -33,7 +33,7 @@ class Eye:
     side: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Brow:
     """A brow's middle line from the inner to the outer end [n, 2] and its thickness [n]."""
 
@@ -41,7 +41,7 @@ class Brow:
     width: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Mouth:
     """The lips' four edges from the viewer's left [n, 2], how far they part, the jaw's drop."""
 
@@ -53,7 +53,7 @@ class Mouth:
     drop: float
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Crease:
     """A line in the skin [n, 2] with its depth 0..1 along the way [n]."""
 
@@ -71,6 +71,6 @@ def _bernstein(order: int, count: int) -> np.ndarray:
 
 
 def bezier(points: list, count: int = 12) -> np.ndarray:
-    """The Bezier curve with these control points, float32 [count, 2]."""
+    """Evaluates the Bezier curve with these control points, float32 [count, 2]."""
     p = np.asarray(points, np.float32)
     return _bernstein(len(p) - 1, count) @ p

@@ -1,6 +1,6 @@
 """What of a face expression only carries along: relief, skin texture, beard, dark hollows."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from fer_jax.simulation.people.identity import Identity, luminance
 from fer_jax.simulation.people.shapes import Bump
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Skin:
     """Maps over the face's window at rest.
 
@@ -24,7 +24,7 @@ class Skin:
 
 
 def tone(colour, channels: int) -> np.ndarray:
-    """An RGB colour as float32 [channels]: itself, or its luma."""
+    """Converts an RGB colour to float32 [channels]: itself, or its luma."""
     rgb = np.asarray(colour, np.float32)
     return rgb if channels == 3 else luminance(rgb)
 
@@ -59,7 +59,7 @@ def _relief(who: Identity) -> list[Bump]:
 
 
 def build(who: Identity, window: Window, channels: int, rng: np.random.Generator) -> Skin:
-    """The resting maps of `who` over `window`."""
+    """Draws the resting maps of `who` over `window`."""
     pores = rng.standard_normal((window.height, window.width)).astype(np.float32)
     pores = cv2.GaussianBlur(pores, (0, 0), max(0.5, window.scale / 110)) * 1.6
     height = _height(who, window) + pores * (0.0007 + 0.0010 * who.age)
@@ -108,7 +108,7 @@ def _occlusion(who: Identity, window: Window) -> np.ndarray:
 def _albedo(
     who: Identity, window: Window, channels: int, pores: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Mottled skin with flushed nose and cheeks, freckles and beard."""
+    """Draws mottled skin with flushed nose and cheeks, freckles and beard."""
     x, y = window.grid()
     h, w = x.shape
     mottle = canvas.noise(rng, h, w, 14) * 0.5 + canvas.noise(rng, h, w, 45) * 0.35
@@ -133,7 +133,7 @@ def _albedo(
 
 
 def _beard(who: Identity, window: Window, rng: np.random.Generator) -> np.ndarray:
-    """Coverage [H, W] of stubble or beard along the jaw, and of a moustache."""
+    """Draws coverage [H, W] of stubble or beard along the jaw, and of a moustache."""
     x, y = window.grid()
     h, w = x.shape
     x = np.abs(x)

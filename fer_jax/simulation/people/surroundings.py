@@ -41,9 +41,9 @@ def ears(
 def build(
     who: Identity, pose: Pose, light: Light, size: tuple[int, int, int], seed: int
 ) -> np.ndarray:
-    """Background and body for images of `size` (height, width, channels), radiance float32.
+    """Draws background and body for images of `size` (height, width, channels), radiance float32.
 
-    Drawn at half size, for all of it is soft.
+    They are drawn at half size, because all of it is soft.
     """
     height, width, channels = size
     scale = pose.scale / 2
@@ -69,14 +69,14 @@ def build(
 
 
 def _mirrored(right: list[tuple[float, float]]) -> np.ndarray:
-    """A symmetric contour from its right half, [2 n, 2]."""
+    """Completes a symmetric contour, [2 n, 2], from its right half."""
     return np.array([*right, *((-x, y) for x, y in right[::-1])])
 
 
 def _neck(
     who: Identity, window: Window, channels: int, bright: float, turn: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lit skin of neck and shoulders [H, W, C] and where it is seen [H, W]."""
+    """Draws lit skin of neck and shoulders [H, W, C] and where it is seen [H, W]."""
     jaw = 0.80 * who.jaw
     contour = [(jaw, 0.9), (0.97 * jaw, 1.9), (1.25 * jaw, 2.25), (2.1, 2.62), (2.1, 5)]
     x, y = window.grid()
@@ -125,7 +125,7 @@ def _clothes(
 
 
 def _background(window: Window, channels: int, rng: np.random.Generator) -> np.ndarray:
-    """A wall, a curtain or a blurred room."""
+    """Draws a wall, a curtain or a blurred room."""
     h, w = window.height, window.width
     x, y = np.linspace(-1, 1, w, dtype=np.float32), np.linspace(-1, 1, h, dtype=np.float32)[:, None]
     level = rng.uniform(0.16, 0.72)

@@ -30,7 +30,7 @@ def perform(
     rng: np.random.Generator,
     habit: np.random.Generator,
 ) -> dynamics.Motion:
-    """The motion of a clip: the emotion is there from the first frame and grows to its apex.
+    """Draws the motion of a clip: the emotion shows from the first frame and grows to its apex.
 
     Args:
       amount: factor of the expression, 0 hides it.
@@ -54,12 +54,12 @@ def perform(
 
 
 def face_strength(rng: np.random.Generator) -> float:
-    """How strongly one clip's face shows its emotion."""
+    """Draws how strongly one clip's face shows its emotion."""
     return float(np.clip(rng.normal(*FACE_STRENGTH), 0.1, 1.2))
 
 
 def shaken(image: np.ndarray, shift: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle of an image as a camera sees it that has moved by `shift` pixels.
+    """Cuts the middle of an image, as a camera sees it that has moved by `shift` pixels.
 
     Args:
       image: uint8 [H, W, C] with a border around what is seen; shift: x and y, within the border.
@@ -74,7 +74,7 @@ def shaken(image: np.ndarray, shift: np.ndarray, size: tuple[int, int]) -> np.nd
 
 
 def walk(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """The course of a hand-held camera, [T, 2], about 1 in size: slow sway with a little jerk."""
+    """Draws the course of a hand-held camera, [T, 2], about 1 in size: slow sway, little jerks."""
     steps = rng.standard_normal((frames + 4, 2))
     return np.stack([steps[k : k + 5].mean(0) for k in range(frames)]) * 1.6 + (
         0.4 * steps[:frames]

@@ -43,7 +43,7 @@ EMOTIONS = (
 
 
 def intensities(units: dict[int, float | tuple[float, float]]) -> np.ndarray:
-    """Intensities from {unit: both sides} or {unit: (viewer's left, viewer's right)}.
+    """Converts {unit: both sides} or {unit: (viewer's left, viewer's right)} to intensities.
 
     Returns float32 [2, U].
     """

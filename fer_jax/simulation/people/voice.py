@@ -11,7 +11,7 @@ words. Emotion moves pitch, its range and its course, loudness, rate and voice q
 directions that listeners and measurements agree on (Scherer 2003; Juslin and Laukka 2003).
 """
 
-from dataclasses import dataclass, replace
+import dataclasses
 
 import numpy as np
 
@@ -27,7 +27,7 @@ VOICE_STRENGTH = (0.75, 0.30)
 PITCH_NOISE, LOUD_NOISE, PACE_NOISE = 1.3, 2.0, 0.10
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Prosody:
     """An emotion at full strength, against neutral.
 
@@ -70,7 +70,7 @@ _FRICATIVES = 0.45  # of the syllables begin with one
 _FULL = 1500.0  # root mean square of a neutral voice, of 32,767
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Speaker:
     """One simulated voice.
 
@@ -90,7 +90,7 @@ class Speaker:
     strength: float
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Utterance:
     """Sound int16 [samples] at RATE, and how far the mouth is open, float32 [values] 0..1."""
 
@@ -114,11 +114,11 @@ def sample(rng: np.random.Generator, *, low: float | None = None) -> Speaker:
 
 
 def speak(speaker: Speaker, emotion: str, seconds: float, rng: np.random.Generator) -> Utterance:
-    """One utterance of `seconds`, about four syllables a second, in an emotion of PROSODY."""
+    """Speaks for `seconds`, about four syllables a second, in an emotion of PROSODY."""
     amount = speaker.strength * float(np.clip(rng.normal(*VOICE_STRENGTH), 0.05, 1.3))
     manner = _towards(PROSODY[emotion], amount)
     pitch, loud, pace = rng.normal(0, (PITCH_NOISE, LOUD_NOISE, PACE_NOISE))
-    manner = replace(
+    manner = dataclasses.replace(
         manner,
         pitch=manner.pitch + pitch,
         loud=manner.loud + loud,
@@ -138,7 +138,7 @@ def speak(speaker: Speaker, emotion: str, seconds: float, rng: np.random.Generat
 
 
 def _towards(full: Prosody, amount: float) -> Prosody:
-    """The prosody this far between neutral and full; factors in logarithms."""
+    """Returns the prosody this far between neutral and full; factors in logarithms."""
     calm = Prosody()
 
     def line(name: str) -> float:
@@ -156,7 +156,7 @@ def _towards(full: Prosody, amount: float) -> Prosody:
     )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Track:
     """Control curves [values]: loudness 0..1, formants [values, 4], hiss, mouth, accents."""
 
@@ -168,7 +168,7 @@ class _Track:
 
 
 def _syllables(count: int, pace: float, rng: np.random.Generator) -> _Track:
-    """Syllables one after another until the utterance is full, with short silences around it."""
+    """Draws syllables until the utterance is full, with short silences around it."""
     rest = min(10, count // 6)
     loud, hiss, mouth, accent = np.zeros((4, count))
     formants = np.tile(np.array(_VOWELS['er'][0], float), (count, 1))
@@ -197,7 +197,7 @@ def _syllables(count: int, pace: float, rng: np.random.Generator) -> _Track:
 
 
 def _smooth(curve: np.ndarray, width: int) -> np.ndarray:
-    """A curve averaged over about `width` values, its ends held."""
+    """Averages a curve over about `width` values, its ends held."""
     window = np.hanning(2 * width + 1)
     padded = np.pad(curve, width, mode='edge')
     return np.convolve(padded, window / window.sum(), mode='valid')
@@ -206,7 +206,7 @@ def _smooth(curve: np.ndarray, width: int) -> np.ndarray:
 def _pitch(
     speaker: Speaker, manner: Prosody, track: _Track, rng: np.random.Generator
 ) -> np.ndarray:
-    """Fundamental frequency in hertz, one value every 5 ms."""
+    """Draws the fundamental frequency in hertz, one value every 5 ms."""
     t = np.linspace(0, 1, len(track.loud))
     wander = np.sin(2 * np.pi * (rng.uniform(0.5, 1.5) * t + rng.random()))
     movement = manner.spread * (1.4 * track.accent + 0.9 * wander)
@@ -222,7 +222,7 @@ def _pulses(
     pitch: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The voiced sound, float64 [samples]: every glottal pulse's answer of the tract, added up."""
+    """Adds up the tract's answers to all glottal pulses: the voiced sound, float64 [samples]."""
     samples = len(pitch) * STEP
     centres = (np.arange(len(pitch)) + 0.5) * STEP
     phase = np.cumsum(np.interp(np.arange(samples), centres, pitch) / RATE)
@@ -255,7 +255,7 @@ def _pulses(
 
 
 def _tract(formants: np.ndarray, frequency: np.ndarray) -> np.ndarray:
-    """The vocal tract's response, complex [P, F], to formants [P, 4]: a cascade of resonances.
+    """Computes the vocal tract's response, complex [P, F], to formants [P, 4]: serial resonances.
 
     Each has gain 1 at 0 Hz (Klatt 1980, eq. 1 and 2).
     """
@@ -270,7 +270,7 @@ def _tract(formants: np.ndarray, frequency: np.ndarray) -> np.ndarray:
 
 
 def _band(sound: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Sound between two frequencies in hertz, with soft edges."""
+    """Filters sound to the band between two frequencies in hertz, with soft edges."""
     spectrum = np.fft.rfft(sound)
     frequency = np.fft.rfftfreq(len(sound), 1 / RATE)
     inside = 1 / (1 + (low / np.maximum(frequency, 1)) ** 8) / (1 + (frequency / high) ** 8)

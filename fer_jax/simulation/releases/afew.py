@@ -16,9 +16,9 @@ What tells the emotion: the face (talk.FACE_STRENGTH), the voice (voice.PROSODY)
 scene (SCENE_MOTION); each is silent in some clips, apart from the others.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -77,7 +77,7 @@ _PASSING = 0.30  # how much what passes behind lightens or darkens the backgroun
 _NO_TRACK, _LOST_FRAME = 0.02, 0.03
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Clip:
     """One clip: part, name, class folder, whose, and whether its film is drawn."""
 
@@ -95,7 +95,7 @@ class Clip:
 
 
 def plan(subjects: int | None, seed: int, rendered: float = 1.0) -> list[Clip]:
-    """All clips, person by person.
+    """Plans all clips, person by person.
 
     Args:
       subjects: how many people, about; None is the published size.
@@ -128,13 +128,13 @@ def plan(subjects: int | None, seed: int, rendered: float = 1.0) -> list[Clip]:
 
 
 def hidden_labels(plan: list[Clip]) -> dict[str, str]:
-    """Clip id -> class of the test part, which the release does not tell."""
+    """Returns clip id -> class of the test part, which the release does not publish."""
     test = [clip for clip in plan if clip.part == 'Test_AFEW']
     return {f'test/{clip.name}': EMOTIONS[clip.folder] for clip in test}
 
 
 def _names(count: int, rng: np.random.Generator) -> list[str]:
-    """Different times in films of up to two hours and a half, hour to millisecond: 012705800."""
+    """Draws different times in films of up to 2.5 hours, to the millisecond: 012705800."""
     names = []
     for step in rng.permutation(9000 * 25)[:count].tolist():
         seconds, frame = divmod(step, 25)
@@ -189,7 +189,7 @@ def write_person(folder: Path, clips: list[Clip], seed: int) -> None:
 def _film(
     who: identity.Identity, motion: dynamics.Motion, busy: float, rng: np.random.Generator
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """A clip's frames uint8 [HEIGHT, WIDTH, 3] and landmarks [68, 2] in their pixels."""
+    """Draws a clip's frames uint8 [HEIGHT, WIDTH, 3] and landmarks [68, 2] in their pixels."""
     width, height = WIDTH + 2 * _BORDER, HEIGHT + 2 * _BORDER
     scale = float(rng.uniform(22, 46))
     actor = face.prepare(who, scale, width, height, 3)
@@ -216,11 +216,10 @@ def _film(
     images, landmarks = [], []
     for t, shift in enumerate(shifts):
         x, y = place + motion.shift[t] * scale
-        angles = map(float, motion.angles[t] + turned)
         drawn = face.render(
             actor,
             motion.actions[t],
-            Pose(*angles, tuple(motion.gaze[t]), float(x), float(y), scale),
+            Pose.at(motion.angles[t] + turned, motion.gaze[t], float(x), float(y), scale),
             light,
             camera,
             scene=scene * (1 + behind * passing(t, width, height))[..., None],
@@ -232,7 +231,7 @@ def _film(
 
 
 def _behind(place: np.ndarray, scale: float, width: int, height: int) -> np.ndarray:
-    """Where the background is, float32 [height, width]: beside the head and above the shoulders."""
+    """Masks the background, float32 [height, width]: beside the head and above the shoulders."""
     x = np.abs(np.arange(width, dtype=np.float32) - place[0]) / scale
     y = (np.arange(height, dtype=np.float32)[:, None] - place[1]) / scale
     return np.clip((x - 1.2) * 3, 0, 1) * np.clip((2.1 - y) * 3, 0, 1)
@@ -241,7 +240,7 @@ def _behind(place: np.ndarray, scale: float, width: int, height: int) -> np.ndar
 def _passers(
     frames: int, busy: float, rng: np.random.Generator
 ) -> Callable[[int, int, int], np.ndarray]:
-    """Three blurred things that pass behind: frame, width, height -> [height, width] about 0."""
+    """Draws three blurred passers-by: frame, width, height -> [height, width] about 0."""
     start, size = rng.uniform(-0.3, 1.3, 3), rng.uniform(0.06, 0.16, 3)
     speed = 0.035 * busy * rng.choice([-1, 1], 3) * rng.uniform(0.5, 1.5, 3)
     tone = _PASSING * rng.choice([-1, 1], 3) * rng.uniform(0.5, 1.0, 3)
@@ -256,7 +255,7 @@ def _passers(
 
 
 def _overheard(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A voice as a film has it: nearer or farther, over 3 to 25 dB weaker pink noise; int16."""
+    """Mixes a voice as in a film: nearer or farther, over 3 to 25 dB weaker pink noise; int16."""
     spectrum = np.fft.rfft(rng.standard_normal(len(sound)))
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
     noise = np.fft.irfft(spectrum, len(sound))

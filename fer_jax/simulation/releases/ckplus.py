@@ -8,10 +8,10 @@
 Every sequence runs from the resting face to the apex, which is its last frame.
 """
 
+import dataclasses
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -29,14 +29,14 @@ MEAN_FRAMES = 14.5
 
 
 def length(emotion: str, rng: np.random.Generator) -> int:
-    """Frames of a sequence: 6 to 40, about 15 on average, longer for slow emotions."""
+    """Draws the frames of a sequence: 6 to 40, about 15 on average, longer for slow emotions."""
     return int(
         np.clip(round(MEAN_FRAMES * dynamics.PACE[emotion] * np.exp(rng.normal(0, 0.27))), 6, 40)
     )
 
 
 def plan(subjects: int | None, seed: int, unlabelled: bool | None = None) -> list[Sequence]:
-    """All sequences (`roster.plan`).
+    """Plans all sequences (`roster.plan`).
 
     `unlabelled` is whether to draw those without an emotion label as well; None does so for the
     published size only.
@@ -53,7 +53,7 @@ def write(
 
 
 def tasks(out: Path, plan: list[Sequence], seed: int) -> list[tuple[Callable, tuple]]:
-    """The work in pieces, one a subject."""
+    """Splits the work into pieces, one a subject."""
     by_subject = itertools.groupby(plan, operator.attrgetter('subject'))
     return [(write_subject, (out, list(group), seed)) for _, group in by_subject]
 
@@ -79,7 +79,7 @@ def write_subject(out: Path, sequences: list[Sequence], seed: int) -> None:
         write_numbers(out / 'FACS' / folder / f'{name}_facs.txt', coding(take.apex))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Stage:
     """A subject's recording session: actor, place in the image, lamp, camera, background."""
 
@@ -90,7 +90,7 @@ class Stage:
     background: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Take:
     """One sequence on a stage: its motion, apex intensities [2, U], light, and the scene behind."""
 
@@ -102,7 +102,7 @@ class Take:
 
 
 def set_stage(index: int, seed: int) -> Stage:
-    """The session of subject number `index` of the release with this seed."""
+    """Sets up the session of subject number `index` of the release with this seed."""
     who = identity.sample(np.random.default_rng([seed, 11, index]))
     rng = np.random.default_rng([seed, 12, index])
     colour = rng.random() < 0.06
@@ -126,23 +126,23 @@ def set_stage(index: int, seed: int) -> Stage:
 
 
 def perform(stage: Stage, sequence: Sequence, seed: int) -> Take:
-    """What happens in one sequence."""
+    """Draws how one sequence goes: motion, light and the scene behind."""
     who = stage.actor.who
     rng = np.random.default_rng([seed, 13, sequence.index, sequence.number])
     habit = np.random.default_rng([seed, 14, sequence.index, EMOTIONS.index(sequence.emotion)])
     shown = expressions.sample(sequence.emotion, who, rng, habit)
     motion = dynamics.perform(who, shown, length(sequence.emotion, rng), rng)
-    light = replace(stage.lamp, azimuth=stage.lamp.azimuth + rng.normal(0, 0.08))
+    light = dataclasses.replace(stage.lamp, azimuth=stage.lamp.azimuth + rng.normal(0, 0.08))
     at = Pose(x=stage.place[0], y=stage.place[1], scale=stage.actor.scale)
     scene = surroundings.build(who, at, light, stage.actor.size, stage.background)
     return Take(motion, shown.apex, light, scene, int(rng.integers(2**31)))
 
 
 def draw(stage: Stage, take: Take, t: int) -> face.Picture:
-    """Frame `t` of a take."""
+    """Draws frame `t` of a take."""
     motion, scale = take.motion, stage.actor.scale
     x, y = np.array(stage.place) + motion.shift[t] * scale
-    pose = Pose(*map(float, motion.angles[t]), tuple(motion.gaze[t]), float(x), float(y), scale)
+    pose = Pose.at(motion.angles[t], motion.gaze[t], float(x), float(y), scale)
     return face.render(
         stage.actor,
         motion.actions[t],
@@ -155,7 +155,7 @@ def draw(stage: Stage, take: Take, t: int) -> face.Picture:
 
 
 def coding(apex: np.ndarray) -> list[list[float]]:
-    """FACS rows (unit, level 1 for A to 5 for E) of apex intensities [2, U]."""
+    """Codes apex intensities [2, U] as FACS rows (unit, level 1 for A to 5 for E)."""
     strongest = apex.max(0)
     return [
         [unit, float(np.clip(np.ceil(v * 5), 1, 5))]
@@ -165,12 +165,12 @@ def coding(apex: np.ndarray) -> list[list[float]]:
 
 
 def write_numbers(path: Path, rows) -> None:
-    """Rows of numbers in the release's own format (MATLAB's -ascii)."""
+    """Writes rows of numbers in the release's own format (MATLAB's -ascii)."""
     path.write_text(''.join(''.join(f'{v:16.7e}' for v in row) + '\n' for row in rows))
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """uint8 [H, W, 1] grey or [H, W, 3] RGB as PNG."""
+    """Writes uint8 [H, W, 1] grey or [H, W, 3] RGB as PNG."""
     shown = image[..., 0] if image.shape[2] == 1 else image[..., ::-1]
     if not cv2.imwrite(str(path), shown, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
         raise OSError(f'{path}: could not be written')

@@ -60,7 +60,7 @@ _WRONG = 0.14
 
 
 def plan(subjects: int | None, seed: int) -> list[tuple[str, list[int]]]:
-    """(Usage, class of each row) for each person in turn; no person stands in two parts.
+    """Returns (Usage, class of each row) for each person in turn; no person stands in two parts.
 
     Raises:
       UserError: fewer people than the three parts, or more than the published size has.
@@ -81,13 +81,13 @@ def plan(subjects: int | None, seed: int) -> list[tuple[str, list[int]]]:
 
 
 def tasks(plan: list[tuple[str, list[int]]], seed: int) -> list[tuple[Callable, tuple]]:
-    """The work in pieces of eight people."""
+    """Splits the work into pieces of eight people."""
     groups = list(enumerate(plan))
     return [(draw_people, (groups[k : k + 8], seed)) for k in range(0, len(groups), 8)]
 
 
 def draw_people(groups: list, seed: int) -> list[tuple[str, int, np.ndarray, list[int]]]:
-    """Rows (Usage, label, uint8 [48, 48], votes) of some people."""
+    """Draws rows (Usage, label, uint8 [48, 48], votes) of some people."""
     return [
         row for index, (usage, labels) in groups for row in _draw_person(index, usage, labels, seed)
     ]
@@ -128,7 +128,7 @@ def _draw(
     angles = np.clip(rng.normal(0, (0.20, 0.11, 0.12)), (-0.42, -0.25, -0.32), (0.42, 0.25, 0.32))
     # The original's crops are centred about the middle between eyes and chin, (0, .5).
     x, y = size / 2 + rng.normal(0, 0.06, 2) * scale - np.array([0, 0.5]) * scale
-    pose = Pose(*map(float, angles), tuple(rng.normal(0, 0.3, 2)), float(x), float(y), scale)
+    pose = Pose.at(angles, rng.normal(0, 0.3, 2), float(x), float(y), scale)
     light = Light(
         azimuth=float(rng.normal(0, 0.75)),
         elevation=float(rng.uniform(-0.1, 1.1)),
@@ -148,8 +148,8 @@ def _draw(
 
 
 def votes(shown: str, amount: float, rng: np.random.Generator) -> list[int]:
-    """Ten taggers' votes, in the order of VOTES, for a face that shows an emotion this strongly."""
-    chance = dict.fromkeys(VOTES, 0.004)
+    """Draws ten taggers' votes, ordered as VOTES, for a face showing an emotion this strongly."""
+    chance: dict[str, float] = dict.fromkeys(VOTES, 0.004)
     chance['unknown'] += 0.02
     clear = float(np.clip(0.38 + 0.42 * amount + rng.normal(0, 0.12), 0.25, 0.97))
     chance[shown] += clear
@@ -164,7 +164,7 @@ def votes(shown: str, amount: float, rng: np.random.Generator) -> list[int]:
 def write(
     out: Path, plan: list[tuple[str, list[int]]], seed: int, run: Callable[[list], Iterator[list]]
 ) -> None:
-    """Writes both csv files from what the tasks draw, in order."""
+    """Writes both csv files from the results of the tasks, in order."""
     digits = np.array([str(v) for v in range(256)], dtype=object)
     with (
         (out / 'fer2013.csv').open('w', newline='') as images,

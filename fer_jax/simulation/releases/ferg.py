@@ -7,8 +7,8 @@ emotions, for the owners publish no further counts. The characters have the owne
 nothing else of them: they are drawn by cartoon.py.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ FEW = 30  # pictures of an emotion of a character, in a release of reduced size
 _PIECE = 64  # pictures drawn in one go
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Piece:
     """Some pictures of one emotion of one character: their numbers."""
 
@@ -49,7 +49,7 @@ class Piece:
 
 
 def plan(subjects: int | None, seed: int) -> list[Piece]:
-    """All pictures.
+    """Plans all pictures.
 
     Args:
       subjects: how many characters, with 30 pictures of each emotion; None is the published size.

@@ -7,8 +7,8 @@ indices into a palette, whose order is not that of the grey levels. The people a
 ten Japanese women.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ TAKES = 3  # of an expression by a subject, give or take one
 PALETTE_SHARE = 23 / 213
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Shot:
     """One picture: whose, what it shows, its names, whether it is stored with a palette."""
 
@@ -55,7 +55,7 @@ class Shot:
 
 
 def plan(subjects: int | None, seed: int) -> list[Shot]:
-    """All pictures, by subject and expression.
+    """Plans all pictures, by subject and expression.
 
     Raises:
       UserError: more people than JAFFE's ten, or none.
@@ -123,7 +123,7 @@ def write_subject(out: Path, shots: list[Shot], seed: int) -> None:
 def draw(
     actor: face.Actor, shot: Shot, light: Light, camera: Camera, background: int, seed: int
 ) -> np.ndarray:
-    """One picture, uint8 [256, 256]."""
+    """Draws one picture, uint8 [256, 256]."""
     who = actor.who
     emotion = list(CODES).index(shot.emotion)
     rng = np.random.default_rng([seed, 32, shot.index, emotion, shot.take])
@@ -146,7 +146,7 @@ def draw(
 
 
 def write_image(path: Path, image: np.ndarray, palette: bool) -> None:
-    """uint8 [H, W] as grey levels or, with `palette`, as indices into levels that run down."""
+    """Writes uint8 [H, W] as grey levels or, with `palette`, as indices into falling levels."""
     if palette:
         picture = Image.frombytes('P', image.shape[::-1], (255 - image).tobytes())
         picture.putpalette(np.repeat(np.arange(255, -1, -1, dtype=np.uint8), 3).tobytes())

@@ -10,10 +10,10 @@ classes: here everybody shows each of the six emotions in one video, and single 
 stills. Pictures are half as wide and high as the original's, videos shorter.
 """
 
+import dataclasses
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -39,7 +39,7 @@ RISE, HOLD = 9, 3  # frames from rest to apex, about, and at the apex
 _SINGLE = tuple(unit for unit in units.UNITS if unit != 45)  # a still shows no blink
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Session:
     """One session: its number, whose, the number among that person's, and what is shown.
 
@@ -69,7 +69,7 @@ class Session:
 
 
 def plan(subjects: int | None, seed: int) -> list[Session]:
-    """All sessions, by subject.
+    """Plans all sessions, by subject.
 
     Raises:
       UserError: a number of subjects that has no place in names of three digits.
@@ -134,7 +134,7 @@ def perform(
     scene: np.ndarray,
     seed: int,
 ) -> list[np.ndarray]:
-    """The frames of one session, uint8 [288, 360, 3], RGB: rest to apex and back, or the apex."""
+    """Draws a session's frames, uint8 [288, 360, 3], RGB: rest to apex and back, or the apex."""
     who = actor.who
     rng = np.random.default_rng([seed, 72, session.index, session.take])
     if session.emotion:
@@ -151,7 +151,7 @@ def perform(
     frames = []
     for number, t in enumerate(order):
         x, y = (float(v) for v in place + motion.shift[t] * actor.scale)
-        pose = Pose(*map(float, motion.angles[t]), tuple(motion.gaze[t]), x, y, actor.scale)
+        pose = Pose.at(motion.angles[t], motion.gaze[t], x, y, actor.scale)
         drawn = face.render(
             actor,
             motion.actions[t],

@@ -8,10 +8,10 @@ emotions, 480 sequences, as published. To keep drawing affordable a sequence has
 where the original has 20 or more, and the other five conditions are not drawn.
 """
 
+import dataclasses
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -30,7 +30,7 @@ CUT = 80  # pixels a side of the pictures cut to the face
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 92]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Sequence:
     """What is to be drawn: whose sequence, which emotion, how many frames."""
 
@@ -45,7 +45,7 @@ class Sequence:
 
 
 def plan(subjects: int | None, seed: int) -> list[Sequence]:
-    """All sequences, by subject and emotion.
+    """Plans all sequences, by subject and emotion.
 
     Raises:
       UserError: a number of subjects that has no place in names of three digits.
@@ -113,7 +113,7 @@ def perform(
     background: int,
     seed: int,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """One sequence: frames uint8 [240, 320, 3], RGB, and their landmarks float32 [68, 2]."""
+    """Draws one sequence: frames uint8 [240, 320, 3], RGB, and landmarks float32 [68, 2]."""
     who, scale = actor.who, actor.scale
     emotion = EMOTIONS.index(sequence.emotion)
     rng = np.random.default_rng([seed, 42, sequence.index, emotion])
@@ -126,7 +126,7 @@ def perform(
     frames, landmarks = [], []
     for t, actions in enumerate(motion.actions):
         x, y = (float(v) for v in place + motion.shift[t] * scale)
-        pose = Pose(*map(float, motion.angles[t]), tuple(motion.gaze[t]), x, y, scale)
+        pose = Pose.at(motion.angles[t], motion.gaze[t], x, y, scale)
         drawn = face.render(
             actor, actions, pose, light, camera, scene=scene, noise_seed=noise_seed + t
         )
@@ -136,7 +136,7 @@ def perform(
 
 
 def cut_to_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """The square around brows, eyes and mouth of a picture, as the owners cut theirs."""
+    """Cuts the square around brows, eyes and mouth out of a picture, as the owners do."""
     eyes, mouth = landmarks[36:48].mean(0), landmarks[48:68].mean(0)
     side = 2.3 * (mouth[1] - eyes[1])
     left, top = 0.5 * (eyes + mouth) - (side / 2, side * 0.52)
@@ -146,6 +146,6 @@ def cut_to_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """uint8 [H, W, 3], RGB, as JPEG."""
+    """Writes uint8 [H, W, 3], RGB, as JPEG."""
     if not cv2.imwrite(str(path), image[..., ::-1], _QUALITY):
         raise OSError(f'{path}: could not be written')

@@ -21,7 +21,7 @@ FPS, FRAMES, TAKES = 12, 18, 2
 
 
 def plan(subjects: int | None, seed: int) -> int:
-    """How many people there are, as of `own_pictures.plan`."""
+    """Returns how many people there are, as of `own_pictures.plan`."""
     return own_pictures.people(subjects, 'films')
 
 

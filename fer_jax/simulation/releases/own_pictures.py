@@ -25,7 +25,7 @@ _PEOPLE, _MOST = 20, 900
 
 
 def plan(subjects: int | None, seed: int) -> int:
-    """How many people there are; every seed has as many.
+    """Returns how many people there are; every seed has as many.
 
     Raises:
       UserError: nobody, or more than names of three digits allow.
@@ -34,7 +34,7 @@ def plan(subjects: int | None, seed: int) -> int:
 
 
 def people(subjects: int | None, what: str) -> int:
-    """The number of people asked for, 20 by default; UserError where it is out of range."""
+    """Returns the number of people asked for, 20 by default; UserError where out of range."""
     count = _PEOPLE if subjects is None else subjects
     if not 1 <= count <= _MOST:
         raise UserError(

@@ -5,7 +5,7 @@ subjects are labelled, with the true class counts, and with the sizes of the ten
 subjects[i::10], subjects sorted by name, that the literature's protocol gives on the real release.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
@@ -26,7 +26,7 @@ FOLD_SIZES = (33, 39, 40, 35, 30, 37, 29, 29, 33, 22)
 LABELLED_SUBJECTS, SUBJECTS, SEQUENCES = 118, 123, 593
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Sequence:
     """What is to be drawn: whose sequence, which number, what it shows, whether it has a label."""
 
@@ -38,7 +38,7 @@ class Sequence:
 
 
 def class_counts(subjects: int) -> dict[str, int]:
-    """Labelled sequences per class: the published proportions, every class present."""
+    """Counts labelled sequences per class: the published proportions, every class present."""
     total = max(round(LABELLED * subjects / LABELLED_SUBJECTS), len(COUNTS), subjects)
     exact = {name: count * total / LABELLED for name, count in COUNTS.items()}
     counts = {name: max(1, int(value)) for name, value in exact.items()}
@@ -83,7 +83,7 @@ def _emotions(
 
 
 def plan(subjects: int | None, seed: int, unlabelled: bool) -> list[Sequence]:
-    """All sequences, sorted by subject and number.
+    """Plans all sequences, sorted by subject and number.
 
     Args:
       subjects: how many subjects have labelled sequences; None is the published 118.
@@ -131,7 +131,7 @@ def _add_unlabelled(
 
 
 def _names(labelled: int, total: int, rng: np.random.Generator) -> list[str]:
-    """Irregular, ascending names for the labelled subjects, then those of the others in between."""
+    """Draws irregular, ascending names for labelled subjects, then others in between."""
     numbers = np.r_[5, np.sort(rng.permutation(np.arange(6, 1000))[: total - 1])]
     others = np.sort(rng.permutation(np.arange(1, total))[: total - labelled])
     order = np.r_[np.setdiff1d(np.arange(total), others), others]

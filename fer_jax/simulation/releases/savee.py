@@ -8,8 +8,8 @@ original each speaker says 15 sentences in each of six emotions and 30 in none, 
 background in even light, with markers painted on the face.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -37,7 +37,7 @@ _MARKERS = (*range(1, 16, 2), 17, 19, 21, 22, 24, 26, 27, 29, 31, 35, 48, 51, 54
 _PAINT = (40, 60, 190)  # blue, RGB
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Clip:
     """One clip to be drawn: which speaker, which file, what it shows."""
 
@@ -47,7 +47,7 @@ class Clip:
 
 
 def plan(subjects: int | None, seed: int) -> list[Clip]:
-    """All clips, speaker by speaker; every seed has the same ones.
+    """Plans all clips, speaker by speaker; every seed has the same ones.
 
     Raises:
       UserError: no speaker, or more than SAVEE has.
@@ -97,7 +97,7 @@ def write_clips(folder: Path, clips: list[Clip], seed: int) -> None:
         images = []
         for t in range(frames):
             x, y = (place.x, place.y) + motion.shift[t] * _SCALE
-            pose = Pose(*map(float, motion.angles[t]), tuple(motion.gaze[t]), x, y, _SCALE)
+            pose = Pose.at(motion.angles[t], motion.gaze[t], x, y, _SCALE)
             drawn = face.render(
                 actor,
                 motion.actions[t],
@@ -113,7 +113,7 @@ def write_clips(folder: Path, clips: list[Clip], seed: int) -> None:
 
 
 def _marked(drawn: face.Picture) -> np.ndarray:
-    """The picture with painted markers on the face."""
+    """Paints markers on the face of a picture."""
     image = np.ascontiguousarray(drawn.image)
     for x, y in drawn.landmarks[list(_MARKERS)]:
         centre = (round(float(x) * 16), round(float(y) * 16))  # in sixteenths of a pixel

@@ -11,8 +11,8 @@ looks at them. The owners publish no counts of classes and people, so these are 
 are cut tightly, brows to mouth. No person stands in two parts of a fold.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -36,7 +36,7 @@ _EYES = (24.0, 12.5)
 _HEADER = b'MATLAB 5.0 MAT-file, simulated'.ljust(116)  # SciPy writes the time of day there
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Person:
     """One person: the classes of the pictures, and the part in each of the five folds."""
 
@@ -46,7 +46,7 @@ class Person:
 
 
 def plan(subjects: int | None, seed: int) -> list[Person]:
-    """Everybody with a labelled picture.
+    """Plans everybody who has a labelled picture.
 
     Raises:
       UserError: too few people for three parts, or more than the published size has pictures for.
@@ -98,7 +98,7 @@ def write(
 
 
 def draw_people(people: list[Person], seed: int) -> np.ndarray:
-    """All pictures of some people, uint8 [n, 48, 48]."""
+    """Draws all pictures of some people, uint8 [n, 48, 48]."""
     return np.stack([image for person in people for image in _draw_person(person, seed)])
 
 
@@ -118,9 +118,9 @@ def _draw(
 ) -> np.ndarray:
     apex = expressions.sample(emotion, actor.who, rng, style).apex
     x, y = (float(v) for v in (np.array(_EYES) + rng.normal(0, 0.8, 2)) * _OVERSAMPLING)
-    angles = (float(v) for v in np.clip(rng.normal(0, (0.06, 0.05, 0.03)), -0.15, 0.15))
+    angles = np.clip(rng.normal(0, (0.06, 0.05, 0.03)), -0.15, 0.15)
     scale = actor.scale * float(rng.uniform(0.96, 1.04))
-    pose = Pose(*angles, tuple(rng.normal(0, 0.15, 2)), x, y, scale)
+    pose = Pose.at(angles, rng.normal(0, 0.15, 2), x, y, scale)
     light = Light(
         azimuth=float(rng.normal(0, 0.45)),
         elevation=float(rng.uniform(0.1, 1.0)),

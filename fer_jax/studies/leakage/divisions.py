@@ -6,18 +6,23 @@ is done here: copies become clips of their own, and any of them may fall on eith
 
 import dataclasses
 import warnings
+from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from fer_jax import atomic
 from fer_jax.data import leaks, views
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Fold, Protocol
+from fer_jax.evaluation import rundir
 from fer_jax.ops import augment
 
 # What is divided at random, and goes to one side as a whole.
 COPIES, CLIPS, SUBJECTS = 'copies', 'clips', 'subjects'
 UNITS = (COPIES, CLIPS, SUBJECTS)
+# Clips whose copies the page shows.
+SHOWN = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +138,48 @@ def _checked(protocol: Protocol, copies: Copies) -> Protocol:
     """The honest sides pass the check that every run passes; the others promise nothing."""
     leaks.check_folds(protocol, copies.clips)
     return protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Siblings:
+    """Copies of a few clips of which some are trained on and some are judged: what a leak is.
+
+    Attributes:
+      frames: uint8 [clip, copy, H, W], the last of each copy, the original first.
+      clip_id, subject: str [clip, copy].
+      tested: bool [clip, copy], False where the copy is trained on.
+    """
+
+    frames: np.ndarray
+    clip_id: np.ndarray
+    subject: np.ndarray
+    tested: np.ndarray
+
+    def save(self, path: Path) -> None:
+        """Writes a compressed .npz with the fields as its keys; whole or not at all."""
+        with atomic.replacing(path) as temporary:
+            np.savez_compressed(temporary, **vars(self))
+
+    @classmethod
+    def load(cls, path: Path) -> 'Siblings':
+        """Reads what `save` wrote; UserError where it is missing or damaged."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**rundir.read_arrays(path, names))
+
+
+def siblings(copies: Copies, folds: int, count: int = SHOWN) -> Siblings:
+    """Finds clips that the first fold of seed 0 has on both sides where copies are divided.
+
+    Args:
+      count: of clips, at most.
+    """
+    fold = make_protocol(COPIES, copies, folds, 0).folds[0]
+    tested = np.isin(np.arange(len(copies.source)), fold.test)
+    both = np.intersect1d(copies.source[tested], copies.source[~tested])[:count]
+    rows = np.stack([np.flatnonzero(copies.source == clip) for clip in both])
+    clips = copies.clips
+    frames = clips.frames[rows, clips.length[rows] - 1, ..., 0]
+    return Siblings(frames, clips.clip_id[rows], clips.subject[rows], tested[rows])
 
 
 def seen(protocol: Protocol, copies: Copies) -> dict[str, float]:

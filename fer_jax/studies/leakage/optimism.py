@@ -1,7 +1,7 @@
 """The arithmetic of optimism: what the leaking way reports minus what the honest way reports."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -278,9 +278,9 @@ def _curves(outcomes: Outcomes, reference: int) -> dict[str, list]:
     }
 
 
-def summary_text(values: dict[str, Any], stamps: Sequence[str]) -> str:
+def summary_text(values: Mapping[str, Any]) -> str:
     """The measurement as plain text for a terminal, at most 79 columns."""
-    lines = [f'*** {stamp} ***' for stamp in stamps]
+    lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     lines += [
         f'{values["clips"]} clips of {values["subjects"]} simulated people, '
         f'{values["seeds"]} seed{"s" * (values["seeds"] > 1)}; accuracies in per cent,',

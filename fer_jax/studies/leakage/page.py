@@ -1,6 +1,6 @@
 """The laboratory's page: the four optimisms, their figures and every number drawn as CSV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from fer_jax.evaluation.table import (
     show,
 )
 from fer_jax.reports import page
+from fer_jax.studies import study_files
 from fer_jax.studies.leakage import plots
-from fer_jax.studies.leakage.divisions import Copies
+from fer_jax.studies.leakage.divisions import Siblings
+from fer_jax.studies.leakage.optimism import summary_text
 
+SIBLINGS = 'siblings.npz'
 # What each leak is; the side without it differs in nothing else.
 MEANINGS = {
     'a': '(a) All clips are augmented, then the copies are divided at random, so that copies of '
@@ -139,27 +142,41 @@ def tables(values: Mapping[str, Any]) -> dict[str, Table]:
     return {table.name: table for table in listed}
 
 
+def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
+    """Draws a study's page from its files; returns the results as text and the page's path.
+
+    Args:
+      out: where the page goes; None is the study's folder.
+
+    Raises:
+      UserError: the study has no results yet, or a file is damaged.
+    """
+    saved = study_files.load(folder)
+    siblings = Siblings.load(folder / SIBLINGS)
+    path = write(saved.values, siblings, saved.settings, saved.versions, Path(out or folder))
+    return summary_text(saved.values), path
+
+
 def write(
     values: Mapping[str, Any],
-    copies: Copies,
+    siblings: Siblings,
     design: Mapping[str, Any],
     versions: Mapping[str, str],
-    stamps: Sequence[str],
     out: Path,
 ) -> Path:
     """Writes report.html and figures/ (SVG, and every table and figure as CSV); returns the page.
 
     Args:
-      values: what `optimism.compute` says.
-      copies: of which some are shown.
+      values: what `optimism.compute` says, and the stamps.
+      siblings: the copies that are shown.
       design: every setting of the laboratory, for the page.
       versions: command, packages, devices.
     """
-    shown = tables(values)
+    shown, stamps = tables(values), values['stamps']
     drawings = [
         plots.optimism(values, stamps, shown['optimism_table'].csv(stamps)),
         plots.accuracies(values, stamps, shown['optimism_table'].csv(stamps)),
-        plots.siblings(copies, design['folds'], stamps),
+        plots.siblings(siblings, stamps),
         plots.curves(values, stamps),
         plots.settings(values, stamps, shown['settings'].csv(stamps)),
     ]

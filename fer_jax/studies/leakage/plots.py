@@ -8,12 +8,9 @@ import numpy as np
 from fer_jax.evaluation.table import csv_text
 from fer_jax.reports import plots
 from fer_jax.reports.figures import COLOURS, Drawing, draw
-from fer_jax.studies.leakage import divisions
-from fer_jax.studies.leakage.divisions import Copies
+from fer_jax.studies.leakage.divisions import Siblings
 
 WIDTH = 4.1  # inches
-# Clips whose copies are shown.
-SHOWN = 4
 
 
 def _named_rows(axes, names: Sequence[str]) -> None:
@@ -138,37 +135,26 @@ def setting_title(row: Mapping[str, Any]) -> str:
     return f'rate {row["learning_rate"]:g}, dropout {row["dropout_rate"]:g}{reference}'
 
 
-def siblings(copies: Copies, folds: int, stamps: Sequence[str]) -> Drawing:
-    """Test copies of the first fold beside the copies of the same clips that training has."""
-    fold = divisions.make_protocol(divisions.COPIES, copies, folds, 0).folds[0]
-    tested = np.isin(np.arange(len(copies.source)), fold.test)
-    both = np.intersect1d(copies.source[tested], copies.source[~tested])[:SHOWN]
-    rows = [np.flatnonzero(copies.source == clip) for clip in both]
-    clips = copies.clips
+def siblings(shown: Siblings, stamps: Sequence[str]) -> Drawing:
+    """Draws test copies of a fold beside the copies of the same clips that training has."""
+    rows, copies = shown.tested.shape
+    part = np.where(shown.tested, 'test', 'training')
 
     def paint(figure) -> None:
-        grid = figure.subplots(len(rows), len(rows[0]), squeeze=False)
-        for axes, copy in zip(grid.flat, np.concatenate(rows), strict=True):
-            frame = clips.frames[copy, clips.length[copy] - 1, ..., 0]
+        grid = figure.subplots(rows, copies, squeeze=False)
+        for place, axes in np.ndenumerate(grid):
+            frame = shown.frames[place]
             axes.imshow(frame, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
-            colour = COLOURS['vermillion' if tested[copy] else 'blue']
-            axes.set_title(
-                'test' if tested[copy] else 'training', color=colour, fontsize=8, loc='center',
-                pad=3,
-            )  # fmt: skip
+            colour = COLOURS['vermillion' if shown.tested[place] else 'blue']
+            axes.set_title(str(part[place]), color=colour, fontsize=8, loc='center', pad=3)
             axes.set_axis_off()
 
-    listed = np.concatenate(rows)
-    columns = [
-        clips.clip_id[listed],
-        clips.subject[listed],
-        np.where(tested[listed], 'test', 'training'),
-    ]
+    columns = [np.ravel(column) for column in (shown.clip_id, shown.subject, part)]
     return Drawing(
         'siblings',
         'Copies of the same clips on both sides of a division',
-        f'What leak (a) is: the copies of {len(rows)} clips (last frames; the original first) '
+        f'What leak (a) is: the copies of {rows} clips (last frames; the original first) '
         'where copies are divided at random, in the first fold of seed 0.',
-        draw(paint, size=(WIDTH, 0.3 + 1.05 * len(rows)), stamps=stamps),
+        draw(paint, size=(WIDTH, 0.3 + 1.05 * rows), stamps=stamps),
         csv_text(('copy', 'subject', 'part'), columns, stamps),
     )

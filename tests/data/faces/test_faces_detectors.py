@@ -197,7 +197,7 @@ def test_wrong_names_and_needless_weights(tmp_path):
 @pytest.mark.parametrize('name', ['dlib', 'face_alignment'])
 def test_a_missing_package_is_named_with_its_command(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)  # Python's way of saying: not to be imported
-    with pytest.raises(UserError, match=r"pip install -e '.\[landmarks\]'") as caught:
+    with pytest.raises(UserError, match=r"pip install 'fer_jax\[landmarks\]'") as caught:
         faces.make_detector(name)
     assert f'--faces={name} needs' in str(caught.value) and '\n' not in str(caught.value)
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from fer_jax.data.clips import ClipSet
-from fer_jax.studies.leakage import LeakageDesign, Outcomes, divisions, make_copies
+from fer_jax.studies.leakage import LeakageDesign, divisions
+from fer_jax.studies.leakage.divisions import make_copies
+from fer_jax.studies.leakage.outcomes import Outcomes
 
 SMALL = LeakageDesign(
     folds=3, copies=3, inner=3, epochs=2, batch_size=16, learning_rates=(1e-3,),

@@ -1,4 +1,4 @@
-"""The gallery of a finished run: gallery.html, its figures and the arrays behind them."""
+"""The page of what a finished run's network looks at: its figures and the arrays behind them."""
 
 import io
 from collections.abc import Mapping
@@ -14,16 +14,17 @@ from fer_jax.explain.saliency import Study
 from fer_jax.reports import page
 from fer_jax.reports.figures import Drawing
 
-PAGE = 'gallery.html'
+# Page, arrays and, in a run, their folder are named after the command.
+NAME = 'explain'
 
 
 def write(
     trained: Trained, study: Study, kind: str, out: Path, versions: Mapping[str, str]
 ) -> Path:
-    """Draws the gallery; returns the page's path.
+    """Draws the page and returns its path.
 
-    Writes gallery.html, which needs nothing else, and figures/ (every figure as SVG, every number
-    drawn as CSV, all arrays as gallery.npz) into `out`; they appear whole or not at all.
+    Writes explain.html, which needs nothing else, and figures/ (every figure as SVG, every number
+    drawn as CSV, all arrays as explain.npz) into `out`; they appear whole or not at all.
 
     Args:
       kind: what the maps show, of `occlusion.KINDS`.
@@ -52,7 +53,10 @@ def write(
         'time': _time(trained, study, typical, arrays),
     }
     table = study.table()
-    files: dict[str, str | bytes] = {'saliency.csv': table.csv(stamps), 'gallery.npz': _npz(arrays)}
+    files: dict[str, str | bytes] = {
+        'saliency.csv': table.csv(stamps),
+        f'{NAME}.npz': _npz(arrays),
+    }
     for drawing in sum(groups.values(), []):
         files |= {f'{drawing.name}.svg': drawing.svg, f'{drawing.name}.csv': drawing.csv}
     shown = {
@@ -78,10 +82,10 @@ def write(
     member = trained.member
     lead = (
         f'{trained.clips.name} · member {member.index} (fold {member.fold_number + 1}, seed '
-        f'{member.seed}) after epoch {trained.epoch}'
+        f'{member.seed}) after epoch {trained.network.epoch}'
     )
     text = page.page(f'{trained.run.name}: what the network looks at', lead, stamps, sections)
-    return atomic.publish_page(out, text, files, PAGE)
+    return atomic.publish_page(out, text, files, f'{NAME}.html')
 
 
 _TIME = (
@@ -109,7 +113,7 @@ def _warps(
 
 
 def _filters(trained: Trained, arrays: dict[str, np.ndarray]) -> list[Drawing]:
-    found = inside.first_filters(trained.network['params'])
+    found = inside.first_filters(trained.network.variables['params'])
     arrays |= {f'filters_{layer.replace("/", "_")}': kernel for layer, kernel in found.items()}
     return inside_plots.filters(found, trained.run.stamps)
 
@@ -142,7 +146,7 @@ def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 def _about(trained: Trained, study: Study) -> str:
     """What was done, in words."""
     windows, films = study.windows, trained.clips.frames.shape[1] > 1
-    normalize = trained.system.inputs['normalize']
+    normalize = trained.network.system.inputs['normalize']
     said = (
         f'A square of {windows.size} x {windows.size} pixels is zeroed in what the network sees, '
         f'in {len(windows)} places of each face of {windows.shape[0]} x {windows.shape[1]}'

@@ -1,10 +1,8 @@
-"""Configs: variants, ablations, search spaces, strict sections, identity."""
+"""What a config file declares besides its config: variants, ablations, a search space."""
 
 import dataclasses
-import hashlib
-import importlib.util
-import inspect
-import json
+import importlib.resources
+import runpy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from fer_jax.errors import UserError
+
+# The files of configs/: a link to it in a checkout, a folder of the package once installed.
+CONFIGS = Path(str(importlib.resources.files('fer_jax'))) / 'configs'
 
 
 def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
@@ -88,6 +89,25 @@ class Space:
     threshold: float = 0.0
 
 
+def find_config(path: str | Path) -> Path:
+    """Returns the file that `path` names, from any working directory.
+
+    That is `path` itself where there is such a file, else the config of that name that comes with
+    the package: 'ckplus_c3d.py' and 'configs/ckplus_c3d.py' are the same.
+
+    Raises:
+      UserError: there is neither.
+    """
+    path = Path(path)
+    own = CONFIGS / path.name
+    if path.is_file():
+        return path
+    if path.parent in (Path(), Path('configs')) and own.is_file():
+        return own
+    names = ', '.join(sorted(file.name for file in CONFIGS.glob('*.py')))
+    raise UserError(f'{path}: no such config; there are: {names}')
+
+
 def load_config(path: str | Path, variant: str = '') -> ConfigDict:
     """What another config file's get_config(variant) gives: for a config that is made of others."""
     return _declared(path, 'get_config', 'config')(variant)
@@ -113,87 +133,7 @@ def load_space(path: str, config: ConfigDict) -> Space:
 
 def _declared(path: str | Path, name: str, what: str) -> Callable:
     """The function `name` of a config file."""
-    spec = importlib.util.spec_from_file_location('declaring_config', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, name):
+    declared = runpy.run_path(str(find_config(path)))
+    if name not in declared:
         raise UserError(f'{path} declares no {what}: write {name}(config) into it')
-    return getattr(module, name)
-
-
-def changed(config: ConfigDict, name: str, ablation: Ablation) -> ConfigDict:
-    """A copy of a config in which the values of the ablation `name` stand (`with_values`)."""
-    return with_values(config, ablation.changes, f"ablation '{name}'")
-
-
-def with_values(config: ConfigDict, values: Mapping[str, Any], source: str) -> ConfigDict:
-    """A copy of a config in which other values stand.
-
-    Args:
-      values: dotted key -> value; a mapping replaces a whole section.
-      source: where they come from, for messages.
-
-    Raises:
-      UserError: a key that the config does not have, or a value of another type.
-    """
-    copy = config.copy_and_resolve_references()
-    for key, value in values.items():
-        section: Any = copy
-        *path, last = key.split('.')
-        for depth, part in enumerate([*path, last]):
-            if not isinstance(section, ConfigDict) or part not in section:
-                place = '.'.join(['config', *path[:depth]])
-                known = ', '.join(section) if isinstance(section, ConfigDict) else 'no keys'
-                raise UserError(
-                    f'{source} changes config.{key}, which is not there: {place} has {known}'
-                )
-            if depth < len(path):
-                section = section[part]
-        try:
-            section[last] = value
-        except TypeError:
-            kind = type(section[last])
-            kind = 'section' if kind is ConfigDict else kind.__name__
-            raise UserError(
-                f'{source} sets config.{key} to {value!r}, which is no {kind}'
-            ) from None
-    return copy
-
-
-def bind(function: Callable, section: Mapping, path: str, *args: Any, **given: Any) -> Any:
-    """Calls `function(*args, **given, **section)`; a key that it does not take is the user's.
-
-    Args:
-      path: the section's name in the config, for the message.
-    """
-    known = inspect.signature(function).parameters
-    unknown = sorted(key for key in section if key not in known or key in given)
-    if unknown:
-        options = ', '.join(
-            sorted(k for k, p in known.items() if p.kind == p.KEYWORD_ONLY and k not in given)
-        )
-        raise UserError(f"config.{path} has an unknown key '{unknown[0]}': it takes {options}")
-    return function(*args, **given, **section)
-
-
-def as_json(config: ConfigDict) -> dict:
-    """The resolved config as JSON reads it back (tuples as lists)."""
-    return json.loads(config.to_json_best_effort())
-
-
-def identity(config: ConfigDict) -> str:
-    """Eight hexadecimal digits of the resolved config: part of a run's default folder."""
-    return hashlib.sha256(json.dumps(as_json(config), sort_keys=True).encode()).hexdigest()[:8]
-
-
-def first_difference(one: Any, other: Any, path: str = 'config') -> str | None:
-    """Where two configs (as JSON) first differ, as 'config.x is 16, there 3', or None."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        for key in sorted({*one, *other}):
-            found = first_difference(
-                one.get(key, '(absent)'), other.get(key, '(absent)'), f'{path}.{key}'
-            )
-            if found:
-                return found
-        return None
-    return None if one == other else f'{path} is {one}, there {other}'
+    return declared[name]

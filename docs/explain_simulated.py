@@ -1,13 +1,13 @@
-"""Draws the picture of two galleries in the README; both show simulated faces only.
+"""Draws the README's picture of what two networks look at; it shows simulated faces only.
 
-Two runs, their galleries, and the picture of both:
+Two runs, the pages of what they look at, and the picture of both:
 
     python -m fer_jax.main --config=configs/ckplus_stn.py:simulated --workdir=runs/stn
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated --config.train.epochs=30 \
         --workdir=runs/c3d
     python -m fer_jax.explain runs/stn --kind=fall --clips=20
     python -m fer_jax.explain runs/c3d --kind=fall --clips=20
-    python docs/gallery_simulated.py runs/stn/gallery runs/c3d/gallery [OUT.jpg]
+    python docs/explain_simulated.py runs/stn/explain runs/c3d/explain [OUT.jpg]
 """
 
 import sys
@@ -27,8 +27,8 @@ TOP = 0.5  # the fall of the probability that is fully coloured
 
 
 def load(folder: Path) -> dict[str, np.ndarray]:
-    """A gallery's arrays; only of simulated faces."""
-    with np.load(folder / 'figures' / 'gallery.npz') as saved:
+    """Returns the arrays of a page; only of simulated faces."""
+    with np.load(folder / 'figures' / 'explain.npz') as saved:
         arrays = dict(saved)
     if not arrays['simulated']:
         sys.exit(f'{folder} shows people: draw the picture from simulated faces only')
@@ -36,7 +36,7 @@ def load(folder: Path) -> dict[str, np.ndarray]:
 
 
 def typical(arrays: dict[str, np.ndarray]) -> list[int]:
-    """The row of each class's face, as the gallery chooses it."""
+    """The row of each class's face, as the page chooses it."""
     label = arrays['label']
     return [int(np.flatnonzero(label == k)[(label == k).sum() // 2]) for k in np.unique(label)]
 
@@ -68,14 +68,14 @@ def warps(figure, arrays: dict[str, np.ndarray]) -> None:
         axes[0].set_ylim(high[1], low[1])
 
 
-def saliency(figure, galleries: list[tuple[str, dict[str, np.ndarray]]]) -> None:
+def saliency(figure, networks: list[tuple[str, dict[str, np.ndarray]]]) -> None:
     """Mean maps of classes, a row for each network."""
     figure.suptitle(
         'Occlusion saliency: the mean fall of the class’s probability '
         f'(full orange: {100 * TOP:.0f} points)'
     )
-    grid = figure.subplots(len(galleries), SHOWN)
-    for row, (name, arrays) in zip(grid, galleries, strict=True):
+    grid = figure.subplots(len(networks), SHOWN)
+    for row, (name, arrays) in zip(grid, networks, strict=True):
         for k, axes in enumerate(row):
             own = arrays['label'] == k
             axes.set_axis_off()

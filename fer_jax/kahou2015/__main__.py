@@ -1,0 +1,55 @@
+"""Trains kahou2015's whole system, or draws the page of a run of it again.
+
+    python -m fer_jax.kahou2015 --config=configs/afew_emotiw.py[:simulated] [--workdir=RUN]
+    python -m fer_jax.kahou2015 RUN [--out=DIR]
+
+The system is several models and their fusions: its run has a stage for each, and a stage that is
+there is not trained again. fer_jax.main with the same config makes the same run, and fer_jax.report
+draws the same page; here is the system by itself, for whoever looks for it under the paper's name.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from fer_jax import cli, runtime
+from fer_jax.data import prepared
+from fer_jax.errors import UserError
+from fer_jax.experiment import runners
+from fer_jax.kahou2015 import page, system
+
+
+def define(fv: flags.FlagValues) -> None:
+    """Declares this command's flags."""
+    cli.define_config(fv)
+    flags.DEFINE_string(
+        'workdir', None, 'the run (default runs/<config>-<hash of the config>)', flag_values=fv
+    )
+    flags.DEFINE_string('out', None, "folder of RUN's page (default RUN)", flag_values=fv)
+    flags.DEFINE_string(
+        'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
+    )
+
+
+def main(fv: flags.FlagValues) -> None:
+    """Trains the config's system, or draws the page of the run that the command names.
+
+    Raises:
+      UserError: neither or both are given, or a config of another experiment.
+    """
+    if (fv.config is None) == (len(fv.positional) != 1):
+        raise UserError(
+            'give the system: --config=configs/afew_emotiw.py, or one run of it to draw again'
+        )
+    if fv.config is None:
+        text, path = page.redraw(Path(fv.positional[0]), fv.out)
+        print(f'{text}\n\n{path}')
+        return
+    if runners.runner_of(fv.config) is not system.run:
+        raise UserError(f'{fv.config.name} is one experiment: python -m fer_jax.main trains it')
+    runtime.prepare()
+    system.run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
+
+
+if __name__ == '__main__':
+    cli.run(main, define, __doc__)

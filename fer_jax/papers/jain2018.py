@@ -1,0 +1,134 @@
+"""What the configs of jain2018 share: networks, recipe, a laptop's size, and what is left open."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from fer_jax.config import Ablation
+
+RECIPE = {
+    'paper': 'jain2018',
+    'data': {'faces': 'haar', 'sampling': 'uniform', 'size': 96},
+    'protocol': {'name': 'random', 'train_fraction': 0.7},
+    'inputs': {'equalize': 'histogram', 'normalize': 'mean_std'},
+    'augment': {
+        'kind': 'random',
+        'options': {'flip': 0.25, 'vertical': 0.25, 'rotation': 15.0, 'turned': 0.25},
+    },
+    'model': {'name': 'cnn_rnn', 'dropout_rate': 0.5},
+    'optimizer': {
+        'name': 'momentum',
+        'learning_rate': 5e-3,
+        'weight_decay': 1e-4,
+        'schedule': 'step',
+        'factor': 0.01,
+        'every': 20,
+    },
+    'train': {'seeds': 3, 'checkpoint_every': 10},
+}
+SMALL = {
+    'data': {'size': 48},
+    'augment': {'options': {'vertical': 0.0, 'turned': 1.0}},
+    'model': {'width': 0.5, 'dropout_rate': 0.1},
+    'optimizer': {'name': 'adam', 'learning_rate': 1e-3, 'schedule': 'cosine'},
+    'train': {'batch_size': 8, 'seeds': 1},
+}
+
+
+def part(*, cnn: bool, tanh: bool) -> dict[str, Any]:
+    """What a network of the chain has of its own: the CNN alone, or CNN-RNN or CNN-IRNN behind it.
+
+    Args:
+      cnn: the CNN alone.
+      tanh: the recurrent network is tanh's, not an IRNN.
+    """
+    if cnn:
+        return {'model': {'rnn': 'none'}}
+    return {
+        'model': {'rnn': 'tanh' if tanh else 'relu', 'freeze': True},
+        'optimizer': {'clip': 1.0},
+    }
+
+
+def ablations(config: ConfigDict) -> dict[str, Ablation]:
+    """What jain2018 contradicts or leaves open: of the CNN alone, or of a network behind it."""
+    return _OF_BOTH | (_OF_THE_CNN if config.model.rnn == 'none' else _of_the_sequence(config))
+
+
+_OF_BOTH = {
+    'squared_error': Ablation(
+        'Mean squared error of the probabilities: sections 3.2 and 3.3 have that cost, section '
+        '3.1 a softmax.',
+        {'loss.kind': 'squared_error'},
+    ),
+    'adam': Ablation(
+        'Adam as equation 3 has it, without bias correction and with epsilon under the root; '
+        'section 3.2 has stochastic gradient descent.',
+        {'optimizer.name': 'plain_adam'},
+    ),
+    'step_tenth': Ablation(
+        'The rate falls tenfold every 20 epochs. Taken away as stated, 0.01 would leave a '
+        'negative one.',
+        {'optimizer.schedule': 'step', 'optimizer.factor': 0.1},
+    ),
+    'step_hundredth_less': Ablation(
+        'The rate falls by a hundredth of itself every 20 epochs.',
+        {'optimizer.schedule': 'step', 'optimizer.factor': 0.99},
+    ),
+    'inverse': Ablation(
+        'The rate is divided by 1 + 0.01 n after n epochs.',
+        {'optimizer.schedule': 'inverse', 'optimizer.factor': 0.01, 'optimizer.every': 1},
+    ),
+}
+_OF_THE_CNN = {
+    'all5': Ablation(
+        'All kernels 5 x 5: section 3.1 has filters enlarged from 3 to 5, Figure 2 both sizes.',
+        {'model.kernels': 'all5'},
+    ),
+    'depth4': Ablation(
+        'Four convolutions, as the "hidden layers" of Table 3 are read.', {'model.depth': 4}
+    ),
+    'depth5': Ablation('Five convolutions (Table 3).', {'model.depth': 5}),
+    'no_equalisation': Ablation(
+        'Mean and deviation image without histogram equalisation, as section 4 can be read; '
+        'section 3 equalises.',
+        {'inputs.equalize': 'none'},
+    ),
+    'no_decay': Ablation(
+        'Without weight decay: equation 1 regularises every weight matrix, its weight stands '
+        'in section 3.2, for stochastic gradient descent.',
+        {'optimizer.weight_decay': 0.0},
+    ),
+}
+
+
+def _of_the_sequence(config: ConfigDict) -> dict[str, Ablation]:
+    ablations = {
+        f'units{units}': Ablation(
+            f'{units} hidden units (Table 2); 150 are its best, Figure 2 has 200.',
+            {'model.units': units},
+        )
+        for units in (50, 100, 200)
+    }
+    ablations['pool3'] = Ablation(
+        'The third convolution after max-pooling is the input, as section 3.1 can be read; section '
+        '3.3 has the 200 values of the fully connected layer.',
+        {'model.features': 'pool3'},
+    )
+    if config.data.frames == 1:
+        ablations['repeated'] = Ablation(
+            'The same image again is the sequence of a still, which the paper does not define; '
+            'its number P of frames has no value.',
+            {'model.stills': 'repeat'},
+        )
+    if config.model.rnn == 'relu':
+        ablations['scaled_identity'] = Ablation(
+            'The recurrent weights start at a tenth of the identity: "scaled", by an unknown '
+            'factor.',
+            {'model.identity_scale': 0.1},
+        )
+    ablations['joint'] = Ablation(
+        'CNN and recurrent network trained together from the start; section 3.3 keeps the CNN.',
+        {'model.freeze': False, 'init.run': ''},
+    )
+    return ablations

@@ -1,0 +1,51 @@
+"""What draws a folder's page: every kind can be drawn, and unknown ones are one line."""
+
+import inspect
+import json
+import pkgutil
+import shutil
+
+import pytest
+
+from fer_jax import cli, report
+from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
+from fer_jax.reports import kinds
+
+
+@pytest.mark.parametrize('kind', kinds.PAGES)
+def test_every_kind_has_a_page(kind):
+    redraw = pkgutil.resolve_name(kinds.PAGES[kind])
+    assert list(inspect.signature(redraw).parameters) == ['folder', 'out']
+
+
+def test_a_folder_that_records_no_kind_is_read_as_a_run(finished_run, tmp_path):
+    assert rundir.kind_of(finished_run) is None
+    text, page = kinds.redraw(finished_run, str(tmp_path / 'nothing'))
+    rundir.write_kind(shutil.copytree(finished_run, tmp_path / 'run'), kinds.RUN)
+    assert kinds.redraw(tmp_path / 'run', str(tmp_path / 'recorded'))[0] == text
+    assert page == tmp_path / 'nothing' / 'report.html' and page.is_file()
+
+
+@pytest.mark.parametrize(
+    'recorded, message',
+    [
+        ({'kind': 'os.path'}, "there is no kind 'os.path' of run, kahou2015, sweep, adding, order"),
+        ({}, "there is no kind 'None' of run"),
+        ([], 'holds no JSON object'),
+    ],
+)
+def test_a_kind_that_there_is_not_is_one_line(tmp_path, recorded, message):
+    (tmp_path / rundir.KIND).write_text(json.dumps(recorded))
+    with pytest.raises(UserError, match=message) as error:
+        cli.call(report.main, report.define, [str(tmp_path)])
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('kind', ['adding', 'order', 'leakage', 'sweep', 'kahou2015', 'run'])
+def test_a_folder_that_has_hardly_begun_says_what_it_lacks(tmp_path, kind):
+    rundir.write_kind(tmp_path, kind)
+    with pytest.raises(UserError, match='is missing|has not finished') as error:
+        cli.call(report.main, report.define, [str(tmp_path)])
+    assert '\n' not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == [rundir.KIND]
