@@ -5,6 +5,15 @@
     python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013 --ferplus=fer2013new.csv
     python -m fer_jax.prepare --dataset=afew --release=/data/AFEW --scene
     python -m fer_jax.prepare --dataset=ckplus --report [--out=DIR]
+    python -m fer_jax.prepare --dataset=own --name=clinic --release=/data/clinic/manifest.csv
+    python -m fer_jax.prepare --dataset=own --name=photos --release=/data/photos --faces=none
+
+Own data (data.name own:clinic): a manifest .csv or .tsv with a line for each clip: path and label
+and, where wanted, subject, split (train, validation, test), start_s and end_s (a part of a film or
+sound), landmarks (a file with 68 or 5 points of each frame, for --faces=release). Or a folder with
+one folder for each class, or with train, validation and test with these inside; subjects come from
+the paths by --subject_pattern. A path is a picture, a film, a folder of frames or a sound (wav,
+flac, mp3: for the audio model). Rows without a label are kept for prediction.
 
 Writes DATA_DIR/<dataset>/faces-<faces>/<version>/: array_record files and metadata.json, which says
 what was found, what was dropped and why. Prints the same, and warns where the counts are not the
@@ -19,11 +28,14 @@ class and subject, what was left out, face sizes. Look before you train; do not 
 
 Ways of finding faces (--faces), each in a folder of its own; not every dataset offers all of them:
   release          boxes, landmarks or cut faces that ship with the dataset
+  yunet            a small network for faces from 12 pixels, with five points (eyes, nose, mouth);
+                   the default where a release ships no faces; turns clips that lie on their side
   dlib             HOG detector and correlation tracker; landmarks with --weights=FILE, dlib's
                    shape_predictor_68_face_landmarks.dat
   haar             OpenCV's cascade, no landmarks
   face_alignment   S3FD and FAN, 68 landmarks; --weights=FOLDER with both networks' files, else
                    $TORCH_HOME/hub/checkpoints or a download
+  none             own data: the pictures are faces already
   opencv_dnn       OpenCV's deep learning model, no landmarks; --weights=FILE.caffemodel with its
                    .prototxt beside it
 """
@@ -33,29 +45,32 @@ from typing import Any
 from absl import flags
 
 from fer_jax import cli
-from fer_jax.data import datasets, preparation, prepared
+from fer_jax.data import datasets, faces, preparation, prepared
 from fer_jax.errors import UserError
 from fer_jax.reports import contact_sheet
 
-OPTIONS = ('ferplus', 'camera', 'light', 'fold')  # that not every dataset takes
+# That not every dataset takes.
+OPTIONS = ('ferplus', 'camera', 'light', 'fold', 'subject_pattern', 'sequences', 'ignore_columns')
 
 
 def define(fv: flags.FlagValues) -> None:
     """Declares the flags."""
     names = ', '.join(datasets.DATASETS)
     flags.DEFINE_string('dataset', None, f'which dataset: {names}', flag_values=fv)
-    release_help = "folder with the owners' (or simulated) files"
+    name_help = 'own: the name of the data, for data.name own:NAME'
+    flags.DEFINE_string('name', None, name_help, flag_values=fv)
+    release_help = "folder with the owners' (or simulated) files; own: a manifest, or class folders"
     flags.DEFINE_string('release', None, release_help, flag_values=fv)
     root = f'${prepared.DATA_DIR_VARIABLE}, else {prepared.DEFAULT_DATA_DIR}'
     data_dir_help = f'where prepared datasets lie; default {root}'
     flags.DEFINE_string('data_dir', None, data_dir_help, flag_values=fv)
-    faces_help = 'release, dlib, haar, face_alignment or opencv_dnn; default: release or dlib'
+    faces_help = f'{", ".join(["release", *faces.DETECTORS])} or none; default: release, else yunet'
     flags.DEFINE_string('faces', '', faces_help, flag_values=fv)
     scene_help = 'afew, mmi, savee: whole grey frames, for an activity system, instead of faces'
     flags.DEFINE_bool('scene', False, scene_help, flag_values=fv)
     weights_help = 'what the detector has learnt: file, or folder for face_alignment'
     flags.DEFINE_string('weights', None, weights_help, flag_values=fv)
-    skip_help = 'leave out and list clips that cannot be read; three, or 5 %, at most'
+    skip_help = 'keep the readable frames of damaged films; leave out and list what cannot be read'
     flags.DEFINE_bool('skip_unreadable', False, skip_help, flag_values=fv)
     ferplus_help = "fer2013: FER+'s fer2013new.csv; default: beside fer2013.csv"
     flags.DEFINE_string('ferplus', None, ferplus_help, flag_values=fv)
@@ -65,6 +80,12 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_string('light', None, light_help, flag_values=fv)
     fold_help = 'tfd: which of the five official folds becomes the split, 1 (the default) to 5'
     flags.DEFINE_integer('fold', None, fold_help, flag_values=fv)
+    pattern_help = "own: a regular expression that finds the subject in a path, such as '(\\d+)_'"
+    flags.DEFINE_string('subject_pattern', None, pattern_help, flag_values=fv)
+    sequences_help = 'own: folders of pictures below a class folder are clips, not each picture'
+    flags.DEFINE_bool('sequences', None, sequences_help, flag_values=fv)
+    ignore_help = 'own: columns of the manifest that are not looked at, joined by commas'
+    flags.DEFINE_string('ignore_columns', None, ignore_help, flag_values=fv)
     report_help = 'draw report.html: sample faces, counts, what was left out, face sizes'
     flags.DEFINE_bool('report', False, report_help, flag_values=fv)
     out_help = 'folder for the report; default: beside the records'
@@ -78,6 +99,7 @@ def main(fv: flags.FlagValues) -> None:
         if not fv[flag].value:
             usage = 'python -m fer_jax.prepare --dataset=NAME --release=DIR'
             raise UserError(f'--{flag} is missing: {usage}')
+    name = f'{fv.dataset}:{fv.name}' if fv.name else fv.dataset
     if fv.faces and (fv.scene or fv.faces == datasets.SCENE):
         raise UserError('whole frames have no faces: give --scene without --faces')
     if fv.scene and fv.report:
@@ -87,7 +109,7 @@ def main(fv: flags.FlagValues) -> None:
             name: fv[name].value for name in OPTIONS if fv[name].value is not None
         }
         preparation.prepare(
-            fv.dataset,
+            name,
             fv.release,
             fv.data_dir,
             faces=datasets.SCENE if fv.scene else fv.faces,
@@ -97,9 +119,7 @@ def main(fv: flags.FlagValues) -> None:
             **options,
         )
     if fv.report:
-        page = contact_sheet.write_sheet(
-            fv.dataset, data_dir=fv.data_dir, faces=fv.faces, out=fv.out
-        )
+        page = contact_sheet.write_sheet(name, data_dir=fv.data_dir, faces=fv.faces, out=fv.out)
         print(f'report: {page}')
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from fer_jax.data import registration
 from fer_jax.errors import UserError
 
 SAMPLINGS = ('last', 'uniform')
@@ -32,8 +33,8 @@ class ClipSet:
       clip_id: str [clip], unique.
       split: str [clip], the owners' official part, '' where there is none.
       registration: how the faces were registered, in words.
-      landmarks: float32 [clip, frame, 68, 2], x and y in pixels of the frames, NaN where there are
-        none and in repeated frames. Only where a registration is still to be fitted on them
+      landmarks: float32 [clip, frame, 68 or 5, 2], x and y in pixels of the frames, NaN where there
+        are none and in repeated frames. Only where a registration is still to be fitted on them
         (`fitted.fit_registration`), else None.
       target: float32 [clip, class], each class's share of the raters' votes (zeros where nobody
         chose any of them); None where labels are not decided by votes.
@@ -124,7 +125,7 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
         registration=next(iter(said))
         if len(said) == 1
         else '; '.join(f'{part.name}: {part.registration}' for part in parts),
-        landmarks=np.concatenate(landmarks) if len(landmarks) == len(parts) else None,
+        landmarks=_joined_landmarks(landmarks) if len(landmarks) == len(parts) else None,
         target=np.concatenate([_widened(part, classes) for part in parts]) if all(voted) else None,
     )
 
@@ -134,6 +135,13 @@ def _widened(part: ClipSet, classes: Sequence[str]) -> np.ndarray:
     target = np.zeros((len(part), len(classes)), np.float32)
     target[:, [classes.index(name) for name in part.classes]] = part.target
     return target
+
+
+def _joined_landmarks(landmarks: list[np.ndarray]) -> np.ndarray:
+    """Joins the landmarks of several datasets; 5 points of each where one has no more."""
+    if len({each.shape[2] for each in landmarks}) > 1:
+        landmarks = [registration.keypoints(each, 5) for each in landmarks]
+    return np.concatenate(landmarks)
 
 
 def stills(clips: ClipSet) -> ClipSet:

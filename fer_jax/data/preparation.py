@@ -1,5 +1,6 @@
 """From a release on disk to a prepared dataset, written completely or not at all."""
 
+import collections
 import contextlib
 import fcntl
 import os
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fer_jax.data import datasets, prepared
-from fer_jax.data.faces import cache, make_detector
+from fer_jax.data.faces import DETECTORS, cache, make_detector
 from fer_jax.errors import UserError
 
 _NAMED = 3  # how many dropped clips the summary names; all are stored
@@ -34,13 +35,15 @@ def prepare(
     saves the next one the work; it goes when the dataset is whole, which holds the same faces.
 
     Args:
-      name: one of `datasets.DATASETS`.
-      release: folder with the owners' files, or with those of `fer_jax.simulate`.
+      name: one of `datasets.DATASETS`; own data have a name of their own, 'own:clinic'.
+      release: folder with the owners' files, or with those of `fer_jax.simulate`; of own data also
+        a manifest.
       data_dir: where prepared datasets lie (`prepared.data_root`).
       faces: how to find them, one of the builder's FACES; '' is its first. `datasets.SCENE` stores
         whole frames instead. Each has a place of its own.
       weights: file or folder with what a detector has learnt (`faces.make_detector`).
-      skip_unreadable: leaves out, and lists, the clips that cannot be read, unless they are many.
+      skip_unreadable: keeps the readable frames of damaged films, and leaves out, and lists, the
+        clips that cannot be read, unless they are many.
       overwrite: replaces what was prepared from another release, or the same one again.
       report: takes each line of the summary.
       options: what the dataset's builder takes besides, e.g. `ferplus` (path) for fer2013.
@@ -56,13 +59,14 @@ def prepare(
         raise UserError(f'{name} takes no --{unknown[0]}; leave it out')
     target = prepared.location(name, data_dir, faces)
     way = faces or builder_class.FACES[0]
-    searches = way not in ('release', datasets.SCENE)
+    searches = way in DETECTORS
     if weights is not None and not searches:
         raise UserError('--weights is for detectors: name one with --faces, or leave it out')
     detector = make_detector(way, weights=weights) if searches else None
     staging = target.parent / '.preparing'  # on the target's file system
     with _alone(staging, name):
         builder = builder_class(data_dir=staging, config=target.parent.name)
+        builder.title = name
         manifest = builder.open(release, **options)
         if target.exists() and not overwrite:
             found = prepared.describe(name, data_dir, faces)
@@ -201,6 +205,22 @@ def summary(found: dict) -> list[str]:
         lines.append(
             f'  faces found by {found["detector"]["identity"]["name"]} ({finder}), '
             + (points if found['landmarked'] else without)
+        )
+    if found['sounds']:
+        lines.append(f'  sounds, without a picture: {found["sounds"]:,}')
+    if found['incomplete']:
+        lines.append(
+            f'  damaged films of which some frames are kept: {_some(list(found["incomplete"]))}'
+        )
+        lines += [f'    {fault}' for fault in found['incomplete'].values()]
+    if found['turned']:
+        degrees = collections.Counter(found['turned'].values())
+        listed = ', '.join(
+            f'{count:,} by {turn} degrees' for turn, count in sorted(degrees.items())
+        )
+        lines.append(
+            f'  turned against the clock, where faces are surest ({listed}): '
+            + _some(list(found['turned']))
         )
     if found['faceless']:
         lines.append(f'  kept, without a face in any frame: {_some(found["faceless"])}')

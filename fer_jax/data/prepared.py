@@ -37,7 +37,8 @@ def location(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
         raise UserError(f'{name} has no scenes: choose a dataset of films, such as afew')
     if faces not in (*builder.FACES, datasets.SCENE):
         raise UserError(f"{name} offers no faces '{faces}': one of {', '.join(builder.FACES)}")
-    return data_root(data_dir) / name / datasets.config_name(faces) / str(builder.VERSION)
+    place = data_root(data_dir) / datasets.folder(name)
+    return place / datasets.config_name(faces) / str(builder.VERSION)
 
 
 def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> dict:
@@ -49,8 +50,10 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
       {set: [class]}, class_counts {set: {class: n}}, published_classes {class: n}, votes [what
       raters could choose] and voted_sets [label set], dropped
       [{clip_id, path, reason, label_set}] (label_set '': left out altogether; of unreadable clips
-      `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, detector ({identity, package}
-      or None), differences from the published counts [sentence], stored_margin. Of scenes what
+      `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, turned
+      {clip_id: degrees against the clock}, incomplete {clip_id: what a film lacks of which some
+      frames are kept}, sounds (clips without a picture), detector ({identity, package} or None),
+      differences from the published counts [sentence], stored_margin. Of scenes what
       speaks of faces is empty or None.
     Raises:
       UserError: not prepared; the message holds the command that prepares it.
@@ -66,7 +69,9 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
 
 def prepare_command(name: str, data_dir: str | Path | None = None, *options: str) -> str:
     """Returns the command that prepares a dataset, with DIR for the release's folder."""
-    words = [f'python -m fer_jax.prepare --dataset={name} --release=DIR']
+    kind, _, given = name.partition(':')
+    words = [f'python -m fer_jax.prepare --dataset={kind}', *([f'--name={given}'] if given else [])]
+    words.append('--release=DIR')
     words += [f'--data_dir={data_dir}'] if data_dir else []
     return ' '.join([*words, *options])
 
@@ -91,7 +96,8 @@ def load(
     """Loads a prepared dataset into memory, in the order of its clip ids.
 
     Args:
-      name: a dataset, or several joined by '+' into one (`clips.combine`).
+      name: a dataset ('ckplus'; one's own are 'own:NAME'), or several joined by '+' into one
+        (`clips.combine`).
       faces: how the faces were found, the prepared BuilderConfig's suffix; '' is the dataset's
         default. Of a combined set one for all, or one for each joined by '+'.
       labels: label set, e.g. 'ferplus7' of fer2013; '' is the dataset's first. Of a combined set as

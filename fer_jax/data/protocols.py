@@ -163,7 +163,7 @@ def parse_name(name: str) -> dict[str, Any]:
     if match := re.fullmatch(r'random(\d+(?:\.\d+)?)x(\d+)', name):
         fraction, repeats = float(match[1]) / 100, int(match[2])
         return {'name': 'random', 'train_fraction': fraction, 'repeats': repeats}
-    if match := re.fullmatch(r'across-(\w+)', name):
+    if match := re.fullmatch(r'across-([\w:-]+)', name):
         return {'name': 'across', 'target': match[1]}
     raise UserError(
         f"unknown protocol '{name}': idstep10, balanced10 (any number of folds), loso, official, "
@@ -285,7 +285,7 @@ def _by_subject(clips: ClipSet, name: str, k: int) -> np.ndarray:
         count = np.sum(clips.subject == '')
         raise UserError(
             f'{clips.name}: {count} clips name no subject, so {name} cannot divide them: use '
-            'official or random as protocol.name'
+            'official or random as protocol.name, and 0 as protocol.k'
         )
     names, row = _subjects(clips.subject)
     k = len(names) if name == 'loso' else k

@@ -85,15 +85,18 @@ class ClipSource:
         if not subjects:
             return data_dir
         folder = data_dir / 'simulated'
-        folder /= f'{self.name}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
+        named = self.name.replace(':', '-')
+        folder /= f'{named}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
         ways = [self.faces, *([datasets.SCENE] if self.scenes else [])]
         for name, faces in itertools.product(self.name.split('+'), ways):
             if prepared.location(name, folder, faces).exists():
                 continue
-            release = folder / f'release-{name}'
+            drawn = name.replace(':', '_')  # of own data there are own:pictures and own:films
+            release = folder / f'release-{name.replace(":", "-")}'
             if not (release / simulation.STAMP).exists():
-                _draw(name, release, subjects, seed)
-            preparation.prepare(name, release, folder, faces=faces)
+                _draw(drawn, release, subjects, seed)
+            options = simulation.prepared_with(drawn)
+            preparation.prepare(name, release, folder, faces=faces, **options)
         return folder
 
     def load(self, folder: Path, fit: Fitted | None = None) -> ClipSet:

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fer_jax import atomic
 from fer_jax.config import bind
-from fer_jax.data import leaks, prepared
+from fer_jax.data import datasets, leaks, prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import shorten
@@ -175,7 +175,7 @@ class Sound:
                     f'{len(silent)} clips have no sound: {shorten(silent)}; give '
                     '--config.data.drop_soundless=True'
                 )
-            place = prepared.data_root(self.folder) / self.name
+            place = prepared.data_root(self.folder) / datasets.folder(self.name)
             names, values = kept({clip: sound[clip] for clip in wanted}, place)
         wrong = np.argwhere(~np.isfinite(values))
         if len(wrong):

@@ -4,10 +4,12 @@ Figures are drawn in the light theme. A file keeps those colours on a white card
 replaced by the CSS variable of the same role, so that one drawing is legible in light and dark.
 """
 
+import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +70,13 @@ STYLE: 'dict[RcKeyType, Any]' = {
 }
 
 
+# What else may be installed and holds scripts that Matplotlib's own font lacks.
+_FURTHER_FONTS = (
+    *('Noto Sans CJK SC', 'Noto Sans CJK JP', 'Noto Sans', 'WenQuanYi Zen Hei', 'PingFang SC'),
+    *('Hiragino Sans', 'Microsoft YaHei', 'Yu Gothic', 'Malgun Gothic', 'Arial Unicode MS'),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Drawing:
     """One figure: its name (of its files), alternative text, caption, SVG, and its data as CSV."""
@@ -79,6 +88,27 @@ class Drawing:
     csv: str
 
 
+@contextlib.contextmanager
+def styled(style: 'Mapping[RcKeyType, Any]', *, pixels: bool = False) -> Iterator[None]:
+    """Matplotlib with a style of ours, whatever a user's matplotlibrc says, for any script.
+
+    Class names may be of a script that Matplotlib's own font lacks. Text of an SVG is set by the
+    browser; with `pixels` another font that is installed helps out, or there are boxes.
+    """
+    import matplotlib
+    from matplotlib import font_manager
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', r'Glyph \d+ .* missing from font', UserWarning)
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(style)
+        if pixels:
+            installed = set(font_manager.get_font_names())
+            further = [name for name in _FURTHER_FONTS if name in installed]
+            matplotlib.rcParams['font.family'] = ['DejaVu Sans', *further]
+        yield
+
+
 def draw(
     paint: Callable[['Figure'], None], *, size: tuple[float, float], stamps: Sequence[str] = ()
 ) -> str:
@@ -86,14 +116,11 @@ def draw(
 
     Sizes are chosen so that text stays legible when a figure fills a phone's width.
     """
-    import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # a user's matplotlibrc must not change a report
-        matplotlib.rcParams.update(STYLE)
+    with styled(STYLE):
         layout = ConstrainedLayoutEngine()
         figure = Figure(figsize=size, layout=layout)
         FigureCanvasSVG(figure)

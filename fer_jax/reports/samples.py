@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_jax.evaluation.predictions import Predictions, Rows
 from fer_jax.evaluation.table import csv_text
-from fer_jax.reports.figures import COLOURS
+from fer_jax.reports.figures import COLOURS, styled
 
 MOST = 14  # of each kind: one or two for each class, one screen on a phone
 SHEET_COLUMNS = 7
@@ -77,7 +77,6 @@ def png(frame: np.ndarray) -> bytes:
 
 def sheet(faces: Sequence[Face], stamps: Sequence[str]) -> bytes:
     """Draws faces with their captions as one PNG; wrong ones are marked with a cross."""
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -96,8 +95,7 @@ def sheet(faces: Sequence[Face], stamps: Sequence[str]) -> bytes:
     inches = 9.0 / size[1]
     banner = 0.3 if stamps else 0.0
     total = size[0] * inches + banner
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
+    with styled({}, pixels=True):
         figure = Figure(figsize=(9.0, total))
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, size[0] * inches / total))

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -25,6 +26,7 @@ STAMP = 'SIMULATED.json'
 #     number is out of range; None is the published size;
 #   write(folder: Path, plan, seed: int, run) -> None, where run(tasks) runs a list of (function,
 #     arguments) on all cores and yields their results in order;
+#   where its preparation takes more than the folder, PREPARED_WITH, the options;
 #   where the release keeps labels to itself, hidden_labels(plan) -> {clip id: class}.
 DATASETS = {
     name: f'fer_jax.simulation.releases.{name}'
@@ -38,6 +40,8 @@ DATASETS = {
         'fer2013',
         'ferg',
         'tfd',
+        'own_pictures',
+        'own_films',
     )
 }
 
@@ -101,6 +105,11 @@ def write_release(
         shutil.rmtree(building, ignore_errors=True)
         raise
     return out
+
+
+def prepared_with(dataset: str) -> dict[str, Any]:
+    """Returns the options with which a simulated release is to be prepared."""
+    return getattr(importlib.import_module(DATASETS[dataset]), 'PREPARED_WITH', {})
 
 
 def hidden_labels(note: dict) -> dict[str, str]:

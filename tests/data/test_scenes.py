@@ -149,7 +149,7 @@ def test_preparing_again_and_from_elsewhere(films, release, data_dir):
         prepare(release, data_dir)
 
 
-def test_a_truncated_film_is_refused_by_name_or_left_out(release, tmp_path):
+def test_a_truncated_film_is_refused_by_name_or_kept_as_far_as_it_goes(release, tmp_path):
     film = release / 'Train_AFEW' / 'Angry' / '000000040.avi'
     film.write_bytes(film.read_bytes()[:-1000])
     data, lines = tmp_path / 'data', []
@@ -157,6 +157,13 @@ def test_a_truncated_film_is_refused_by_name_or_left_out(release, tmp_path):
         prepare(release, data)
     assert not data.exists()
     found = prepare(release, data, skip_unreadable=True, report=lines.append)
+    assert found['clips'] == 6 and list(found['incomplete']) == ['train/000000040']
+    scenes = dict(prepared.scenes('afew', data_dir=data))
+    kept = len(scenes['train/000000040'])
+    assert any(f'{film}: truncated; {kept} of ' in line for line in lines)
+    film.write_bytes(film.read_bytes()[:40])  # nothing of it can be read
+    lines.clear()
+    found = prepare(release, data, skip_unreadable=True, overwrite=True, report=lines.append)
     assert found['clips'] == 5 and found['class_counts']['afew']['anger'] == 0
     assert lines[-1].endswith('WITHOUT 1 unreadable clip(s)')
     assert set(dict(prepared.scenes('afew', data_dir=data))) == set(STORED) - {'train/000000040'}
@@ -227,8 +234,8 @@ def test_what_is_not_there_is_refused_at_once(fer2013_release, data_dir, tmp_pat
 
 @pytest.mark.parametrize('name', list(datasets.DATASETS))
 def test_datasets_of_films_have_scenes(name):
-    builder = datasets.builder_class(name)
+    builder = datasets.builder_class('own:films' if name == 'own' else name)
     names = [config.name for config in builder.BUILDER_CONFIGS]
-    films = name in ('afew', 'mmi', 'savee')
+    films = name in ('afew', 'mmi', 'savee', 'own')
     assert ('scene' in names) == films and names[0] == f'faces-{builder.FACES[0]}'
     assert len(names) == len(builder.FACES) + films

@@ -1,6 +1,7 @@
 """One TFDS builder for each dataset, imported when asked for (TFDS takes a second)."""
 
 import importlib
+import re
 
 from fer_jax.errors import UserError
 
@@ -17,8 +18,11 @@ DATASETS = {
         'fer2013',
         'ferg',
         'tfd',
+        'own',
     )
 }
+# Of this kind there are several, each with a name of its own: 'own:clinic'.
+OWN = 'own'
 # In place of a way of finding faces: whole frames, in which none are looked for.
 SCENE = 'scene'
 
@@ -29,7 +33,22 @@ def config_name(way: str) -> str:
 
 
 def builder_class(name: str):
-    """The `ClipBuilder` class of a dataset; UserError where the name is unknown."""
-    if name not in DATASETS:
+    """The `ClipBuilder` class of a dataset, 'ckplus' or 'own:clinic'.
+
+    Raises:
+      UserError: the name is unknown; own data have no name, or one that no folder can have.
+    """
+    kind, colon, given = name.partition(':')
+    if kind not in DATASETS or (colon and kind != OWN):
         raise UserError(f"unknown dataset '{name}': one of {', '.join(DATASETS)}")
-    return importlib.import_module(DATASETS[name]).Builder
+    if kind == OWN and not re.fullmatch(r'[\w-]+', given):
+        raise UserError(
+            f"own data need a name of letters, digits, '-' and '_', not '{given}': "
+            f'--dataset={OWN} --name=clinic for data.name {OWN}:clinic'
+        )
+    return importlib.import_module(DATASETS[kind]).Builder
+
+
+def folder(name: str) -> str:
+    """The folder of a dataset below that of all: 'ckplus', 'own/clinic'."""
+    return name.replace(':', '/')

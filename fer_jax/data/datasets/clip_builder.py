@@ -22,7 +22,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
 from fer_jax.data import datasets, faces
-from fer_jax.data.datasets import records, storing
+from fer_jax.data.datasets import records, storing, video
 from fer_jax.errors import UserError
 from fer_jax.host import cores
 
@@ -41,11 +41,12 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     it to themselves) and `label_<set>` for further sets ('' where that set drops the clip),
     `subject`, `split`, `path` (in the release); `frames` uint8 [T, S, S, C] (C 1 for grey, 3 for
     RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the crop), `has_face`
-    bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, 68, 2] in pixels of the crop, NaN
-    where there is none; with `sound` also `audio` int16 [samples] and `sample_rate` int32 in hertz
-    (empty and 0 without sound); with VOTES `votes` int32 [VOTES], zeros where nobody was asked. Of
-    'scene' only the text and `frames` uint8 [T, H, W, 1], grey
-    (`records.scene`), of the same clips. TFDS stores records in the order of their keys' hashes.
+    bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, P, 2] in pixels of the crop, NaN
+    where there is none (P 68, or 5: `faces.landmark_count`); with `sound` also `audio` int16
+    [samples] and `sample_rate` int32 in hertz (empty and 0 without sound); with VOTES `votes` int32
+    [VOTES], zeros where nobody was asked. Of 'scene' only the text and `frames` uint8 [T, H, W, 1],
+    grey (`records.scene`), of the same clips. TFDS stores records in the order of their keys'
+    hashes.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -71,10 +72,15 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
     manifest: records.Manifest | None = None  # set by `open`
-    # Set by a preparation: what finds the faces (anything with `Detector.find`; None for 'release'
-    # and 'scene') and whether clips that cannot be read are left out.
+    # Set by a preparation: what finds the faces (anything with `find` and `quarter_turns` of a
+    # `Detector`; None for 'release' and 'scene'); whether clips that cannot be read are left out.
     detector = None
     skip_unreadable = False
+    # Its name where it is one of several of a kind, 'own:clinic'.
+    title: str | None = None
+    # By a preparation: clip -> degrees against the clock, where not 0; what a damaged film lacks.
+    turned: dict[str, int]
+    incomplete: dict[str, str]
 
     def __init_subclass__(cls, **kwargs):
         described = {way: f"Faces found by '{way}'." for way in cls.FACES}
@@ -110,10 +116,39 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if self._way() == datasets.SCENE:
             return records.scene(frames)
         if self.detector is not None:
-            found = self.detector.find(frames)
+            frames, found = self._found(source, frames)
         else:
             found = shipped or records.Faces.nowhere(len(frames))
-        return records.cropped(frames, found)
+        return records.cropped(frames, found, self.STORED_MARGIN)
+
+    def has_pictures(self, source: records.ClipSource) -> bool:
+        """Whether a clip is more than sound."""
+        return True
+
+    def film(self, source: records.ClipSource, path: Path, **span: float) -> list[np.ndarray]:
+        """The frames of a film (`video.read_video`).
+
+        With `skip_unreadable` those of a damaged film that can be read; what is wrong is noted.
+        """
+        damage = [] if self.skip_unreadable else None
+        frames = video.read_video(path, damage=damage, **span)
+        if damage:
+            self.incomplete[source.clip_id] = damage[0]
+        return frames
+
+    def heard(self, source: records.ClipSource, path: Path, **span: float):
+        """The sound of a film or sound file (`video.read_sound`), as `film`."""
+        return video.read_sound(path, damage=[] if self.skip_unreadable else None, **span)
+
+    def _found(
+        self, source: records.ClipSource, frames: list[np.ndarray]
+    ) -> tuple[list[np.ndarray], records.Faces]:
+        """A clip with its faces, turned so that they are upright; notes the turn."""
+        turns = self.detector.quarter_turns(frames)
+        if turns:
+            self.turned[source.clip_id] = 90 * turns
+            frames = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames]
+        return frames, self.detector.find(frames)
 
     def open(self, release: str | Path, **options) -> records.Manifest:
         """Scans a release and keeps the manifest for the preparation that follows."""
@@ -135,7 +170,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             }
         if self._with_landmarks():
             features['landmarks'] = tfds.features.Tensor(
-                shape=(None, 68, 2), dtype=np.float32, encoding=raw
+                shape=(None, self._points(), 2), dtype=np.float32, encoding=raw
             )
         if self._with_votes():
             features['votes'] = tfds.features.Tensor(shape=(None,), dtype=np.int32, encoding=raw)
@@ -159,10 +194,14 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _searches(self) -> bool:
         """Whether a detector finds the faces."""
-        return self._way() not in ('release', datasets.SCENE)
+        return self._way() in faces.DETECTORS
 
     def _with_landmarks(self) -> bool:
         return self._searches() or (self.LANDMARKS and self._way() == 'release')
+
+    def _points(self) -> int | None:
+        """How many landmarks a face has."""
+        return faces.landmark_count(self._way())
 
     def _with_sound(self) -> bool:
         return self.sound is not None and self._way() != datasets.SCENE
@@ -183,6 +222,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self) -> Iterator[tuple[str, dict]]:
         clips, tally, unreadable = self.manifest.clips, _Tally(), []
+        self.turned, self.incomplete = {}, {}
         at_once = min(_CLIPS_AT_ONCE, cores()) if getattr(self.detector, 'PARALLEL', True) else 1
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(concurrent.futures.ThreadPoolExecutor(min(8, cores())))
@@ -190,7 +230,12 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             stack.callback(readers.shutdown, cancel_futures=True)
             read = functools.partial(self._arrays, pool=files)
             bar = stack.enter_context(
-                tqdm(total=len(clips), desc=f'preparing {self.name}', unit=' clips', disable=None)
+                tqdm(
+                    total=len(clips),
+                    desc=f'preparing {self.title or self.name}',
+                    unit=' clips',
+                    disable=None,
+                )
             )
             for source, future in _in_order(readers, read, clips, 2 * at_once):
                 try:
@@ -198,13 +243,18 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 except UserError as error:
                     unreadable.append(self._unreadable(source, error, len(unreadable) + 1))
                 else:
-                    tally.count(source.clip_id, record)
+                    tally.count(source.clip_id, record, self.has_pictures(source))
                     yield source.clip_id, self._spool.put(source.clip_id, record)
                 bar.update()
         left_out = {clip['clip_id'] for clip in unreadable}
         kept = [clip for clip in clips if clip.clip_id not in left_out]
         # Stored as metadata.json in the same folder and at the same moment as the records.
-        self.info.metadata.update(self._description(kept, unreadable), **dataclasses.asdict(tally))
+        self.info.metadata.update(
+            self._description(kept, unreadable),
+            turned=dict(sorted(self.turned.items())),
+            incomplete=dict(sorted(self.incomplete.items())),
+            **dataclasses.asdict(tally),
+        )
 
     def _arrays(self, source: records.ClipSource, pool: concurrent.futures.Executor) -> dict:
         """All fields of one clip's record."""
@@ -259,7 +309,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             counts[name] = {label: found[label] for label in self.LABEL_SETS[name]}
         splits = collections.Counter(clip.split for clip in clips if clip.split)
         return {
-            'dataset': self.name,
+            'dataset': self.title or self.name,
             'faces': self.builder_config.name,
             'detector': self.detector
             and {'identity': self.detector.identity, 'package': self.detector.package},
@@ -313,17 +363,22 @@ class _Tally:
 
     Attributes:
       frames, landmarked: frames, and those with landmarks.
+      sounds: clips without a picture.
       faceless: clips without a face in any frame.
       faceless_frames: clip -> how many of its frames have no face, where others have one.
     """
 
     frames: int = 0
     landmarked: int = 0
+    sounds: int = 0
     faceless: list[str] = dataclasses.field(default_factory=list)
     faceless_frames: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def count(self, clip_id: str, record: dict) -> None:
+    def count(self, clip_id: str, record: dict, has_pictures: bool) -> None:
         """Takes one more record in."""
+        if not has_pictures:
+            self.sounds += 1
+            return
         self.frames += len(record['frames'])
         if 'landmarks' in record:
             self.landmarked += int(np.isfinite(record['landmarks']).all((1, 2)).sum())

@@ -27,17 +27,19 @@ class Faces:
 
     Attributes:
       box: float32 [T, 4], left, top, right, bottom edges; NaN where the frame has no face.
-      landmarks: float32 [T, 68, 2], x and y in the iBUG 300-W order; NaN where there are none.
+      landmarks: float32 [T, P, 2], x and y: 68 points in the iBUG 300-W order, or the 5 of
+        `registration.keypoints`; NaN where there are none.
     """
 
     box: np.ndarray
     landmarks: np.ndarray
 
     @classmethod
-    def nowhere(cls, length: int) -> 'Faces':
-        """A clip of `length` frames without a face."""
+    def nowhere(cls, length: int, points: int = 68) -> 'Faces':
+        """A clip of `length` frames without a face, or its `points` landmarks."""
         return cls(
-            np.full((length, 4), np.nan, np.float32), np.full((length, 68, 2), np.nan, np.float32)
+            np.full((length, 4), np.nan, np.float32),
+            np.full((length, points, 2), np.nan, np.float32),
         )
 
     @classmethod
@@ -46,6 +48,20 @@ class Faces:
         landmarks = np.asarray(landmarks, np.float32)
         box = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)  # NaN stays NaN
         return cls(box, landmarks)
+
+    @classmethod
+    def from_five(cls, landmarks: np.ndarray) -> 'Faces':
+        """Boxes are those in which the eyes have their places; float [T, 5, 2] in."""
+        landmarks = np.asarray(landmarks, np.float32)
+        boxes = np.full((len(landmarks), 4), np.nan, np.float32)
+        corners = np.array([[0.0, 0.0], [1.0, 1.0]])
+        for index, eyes in enumerate(landmarks[:, :2]):
+            if np.isfinite(eyes).all() and (eyes[0] != eyes[1]).any():
+                middle, apart = eyes.mean(0), np.linalg.norm(eyes[1] - eyes[0])
+                places = registration.EYES_IN_BOX
+                side = apart / (places[1, 0] - places[0, 0])
+                boxes[index] = (middle + (corners - places.mean(0)) * side).ravel()
+        return cls(boxes, landmarks)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,19 +109,22 @@ class Manifest:
     simulated: dict | None
 
 
-def cropped(frames: list[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
-    """Cuts a clip to its face: one square window, 1.6 times the median box, at most 160 pixels.
+def cropped(
+    frames: list[np.ndarray], faces: Faces, margin: float = STORED_MARGIN
+) -> dict[str, np.ndarray]:
+    """Cuts a clip to its face: one square window around the median box, at most 160 pixels a side.
 
     A clip without any face keeps its central square: it stays, marked, for whoever needs no face.
 
     Args:
       frames: T images uint8 [H, W, C] of one shape.
       faces: in pixels of the frames.
+      margin: side of the window as a multiple of the box.
     Returns:
-      frames uint8 [T, S, S, C], box float32 [T, 4] and landmarks float32 [T, 68, 2] in pixels of
+      frames uint8 [T, S, S, C], box float32 [T, 4] and landmarks float32 [T, P, 2] in pixels of
       the crop (NaN where there is none), has_face bool [T].
     """
-    window = registration.face_window(faces.box, STORED_MARGIN)
+    window = registration.face_window(faces.box, margin)
     if window is None:
         height, width = frames[0].shape[:2]
         side = min(height, width)

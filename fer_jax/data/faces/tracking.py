@@ -8,7 +8,7 @@ large, is not taken for the clip's. No frame gets a box that is more than n fram
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,8 +27,8 @@ class Tracker(Protocol):
 
 
 def follow(
-    frames: Sequence[np.ndarray],
-    detect: Callable[[np.ndarray], np.ndarray],
+    frames: Sequence[Any],
+    detect: Callable[[Any], np.ndarray],
     every: int,
     new_tracker: Callable[[], Tracker] | None = None,
 ) -> np.ndarray:

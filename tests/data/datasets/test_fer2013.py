@@ -1,9 +1,11 @@
 """The FER2013 builder on rows written by hand, and on the original csv where it is at hand."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -148,7 +150,7 @@ def test_a_bad_row_is_named(builder, fer2013_release, change, message):
 @pytest.mark.parametrize(
     'change, message',
     [
-        (lambda lines: lines.pop(), ': 6 rows, but fer2013.csv has 7'),
+        (lambda lines: lines.pop(), ': 6 rows, but the images have 7'),
         (_replace(0, 2, lambda _: 'calm'), ": no column 'neutral'"),
         (_replace(0, 1, lambda _: 'file'), ": no column 'Image name'"),
         (_replace(3, 4, lambda _: 'many'), ', line 4: 10 votes expected'),
@@ -236,3 +238,112 @@ def test_without_ferplus_there_are_no_votes(fer2013_release, tmp_path):
     found = preparation.prepare('fer2013', fer2013_release, tmp_path, report=quiet)
     assert found['voted_sets'] == []
     assert prepared.load('fer2013', data_dir=tmp_path, **GEOMETRY).target is None
+
+
+def rewritten(release, folder, form):
+    """The rows of a fer2013.csv in another form that people have, in `folder`."""
+    lines = (release / 'fer2013.csv').read_text().splitlines()[1:]
+    rows = [line.split(',') for line in lines]
+    folder.mkdir(parents=True)
+    if (release / 'fer2013new.csv').exists():
+        shutil.copy(release / 'fer2013new.csv', folder)
+
+    def write(name, header, cells, end='\n', **options):
+        text = end.join([header, *(','.join(row) for row in cells)]) + end
+        (folder / name).write_text(text, newline='', **options)
+
+    if form == 'icml':
+        write('icml_face_data.csv', 'emotion, Usage, pixels', ([e, u, p] for e, p, u in rows))
+    elif form == 'windows':
+        quoted = ([u, f'"{e}"', f'"{p}"'] for e, p, u in rows)
+        write('fer2013.csv', 'Usage,"emotion",pixels', quoted, '\r\n', encoding='utf-8-sig')
+    elif form == 'challenge':
+        train = [[e, f'"{p}"'] for e, p, u in rows if u == 'Training']
+        write('train.csv', 'emotion,pixels', train)
+        write('test.csv', 'pixels', ([p] for _, p, u in rows if u != 'Training'))
+    else:
+        names = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+        for number, (emotion, pixels, usage) in enumerate(rows):
+            part = folder / ('train' if usage == 'Training' else 'test') / names[int(emotion)]
+            part.mkdir(parents=True, exist_ok=True)
+            image = np.array(pixels.split(), np.uint8).reshape(48, 48)
+            name = f'{usage}_{number}' if form == 'named folders' else f'im{number}'
+            cv2.imwrite(str(part / f'{name}.png'), image)
+    return folder
+
+
+FORMS = ('icml', 'windows', 'challenge', 'folders', 'named folders')
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_every_form_gives_the_same_images_or_says_what_is_missing(
+    fer2013_release, tmp_path, form, handmade
+):
+    release = rewritten(fer2013_release, tmp_path / 'form', form)
+    lines = []
+    found = preparation.prepare('fer2013', release, tmp_path / 'data', report=lines.append)
+    whole = {'train': 3, 'validation': 2, 'test': 2}
+    merged = {'train': 3, 'test': 4}
+    assert found['splits'] == (merged if form in ('challenge', 'folders') else whole)
+    clips = prepared.load('fer2013', data_dir=tmp_path / 'data', unlabelled=True, **GEOMETRY)
+    images = {image.tobytes() for image in handmade.fer2013_images()}
+    assert {frame.tobytes() for frame in clips.frames} == images and len(clips) == 7
+    said = ' '.join(lines)
+    if form == 'challenge':
+        assert 'test.csv has no labels' in said and found['unlabelled'] == 4
+        assert clips.label.tolist() == [0, 6, 3, -1, -1, -1, -1]
+        seven = prepared.load('fer2013', data_dir=tmp_path / 'data', labels='ferplus7', **GEOMETRY)
+        assert len(seven) == 3  # of train.csv
+        reasons = {drop['reason'] for drop in found['dropped']}
+        assert 'ferplus7: whether test.csv has the order of FER+ is not known' in reasons
+    else:
+        assert sorted(clips.label.tolist()) == list(range(7))
+    assert ('no PrivateTest' in said) == (form == 'folders')
+    with_votes = form in ('icml', 'windows', 'challenge')
+    assert (list(found['label_sets']) == ['fer2013', 'ferplus7', 'ferplus8']) == with_votes
+    assert with_votes or 'fer2013new.csv is not joined: FER+ goes by the rows' in said
+    if form in ('icml', 'windows'):
+        first = preparation.prepare('fer2013', fer2013_release, tmp_path / 'b', report=quiet)
+        assert first['class_counts'] == found['class_counts']
+
+
+def test_forms_that_cannot_be_read_are_named(builder, tmp_path, fer2013_release):
+    release = rewritten(fer2013_release, tmp_path / 'form', 'folders')
+    with pytest.raises(UserError, match='cannot be joined: FER. goes by the rows'):
+        builder.open(release, ferplus=release / 'fer2013new.csv')
+    (release / 'test' / 'contempt').mkdir()
+    with pytest.raises(UserError, match="'contempt' is none of FER2013's classes.*--dataset=own"):
+        builder.open(release)
+    (release / 'test' / 'contempt').rmdir()
+    picture = next((release / 'train').glob('*/*.png'))
+    cv2.imwrite(str(picture), np.zeros((96, 96), np.uint8))
+    with pytest.raises(UserError, match=r'96x96 pixels instead of 48x48.*--dataset=own'):
+        preparation.prepare('fer2013', release, tmp_path / 'data', report=quiet)
+    alone = rewritten(fer2013_release, tmp_path / 'alone', 'challenge')
+    (alone / 'test.csv').unlink()
+    assert len(builder.open(alone).clips) == 3
+    assert 'train.csv alone: no image to test on' in builder._notes[0]
+    assert builder._notes[1] == 'fer2013new.csv is not joined: test.csv is not beside train.csv'
+    with pytest.raises(UserError, match='icml_face_data.csv, train.csv or folders train and test'):
+        builder.open(tmp_path / 'alone' / '..' / '..' / 'nowhere')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('form', FORMS)
+def test_the_original_csv_rewritten(tmp_path, form):
+    """FER_JAX_REAL_DATA names a folder with fer2013.csv."""
+    release = Path(os.environ.get('FER_JAX_REAL_DATA', ''))
+    if 'FER_JAX_REAL_DATA' not in os.environ or not (release / 'fer2013.csv').exists():
+        pytest.skip('the original fer2013.csv is not at hand: FER_JAX_REAL_DATA names its folder')
+    folder = rewritten(release, tmp_path / 'form', form)
+    found = preparation.prepare('fer2013', folder, tmp_path / 'data', report=quiet)
+    whole = {'train': 28709, 'validation': 3589, 'test': 3589}
+    merged = {'train': 28709, 'test': 7178}
+    assert found['clips'] == 35887
+    assert found['splits'] == (merged if form in ('challenge', 'folders') else whole)
+    clips = prepared.load('fer2013', data_dir=tmp_path / 'data', unlabelled=True, **GEOMETRY)
+    seen = sorted(frame.tobytes() for frame in clips.frames)
+    with open(release / 'fer2013.csv') as file:
+        next(file)
+        wanted = sorted(np.array(row.split(',')[1].split(), np.uint8).tobytes() for row in file)
+    assert seen == wanted

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.datasets import clip_builder, records, video
+from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
 from fer_jax.errors import UserError
 
@@ -74,7 +74,7 @@ class Builder(clip_builder.ClipBuilder):
       author={Dhall, Abhinav and Goecke, Roland and Lucey, Simon and Gedeon, Tom},
       journal={IEEE MultiMedia}, volume={19}, number={3}, pages={34--41}, year={2012}}"""
     LABEL_SETS = {'afew': tuple(_CLASSES.values())}
-    FACES = ('release', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('release', 'yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
     SCENES = True
 
@@ -163,7 +163,7 @@ class Builder(clip_builder.ClipBuilder):
     def read(self, source, pool):
         film, pictures = source.payload
         if not pictures:
-            return video.read_video(film), None
+            return self.film(source, film), None
         frames = releases.read_frames(pictures, pool)
         height, width = frames[0].shape[:2]
         if height != width:
@@ -187,7 +187,7 @@ class Builder(clip_builder.ClipBuilder):
         }
 
     def sound(self, source):
-        return video.read_sound(source.payload[0])
+        return self.heard(source, source.payload[0])
 
 
 def _clips(folder: Path, part: str) -> tuple[list[tuple[Path, str]], list[dict[str, str]]]:

@@ -5,24 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
+from fer_jax.data.datasets.fer2013 import forms
 from fer_jax.errors import UserError
 
-_CSV, _FERPLUS_CSV = 'fer2013.csv', 'fer2013new.csv'
-_SIDE = 48
-# The owners' Usage -> the name of that part in all datasets.
-_SPLITS = {'Training': 'train', 'PublicTest': 'validation', 'PrivateTest': 'test'}
-_SEVEN = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral')
+_FERPLUS_CSV = 'fer2013new.csv'
+_SEVEN = forms.CLASSES
 # The vote columns of FER+ in the file's order: a tie goes to the first.
 _EIGHT = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt')
 _VOTES = (*_EIGHT, 'unknown', 'NF')
 
 
 class Builder(clip_builder.ClipBuilder):
-    """Reads fer2013.csv and, where it is, FER+'s fer2013new.csv, joined row by row.
+    """Reads FER2013 in any of its forms (`forms`) and, where it is, FER+'s fer2013new.csv.
 
     Label sets, stored side by side:
       fer2013: the csv's own numbers, 0 anger, 1 disgust, 2 fear, 3 happiness, 4 sadness, 5
@@ -37,17 +34,17 @@ class Builder(clip_builder.ClipBuilder):
 
     The votes themselves are stored too, and make the targets of the two sets (`ClipSet.target`).
 
-    FER+ joins by row position: its image names do not number the rows. The frame is the 48x48 image
+    FER+ joins by row position: its image names do not number the rows, so that it cannot be joined
+    to folders of pictures. The frame is the 48x48 image
     as it is and the face box all of it. The 12 rows that are black all over stay, since the
     published counts contain them, with `has_face` False. Clip ids are `fer2013/00000000`, the row
-    from 0.
+    from 0, or the file's path.
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    Take fer2013.csv (emotion,pixels,Usage) from Kaggle's 2013 challenge 'Challenges in
-    Representation
-    Learning: Facial Expression Recognition', and for the FER+ label sets fer2013new.csv from
-    https://github.com/microsoft/FERPlus. Pass the folder that holds both.
+    Take fer2013.csv (emotion,pixels,Usage) or icml_face_data.csv from Kaggle's 2013 challenge
+    'Challenges in Representation Learning: Facial Expression Recognition', and for the FER+ label
+    sets fer2013new.csv from https://github.com/microsoft/FERPlus. Pass the folder that holds both.
     """
     VERSION = tfds.core.Version('1.1.0')  # 1.0.0 stored no votes
     DESCRIPTION = (
@@ -72,39 +69,46 @@ class Builder(clip_builder.ClipBuilder):
     OPTIONS = ('ferplus',)
 
     def scan(self, release: Path, ferplus: str | Path = '') -> records.Manifest:
-        """Reads the whole csv: labels, parts and pixels (83 MB).
+        """Reads the whole release: labels, parts and, of a csv, pixels (83 MB).
 
         Args:
-          ferplus: FER+'s csv; '' looks for fer2013new.csv beside fer2013.csv.
+          ferplus: FER+'s csv; '' looks for fer2013new.csv beside the images.
         """
-        folder = releases.root(release, 'FER2013', {_CSV: "from Kaggle's 2013 challenge"})
-        votes = Path(ferplus).expanduser() if ferplus else folder / _FERPLUS_CSV
+        form = forms.open_form(release)
+        self._notes = list(form.notes)
+        votes = Path(ferplus).expanduser() if ferplus else form.folder / _FERPLUS_CSV
         if ferplus and not votes.is_file():
             raise UserError(f"{votes}: no such file; --ferplus names FER+'s {_FERPLUS_CSV}")
-        labels, splits, images = _read_faces(folder / _CSV)
-        files, reasons = [folder / _CSV], {}
-        others, counts = [{}] * len(labels), [()] * len(labels)
-        if votes.is_file():
+        joined = votes.is_file() and form.voted > 0
+        if votes.is_file() and not joined:
+            if ferplus:
+                raise UserError(f'{votes} cannot be joined: {form.unvoted}; leave --ferplus out')
+            self._notes.append(f'{_FERPLUS_CSV} is not joined: {form.unvoted}')
+        files, reasons = list(form.read), {}
+        others, counts = [{}] * len(form.faces), [()] * len(form.faces)
+        if joined:
             files.append(votes)
-            others, counts, reasons = _read_votes(votes, len(labels))
+            others, counts, reasons = _read_votes(votes, len(form.faces))
+            for row in range(form.voted, len(form.faces)):
+                others[row], counts[row] = {}, [0] * len(_VOTES)
+                for label_set in list(self.LABEL_SETS)[1:]:
+                    reasons[label_set, row] = f'{label_set}: {form.unvoted}'
         clips = [
             records.ClipSource(
-                clip_id=f'fer2013/{row:08d}',
-                label=_SEVEN[label],
+                clip_id=f'fer2013/{face.name}',
+                label=face.label,
                 subject='',
-                split=split,
-                path=f'{_CSV}:{row + 2}',  # the line, of which the first is the header
+                split=face.split,
+                path=face.path,
                 other_labels=other,
                 votes=count,
-                payload=image,
+                payload=face.image,
             )
-            for row, (label, split, image, other, count) in enumerate(
-                zip(labels, splits, images, others, counts, strict=True)
-            )
+            for face, other, count in zip(form.faces, others, counts, strict=True)
         ]
         return records.Manifest(
             clips=clips,
-            label_sets=tuple(self.LABEL_SETS) if votes.is_file() else ('fer2013',),
+            label_sets=tuple(self.LABEL_SETS) if joined else ('fer2013',),
             dropped=[
                 {
                     'clip_id': clips[row].clip_id,
@@ -114,13 +118,15 @@ class Builder(clip_builder.ClipBuilder):
                 }
                 for (label_set, row), reason in reasons.items()
             ],
-            fingerprint=releases.fingerprint(folder, listed=[], read=files),
-            simulated=releases.simulated(folder),
+            fingerprint=releases.fingerprint(form.folder, listed=form.listed, read=files),
+            simulated=releases.simulated(form.folder),
         )
 
     def read(self, source, pool):
         image = source.payload
-        edges = (-0.5, -0.5, _SIDE - 0.5, _SIDE - 0.5)
+        if isinstance(image, Path):
+            image = forms.read_image(image)
+        edges = (-0.5, -0.5, forms.SIDE - 0.5, forms.SIDE - 0.5)
         box = np.full((1, 4), edges if image.any() else np.nan, np.float32)
         return [image], records.Faces(box, np.full((1, 68, 2), np.nan, np.float32))
 
@@ -133,60 +139,8 @@ class Builder(clip_builder.ClipBuilder):
             'has_face': np.isfinite(faces.box).all(1),
         }
 
-
-def _columns(reader, path: Path, wanted: tuple[str, ...]) -> list[int]:
-    """Where the wanted columns stand in a csv, whatever their order."""
-    header = [name.strip() for name in next(reader, [])]
-    missing = [name for name in wanted if name not in header]
-    if missing:
-        raise UserError(
-            f"{path}: no column '{missing[0]}' in the header '{','.join(header)[:80]}'; it should "
-            f'have {",".join(wanted)}: take the original file'
-        )
-    return [header.index(name) for name in wanted]
-
-
-def _read_faces(path: Path) -> tuple[list[int], list[str], np.ndarray]:
-    """Reads fer2013.csv: labels 0 to 6, names of the parts and uint8 [N, 48, 48, 1]."""
-    labels, splits, images = [], [], []
-    with open(path, newline='', encoding='utf-8', errors='replace') as file:
-        reader = csv.reader(file)
-        emotion, pixels, usage = _columns(reader, path, ('emotion', 'pixels', 'Usage'))
-        for row in tqdm(reader, desc=f'reading {path.name}', unit=' rows', disable=None):
-            where = f'{path}, line {reader.line_num}'
-            if len(row) <= max(emotion, pixels, usage):
-                raise UserError(
-                    f'{where}: {len(row)} column(s); the row is cut off: take the original file'
-                )
-            if row[emotion].strip() not in ('0', '1', '2', '3', '4', '5', '6'):
-                raise UserError(
-                    f"{where}: emotion '{row[emotion][:20]}' is not one of 0 to 6; correct the row"
-                )
-            if row[usage].strip() not in _SPLITS:
-                raise UserError(
-                    f"{where}: Usage '{row[usage][:20]}' is none of {', '.join(_SPLITS)}"
-                )
-            labels.append(int(row[emotion]))
-            splits.append(_SPLITS[row[usage].strip()])
-            images.append(_image(row[pixels], where))
-    if not images:
-        raise UserError(f'{path}: no rows after the header; take the original file')
-    return labels, splits, np.stack(images)
-
-
-def _image(text: str, where: str) -> np.ndarray:
-    try:
-        values = np.fromstring(text, dtype=np.int64, sep=' ')  # four times as fast as splitting
-    except ValueError as error:
-        raise UserError(f'{where}: pixels that are no whole numbers; correct the row') from error
-    if len(values) != _SIDE * _SIDE:
-        raise UserError(
-            f'{where}: {len(values):,} pixels instead of {_SIDE * _SIDE:,} ({_SIDE}x{_SIDE}); '
-            'correct the row or take the original file'
-        )
-    if values.min() < 0 or values.max() > 255:
-        raise UserError(f'{where}: a pixel lies outside 0 to 255; correct the row')
-    return values.astype(np.uint8).reshape(_SIDE, _SIDE, 1)
+    def _differences(self, counts, splits, subjects):
+        return [*super()._differences(counts, splits, subjects), *self._notes]
 
 
 def _read_votes(
@@ -201,7 +155,7 @@ def _read_votes(
     names, votes = [], []
     with open(path, newline='', encoding='utf-8', errors='replace') as file:
         reader = csv.reader(file)
-        name, *columns = _columns(reader, path, ('Image name', *_VOTES))
+        name, *columns = forms.columns(reader, path, ('Image name', *_VOTES))
         for row in reader:
             try:
                 votes.append([int(row[column]) for column in columns])
@@ -213,8 +167,8 @@ def _read_votes(
                 ) from error
     if len(votes) != rows:
         raise UserError(
-            f'{path}: {len(votes):,} rows, but {_CSV} has {rows:,}; the two are joined row by row: '
-            'take both original files'
+            f'{path}: {len(votes):,} rows, but the images have {rows:,}; the two are joined row by '
+            'row: take both original files'
         )
     table = np.array(votes)
     classes, reasons = [{} for _ in range(rows)], {}

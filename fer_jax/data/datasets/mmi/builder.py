@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.datasets import clip_builder, records, video
+from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
 from fer_jax.errors import UserError
 
@@ -55,7 +55,7 @@ class Builder(clip_builder.ClipBuilder):
       author={Valstar, Michel F. and Pantic, Maja},
       booktitle={LREC Workshop on EMOTION}, year={2010}}"""
     LABEL_SETS = {'mmi': _CLASSES}
-    FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
     SCENES = True
 
@@ -99,7 +99,7 @@ class Builder(clip_builder.ClipBuilder):
     def read(self, source, pool):
         files, maybe_turned = source.payload
         if files[0].suffix.lower() in _FILMS:
-            frames = video.read_video(files[0])
+            frames = self.film(source, files[0])
         else:
             frames = releases.read_frames(files, pool)
         if maybe_turned and len(frames) > 1 and frames[0].shape[0] == _SIDEWAYS:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from fer_jax.data.datasets import clip_builder, records, video
+from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
 
 _FOLDER = 'AudioVisualClip'
@@ -48,7 +48,7 @@ class Builder(clip_builder.ClipBuilder):
     }
     PUBLISHED_CLASSES = dict(zip(LABEL_SETS['savee'], (*[60] * 6, 120), strict=True))
     PUBLISHED_SUBJECTS = len(_SPEAKERS)
-    FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
     SCENES = True
 
@@ -91,7 +91,7 @@ class Builder(clip_builder.ClipBuilder):
         )
 
     def read(self, source, pool):
-        return video.read_video(source.payload), None
+        return self.film(source, source.payload), None
 
     def sound(self, source):
-        return video.read_sound(source.payload)
+        return self.heard(source, source.payload)

@@ -1,0 +1,1 @@
+"""Own data: what a manifest, or folders named after classes, list."""

@@ -1,0 +1,222 @@
+"""Own data: any pictures, films, folders of frames or sounds, with one's own classes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax.data import datasets, faces
+from fer_jax.data.datasets import clip_builder, records
+from fer_jax.data.datasets import release as releases
+from fer_jax.data.datasets.own import folders, manifest, rows
+from fer_jax.errors import UserError
+
+_BLANK = 16  # pixels a side of what stands for the picture of a sound
+
+
+class Builder(clip_builder.ClipBuilder):
+    """Reads what a manifest lists, or what lies in folders named after classes.
+
+    A manifest (.csv or .tsv) has a line for each clip: `path` and `label` and, where wanted,
+    `subject`, `split` (train, validation or test), `start_s` and `end_s` (a part of a film or
+    sound) and `landmarks` (a file of 68 or 5 points for each frame, for --faces=release). Without a
+    manifest the classes are the names of folders, in them or in folders train, validation and test.
+    A path is a picture, a film, a folder of frames or a sound. Classes are named in any language;
+    their order is that of their characters. Clips without a label are kept for prediction. Clip ids
+    are the paths.
+
+    Faces of 'none': the pictures are faces already, and are stored whole.
+    """
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """
+    A manifest with the columns path and label, or a folder with one folder for each class.
+    """
+    DESCRIPTION = 'Pictures, films or sounds of ones own, with classes of ones own.'
+    HOMEPAGE = CITATION = ''
+    LABEL_SETS = {'own': ()}  # the classes are known when the data are
+    FACES = ('yunet', 'haar', 'dlib', 'face_alignment', 'opencv_dnn', 'none', 'release')
+    LANDMARKS = True
+    SCENES = True
+    OPTIONS = ('subject_pattern', 'sequences', 'ignore_columns')
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._hints: list[str] = []
+
+    @property
+    def STORED_MARGIN(self) -> float:
+        return 1.0 if self._way() == 'none' else records.STORED_MARGIN
+
+    def scan(
+        self,
+        release: Path,
+        subject_pattern: str = '',
+        sequences: bool = False,
+        ignore_columns: str = '',
+    ) -> records.Manifest:
+        """Reads the manifest, or the names of files.
+
+        Args:
+          release: a manifest, or a folder; in which manifest.csv or .tsv counts, if it is there.
+          subject_pattern: a regular expression that finds the subject in a path.
+          sequences: without a manifest: folders of pictures below a class are clips.
+          ignore_columns: columns of the manifest that are not looked at, joined by commas.
+        """
+        if not release.exists():
+            raise UserError(f'{release}: no such file or folder')
+        mistakes, read = rows.Mistakes(release), []
+        listed = [release / f'manifest{suffix}' for suffix in manifest.SUFFIXES]
+        if present := [path for path in listed if path.is_file()]:
+            release = present[0]
+        if release.is_dir():
+            folder = release
+            found, dropped, self._hints = folders.read(folder, sequences)
+        elif release.suffix.lower() in manifest.SUFFIXES:
+            folder, dropped, read = release.parent, [], [release]
+            ignored = tuple(filter(None, map(rows.text, ignore_columns.lower().split(','))))
+            found = manifest.read(release, ignored, mistakes)
+        else:
+            raise UserError(
+                f'{release}: a manifest is called .csv or .tsv; or pass a folder with one folder '
+                'for each class'
+            )
+        if subject_pattern:
+            if any(row.subject for row in found):
+                raise UserError(
+                    f'{release} has subjects: leave --subject_pattern out, or the column'
+                )
+            found = rows.subjects_by(subject_pattern, found, mistakes)
+        kept, repeated = rows.compare(found, mistakes)
+        if self._way() == 'release':
+            for row in kept:
+                if not row.landmarks and row.kind != rows.SOUND:
+                    mistakes.add(
+                        'no landmarks, which --faces=release takes the faces from',
+                        'fill the column in, or let a detector find the faces',
+                        row,
+                    )
+        mistakes.check()
+        classes = sorted({row.label for row in kept} - {''})
+        if not classes:
+            raise UserError(f'{release}: no clip has a label, so nothing can be learnt from it')
+        self.LABEL_SETS = {'own': tuple(classes)}
+        self._hints += _hints(kept, classes)
+        dropped += [
+            {'clip_id': row.clip_id, 'path': row.path, 'reason': 'listed twice', 'label_set': ''}
+            for row in repeated
+        ]
+        files = [file for row in kept for file in _files(folder, row)]
+        return records.Manifest(
+            clips=[
+                records.ClipSource(
+                    row.clip_id, row.label, row.subject, row.split, row.path, payload=(folder, row)
+                )
+                for row in kept
+            ],
+            label_sets=('own',),
+            dropped=dropped,
+            fingerprint=releases.fingerprint(folder, listed=sorted(set(files)), read=read),
+            simulated=_simulated(folder, kept),
+        )
+
+    def read(self, source, pool):
+        folder, row = source.payload
+        path = folder / row.path
+        if row.kind == rows.SOUND:
+            return [np.zeros((_BLANK, _BLANK, 1), np.uint8)], None
+        if row.kind == rows.FILM:
+            frames = self.film(source, path, start=row.start, end=row.end)
+        else:
+            files = rows.frames_in(path) if row.kind == rows.FRAMES else [path]
+            frames = releases.read_frames(files, pool)
+        if self._way() == 'none':
+            return frames, releases.whole_pictures(frames)
+        if self._way() == 'release':
+            found = _landmarks(folder / row.landmarks, len(frames))
+            first = self.__dict__.setdefault('_first_count', found.landmarks.shape[1])
+            if found.landmarks.shape[1] != first:
+                raise UserError(
+                    f'{folder / row.landmarks}: {found.landmarks.shape[1]} points a face, others '
+                    f'have {first}; give all clips as many'
+                )
+            return frames, found
+        return frames, None
+
+    def record(self, source, pool):
+        if self.has_pictures(source) or self._way() == datasets.SCENE:
+            return super().record(source, pool)
+        frames, _ = self.read(source, pool)
+        nowhere = records.Faces.nowhere(1, self._points() or 68)
+        return records.cropped(frames, nowhere, self.STORED_MARGIN)
+
+    def has_pictures(self, source):
+        return source.payload[1].kind != rows.SOUND
+
+    def sound(self, source):
+        folder, row = source.payload
+        if row.kind not in (rows.FILM, rows.SOUND):
+            return np.zeros(0, np.int16), 0
+        return self.heard(source, folder / row.path, start=row.start, end=row.end)
+
+    def _points(self):
+        return None if self._way() == 'release' else faces.landmark_count(self._way())
+
+    def _with_landmarks(self):
+        return self._way() not in ('none', datasets.SCENE)
+
+    def _differences(self, counts, splits, subjects):
+        return [*super()._differences(counts, splits, subjects), *self._hints]
+
+
+def _simulated(folder: Path, kept: list[rows.Row]) -> dict | None:
+    """What the simulator wrote beside the files, or in a folder that holds some of them."""
+    parts = sorted({row.path.split('/')[0] for row in kept if '/' in row.path})
+    notes = (releases.simulated(path) for path in (folder, *(folder / part for part in parts)))
+    return next((note for note in notes if note is not None), None)
+
+
+def _files(folder: Path, row: rows.Row) -> list[Path]:
+    """The files that a row names."""
+    path = folder / row.path
+    files = rows.frames_in(path) if row.kind == rows.FRAMES else [path]
+    return [*files, *([folder / row.landmarks] if row.landmarks else [])]
+
+
+def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
+    """What people should know before they train."""
+    hints = []
+    alike = {}
+    for name in classes:
+        alike.setdefault(name.casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            hints.append(f'classes that differ in capitals only: {", ".join(names)}')
+    if len(classes) == 1:
+        hints.append(f'one class only, {classes[0]}: nothing can be told apart')
+    parts = [row for row in kept if row.end < np.inf or row.start]
+    unnamed = {row.path for row in parts if not row.subject and not row.split}
+    if len(parts) > len({row.path for row in parts}) and unnamed:
+        hints.append(
+            f'{len(unnamed):,} film(s) or sound(s) give several clips and name no subject: a '
+            'random protocol trains on one part and judges another; give them subjects'
+        )
+    return hints
+
+
+def _landmarks(path: Path, length: int) -> records.Faces:
+    """The faces of a clip from its file of landmarks."""
+    try:
+        if path.suffix.lower() == '.npy':
+            points = np.load(path, allow_pickle=False).astype(np.float32)
+        else:
+            lines = path.read_text().replace(',', ' ').split()
+            points = np.array([float(word) for word in lines], np.float32)
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path}: landmarks expected, x and y each ({error})') from error
+    for count in (68, 5):
+        if points.size == length * count * 2:
+            points = points.reshape(length, count, 2)
+            five = count == 5
+            return records.Faces.from_five(points) if five else records.Faces.from_landmarks(points)
+    raise UserError(
+        f'{path}: {points.size} numbers; {length} frame(s) need 68 or 5 points each, x and y'
+    )

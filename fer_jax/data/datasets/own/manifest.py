@@ -1,0 +1,180 @@
+"""Reading a manifest: a table of clips, as people write it in a spreadsheet."""
+
+import csv
+import io
+import math
+import os
+from pathlib import Path
+
+from fer_jax.data.datasets.own import rows
+from fer_jax.data.datasets.own.rows import Mistakes, Row
+from fer_jax.errors import UserError
+
+COLUMNS = ('path', 'label', 'subject', 'split', 'start_s', 'end_s', 'landmarks')
+SUFFIXES = ('.csv', '.tsv')
+
+
+def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
+    """The rows of a manifest, each checked by itself against the files.
+
+    Args:
+      path: .csv (commas, or semicolons as some spreadsheets write) or .tsv (tabs), UTF-8 or UTF-16,
+        with a header of COLUMNS in any order; `path` and `label` must be there. Paths are relative
+        to the manifest's folder.
+      ignored: columns that are not looked at.
+      mistakes: takes what is wrong.
+
+    Raises:
+      UserError: nothing can be read, or a column is missing or unknown.
+    """
+    table = _table(path)
+    header = [rows.text(name).lower() for name in next(table, [])]
+    for name in ('path', 'label'):
+        if name not in header:
+            raise UserError(
+                f"{path}: no column '{name}' in the header '{', '.join(header)[:80]}'; the first "
+                f'line names the columns: path, label and, where wanted, {", ".join(COLUMNS[2:])}'
+            )
+    unknown = [name for name in header if name not in (*COLUMNS, *ignored)]
+    if unknown:
+        raise UserError(
+            f'{path}: unknown column ({len(unknown)}): {", ".join(unknown)}; the columns are '
+            f'{", ".join(COLUMNS)}: rename it, or pass --ignore_columns={",".join(unknown)}'
+        )
+    if len(set(header)) < len(header):
+        raise UserError(f'{path}: a column twice in the header {", ".join(header)}; remove one')
+    found = []
+    for cells in table:
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f'line {table.line_num}'
+        if len(cells) > len(header) or len(cells) <= max(map(header.index, ('path', 'label'))):
+            mistakes.add(
+                f'rows that have not {len(header)} cells as the header',
+                'quote cells that hold the separator',
+                where,
+            )
+            continue
+        row = _row(path, dict(zip(header, cells, strict=False)), where, mistakes)
+        if row is not None:
+            found.append(row)
+    if any(row.split for row in found):
+        for row in found:
+            if row.label and not row.split:
+                mistakes.add('no split, where other rows have one', 'fill it in', row)
+    return found
+
+
+def _table(path: Path):
+    """A csv reader on a manifest, whatever its separator and encoding."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f'{path}: {error.strerror}') from error
+    wide = data.startswith((b'\xff\xfe', b'\xfe\xff'))
+    try:
+        content = data.decode('utf-16' if wide else 'utf-8-sig')
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b'\n') + 1
+        raise UserError(f'{path}, line {line}: not UTF-8; save the table as "CSV UTF-8"') from error
+    header = content.partition('\n')[0]
+    separator = '\t' if path.suffix.lower() == '.tsv' or '\t' in header else ','
+    if separator == ',' and header.count(';') > header.count(','):
+        separator = ';'
+    return csv.reader(io.StringIO(content, newline=''), delimiter=separator, skipinitialspace=True)
+
+
+def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> Row | None:
+    """One row; None, and a mistake noted, where it stands for nothing."""
+    name = _inside(path.parent, cells['path'], where, mistakes)
+    if name is None:
+        return None
+    file = path.parent / name
+    label, subject = rows.text(cells['label']), rows.text(cells.get('subject', ''))
+    split = rows.text(cells.get('split', ''))
+    listed = Row(name, where, label, subject)
+    if not file.exists():
+        mistakes.add(
+            'files that are not there', f'paths are relative to {path.parent}; correct them', listed
+        )
+        return None
+    if not _readable(file, listed, mistakes):
+        return None
+    if split and split.lower() not in rows.SPLITS:
+        mistakes.add(f"unknown split '{split}'", 'a split is train, validation or test', listed)
+    split = rows.SPLITS.get(split.lower(), '')
+    if not label and split in ('train', 'validation'):
+        mistakes.add(
+            'label empty in a row that is to train',
+            'fill it in, or leave the split empty: unlabelled clips are kept for prediction',
+            listed,
+        )
+    times = _times(cells, listed, mistakes)
+    if times is None:
+        return None
+    points = cells.get('landmarks', '').strip()
+    if points:
+        points = _inside(path.parent, points, where, mistakes) or ''
+        if points and not (path.parent / points).is_file():
+            mistakes.add('files of landmarks that are not there', 'correct the paths', where)
+    return Row(name, where, label, subject, split, *times, points)
+
+
+def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | None:
+    """A path relative to the folder, with forward slashes; None where it leads out of it."""
+    name = given.strip()
+    if not name:
+        mistakes.add('path empty', 'name the file, or remove the row', where)
+        return None
+    if '\\' in name and not (folder / name).exists():
+        name = name.replace('\\', '/')
+    relative = os.path.relpath(os.path.normpath(folder / name), folder)
+    if relative == os.pardir or relative.startswith(os.pardir + os.sep):
+        mistakes.add(
+            f'path outside the folder {folder}',
+            'put the manifest above the files, or link them there',
+            f'{given.strip()} ({where})',
+        )
+        return None
+    return relative.replace(os.sep, '/')
+
+
+def _readable(file: Path, listed: Row, mistakes: Mistakes) -> bool:
+    """Whether a file's kind is known, or a folder holds frames."""
+    if file.is_dir():
+        if rows.frames_in(file):
+            return True
+        mistakes.add('folders without a picture in them', 'name a folder of frames', listed)
+    elif rows.kind_of(file.name):
+        return True
+    else:
+        mistakes.add(
+            'no picture, film or sound by their names',
+            'save pictures as JPEG or PNG, films as MP4, sounds as WAV or FLAC',
+            listed,
+        )
+    return False
+
+
+def _times(cells: dict[str, str], listed: Row, mistakes: Mistakes) -> tuple[float, float] | None:
+    """start_s and end_s of a row, 0 and infinity where empty; None where they are wrong."""
+    times = []
+    for column, default in (('start_s', 0.0), ('end_s', math.inf)):
+        given = cells.get(column, '').strip()
+        try:
+            # A spreadsheet of another language writes a comma.
+            times.append(float(given.replace(',', '.')) if given else default)
+        except ValueError:
+            times.append(math.nan)
+    start, end = times
+    if not (0 <= start < math.inf) or math.isnan(end):
+        mistakes.add('start_s or end_s that is no number of seconds', 'correct it', listed)
+    elif start >= end:
+        mistakes.add(
+            'start after end', 'start_s is the smaller one', f'{listed}: {start:g} to {end:g}'
+        )
+    elif (start or end < math.inf) and listed.kind not in (rows.FILM, rows.SOUND):
+        mistakes.add('times of something that is no film or sound', 'leave them empty', listed)
+    else:
+        return start, end
+    return None
