@@ -19,6 +19,8 @@ class and subject, what was left out, face sizes. Look before you train; do not 
 
 Ways of finding faces (--faces), each in a folder of its own; not every dataset offers all of them:
   release          boxes, landmarks or cut faces that ship with the dataset
+  yunet            a small network for faces from 12 pixels, with five points (eyes, nose, mouth);
+                   the default where a release ships no faces; turns clips that lie on their side
   dlib             HOG detector and correlation tracker; landmarks with --weights=FILE, dlib's
                    shape_predictor_68_face_landmarks.dat
   haar             OpenCV's cascade, no landmarks
@@ -47,7 +49,9 @@ def define(fv: flags.FlagValues) -> None:
     root = f'${prepared.DATA_DIR_VARIABLE}, else {prepared.DEFAULT_DATA_DIR}'
     data_dir_help = f'where prepared datasets lie; default {root}'
     flags.DEFINE_string('data_dir', None, data_dir_help, flag_values=fv)
-    faces_help = 'release, dlib, haar, face_alignment or opencv_dnn; default: release or dlib'
+    faces_help = (
+        'release, yunet, dlib, haar, face_alignment or opencv_dnn; default: release, else yunet'
+    )
     flags.DEFINE_string('faces', '', faces_help, flag_values=fv)
     scene_help = 'afew, mmi, savee: whole grey frames, for an activity system, instead of faces'
     flags.DEFINE_bool('scene', False, scene_help, flag_values=fv)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from fer_jax.data import registration
 from fer_jax.errors import UserError
 
 SAMPLINGS = ('last', 'uniform')
@@ -32,8 +33,8 @@ class ClipSet:
       clip_id: str [clip], unique.
       split: str [clip], the owners' official part, '' where there is none.
       registration: how the faces were registered, in words.
-      landmarks: float32 [clip, frame, 68, 2], x and y in pixels of the frames, NaN where there are
-        none and in repeated frames. Only where a registration is still to be fitted on them
+      landmarks: float32 [clip, frame, 68 or 5, 2], x and y in pixels of the frames, NaN where there
+        are none and in repeated frames. Only where a registration is still to be fitted on them
         (`fitted.fit_registration`), else None.
     """
 
@@ -118,8 +119,16 @@ def combine(parts: Sequence[ClipSet]) -> ClipSet:
         registration=next(iter(said))
         if len(said) == 1
         else '; '.join(f'{part.name}: {part.registration}' for part in parts),
-        landmarks=np.concatenate([part.landmarks for part in parts]) if all(known) else None,
+        landmarks=_joined_landmarks(parts) if all(known) else None,
     )
+
+
+def _joined_landmarks(parts: Sequence[ClipSet]) -> np.ndarray:
+    """The landmarks of all parts; 5 points of each where some part has no more."""
+    landmarks = [part.landmarks for part in parts]
+    if len({each.shape[2] for each in landmarks}) > 1:
+        landmarks = [registration.keypoints(each, 5) for each in landmarks]
+    return np.concatenate(landmarks)
 
 
 def stills(clips: ClipSet) -> ClipSet:

@@ -103,9 +103,11 @@ def landmarks(record: dict, geometry: Geometry) -> np.ndarray:
     """The landmarks of the chosen frames in pixels of the unregistered output.
 
     Returns:
-      float32 [T, 68, 2]; NaN where a frame has none and beyond the clip's length.
+      float32 [T, P, 2], P as they are stored (68 where there are none); NaN where a frame has none
+      and beyond the clip's length.
     """
-    out = np.full((geometry.frames, 68, 2), np.nan, np.float32)
+    points = record['landmarks'].shape[1] if 'landmarks' in record else 68
+    out = np.full((geometry.frames, points, 2), np.nan, np.float32)
     if 'landmarks' in record:
         chosen = _chosen(record, geometry)
         window = _window(record, geometry)

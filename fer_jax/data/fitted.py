@@ -135,5 +135,6 @@ def mean_shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
 
 def _shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
     """The shapes of all frames of some clips that have one, float32 [frame, P, 2]."""
-    shapes = registration.keypoints(clips.landmarks[indices].reshape(-1, 68, 2), points)
+    landmarks = clips.landmarks[indices]
+    shapes = registration.keypoints(landmarks.reshape(-1, *landmarks.shape[2:]), points)
     return shapes[np.isfinite(shapes).all((1, 2))]

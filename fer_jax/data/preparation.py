@@ -1,5 +1,6 @@
 """From a release on disk to a prepared dataset: whole or not at all, never two in one place."""
 
+import collections
 import contextlib
 import fcntl
 import os
@@ -201,6 +202,15 @@ def summary(found: dict) -> list[str]:
         lines.append(
             f'  faces found by {found["detector"]["identity"]["name"]} ({finder}), '
             + (points if found['landmarked'] else without)
+        )
+    if found['turned']:
+        degrees = collections.Counter(found['turned'].values())
+        listed = ', '.join(
+            f'{count:,} by {turn} degrees' for turn, count in sorted(degrees.items())
+        )
+        lines.append(
+            f'  turned against the clock, where faces are surest ({listed}): '
+            + _some(list(found['turned']))
         )
     if found['faceless']:
         lines.append(f'  kept, without a face in any frame: {_some(found["faceless"])}')

@@ -48,7 +48,8 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
       frames, unlabelled (clips), landmarked (frames), subjects (counts), splits, label_sets
       {set: [class]}, class_counts {set: {class: n}}, published_classes {class: n}, dropped
       [{clip_id, path, reason, label_set}] (label_set '': left out altogether; of unreadable clips
-      `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, detector ({identity, package}
+      `fault` too), faceless [clip_id], faceless_frames {clip_id: n}, turned
+      {clip_id: degrees against the clock}, detector ({identity, package}
       or None), differences from the published counts [sentence], stored_margin. Of scenes what
       speaks of faces is empty or None.
     Raises:

@@ -14,6 +14,8 @@ import math
 import cv2
 import numpy as np
 
+from fer_jax.errors import UserError
+
 # Where the two eye centres lie in a square face box of side 1 around the 68 landmarks: level, 0.44
 # of the side apart (a 63 mm pupil distance over a 143 mm jaw), 0.28 of the side above the centre.
 EYES_IN_BOX = np.array([[0.28, 0.22], [0.72, 0.22]])
@@ -70,7 +72,12 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 
 
 def eye_centres(landmarks: np.ndarray) -> np.ndarray:
-    """The centres of both eyes' six points, [..., 68, 2] -> [..., 2, 2], the left one first."""
+    """The centres of both eyes, [..., 68, 2] or [..., 5, 2] -> [..., 2, 2], the left one first.
+
+    Of 68 landmarks the mean of each eye's six; of five points the first two.
+    """
+    if landmarks.shape[-2] == 5:
+        return landmarks[..., :2, :]
     return np.stack(
         [landmarks[..., _LEFT_EYE, :].mean(-2), landmarks[..., _RIGHT_EYE, :].mean(-2)], axis=-2
     )
@@ -91,11 +98,21 @@ def eye_places(size: int, margin: float) -> np.ndarray:
 
 
 def keypoints(landmarks: np.ndarray, count: int) -> np.ndarray:
-    """The points that make a shape, [..., 68, 2] -> [..., count, 2].
+    """The points that make a shape, [..., 68, 2] (or [..., 5, 2]) -> [..., count, 2].
 
     5: eye centres, tip of the nose, corners of the mouth (kahou2015, sec. 2.1.2; jain2018, sec. 3).
-    51: all but the jaw line. 68: all.
+    51: all but the jaw line. 68: all. Faces that come with five points make no other shape.
+
+    Raises:
+      UserError: more points asked for than the faces have.
     """
+    if landmarks.shape[-2] == 5:
+        if count != 5:
+            raise UserError(
+                f'data.points is {count}, but these faces come with 5 points: leave it 5, or '
+                'prepare with --faces=face_alignment'
+            )
+        return landmarks
     if count == 5:
         rest = landmarks[..., [_NOSE_TIP, *_MOUTH_CORNERS], :]
         return np.concatenate([eye_centres(landmarks), rest], axis=-2)

@@ -302,7 +302,7 @@ def test_a_missing_dataset_names_the_command(tmp_path, monkeypatch):
         ({'margin': 0}, 'margin is 0'),
         ({'sampling': 'first'}, "unknown frame sampling 'first'"),
         ({'faces': 'dlib'}, 'ckplus is not prepared at .*faces-dlib.* --faces=dlib$'),
-        ({'faces': 'ears'}, "ckplus offers no faces 'ears': one of release, dlib"),
+        ({'faces': 'ears'}, "ckplus offers no faces 'ears': one of release, yunet"),
     ],
 )
 def test_what_cannot_be_served_is_refused(data_dir, change, message):

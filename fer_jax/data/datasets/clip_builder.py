@@ -41,10 +41,11 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     it to themselves) and `label_<set>` for further sets ('' where that set drops the clip),
     `subject`, `split`, `path` (in the release); `frames` uint8 [T, S, S, C] (C 1 for grey, 3 for
     RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the crop), `has_face`
-    bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, 68, 2] in pixels of the crop, NaN
-    where there is none; with `sound` also `audio` int16 [samples] and `sample_rate` int32 in hertz
-    (empty and 0 without sound). Of 'scene' only the text and `frames` uint8 [T, H, W, 1], grey
-    (`records.scene`), of the same clips. TFDS stores records in the order of their keys' hashes.
+    bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, P, 2] in pixels of the crop, NaN
+    where there is none (P 68, or 5: `faces.landmark_count`); with `sound` also `audio` int16
+    [samples] and `sample_rate` int32 in hertz (empty and 0 without sound). Of 'scene' only the text
+    and `frames` uint8 [T, H, W, 1], grey (`records.scene`), of the same clips. TFDS stores records
+    in the order of their keys' hashes.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -67,10 +68,11 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
     manifest: records.Manifest | None = None  # set by `open`
-    # Set by a preparation: what finds the faces (anything with `Detector.find`; None for 'release'
-    # and 'scene') and whether clips that cannot be read are left out.
+    # Set by a preparation: what finds the faces (anything with the `find`, `quarter_turns` of a
+    # `Detector`; None for 'release' and 'scene') and whether clips that cannot be read are left out.
     detector = None
     skip_unreadable = False
+    turned: dict[str, int]  # by a preparation: clip -> degrees against the clock, where not 0
 
     def __init_subclass__(cls, **kwargs):
         described = {way: f"Faces found by '{way}'." for way in cls.FACES}
@@ -106,10 +108,20 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if self._way() == datasets.SCENE:
             return records.scene(frames)
         if self.detector is not None:
-            found = self.detector.find(frames)
+            frames, found = self._found(source, frames)
         else:
             found = shipped or records.Faces.nowhere(len(frames))
         return records.cropped(frames, found)
+
+    def _found(
+        self, source: records.ClipSource, frames: list[np.ndarray]
+    ) -> tuple[list[np.ndarray], records.Faces]:
+        """A clip with its faces, turned so that they are upright; notes the turn."""
+        turns = self.detector.quarter_turns(frames)
+        if turns:
+            self.turned[source.clip_id] = 90 * turns
+            frames = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames]
+        return frames, self.detector.find(frames)
 
     def open(self, release: str | Path, **options) -> records.Manifest:
         """Scans a release and keeps the manifest for the preparation that follows."""
@@ -131,7 +143,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             }
         if self._with_landmarks():
             features['landmarks'] = tfds.features.Tensor(
-                shape=(None, 68, 2), dtype=np.float32, encoding=raw
+                shape=(None, self._points(), 2), dtype=np.float32, encoding=raw
             )
         if self._with_sound():
             features |= {
@@ -158,6 +170,10 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _with_landmarks(self) -> bool:
         return self._searches() or (self.LANDMARKS and self._way() == 'release')
 
+    def _points(self) -> int | None:
+        """How many landmarks a face has."""
+        return faces.landmark_count(self._way())
+
     def _with_sound(self) -> bool:
         return self.sound is not None and self._way() != datasets.SCENE
 
@@ -174,6 +190,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self) -> Iterator[tuple[str, dict]]:
         clips, tally, unreadable = self.manifest.clips, _Tally(), []
+        self.turned = {}
         at_once = min(_CLIPS_AT_ONCE, cores()) if getattr(self.detector, 'PARALLEL', True) else 1
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(concurrent.futures.ThreadPoolExecutor(min(8, cores())))
@@ -195,7 +212,11 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         left_out = {clip['clip_id'] for clip in unreadable}
         kept = [clip for clip in clips if clip.clip_id not in left_out]
         # Stored as metadata.json in the same folder and at the same moment as the records.
-        self.info.metadata.update(self._description(kept, unreadable), **dataclasses.asdict(tally))
+        self.info.metadata.update(
+            self._description(kept, unreadable),
+            turned=dict(sorted(self.turned.items())),
+            **dataclasses.asdict(tally),
+        )
 
     def _arrays(self, source: records.ClipSource, pool: concurrent.futures.Executor) -> dict:
         """All fields of one clip's record."""

@@ -26,17 +26,19 @@ class Faces:
 
     Attributes:
       box: float32 [T, 4], left, top, right, bottom edges; NaN where the frame has no face.
-      landmarks: float32 [T, 68, 2], x and y in the iBUG 300-W order; NaN where there are none.
+      landmarks: float32 [T, P, 2], x and y: 68 points in the iBUG 300-W order, or the 5 of
+        `registration.keypoints`; NaN where there are none.
     """
 
     box: np.ndarray
     landmarks: np.ndarray
 
     @classmethod
-    def nowhere(cls, length: int) -> 'Faces':
-        """A clip of `length` frames without a face."""
+    def nowhere(cls, length: int, points: int = 68) -> 'Faces':
+        """A clip of `length` frames without a face, or its `points` landmarks."""
         return cls(
-            np.full((length, 4), np.nan, np.float32), np.full((length, 68, 2), np.nan, np.float32)
+            np.full((length, 4), np.nan, np.float32),
+            np.full((length, points, 2), np.nan, np.float32),
         )
 
     @classmethod
@@ -99,7 +101,7 @@ def cropped(frames: list[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
       frames: T images uint8 [H, W, C] of one shape.
       faces: in pixels of the frames.
     Returns:
-      frames uint8 [T, S, S, C], box float32 [T, 4] and landmarks float32 [T, 68, 2] in pixels of
+      frames uint8 [T, S, S, C], box float32 [T, 4] and landmarks float32 [T, P, 2] in pixels of
       the crop (NaN where there is none), has_face bool [T].
     """
     window = registration.face_window(faces.box, STORED_MARGIN)

@@ -2,26 +2,17 @@
 
 import concurrent.futures
 import hashlib
-import io
 import json
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 
-from fer_jax.data.datasets import records
+from fer_jax.data.datasets import pictures, records
 from fer_jax.errors import UserError
 
 # Written by `fer_jax.simulate` into the root of a simulated release.
 SIMULATED_FILE = 'SIMULATED.json'
-_AGAIN = 'copy the file again from the release'
-_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-# What a file's name ends with -> its type, as Pillow calls it.
-_TYPES = {'.tiff': 'TIFF', '.tif': 'TIFF', '.jpeg': 'JPEG', '.jpg': 'JPEG', '.bmp': 'BMP'}
 
 
 def root(release: str | Path, dataset: str, wanted: dict[str, str]) -> Path:
@@ -118,87 +109,6 @@ def _inside(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """Reads an 8-bit picture as uint8 [H, W, 1] (grey) or [H, W, 3] (RGB).
-
-    Its type is the one that its name ends with: PNG, TIFF, JPEG or BMP. Indices into a palette
-    become the palette's colours, one channel where all of those are grey.
-
-    Raises:
-      UserError: the file is missing, truncated, damaged, of another type or not 8 bits deep.
-    """
-    if path.suffix.lower() == '.png':
-        return read_png(path)
-    kind = _TYPES[path.suffix.lower()]
-    data = _bytes(path)
-    if not data:
-        raise UserError(f'{path}: unreadable image (empty file); {_AGAIN}')
-    try:
-        # Pillow fails on a picture cut short, where OpenCV fills up with grey.
-        image = Image.open(io.BytesIO(data), formats=[kind])
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, UserWarning) as error:
-        raise UserError(
-            f'{path}: unreadable image (truncated, damaged or no {kind}); {_AGAIN}'
-        ) from error
-    if image.mode in ('1', 'L', 'LA'):
-        return np.array(image.convert('L'))[:, :, None]
-    if image.mode not in ('P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr'):
-        raise UserError(f'{path}: {image.mode} pixels; convert the image to 8 bits a channel')
-    colours = np.array(image.convert('RGB'))
-    grey = image.mode in ('P', 'PA') and not np.ptp(colours, axis=2).any()
-    return colours[:, :, :1] if grey else colours
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f'{path}: {error.strerror}; {_AGAIN}') from error
-
-
-def read_png(path: Path) -> np.ndarray:
-    """Reads an 8-bit PNG as uint8 [H, W, 1] (grey) or [H, W, 3] (RGB).
-
-    The file's chunks are walked and their checksums compared first: whether a truncated picture is
-    an error or comes back half grey depends on OpenCV's version, and neither names the fault.
-
-    Raises:
-      UserError: the file is missing, truncated, damaged, no PNG or not 8 bits deep.
-    """
-    data = _bytes(path)
-    fault = _png_fault(data)
-    image = None if fault else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise UserError(f'{path}: unreadable image ({fault or "cannot be decoded"}); {_AGAIN}')
-    if image.dtype != np.uint8:
-        raise UserError(f'{path}: {image.dtype} pixels; convert the image to 8 bits a channel')
-    if image.ndim == 2:
-        return image[:, :, None]
-    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-
-
-def _png_fault(data: bytes) -> str:
-    """What is wrong with a PNG's chunks, '' where they are whole."""
-    if not data:
-        return 'empty file'
-    if not data.startswith(_PNG_SIGNATURE):
-        return 'not a PNG'
-    at = len(_PNG_SIGNATURE)
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from('>I', data, at)
-        end = at + 12 + length
-        if end > len(data):
-            break
-        (checksum,) = struct.unpack_from('>I', data, end - 4)
-        if zlib.crc32(data[at + 4 : end - 4]) != checksum:
-            return 'damaged, wrong checksum'
-        if data[at + 4 : at + 8] == b'IEND':
-            return ''
-        at = end
-    return 'truncated'
-
-
 def read_frames(paths: Sequence[Path], pool: concurrent.futures.Executor) -> list[np.ndarray]:
     """Reads a clip's frames, on the pool's threads (decoding leaves the interpreter's lock).
 
@@ -207,12 +117,12 @@ def read_frames(paths: Sequence[Path], pool: concurrent.futures.Executor) -> lis
     Raises:
       UserError: an unreadable frame, or frames of different sizes.
     """
-    frames = list(pool.map(read_picture, paths))
+    frames = list(pool.map(pictures.read_picture, paths))
     for path, frame in zip(paths, frames, strict=True):
         if frame.shape[:2] != frames[0].shape[:2]:
             raise UserError(
                 f'{path}: {frame.shape[1]}x{frame.shape[0]} pixels, but {paths[0].name} of this '
-                f'clip has {frames[0].shape[1]}x{frames[0].shape[0]}; {_AGAIN}'
+                f'clip has {frames[0].shape[1]}x{frames[0].shape[0]}; {pictures.AGAIN}'
             )
     channels = max(frame.shape[2] for frame in frames)
     return [
@@ -252,11 +162,12 @@ def read_numbers(path: Path, shape: tuple[int, ...], what: str) -> np.ndarray:
         words = path.read_text().split()
         numbers = np.array([float(word) for word in words])
     except OSError as error:
-        raise UserError(f'{path}: {error.strerror}; {_AGAIN}') from error
+        raise UserError(f'{path}: {error.strerror}; {pictures.AGAIN}') from error
     except ValueError as error:
-        raise UserError(f'{path}: {what} expected, but {error}; {_AGAIN}') from error
+        raise UserError(f'{path}: {what} expected, but {error}; {pictures.AGAIN}') from error
     if numbers.size != np.prod(shape, dtype=int) or not np.isfinite(numbers).all():
         raise UserError(
-            f'{path}: {what} expected, found {np.isfinite(numbers).sum()} number(s); {_AGAIN}'
+            f'{path}: {what} expected, found {np.isfinite(numbers).sum()} number(s); '
+            f'{pictures.AGAIN}'
         )
     return numbers.reshape(shape)

@@ -1,6 +1,9 @@
 """Reading moving pictures and their sound, with PyAV."""
 
+import math
 import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -9,64 +12,169 @@ import numpy as np
 from fer_jax.errors import UserError
 
 _AGAIN = 'copy the file again from the release'
+# Frames further apart than this, in usual intervals, are not evenly spaced.
+_UNEVEN = 1.5
+# A clip is held in memory whole, several at once; of 640 x 360 pixels this is a minute and a half.
+_MOST_BYTES = 2 * 2**30
 
 
-def read_video(path: str | Path) -> list[np.ndarray]:
-    """Reads all frames of a video file as uint8 [H, W, 3], RGB, in the order they are shown.
+def read_video(
+    path: str | Path,
+    *,
+    start: float = 0.0,
+    end: float = math.inf,
+    damage: list[str] | None = None,
+) -> list[np.ndarray]:
+    """Reads the frames of a video file as uint8 [H, W, 3], RGB, in the order they are shown.
+
+    They come upright: the container's display matrix, turn and mirroring, is obeyed. Where the time
+    stamps are uneven (a phone's or a screen's recording), each tick of the usual interval takes the
+    frame that is shown then, so that frames are equally far apart in time.
 
     A file cut short is found by the sizes that an AVI or MP4 file states of itself: the decoder
     would give the first frames without a word.
 
+    Args:
+      start, end: seconds from the film's beginning; frames shown from `start` on and before `end`.
+      damage: takes what is wrong with a film of which some frames can be read; without it a damaged
+        film is an error.
     Raises:
-      UserError: the file is missing, empty, truncated or no video.
+      UserError: the file is missing, empty, truncated, no video, without a frame between `start`
+        and `end`, or too long to be one clip.
     """
-    with _opened(path) as container:
+    faults: list[str] = []
+    with _opened(path, faults if damage is not None else None) as container:
         if not container.streams.video:
             raise UserError(f'{path}: unreadable video (no pictures in it); {_AGAIN}')
-        try:
-            frames = [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
-        except av.error.FFmpegError as error:
-            raise _unreadable(path, error) from error
+        stream = container.streams.video[0]
+        origin = (stream.start_time or 0) * float(stream.time_base)
+        if start > 0:
+            # Lands on a key frame at or before it; what comes earlier is left out below.
+            container.seek(int((origin + start) / float(stream.time_base)), stream=stream)
+        frames, times, size = [], [], 0
+        for index, frame in enumerate(_decoded(path, container, stream, faults, damage is None)):
+            time = index / float(stream.average_rate or 25) if frame.time is None else frame.time
+            time -= origin
+            if time >= end - 1e-6:
+                break
+            if time < start - 1e-6:
+                continue
+            frames.append(_upright(frame))
+            times.append(time)
+            size += frames[-1].nbytes
+            if size > _MOST_BYTES:
+                raise UserError(
+                    f'{path}: {time - start:.0f} seconds of {frames[0].shape[1]}x'
+                    f'{frames[0].shape[0]} pixels are too much for one clip: cut it into clips, '
+                    'with start_s and end_s of a manifest or into files'
+                )
     if not frames:
-        raise UserError(f'{path}: unreadable video (no frame in it); {_AGAIN}')
-    return frames
+        if start > 0 or end < math.inf:
+            raise UserError(
+                f'{path}: no frame between {start:g} and {end:g} seconds; correct the times'
+            )
+        raise UserError(f'{path}: unreadable video ({(*faults, "no frame in it")[0]}); {_AGAIN}')
+    if faults:
+        total = f' of {stream.frames}' if stream.frames and not start and end == math.inf else ''
+        damage.append(f'{path}: {faults[0]}; {len(frames)}{total} frames are kept')
+    return [frames[index] for index in _evenly(np.array(times))]
 
 
-def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
+def read_sound(
+    path: str | Path,
+    *,
+    start: float = 0.0,
+    end: float = math.inf,
+    damage: list[str] | None = None,
+) -> tuple[np.ndarray, int]:
     """Reads the sound of a video or sound file as int16 [samples], mono, and its rate in hertz.
 
     The rate is the file's own; channels are averaged. Without sound: an empty array and 0.
 
+    Args:
+      start, end, damage: as of `read_video`; of a damaged film the sound up to the damage.
     Raises:
       UserError: as `read_video`.
     """
-    with _opened(path) as container:
+    with _opened(path, damage) as container:
         if not container.streams.audio:
             return np.zeros(0, np.int16), 0
-        rate = container.streams.audio[0].rate
-        to_mono = av.AudioResampler(format='s16', layout='mono', rate=rate)
+        stream = container.streams.audio[0]
+        to_mono = av.AudioResampler(format='s16', layout='mono', rate=stream.rate)
+        parts = []
         try:
-            parts = [
-                part.to_ndarray()[0]
-                for frame in (*container.decode(audio=0), None)  # None: what the resampler holds
-                for part in to_mono.resample(frame)
-            ]
+            # None: what the resampler holds.
+            for frame in (*container.decode(audio=0), None):
+                parts += [part.to_ndarray()[0] for part in to_mono.resample(frame)]
         except av.error.FFmpegError as error:
-            raise _unreadable(path, error) from error
+            if damage is None:
+                raise _unreadable(path, error) from error
     if not parts:
         return np.zeros(0, np.int16), 0
-    return np.concatenate(parts), rate
+    samples, rate = np.concatenate(parts), stream.rate
+    return samples[round(start * rate) : None if end == math.inf else round(end * rate)], rate
 
 
-def _opened(path: str | Path):
+def _decoded(
+    path: str | Path, container, stream, faults: list[str], strict: bool
+) -> Iterator[av.VideoFrame]:
+    """The film's frames; what cannot be decoded is an error, or skipped and noted."""
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from (frame for frame in packet.decode() if strict or not frame.is_corrupt)
+            except av.error.FFmpegError as error:
+                if strict:
+                    raise
+                faults.append(str(error.strerror))
+    except av.error.FFmpegError as error:
+        if strict:
+            raise _unreadable(path, error) from error
+        faults.append(str(error.strerror))
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    """A frame as uint8 [H, W, 3], turned and mirrored as its display matrix asks for.
+
+    The matrix's first two rows and columns a b, c d put pixel (x, y) at (a x + c y, b x + d y). Of
+    a turn that is no multiple of 90 degrees the nearest one is taken.
+    """
+    pixels = frame.to_ndarray(format='rgb24')
+    for data in frame.side_data:
+        if data.type.name == 'DISPLAYMATRIX':
+            a, b, _, c, d = struct.unpack('=5i', bytes(data)[:20])
+            if abs(b) + abs(c) > abs(a) + abs(d):
+                pixels, a, d = pixels.swapaxes(0, 1), c, b
+            pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(pixels)
+
+
+def _evenly(times: np.ndarray) -> np.ndarray:
+    """Which frames to show at even times, int [ticks]; all once where they are nearly even.
+
+    Args:
+      times: float [T], ascending seconds.
+    """
+    gaps = np.diff(times)
+    everything = np.arange(len(times))
+    if len(gaps) < 2 or np.median(gaps) <= 0 or gaps.max() <= _UNEVEN * np.median(gaps):
+        return everything
+    step = np.median(gaps)
+    ticks = times[0] + step * np.arange(round((times[-1] - times[0]) / step) + 1)
+    return np.searchsorted(times, ticks + step / 2, side='right') - 1
+
+
+def _opened(path: str | Path, damage: list[str] | None = None):
     path = Path(path)
     fault = _cut_short(path)
-    if fault:
+    if fault and (damage is None or fault == 'empty file'):
         raise UserError(f'{path}: unreadable video ({fault}); {_AGAIN}')
+    if fault:
+        damage.append(fault)
     try:
         return av.open(os.fspath(path))
     except av.error.InvalidDataError as error:
-        raise UserError(f'{path}: unreadable video (no film); {_AGAIN}') from error
+        raise UserError(f'{path}: unreadable video ({fault or "no film"}); {_AGAIN}') from error
     except av.error.FFmpegError as error:
         raise _unreadable(path, error) from error
 

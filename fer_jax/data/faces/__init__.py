@@ -1,7 +1,7 @@
 """Finding the face in each frame of a clip: detectors with one interface, one face followed.
 
-    found = make_detector('dlib').find(frames)   # frames: list of uint8 [H, W, C]
-    found.box, found.landmarks                   # float32 [T, 4] and [T, 68, 2], NaN where none
+    found = make_detector('yunet').find(frames)  # frames: list of uint8 [H, W, C]
+    found.box, found.landmarks                   # float32 [T, 4] and [T, P, 2], NaN where none
 
 A detector's package is imported when the detector is made, not before.
 """
@@ -13,11 +13,17 @@ from fer_jax.errors import UserError
 
 # Detector -> the module and class that make it.
 DETECTORS = {
+    'yunet': ('fer_jax.data.faces.yunet', 'YuNet'),
     'dlib': ('fer_jax.data.faces.hog', 'Dlib'),
     'haar': ('fer_jax.data.faces.opencv', 'Haar'),
     'face_alignment': ('fer_jax.data.faces.alignment', 'FaceAlignment'),
     'opencv_dnn': ('fer_jax.data.faces.opencv', 'OpenCVDNN'),
 }
+
+
+def landmark_count(name: str) -> int:
+    """How many landmarks the faces of a detector, or of a release, have where they have any."""
+    return 5 if name == 'yunet' else 68
 
 
 def make_detector(name: str, *, weights: str | Path | None = None):

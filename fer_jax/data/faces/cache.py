@@ -24,6 +24,7 @@ class Cached:
         self.detector, self.folder = detector, folder
         self.identity, self.package = detector.identity, detector.package
         self.PARALLEL = detector.PARALLEL
+        self.quarter_turns = detector.quarter_turns
 
     def __len__(self) -> int:
         return sum(1 for _ in self.folder.glob('*.npz'))

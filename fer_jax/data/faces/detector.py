@@ -14,22 +14,21 @@ from fer_jax.data.datasets import records
 from fer_jax.data.faces import tracking
 from fer_jax.errors import UserError
 
-# The detector looks at every fifth frame: five times a second of a video of 25 frames.
-EVERY = 5
-
 
 class Detector(abc.ABC):
     """Finds the face of a clip. Safe to call from several threads; repeats itself to the bit.
 
     Attributes:
       NAME: as in `faces.DETECTORS`.
+      EVERY: it looks at each so-manieth frame; five times a second of a video of 25 frames.
       PARALLEL: several clips at once are faster than one (False: the package uses all cores).
-      landmarks: whether faces come with landmarks.
+      landmarks: whether faces come with 68 landmarks.
       identity: what decides which faces are found, as JSON values: name, options, weights.
       package: the package that does the work, with its version.
     """
 
     NAME: str
+    EVERY = 5
     PARALLEL = True
     landmarks = False
 
@@ -37,7 +36,7 @@ class Detector(abc.ABC):
         """Takes the files that were learnt and the options, as part of what the detector is."""
         self.package = package
         digests = {path.name: _digest(path) for path in weights}
-        self.identity = {'name': self.NAME, 'every': EVERY, **options, 'weights': digests}
+        self.identity = {'name': self.NAME, 'every': self.EVERY, **options, 'weights': digests}
         self._own = threading.local()
 
     @property
@@ -62,13 +61,21 @@ class Detector(abc.ABC):
         With landmarks, boxes are the tight ones around them, as with faces that ship with a
         release; without, they are the detector's own.
         """
-        boxes = tracking.follow(frames, self.boxes, EVERY, self.new_tracker)
+        boxes = tracking.follow(frames, self.boxes, self.EVERY, self.new_tracker)
         points = np.full((len(frames), 68, 2), np.nan, np.float32)
         if not self.landmarks:
             return records.Faces(boxes, points)
         for index in np.flatnonzero(np.isfinite(boxes[:, 0])):
             points[index] = self.points(frames[index], boxes[index])
         return records.Faces.from_landmarks(points)
+
+    def quarter_turns(self, frames: Sequence[np.ndarray]) -> int:
+        """How often a clip uint8 [H, W, C] must be turned by 90 degrees against the clock.
+
+        0, as it is, for detectors that cannot tell: they see faces where there are none, or none
+        that lies on its side.
+        """
+        return 0
 
     def own(self, make):
         """This thread's own instance of something that threads cannot share."""

@@ -147,6 +147,23 @@ def test_sound_is_kept_at_its_own_rate(tmp_path):
     assert clips['c']['audio'].shape == (0,) and clips['c']['sample_rate'] == 0
 
 
+def test_clips_that_lie_on_their_side_are_turned_and_listed(tmp_path, monkeypatch):
+    def turns(self, frames):
+        return 3 if np.array_equal(frames[0], pictures('b')[0]) else 0
+
+    monkeypatch.setattr(Corner, 'quarter_turns', turns)
+    lines = []
+    found = preparation.prepare(
+        'films', tmp_path, tmp_path / 'data', faces='haar', report=lines.append
+    )
+    assert found['turned'] == {'b': 270}
+    (said,) = [line for line in lines if 'turned against the clock' in line]
+    assert said.endswith('(1 by 270 degrees): 1: b')
+    turned = [np.ascontiguousarray(np.rot90(frame, 3)) for frame in pictures('b')]
+    wanted = records.cropped(turned, Corner().find(turned))
+    np.testing.assert_array_equal(stored(tmp_path, 'haar')['b']['frames'], wanted['frames'])
+
+
 @pytest.mark.parametrize('faces', ['release', 'haar'])
 def test_two_preparations_are_identical_whatever_the_number_of_threads(
     tmp_path, monkeypatch, faces

@@ -1,4 +1,4 @@
-"""Reading what owners ship: folder levels, damaged pictures, text that is no numbers."""
+"""Reading what owners ship: folder levels, frames of a clip, text that is no numbers."""
 
 import concurrent.futures
 import shutil
@@ -6,7 +6,6 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from fer_jax.data.datasets import release
 from fer_jax.errors import UserError
@@ -20,14 +19,6 @@ def folder(tmp_path):
     for part in PARTS:
         (root / part / 'S001').mkdir(parents=True)
     return root
-
-
-@pytest.fixture
-def picture(tmp_path):
-    path = tmp_path / 'picture.png'
-    image = np.random.default_rng(0).integers(0, 256, (64, 80)).astype(np.uint8)
-    cv2.imwrite(str(path), image)
-    return path
 
 
 def test_root_is_the_folder_with_all_parts(folder):
@@ -63,40 +54,6 @@ def test_a_file_in_place_of_the_folder(tmp_path):
     (tmp_path / 'other.csv').write_text('x')
     with pytest.raises(UserError, match='is a file'):
         release.root(tmp_path / 'other.csv', 'X', {'images': ''})
-
-
-def test_pictures_come_as_grey_or_rgb(picture, tmp_path):
-    grey = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
-    np.testing.assert_array_equal(release.read_png(picture), grey[:, :, None])
-    bgr = np.dstack([grey, grey // 2, grey // 3])
-    for name, image in (('bgr', bgr), ('bgra', np.dstack([bgr, grey]))):
-        cv2.imwrite(str(tmp_path / f'{name}.png'), image)
-        np.testing.assert_array_equal(release.read_png(tmp_path / f'{name}.png'), bgr[:, :, ::-1])
-
-
-@pytest.mark.parametrize('kept', [0, 4, 8, 60, 0.5, 0.99, -1])
-def test_every_truncation_is_found(picture, kept):
-    data = picture.read_bytes()
-    keep = int(kept * len(data)) if isinstance(kept, float) else kept
-    picture.write_bytes(data[:keep])
-    with pytest.raises(UserError, match=f'{picture}: unreadable image .*copy the file again'):
-        release.read_png(picture)
-
-
-def test_a_damaged_picture_and_a_foreign_file_are_found(picture, tmp_path):
-    data = bytearray(picture.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    picture.write_bytes(bytes(data))
-    with pytest.raises(UserError, match='damaged'):
-        release.read_png(picture)
-    picture.write_bytes(b'GIF89a' + bytes(100))
-    with pytest.raises(UserError, match='not a PNG'):
-        release.read_png(picture)
-    with pytest.raises(UserError, match='No such file'):
-        release.read_png(tmp_path / 'absent.png')
-    cv2.imwrite(str(picture), np.zeros((4, 4), np.uint16))
-    with pytest.raises(UserError, match='uint16'):
-        release.read_png(picture)
 
 
 def test_frames_of_a_clip_share_channels_and_size(tmp_path):
@@ -157,41 +114,3 @@ def test_the_simulators_note(folder):
     (folder / release.SIMULATED_FILE).write_text('{"seed"')
     with pytest.raises(UserError, match='not JSON'):
         release.simulated(folder)
-
-
-def test_pictures_of_other_types_are_read_as_they_are(tmp_path):
-    grey = np.add.outer(np.arange(20), 8 * np.arange(30)).astype(np.uint8)
-    colour = np.dstack([grey, 255 - grey, grey // 2])
-    Image.fromarray(grey).save(tmp_path / 'grey.tiff')
-    Image.fromarray(grey).save(tmp_path / 'grey.BMP')
-    Image.fromarray(colour).save(tmp_path / 'colour.tif', compression='tiff_lzw')
-    reds = Image.frombytes('P', (30, 20), (grey % 2).tobytes())
-    reds.putpalette([200, 10, 20, 100, 110, 120])
-    reds.save(tmp_path / 'reds.tiff')
-    for name in ('grey.tiff', 'grey.BMP'):
-        np.testing.assert_array_equal(release.read_picture(tmp_path / name), grey[..., None])
-    np.testing.assert_array_equal(release.read_picture(tmp_path / 'colour.tif'), colour)
-    table = np.array([[200, 10, 20], [100, 110, 120]])
-    np.testing.assert_array_equal(release.read_picture(tmp_path / 'reds.tiff'), table[grey % 2])
-
-
-@pytest.mark.parametrize(
-    'name, content, message',
-    [
-        ('empty.jpeg', b'', 'empty file'),
-        ('png.jpeg', b'\x89PNG\r\n\x1a\n' + b'0' * 60, 'truncated, damaged or no JPEG'),
-        ('text.tiff', b'not a picture at all', 'truncated, damaged or no TIFF'),
-    ],
-)
-def test_pictures_that_are_none_are_named(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=f'{name}: unreadable image .{message}'):
-        release.read_picture(tmp_path / name)
-
-
-def test_deep_and_missing_pictures_are_named(tmp_path):
-    Image.fromarray(np.full((8, 8), 3000, np.uint16)).save(tmp_path / 'deep.tiff')
-    with pytest.raises(UserError, match='deep.tiff: I;16 pixels; convert the image to 8 bits'):
-        release.read_picture(tmp_path / 'deep.tiff')
-    with pytest.raises(UserError, match='gone.jpeg: No such file'):
-        release.read_picture(tmp_path / 'gone.jpeg')

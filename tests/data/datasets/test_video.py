@@ -1,5 +1,6 @@
 """Films: what is written is read back, and files that are no whole films are named."""
 
+import fractions
 import wave
 
 import av
@@ -127,3 +128,95 @@ def test_what_is_no_film_is_named(tmp_path, content, fault):
 def test_a_missing_film_is_named(tmp_path):
     with pytest.raises(UserError, match='gone.avi: No such file or directory'):
         video.read_sound(tmp_path / 'gone.avi')
+
+
+def mp4(path, images, rate=25, times=None, turn=None, mirrored=False, start=0):
+    """Writes an mp4; `times` are time stamps in hundredths of a second."""
+    with av.open(str(path), 'w') as file:
+        stream = file.add_stream(
+            'mpeg4', rate=rate, width=images[0].shape[1], height=len(images[0])
+        )
+        stream.pix_fmt, stream.bit_rate = 'yuv420p', 10**7
+        stream.codec_context.time_base = fractions.Fraction(1, 100)
+        stream.codec_context.gop_size = 4
+        if turn is not None:
+            stream.set_display_rotation(turn, hflip=mirrored)
+        for index, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            frame.pts = index * 100 // rate if times is None else times[index]
+            frame.time_base = fractions.Fraction(1, 100)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def near(one, other):
+    return one.shape == other.shape and np.abs(one.astype(int) - other).mean() < 6
+
+
+@pytest.mark.parametrize('mirrored', [False, True])
+@pytest.mark.parametrize('turn', [0, 90, 180, 270])
+def test_a_films_turn_and_mirror_are_obeyed(tmp_path, turn, mirrored):
+    stored = moving_disc(3)
+    for image in stored:
+        image[:20, :30] = (250, 250, 250)  # a corner of its own
+    path = mp4(tmp_path / 'turned.mp4', stored, turn=turn, mirrored=mirrored)
+    found = video.read_video(path)
+    shown = [np.rot90(image, turn // 90) for image in stored]  # against the clock
+    if mirrored:
+        shown = [image[:, ::-1] for image in shown]
+    assert all(near(*pair) for pair in zip(found, shown, strict=True))
+    if not mirrored:  # OpenCV turns and does not mirror
+        capture = cv2.VideoCapture(str(path))
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        assert near(capture.read()[1][..., ::-1], found[0])
+
+
+def test_a_part_of_a_film_and_of_its_sound(film, tmp_path):
+    whole, (sound, rate) = video.read_video(film), video.read_sound(film)
+    part = video.read_video(film, start=0.25, end=0.5)
+    assert len(part) == 3  # shown at 3/12, 4/12 and 5/12
+    for one, other in zip(part, whole[3:6], strict=True):
+        np.testing.assert_array_equal(one, other)
+    heard, _ = video.read_sound(film, start=0.25, end=0.5)
+    np.testing.assert_array_equal(heard, sound[rate // 4 : rate // 2])
+    with pytest.raises(UserError, match='film.avi: no frame between 7 and 9 seconds'):
+        video.read_video(film, start=7, end=9)
+    path = mp4(tmp_path / 'key.mp4', moving_disc(12))  # three key frames
+    late = video.read_video(path, start=0.2, end=0.33)
+    assert len(late) == 4
+    for one, other in zip(late, video.read_video(path)[5:9], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_uneven_time_stamps_give_frames_at_even_times(tmp_path):
+    images = moving_disc(6)
+    even = mp4(tmp_path / 'even.mp4', images, times=[0, 4, 8, 12, 16, 20])
+    assert len(video.read_video(even)) == 6
+    jitter = mp4(tmp_path / 'jitter.mp4', images, times=[0, 4, 9, 12, 16, 20])
+    assert len(video.read_video(jitter)) == 6
+    paused = video.read_video(mp4(tmp_path / 'paused.mp4', images, times=[0, 4, 8, 20, 24, 28]))
+    order = [0, 1, 2, 2, 2, 3, 4, 5]  # the third is shown for twelve hundredths
+    assert len(paused) == 8
+    assert all(near(frame, images[k]) for frame, k in zip(paused, order, strict=True))
+
+
+def test_of_a_damaged_film_the_readable_frames_are_kept(film):
+    whole = video.read_video(film)
+    data = film.read_bytes()
+    film.write_bytes(data[: 6 * len(data) // 10])
+    damage = []
+    kept = video.read_video(film, damage=damage)
+    assert 1 < len(kept) < 12
+    for one, other in zip(kept, whole, strict=False):
+        np.testing.assert_array_equal(one, other)
+    assert damage == [f'{film}: truncated; {len(kept)} of 12 frames are kept']
+    with pytest.raises(UserError, match='truncated'):
+        video.read_video(film)
+
+
+def test_a_clip_that_would_not_fit_into_memory_is_refused(film, monkeypatch):
+    monkeypatch.setattr(video, '_MOST_BYTES', 5 * 96 * 128 * 3)
+    with pytest.raises(UserError, match=r'film.avi: 0 seconds of 128x96 .* start_s and end_s'):
+        video.read_video(film)
+    assert len(video.read_video(film, end=0.4)) == 5

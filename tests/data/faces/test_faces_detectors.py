@@ -186,7 +186,9 @@ def test_opencvs_network_must_be_fetched(tmp_path):
 
 
 def test_wrong_names_and_needless_weights(tmp_path):
-    with pytest.raises(UserError, match="unknown detector 'yolo': one of dlib, haar, face_al"):
+    with pytest.raises(
+        UserError, match="unknown detector 'yolo': one of yunet, dlib, haar, face_al"
+    ):
         faces.make_detector('yolo')
     with pytest.raises(UserError, match='haar takes no --weights'):
         faces.make_detector('haar', weights=tmp_path)

@@ -74,7 +74,7 @@ class Builder(clip_builder.ClipBuilder):
       author={Dhall, Abhinav and Goecke, Roland and Lucey, Simon and Gedeon, Tom},
       journal={IEEE MultiMedia}, volume={19}, number={3}, pages={34--41}, year={2012}}"""
     LABEL_SETS = {'afew': tuple(_CLASSES.values())}
-    FACES = ('release', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('release', 'yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
     SCENES = True
 

@@ -41,7 +41,7 @@ class Builder(clip_builder.ClipBuilder):
     }
     PUBLISHED_CLASSES = dict(zip(LABEL_SETS['ckplus'], (45, 18, 59, 25, 69, 28, 83), strict=True))
     PUBLISHED_SUBJECTS = 118
-    FACES = ('release', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('release', 'yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = True
 
     def scan(self, release: Path) -> records.Manifest:

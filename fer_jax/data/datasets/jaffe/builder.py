@@ -44,7 +44,7 @@ class Builder(clip_builder.ClipBuilder):
     LABEL_SETS = {'jaffe': tuple(_CODES.values())}
     PUBLISHED_CLASSES = dict(zip(LABEL_SETS['jaffe'], (30, 29, 32, 31, 30, 31, 30), strict=True))
     PUBLISHED_SUBJECTS = 10
-    FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
 
     def scan(self, release: Path) -> records.Manifest:

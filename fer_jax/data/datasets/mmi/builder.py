@@ -55,7 +55,7 @@ class Builder(clip_builder.ClipBuilder):
       author={Valstar, Michel F. and Pantic, Maja},
       booktitle={LREC Workshop on EMOTION}, year={2010}}"""
     LABEL_SETS = {'mmi': _CLASSES}
-    FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
     SCENES = True
 

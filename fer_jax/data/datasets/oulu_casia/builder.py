@@ -44,7 +44,7 @@ class Builder(clip_builder.ClipBuilder):
     LABEL_SETS = {'oulu_casia': tuple(name.lower() for name in _CLASSES)}
     PUBLISHED_CLASSES = dict.fromkeys(LABEL_SETS['oulu_casia'], 80)
     PUBLISHED_SUBJECTS = 80
-    FACES = ('release', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('release', 'yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
     OPTIONS = ('camera', 'light')
 

@@ -48,7 +48,7 @@ class Builder(clip_builder.ClipBuilder):
     }
     PUBLISHED_CLASSES = dict(zip(LABEL_SETS['savee'], (*[60] * 6, 120), strict=True))
     PUBLISHED_SUBJECTS = len(_SPEAKERS)
-    FACES = ('dlib', 'haar', 'face_alignment', 'opencv_dnn')
+    FACES = ('yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
     SCENES = True
 
