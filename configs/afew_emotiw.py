@@ -56,6 +56,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config = ConfigDict()
     config.name = 'afew_emotiw'
     config.paper = 'kahou2015'
+    config.runner = 'emotiw'
     config.seed = 0
     config.simulated = ConfigDict({'subjects': 0, 'seed': 0})
     # A finished run of the network for frames, or '' to train it by `training`.

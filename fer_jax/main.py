@@ -20,8 +20,7 @@ from absl import flags
 from fer_jax import cli, runtime
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.experiment import run as experiment
-from fer_jax.kahou2015 import system
+from fer_jax.experiment import runners
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -49,8 +48,7 @@ def main(fv: flags.FlagValues) -> None:
         )
     runtime.join(fv.distributed)
     runtime.prepare()
-    # A config of several models is a system of them, any other one experiment.
-    run = system.run if 'models' in fv.config else experiment.run
+    run = runners.runner_of(fv.config)
     run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
 
 

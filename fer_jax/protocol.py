@@ -19,6 +19,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 from ml_collections import ConfigDict
@@ -26,12 +27,13 @@ from ml_collections import ConfigDict
 from fer_jax import atomic, cli
 from fer_jax import config as configs
 from fer_jax.data import fold_file, leaks, prepared, protocols
-from fer_jax.data.clips import ClipSet
-from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import audit, rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.reports import audit_page
+
+if TYPE_CHECKING:
+    from fer_jax.experiment.members import Data
+    from fer_jax.experiment.sections import Sections
 
 # Nothing is drawn where only folds are wanted: pictures are loaded as small as can be.
 THUMBNAIL = {'frames': 1, 'sampling': 'last', 'size': 8}
@@ -90,17 +92,20 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
       UserError: the config or its data are wrong; or, once the page is written, the folds are such
         that a run refuses them.
     """
-    from fer_jax.experiment import members  # imports jax: seconds that writing folds does not need
+    # Import jax: seconds that writing folds does not need.
     from fer_jax.experiment import run as experiment
+    from fer_jax.experiment.members import Data
+    from fer_jax.experiment.sections import Sections
 
     config = experiment.resolve(config)
+    sections = Sections.open(config)
     folder = Path(out or Path('audits') / f'{config.name}-{configs.identity(config)}')
     if (folder / 'config.json').exists() or (folder.exists() and not folder.is_dir()):
         raise UserError(f'{folder} is a run or a file: give another folder as --out')
-    place = loading.ensure_prepared(config, data_dir)
-    clips = loading.load(config, place)
-    protocol = members.make_protocol(config, clips)
-    source = config.protocol.get('file', '')
+    place = sections.clips.ensure_prepared(data_dir)
+    clips = sections.clips.load(place)
+    dataset = sections.clips.about(clips, place)
+    protocol, source = sections.protocol.make(clips), sections.protocol.file
     promising_nothing = dataclasses.replace(protocol, subject_disjoint=False)
     stamps = leaks.check_folds(promising_nothing, clips, source)
     refusal = ''
@@ -108,7 +113,8 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
         leaks.check_folds(protocol, clips, source)
     except UserError as error:
         refusal = str(error)
-    made = list(_made(config, promising_nothing, clips, place, data_dir))
+    data = Data(place, clips, dataset, promising_nothing, stamps)
+    made = list(_made(sections, data, data_dir))
     examined = audit.examine(
         clips,
         protocol,
@@ -119,9 +125,9 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
     )
     facts = {
         'Command': ' '.join(['python -m fer_jax.protocol', *sys.argv[1:]]),
-        'Fingerprint of the data': loading.about(config, clips, place)['fingerprint'],
+        'Fingerprint of the data': dataset['fingerprint'],
         'Fold file': source or None,
-        'SHA-256 of the fold file': config.protocol.get('sha256'),
+        'SHA-256 of the fold file': sections.protocol.sha256 or None,
     }
     path = audit_page.write(examined, facts, folder)
     print(audit_page.text(examined))
@@ -130,26 +136,20 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
         raise UserError(refusal)
 
 
-def _made(
-    config: ConfigDict, protocol: Protocol, clips: ClipSet, place: Path, data_dir: Path
-) -> Iterator[audit.Made]:
+def _made(sections: 'Sections', data: 'Data', data_dir: Path) -> Iterator[audit.Made]:
     """What training makes of the clips of each fold: the views and fits of its first members."""
-    from fer_jax.experiment import members
-    from fer_jax.experiment.features import open_stage
-    from fer_jax.training.members import Recipe
+    from fer_jax.experiment.members import make_groups
 
-    recipe, protocols_of = Recipe('none', {}, 1), {'': protocol}
-    if 'train' in config:  # else a classifier is fitted at once, on the clips as they are
-        recipe = Recipe(config.augment.kind, dict(config.augment.options), config.train.batch_size)
-        if config.train.retrain:
-            protocols_of[', trained again'] = protocol.merged()
-    stage = open_stage(config, data_dir)
-    for when, divided in protocols_of.items():
-        for group in members.make_groups(config, clips, place, [config.seed], stage, divided):
+    learner, source = sections.learner, sections.feature_source(data_dir)
+    divisions = {'': data.protocol}
+    if learner.retrain:
+        divisions[', trained again'] = data.protocol.merged()
+    for when, protocol in divisions.items():
+        for group in make_groups(sections, data, source, protocol, [sections.seed]):
             for member in group.members:
                 number, train = member.fold_number, member.fold.train
-                views = recipe.views(member, group.clips, 1).clip
-                yield audit.Made(number, f'views ({recipe.kind}){when}', views, train, True)
+                kind, views = learner.views(member, group.clips)
+                yield audit.Made(number, f'views ({kind}){when}', views.clip, train, True)
                 for fit in member.fits:
                     yield audit.Made(number, fit.name + when, fit.clips, train, False)
 

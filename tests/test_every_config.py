@@ -13,7 +13,9 @@ import pytest
 
 from fer_jax import config as configs
 from fer_jax.experiment import run as experiment
-from fer_jax.kahou2015 import fitting, regularisers
+from fer_jax.experiment.classifiers import ClassifierLearner
+from fer_jax.experiment.sections import Sections
+from fer_jax.kahou2015 import regularisers
 from fer_jax.kahou2015.feature_fusion import FeatureFusion
 from fer_jax.training.state import Batch, PerMember, Resident, Sums
 
@@ -125,11 +127,11 @@ def run_abstractly(config):
         fuse_abstractly(config.fusion)
         return
     classes = 8 if config.data.labels == 'ferplus8' else 7
-    if 'train' not in config:  # fitted at once: there is no step to trace
-        options = dict(config.model)
-        assert callable(fitting.build(options.pop('name'), **options).judge)
+    learner = Sections.open(config).learner
+    if isinstance(learner, ClassifierLearner):  # fitted at once: there is no step to trace
+        assert callable(learner.classifier.fit_predict)
         return
-    system = experiment.make_system(config, classes)
+    system = learner.system(classes)
 
     def array(dtype, *shape):
         return jax.ShapeDtypeStruct(shape, dtype)

@@ -14,8 +14,8 @@ from fer_jax import cli, protocol
 from fer_jax import config as configs
 from fer_jax.data import preparation, prepared
 from fer_jax.errors import UserError
-from fer_jax.experiment import members
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.sections import Sections
 
 # ml_collections loads config files with it on Python 3.11.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
@@ -133,7 +133,7 @@ def test_a_run_is_known_by_the_content_of_its_fold_file(folds, tmp_path):
     identities = {configs.identity(config) for config in (plain, before, after)}
     assert len(identities) == 3
     with pytest.raises(UserError, match='its content is not that of protocol.sha256'):
-        members.make_protocol(before, None)
+        Sections.open(before).protocol.make(None)
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.py')), ids=lambda p: p.stem)

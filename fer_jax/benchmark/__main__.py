@@ -48,12 +48,14 @@ from fer_jax import atomic, cli, runtime
 from fer_jax.benchmark import table
 from fer_jax.data.faces import DETECTORS, latency
 from fer_jax.errors import UserError
-from fer_jax.experiment import run as experiment
-from fer_jax.experiment.features import FirstStage
+from fer_jax.experiment import runners
+from fer_jax.experiment.first_stage import FirstStage
+from fer_jax.experiment.learners import NetworkLearner
+from fer_jax.experiment.sections import Sections
 from fer_jax.host import cores
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.mesh import make_layout
-from fer_jax.training.optimizers import judged
+from fer_jax.training.optimizers import slow_weights
 from fer_jax.training.state import Batch, PerMember, Resident, Sums
 from fer_jax.training.step import System
 
@@ -88,25 +90,21 @@ def main(fv: flags.FlagValues) -> None:
     """Measures, prints, writes."""
     if fv.config is None:
         raise UserError('give an experiment: --config=configs/ckplus_c3d.py, or another one')
-    if 'train' not in fv.config:
-        raise UserError(
-            f'{fv.config.name} is no network that trains in steps, which is what is measured: give '
-            'the config of one'
-        )
-    if fv.film and 'features' in fv.config:
-        raise UserError(f'{fv.config.name} sees features: --film needs a network that sees faces')
+    sections = open_network(fv.config)
+    if fv.film and sections.section:
+        raise UserError(f'{sections.name} sees features: --film needs a network that sees faces')
     if fv.batch < 0 or fv.rounds < 1:
         raise UserError(f'--batch is {fv.batch} and --rounds {fv.rounds}: give at least 1')
     found = None
     if fv.film:
-        data = fv.config.data
-        size = {key: data[key] for key in ('size', 'channels', 'margin')}
+        clips = sections.clips
+        size = {'size': clips.size, 'channels': clips.channels, 'margin': clips.margin}
         found = latency.measure(fv.film, fv.detector, **size)
     runtime.prepare()
     jax.config.update('jax_enable_compilation_cache', False)  # compile time is one of the figures
     figures = measure(
-        fv.config,
-        batch=fv.batch or fv.config.train.batch_size,
+        sections,
+        batch=fv.batch or sections.learner.recipe.batch_size,
         rounds=fv.rounds,
         against=fv.against,
         forms=fv.forms,
@@ -119,13 +117,25 @@ def main(fv: flags.FlagValues) -> None:
         atomic.write_json(pathlib.Path(fv.json), figures)
 
 
+def open_network(config: ConfigDict) -> Sections:
+    """Opens a config whose members learn in steps; UserError for another."""
+    if runners.name_of(config) == runners.EXPERIMENT:
+        sections = Sections.open(config)
+        if isinstance(sections.learner, NetworkLearner):
+            return sections
+    raise UserError(
+        f'{config.name} is no network that trains in steps, which is what is measured: give the '
+        'config of one'
+    )
+
+
 def measure(
-    config: ConfigDict, *, batch: int, rounds: int, against: str | None, forms: bool
+    sections: Sections, *, batch: int, rounds: int, against: str | None, forms: bool
 ) -> dict[str, Any]:
-    """All figures of a config.
+    """All figures of a network.
 
     Args:
-        config: of an experiment; its data's geometry, inputs, model, loss and optimizer matter.
+        sections: of which the clips' geometry, inputs, model, loss and optimizer matter.
         batch: clips a step.
         rounds: turns that each contestant takes.
         against: 'torch' or None.
@@ -134,23 +144,24 @@ def measure(
     Returns:
         What --json writes: times in seconds, memory in bytes, rates per second.
     """
-    system = experiment.make_system(config, CLASSES)
+    learner = sections.learner
+    system = learner.system(CLASSES)
     native = system
     if hasattr(system.model, 'form'):
         native = dataclasses.replace(system, model=system.model.clone(form='lax'))
     elif forms:
-        raise UserError(f'{config.model.name} has one formulation: leave --forms out')
-    subject = Subject(system, config, batch)
+        raise UserError(f'{learner.name} has one formulation: leave --forms out')
+    subject = Subject(system, sections, batch)
     contestants = {'fer_jax': subject}
     if forms:
-        contestants['native'] = Subject(native, config, batch)
+        contestants['native'] = Subject(native, sections, batch)
     if against:
-        contestants['torch'] = twin(config, batch, subject.clip_shape)
+        contestants['torch'] = twin(sections, batch, subject.clip_shape)
     training = take_turns({name: each.train for name, each in contestants.items()}, rounds)
     inference = take_turns({name: each.infer for name, each in contestants.items()}, rounds)
     peaks = matmul_peaks()
-    flops = floating_point_operations(native, config, batch)
-    peak = peaks.get(config.model.get('dtype', 'float32'), peaks['float32'])
+    flops = floating_point_operations(native, sections, batch)
+    peak = peaks.get(learner.options.get('dtype', 'float32'), peaks['float32'])
     for name, times in training.items():
         times['clips_per_second'] = batch / times['median']
         times['flops_per_second'] = flops['train'] / times['median']
@@ -158,11 +169,11 @@ def measure(
         if name != 'torch':
             times |= contestants[name].compiled
     return {
-        'config': config.name,
-        'model': {**config.model, 'num_classes': CLASSES},
+        'config': sections.name,
+        'model': {'name': learner.name, **learner.options, 'num_classes': CLASSES},
         'batch': batch,
         'clip': list(subject.clip_shape),
-        'features': features_of(config),
+        'features': features_of(sections),
         'rounds': rounds,
         'device': device(),
         'matmul_peak_flops': peaks,
@@ -180,12 +191,11 @@ def measure(
 class Subject:
     """A system's compiled training step and inference on noise."""
 
-    def __init__(self, system: System, config: ConfigDict, batch: int):
-        layout = make_layout(
-            1, jax.devices()[:1], members_at_once=1, steps_per_call=config.train.steps_per_call
-        )
+    def __init__(self, system: System, sections: Sections, batch: int):
+        together = sections.learner.training.steps_per_call
+        layout = make_layout(1, jax.devices()[:1], members_at_once=1, steps_per_call=together)
         self._steps = layout.steps_per_call
-        resident, per_member, batches = noise(config, batch, self._steps)
+        resident, per_member, batches = noise(sections, batch, self._steps)
         self._data = per_member, resident, batches
         see = functools.partial(
             model_inputs, view=None, mean=per_member.mean, std=per_member.std, **system.inputs
@@ -194,7 +204,7 @@ class Subject:
         # Not measured, and random numbers are slow to compile well.
         init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
         self._carry = init(per_member, resident), Sums.zero()
-        params = jax.tree.leaves(judged(self._carry[0].params))
+        params = jax.tree.leaves(slow_weights(self._carry[0].params))
         self.parameters = sum(leaf.size for leaf in params)
         self.parameter_bytes = sum(leaf.nbytes for leaf in params)
         started = time.perf_counter()
@@ -225,23 +235,31 @@ class Subject:
         return time.perf_counter() - started
 
 
-def twin(config: ConfigDict, batch: int, shape: Sequence[int]):
+def twin(sections: Sections, batch: int, shape: Sequence[int]):
     """The PyTorch contestant, on the device and the threads that JAX runs on."""
     try:
         from fer_jax.benchmark.torch_step import Twin  # PyTorch is no part of the core install
     except ImportError:
         raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
     on_gpu = jax.default_backend() == 'gpu'
-    return Twin(config, batch, shape, classes=CLASSES, threads=cores(), on_gpu=on_gpu)
+    return Twin(
+        sections.learner,
+        batch,
+        shape,
+        of_features=bool(sections.section),
+        classes=CLASSES,
+        threads=cores(),
+        on_gpu=on_gpu,
+    )
 
 
-def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:
+def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:
     """Clips of the config's geometry, and a member's batches [step, row, ...] of turned views."""
-    data, rng = config.data, np.random.default_rng(0)
-    if 'features' in config:
-        frames = rng.random((batch, *clip_of_features(config)), np.float32)
+    clips, learner, rng = sections.clips, sections.learner, np.random.default_rng(0)
+    if sections.section:
+        frames = rng.random((batch, *clip_of_features(sections)), np.float32)
     else:
-        shape = (batch, data.frames, data.size, data.size, data.channels)
+        shape = (batch, clips.frames, clips.size, clips.size, clips.channels)
         frames = rng.integers(0, 256, shape, np.uint8)
     resident = Resident(
         frames=jnp.asarray(frames),
@@ -250,8 +268,8 @@ def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, PerMemb
     )
     per_member = PerMember(
         key=jax.random.key(0),
-        learning_rate=jnp.float32(config.optimizer.learning_rate),
-        dropout_rate=jnp.float32(config.model.get('dropout_rate', 0.0)),
+        learning_rate=jnp.float32(learner.optimizer.learning_rate),
+        dropout_rate=jnp.float32(learner.dropout_rate),
         total_steps=jnp.float32(1000),
         class_weight=jnp.ones(CLASSES),
         mean=jnp.zeros((1, 1, 1)),
@@ -268,18 +286,17 @@ def noise(config: ConfigDict, batch: int, steps: int) -> tuple[Resident, PerMemb
     return resident, per_member, batches
 
 
-def clip_of_features(config: ConfigDict) -> tuple[int, ...]:
-    """Shape of a clip [frame, ...] of the features that a config learns from."""
-    if not config.features.run:
-        return config.data.frames, *FEATURES
-    return FirstStage.open(**config.features, data_dir=pathlib.Path()).shape(config.data.frames)
+def clip_of_features(sections: Sections) -> tuple[int, ...]:
+    """Shape of a clip [frame, ...] of the features that a network learns from."""
+    frames, features = sections.clips.frames, sections.options
+    return FirstStage.of_run(**features).shape(frames) if features['run'] else (frames, *FEATURES)
 
 
-def features_of(config: ConfigDict) -> str:
+def features_of(sections: Sections) -> str:
     """Whose features the noise stands for, for people; '' where a network sees pictures."""
-    if 'features' not in config:
+    if not sections.section:
         return ''
-    named = config.features.run or 'configs/fer2013_cnn.py, as features.run names no run'
+    named = sections.options['run'] or 'configs/fer2013_cnn.py, as features.run names no run'
     return f'noise in the shape of features of {named}'
 
 
@@ -346,9 +363,9 @@ def matmul_peaks() -> dict[str, float]:
     return peaks
 
 
-def floating_point_operations(native: System, config: ConfigDict, batch: int) -> dict[str, float]:
+def floating_point_operations(native: System, sections: Sections, batch: int) -> dict[str, float]:
     """Operations of a training step and of one clip's inference, by XLA's cost analysis."""
-    resident, per_member, batches = noise(config, batch, 1)
+    resident, per_member, batches = noise(sections, batch, 1)
     state = jax.eval_shape(native.init, per_member, resident)
     carry = state, Sums.zero()
     step = jax.jit(steps_of(native)).lower(carry, per_member, resident, batches)

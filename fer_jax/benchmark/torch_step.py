@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 
 import torch
-from ml_collections import ConfigDict
 
 from fer_jax.benchmark.torch_models import TWINS
 from fer_jax.errors import UserError
+from fer_jax.experiment.learners import NetworkLearner
 
 # Options of the models that the twins do not have: they draw their own initial values.
 OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')
@@ -22,9 +22,10 @@ class Twin:
     lie ready.
 
     Args:
-        config: of an experiment; its model and optimizer matter.
+        learner: whose model and optimizer matter.
         batch: clips a step.
         shape: (T, H, W, C) of the clips as the network sees them.
+        of_features: clips are features, to be picked from those in memory.
         classes: of the classifier.
         threads: of a CPU.
         on_gpu: whether to run, compiled (torch.compile), on the first GPU.
@@ -35,10 +36,11 @@ class Twin:
 
     def __init__(
         self,
-        config: ConfigDict,
+        learner: NetworkLearner,
         batch: int,
         shape: Sequence[int],
         *,
+        of_features: bool,
         classes: int,
         threads: int,
         on_gpu: bool,
@@ -47,8 +49,8 @@ class Twin:
             raise UserError('jax runs on a GPU and this PyTorch does not: install its CUDA build')
         torch.set_num_threads(threads)
         self._device = torch.device('cuda' if on_gpu else 'cpu')
-        options = dict(config.model)
-        module = TWINS[options.pop('name')]
+        options = dict(learner.options)
+        module = TWINS[learner.name]
         dtype = getattr(torch, options.pop('dtype', 'float32'))
         for own in OWN:
             options.pop(own, None)
@@ -56,15 +58,15 @@ class Twin:
         self._run = torch.compile(self._module) if on_gpu else self._module
         self._resident = torch.rand((batch, *shape), device=self._device, dtype=dtype)
         self._clip = torch.arange(batch, device=self._device)
-        self._frames = None if 'features' in config else self._pick(self._clip).contiguous()
+        self._frames = None if of_features else self._pick(self._clip).contiguous()
         self._label = self._clip % classes
-        rate, kind = config.optimizer.learning_rate, config.optimizer.name
-        self._norm = config.optimizer.get('clip', 0.0)
+        rate, optimizer = learner.optimizer.learning_rate, learner.optimizer.options
+        self._norm = optimizer.get('clip', 0.0)
         self._optimizer = {
             'sgd': lambda p: torch.optim.SGD(p, lr=rate),
             'momentum': lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9),
             'adam': lambda p: torch.optim.Adam(p, lr=rate),
-        }[kind](self._module.parameters())
+        }[optimizer['name']](self._module.parameters())
 
     def train(self) -> float:
         """Seconds a step."""

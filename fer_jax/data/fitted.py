@@ -7,6 +7,9 @@ import numpy as np
 from fer_jax.data import registration
 from fer_jax.data.clips import ClipSet
 
+# Names of what is fitted; TARGET_SHAPE is where 'mean shapes' are mapped onto.
+MEAN_STD, CLASS_WEIGHTS = 'mean and deviation image', 'class weights'
+TEMPLATE, MEAN_SHAPES, TARGET_SHAPE = 'Procrustes template', 'mean shapes', 'target shape'
 # Clips summed at a time.
 _BLOCK = 512
 
@@ -53,7 +56,7 @@ def fit_mean_std(frames: np.ndarray, length: np.ndarray, indices: np.ndarray) ->
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     value = (mean / 255).astype(np.float32), (std / 255).astype(np.float32)
-    return Fitted('mean and deviation image', value, np.asarray(indices))
+    return Fitted(MEAN_STD, value, np.asarray(indices))
 
 
 def class_weights(labels: np.ndarray, indices: np.ndarray, num_classes: int) -> Fitted:
@@ -70,7 +73,7 @@ def class_weights(labels: np.ndarray, indices: np.ndarray, num_classes: int) -> 
     counts = np.bincount(labels[indices], minlength=num_classes)
     weight = np.divide(1.0, counts, out=np.zeros(num_classes), where=counts > 0)
     weight *= np.sum(counts > 0) / weight.sum()
-    return Fitted('class weights', weight.astype(np.float32), np.asarray(indices))
+    return Fitted(CLASS_WEIGHTS, weight.astype(np.float32), np.asarray(indices))
 
 
 def fit_registration(
@@ -103,7 +106,7 @@ def fit_registration(
         shapes = _shapes(clips, indices, points)
         template = np.full((points, 2), np.nan)
         template = registration.procrustes_mean(shapes) if len(shapes) else template
-        return Fitted('Procrustes template', template, np.asarray(indices))
+        return Fitted(TEMPLATE, template, np.asarray(indices))
     if kind == 'mean_shape':
         shapes = mean_shapes(clips, indices, points)
         target = shapes[0] if target is None else target
@@ -111,7 +114,7 @@ def fit_registration(
         for number, shape in enumerate(shapes):
             if np.isfinite(shape).all() and np.isfinite(target).all():
                 matrices[number] = registration.similarity(target, shape)
-        return Fitted('mean shapes', matrices, np.asarray(indices))
+        return Fitted(MEAN_SHAPES, matrices, np.asarray(indices))
     return None
 
 

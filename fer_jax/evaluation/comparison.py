@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_jax.errors import UserError
 from fer_jax.evaluation import bootstrap, pairing, results, significance
-from fer_jax.evaluation.pairing import Judged
+from fer_jax.evaluation.pairing import Scores
 from fer_jax.evaluation.rules import RULES
 from fer_jax.evaluation.rundir import Run
 from fer_jax.evaluation.table import probability
@@ -80,18 +80,18 @@ def compute(
         for letter, name, run in zip(LETTERS, names, runs, strict=False)
     ]
     rule = _rule(entries, rule)
-    judged = [
-        pairing.judge(run, entry['results'][rule]['epochs'])
+    scores = [
+        pairing.score(run, entry['results'][rule]['epochs'])
         for run, entry in zip(runs, entries, strict=True)
     ]
-    for run, mine in zip(runs[1:], judged[1:], strict=True):
-        pairing.same_clips(runs[0], judged[0], run, mine)
-        pairing.same_training(runs[0], run, np.unique(judged[0].fold).tolist())
+    for run, mine in zip(runs[1:], scores[1:], strict=True):
+        pairing.same_clips(runs[0], scores[0], run, mine)
+        pairing.same_training(runs[0], run, np.unique(scores[0].fold).tolist())
 
-    first = judged[0]
+    first = scores[0]
     known = bool((first.subject != '').all())
     stamps = list(dict.fromkeys(stamp for run in runs for stamp in run.stamps))
-    folds = _folds(runs[0], entries, judged)
+    folds = _folds(runs[0], entries, scores)
     return {
         'rule': rule,
         'title': RULES[rule].title,
@@ -106,7 +106,7 @@ def compute(
         'runs': entries,
         'folds': folds,
         'settings': _settings(runs),
-        'pairs': _pairs(judged, folds, known, against_first, draws, seed),
+        'pairs': _pairs(scores, folds, known, against_first, draws, seed),
     }
 
 
@@ -137,12 +137,12 @@ def _rule(entries: Sequence[Mapping[str, Any]], rule: str | None) -> str:
 
 
 def _folds(
-    run: Run, entries: Sequence[Mapping[str, Any]], judged: Sequence[Judged]
+    run: Run, entries: Sequence[Mapping[str, Any]], scores: Sequence[Scores]
 ) -> list[dict[str, Any]]:
     """Each fold's sizes and every run's accuracy in it (mean over seeds)."""
     table = []
-    for fold in np.unique(judged[0].fold).tolist():
-        mine = judged[0].fold == fold
+    for fold in np.unique(scores[0].fold).tolist():
+        mine = scores[0].fold == fold
         table.append(
             {
                 'fold': fold + 1,
@@ -150,7 +150,7 @@ def _folds(
                 'test_clips': int(mine.sum()),
                 **{
                     entry['letter']: float(rows.right[mine].mean())
-                    for entry, rows in zip(entries, judged, strict=True)
+                    for entry, rows in zip(entries, scores, strict=True)
                 },
             }
         )
@@ -158,7 +158,7 @@ def _folds(
 
 
 def _pairs(
-    judged: Sequence[Judged],
+    scores: Sequence[Scores],
     folds: Sequence[Mapping[str, Any]],
     by_subject: bool,
     against_first: bool,
@@ -166,16 +166,16 @@ def _pairs(
     seed: int,
 ) -> list[dict[str, Any]]:
     """Every run against every later one, or every later one against the first."""
-    rows = judged[0]
+    rows = scores[0]
     unit = np.unique(rows.subject if by_subject else rows.clip, return_inverse=True)[1]
     total = np.bincount(unit).astype(np.float64)
-    once = len(np.unique(rows.clip)) == len(rows.clip) and {t.seeds for t in judged} == {1}
+    once = len(np.unique(rows.clip)) == len(rows.clip) and {t.seeds for t in scores} == {1}
     test_to_train = sum(f['test_clips'] for f in folds) / sum(f['train_clips'] for f in folds)
     table = []
-    number = range(len(judged))
+    number = range(len(scores))
     chosen = [(i, 0) for i in number[1:]] if against_first else itertools.combinations(number, 2)
     for i, j in chosen:
-        mine, theirs = judged[i], judged[j]
+        mine, theirs = scores[i], scores[j]
         of_folds = [[fold[letter] for fold in folds] for letter in (LETTERS[i], LETTERS[j])]
         counts: dict[str, int | None] = dict.fromkeys(
             ('only_first', 'only_second', 'both', 'neither')

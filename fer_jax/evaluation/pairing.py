@@ -10,7 +10,7 @@ from fer_jax.evaluation.rundir import Run
 
 
 @dataclass(frozen=True)
-class Judged:
+class Scores:
     """What one run got right under one rule, a row for each fold and test clip, in that order.
 
     fold int [P], from 0; clip, subject, label str [P]; right float64 [P], the share of seeds that
@@ -25,15 +25,15 @@ class Judged:
     seeds: int
 
 
-def judge(run: Run, epochs: Sequence[int]) -> Judged:
-    """The test predictions with each member at its epoch (from 1), averaged over seeds."""
+def score(run: Run, epochs: Sequence[int]) -> Scores:
+    """Scores the test predictions with each member at its epoch (from 1), averaged over seeds."""
     table = run.predictions
     rows = table.at(np.array(epochs) - 1)
     clips, number = np.unique(table.clip_id, return_inverse=True)
     code = rows.fold.astype(np.int64) * len(clips) + number[rows.clip]
     pairs, first, at = np.unique(code, return_index=True, return_inverse=True)
     right = np.bincount(at, weights=rows.predicted == rows.label) / np.bincount(at)
-    return Judged(
+    return Scores(
         fold=pairs // len(clips),
         clip=clips[pairs % len(clips)],
         subject=table.subject[rows.clip[first]],
@@ -65,7 +65,7 @@ def same_data(one: Run, other: Run) -> None:
         )
 
 
-def same_clips(one: Run, mine: Judged, other: Run, theirs: Judged) -> None:
+def same_clips(one: Run, mine: Scores, other: Run, theirs: Scores) -> None:
     """Refuses runs whose test clips, labels or subjects are not the same, fold by fold."""
     sets = [set(zip(table.fold.tolist(), table.clip.tolist(), strict=True))
             for table in (mine, theirs)]  # fmt: skip
@@ -109,7 +109,7 @@ def refusal(one: Run, other: Run) -> str | None:
     """Why two runs cannot be paired, as a sentence; None where they can."""
     try:
         same_data(one, other)
-        mine, theirs = (judge(run, run.predictions.epochs) for run in (one, other))
+        mine, theirs = (score(run, run.predictions.epochs) for run in (one, other))
         same_clips(one, mine, other, theirs)
         same_training(one, other, np.unique(mine.fold).tolist())
     except UserError as error:

@@ -1,28 +1,120 @@
 """Classifiers of clips that are fitted at once, without steps, and what they leave."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Protocol
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
+from fer_jax.config import bind
+from fer_jax.data import views
 from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Protocol as FoldProtocol
+from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
-from fer_jax.training.members import Member
+from fer_jax.experiment.features import FeatureSource
+from fer_jax.training.members import Member, make_members
+from fer_jax.training.record import MemberRecord
+
+# `model.name` of a config -> the classifier, imported when a config names it.
+CLASSIFIERS = {
+    'averaging': 'fer_jax.kahou2015.fitting:Averaging',
+    'svm': 'fer_jax.kahou2015.fitting:AggregatedSVM',
+    'chi2_svm': 'fer_jax.kahou2015.fitting:ChiSquaredSVM',
+}
 
 
 class Classifier(Protocol):
     """What a config's `model` names where nothing is trained by gradients."""
 
-    def check(self, network: Sequence[str], clips: Sequence[str]) -> None:
-        """Refuses (UserError) the features of a network of such classes for clips of such ones."""
+    def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
+        """Refuses (UserError) features of what knows such classes, for clips of such ones."""
 
-    def judge(self, clips: ClipSet, member: Member) -> np.ndarray:
-        """Class probabilities float [clip, class] of all clips, fitted on the training ones.
+    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
+        """Fits on the member's training clips and predicts all clips.
 
         Args:
           clips: whose frames are features float32 [clip, frame, ...].
+
+        Returns:
+          Class probabilities float [clip, class].
         """
+
+
+def make(name: str, options: Mapping[str, Any]) -> Classifier:
+    """Makes the classifier `name`, one of CLASSIFIERS; UserError for an unknown option."""
+    return bind(pkgutil.resolve_name(CLASSIFIERS[name]), options, 'model')
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierLearner:
+    """Members that are fitted at once: one epoch, one member a fold. A `learners.Learner`."""
+
+    classifier: Classifier
+
+    epochs = 1
+    seeds = 1
+    retrain = False
+    equalize = 'none'  # features are taken of frames as they are
+
+    def check_source(self, source: FeatureSource | None, clips: ClipSet) -> None:
+        """As of `learners.Learner`."""
+        if source is None:
+            raise UserError(
+                'a classifier that is fitted at once learns from features, and the config names '
+                'none: give it a section features, sound or activity'
+            )
+        self.classifier.check(source.classes, clips.classes)
+
+    def members(
+        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+    ) -> list[Member]:
+        """As of `learners.Learner`."""
+        return make_members(
+            protocol,
+            clips,
+            seeds=seeds,
+            fold=fold,
+            learning_rate=0.0,
+            dropout_rate=0.0,
+            class_weights=False,
+            mean_std=False,
+        )
+
+    def views(self, member: Member, clips: ClipSet) -> tuple[str, views.Views]:
+        """As of `learners.Learner`."""
+        return 'none', views.identity(member.fold.train)
+
+    def dry_run(self, members: Sequence[Member], clips: ClipSet) -> None:
+        """As of `learners.Learner`: there is no step to trace."""
+
+    def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+        """As of `learners.Learner`: nothing is started from."""
+        return list(members)
+
+    def origin(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
+        """As of `learners.Learner`."""
+        return {}
+
+    def train(
+        self,
+        members: Sequence[Member],
+        clips: ClipSet,
+        folder: Path,
+        *,
+        on_epoch: Callable[[MemberRecord], None],
+        on_members_done: Callable[[Sequence[MemberRecord]], None],
+    ) -> list['FittedRecord']:
+        """As of `learners.Learner`; nothing is written."""
+        records = []
+        for member in members:
+            record = FittedRecord.of(self.classifier, member, clips)
+            on_epoch(record)
+            records.append(record)
+        on_members_done(records)
+        return records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +129,13 @@ class FittedRecord:
 
     member: Member
     history: list[dict]
-    _judged: np.ndarray
+    _predicted: np.ndarray
     failed: int = 0
 
     @classmethod
     def of(cls, classifier: Classifier, member: Member, clips: ClipSet) -> 'FittedRecord':
-        """Fits a member and judges its training, validation and test clips."""
-        probabilities = classifier.judge(clips, member).astype(np.float16)
+        """Fits a member and scores its training, validation and test clips."""
+        probabilities = classifier.fit_predict(clips, member).astype(np.float16)
         row = {'epoch': 1}
         for part in ('train', 'validation', 'test'):
             own = getattr(member.fold, part)
@@ -56,5 +148,5 @@ class FittedRecord:
         return cls(member, [row], probabilities[member.evaluated][None])
 
     def probabilities(self) -> np.ndarray:
-        """float16 [1, clip, class], clips as `member.evaluated`."""
-        return self._judged
+        """Returns float16 [1, clip, class], clips as `member.evaluated`."""
+        return self._predicted

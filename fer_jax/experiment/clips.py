@@ -2,74 +2,167 @@
 
 import dataclasses
 import itertools
-import pathlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tqdm
-from ml_collections import ConfigDict
 
-from fer_jax import config as configs
 from fer_jax import simulation
+from fer_jax.config import bind
 from fer_jax.data import cropping, datasets, fitted, leaks, preparation, prepared
 from fer_jax.data.clips import ClipSet, arrange, onsets, stills
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, shorten
 
 
-def ensure_prepared(config: ConfigDict, data_dir: pathlib.Path) -> pathlib.Path:
-    """Returns the prepared-data folder, preparing it where needed.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """Section `simulated` of a config.
 
-    With `simulated.subjects` above 0 that is a folder of their own, in which the release is drawn
-    and prepared where it is not there yet; with a section `activity` its scenes too.
+    Attributes:
+      subjects: people to draw; 0 where the data are licensed ones.
+      seed: of the drawing.
     """
-    subjects, seed = config.simulated.subjects, config.simulated.seed
-    if not subjects:
-        return data_dir
-    folder = data_dir / 'simulated'
-    folder /= f'{config.data.name}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
-    ways = [config.data.faces, *([datasets.SCENE] if 'activity' in config else [])]
-    for name, faces in itertools.product(config.data.name.split('+'), ways):
-        if prepared.location(name, folder, faces).exists():
-            continue
-        release = folder / f'release-{name}'
-        if not (release / simulation.STAMP).exists():
-            print(f'drawing a simulated {name} of {subjects} people into {release}', flush=True)
-            with tqdm.tqdm(desc='drawing', unit=' parts', disable=None) as bar:
 
-                def show(done, total, bar=bar):
-                    bar.total = total
-                    bar.update(done - bar.n)
-
-                simulation.write_release(name, release, subjects=subjects, seed=seed, progress=show)
-        preparation.prepare(name, release, folder, faces=faces)
-    return folder
+    subjects: int = 0
+    seed: int = 0
 
 
-def load(config: ConfigDict, folder: pathlib.Path, fit: Fitted | None = None) -> ClipSet:
-    """The config's clips as they were prepared in `folder` (`prepared.load`).
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClipSource:
+    """Where a config's clips come from and how they are loaded: its sections `data`, `simulated`.
 
-    A config may have `data.order`, another order of each clip's frames (`clips.arrange`), and
-    `data.stills`, which makes each frame a clip (`clips.stills`); `data.neutral` takes stills of
-    sequences' first frames besides (`clips.onsets`); `data.drop_soundless` leaves out clips without
-    sound.
+    Attributes:
+      name, faces, labels, frames, sampling, size, channels, registration, points, margin,
+        drop_faceless, unlabelled: see `prepared.load`.
+      order: another order of each clip's frames (`clips.arrange`).
+      stills: each frame becomes a clip (`clips.stills`).
+      neutral: stills of sequences' first frames are taken besides (`clips.onsets`).
+      drop_soundless: clips without sound are left out.
+      simulated: the people that are drawn, where they are.
+      scenes: whole scenes are read besides the faces, and must be prepared too.
     """
-    options = dict(config.data)
-    name, order = options.pop('name'), options.pop('order', 'kept')
-    apart, audible = options.pop('stills', False), options.pop('drop_soundless', False)
-    neutral = options.pop('neutral', False)
-    if neutral:
-        options |= {'frames': 2, 'sampling': 'uniform'}
-    found = configs.bind(prepared.load, options, 'data', name, data_dir=folder, fitted=fit)
-    if audible:
-        found = _audible(found, folder, config.data.faces)
-    found = arrange(found, order)
-    if neutral:
-        return onsets(found)
-    return stills(found) if apart else found
+
+    name: str
+    frames: int
+    sampling: str
+    size: int
+    faces: str = ''
+    labels: str = ''
+    channels: int = 1
+    registration: str = 'none'
+    points: int = 5
+    margin: float = 1.0
+    drop_faceless: bool = False
+    drop_soundless: bool = False
+    unlabelled: bool = False
+    order: str = 'kept'
+    stills: bool = False
+    neutral: bool = False
+    simulated: Simulated = Simulated()
+    scenes: bool = False
+
+    @classmethod
+    def open(cls, config: Mapping[str, Any], *, scenes: bool = False) -> 'ClipSource':
+        """Opens the sections `data` and `simulated`; UserError for a key that they do not have."""
+        simulated = bind(Simulated, config.get('simulated', {}), 'simulated')
+        return bind(cls, config['data'], 'data', simulated=simulated, scenes=scenes)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the registration is fitted, so that every fold has frames of its own."""
+        return self.registration in cropping.FITTED
+
+    def ensure_prepared(self, data_dir: Path) -> Path:
+        """Returns the prepared-data folder, preparing it where needed.
+
+        Simulated data have a folder of their own, in which the release is drawn and prepared where
+        it is not there yet, and with `scenes` its scenes too.
+        """
+        subjects, seed = self.simulated.subjects, self.simulated.seed
+        if not subjects:
+            return data_dir
+        folder = data_dir / 'simulated'
+        folder /= f'{self.name}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
+        ways = [self.faces, *([datasets.SCENE] if self.scenes else [])]
+        for name, faces in itertools.product(self.name.split('+'), ways):
+            if prepared.location(name, folder, faces).exists():
+                continue
+            release = folder / f'release-{name}'
+            if not (release / simulation.STAMP).exists():
+                _draw(name, release, subjects, seed)
+            preparation.prepare(name, release, folder, faces=faces)
+        return folder
+
+    def load(self, folder: Path, fit: Fitted | None = None) -> ClipSet:
+        """Loads the clips as they were prepared in `folder` (`prepared.load`).
+
+        Args:
+          fit: what the registration needs, from `fit_registration`.
+        """
+        frames, sampling = (2, 'uniform') if self.neutral else (self.frames, self.sampling)
+        found = prepared.load(
+            self.name,
+            data_dir=folder,
+            faces=self.faces,
+            labels=self.labels,
+            frames=frames,
+            sampling=sampling,
+            size=self.size,
+            channels=self.channels,
+            registration=self.registration,
+            points=self.points,
+            margin=self.margin,
+            drop_faceless=self.drop_faceless,
+            unlabelled=self.unlabelled,
+            fitted=fit,
+        )
+        if self.drop_soundless:
+            found = _audible(found, folder, self.faces)
+        found = arrange(found, self.order)
+        if self.neutral:
+            return onsets(found)
+        return stills(found) if self.stills else found
+
+    def about(self, clips: ClipSet, folder: Path) -> dict[str, Any]:
+        """Returns what dataset.json says of the clips."""
+        return prepared.about(clips, data_dir=folder, faces=self.faces, labels=self.labels)
+
+    def fit_registration(self, clips: ClipSet, fold: Fold) -> tuple[Fitted, ...]:
+        """Fits what the registration needs on the fold's training clips.
+
+        Args:
+          clips: as `load` gives them without a fit.
+
+        Returns:
+          The fit that `load` takes; of 'mean_shape' then the shape onto which all are
+          mapped, float64 [P, 2] in pixels of the frames, to register other faces likewise.
+        """
+        given = {'indices': fold.train, 'points': self.points}
+        fits = [fitted.fit_registration(clips, kind=self.registration, **given)]
+        if self.registration == 'mean_shape':
+            target = fitted.mean_shapes(clips, **given)[0]
+            fits.append(Fitted(fitted.TARGET_SHAPE, target, fold.train))
+        for fit in fits:
+            leaks.check_fitted(fit, fold)
+        return tuple(fits)
 
 
-def _audible(clips: ClipSet, folder: pathlib.Path, faces: str) -> ClipSet:
+def _draw(name: str, release: Path, subjects: int, seed: int) -> None:
+    """Draws a simulated release, behind a progress bar."""
+    print(f'drawing a simulated {name} of {subjects} people into {release}', flush=True)
+    with tqdm.tqdm(desc='drawing', unit=' parts', disable=None) as bar:
+
+        def show(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        simulation.write_release(name, release, subjects=subjects, seed=seed, progress=show)
+
+
+def _audible(clips: ClipSet, folder: Path, faces: str) -> ClipSet:
     """The clips that have sound; says which have none."""
     sound = prepared.load_audio(clips.name, data_dir=folder, faces=faces)
     names = clips.clip_id.tolist()
@@ -83,36 +176,3 @@ def _audible(clips: ClipSet, folder: pathlib.Path, faces: str) -> ClipSet:
     return dataclasses.replace(
         clips, **{field: None if a is None else a[has] for field, a in arrays.items()}
     )
-
-
-def about(config: ConfigDict, clips: ClipSet, folder: pathlib.Path) -> dict[str, Any]:
-    """What dataset.json says of the clips."""
-    said = {key: config.data[key] for key in ('faces', 'labels')}
-    return prepared.about(clips, data_dir=folder, **said)
-
-
-def is_fitted(config: ConfigDict) -> bool:
-    """Whether the config's registration is fitted, so that every fold has frames of its own."""
-    return config.data.registration in cropping.FITTED
-
-
-def fit_registration(config: ConfigDict, clips: ClipSet, fold: Fold) -> Fitted:
-    """What the config's registration needs, fitted on the fold's training clips.
-
-    Args:
-      clips: as `load` gives them without a fit.
-    """
-    fit = fitted.fit_registration(
-        clips, fold.train, kind=config.data.registration, points=config.data.get('points', 5)
-    )
-    leaks.check_fitted(fit, fold)
-    return fit
-
-
-def register(config: ConfigDict, clips: ClipSet, fold: Fold, folder: pathlib.Path) -> ClipSet:
-    """The clips drawn again, registered by what was fitted on the fold's training clips.
-
-    Args:
-      clips: as `load` gives them without a fit.
-    """
-    return load(config, folder, fit_registration(config, clips, fold))

@@ -62,11 +62,11 @@ def main(fv: flags.FlagValues) -> None:
     if not len(clip):
         raise UserError(f'{trained.run.path}: member {fv.member} gets no test clip right')
     windows = Windows.over(trained.seen(clip[:1]).shape[2:4], fv.window, fv.stride)
-    member = trained.member
+    member, clips = trained.member, trained.clips
     print(
-        f'{trained.clips.name}: member {member.index} (fold {member.fold_number + 1}, seed '
-        f'{member.seed}) after epoch {trained.epoch}{", SIMULATED faces" * trained.clips.simulated}'
-        f'\n{len(windows)} windows of {windows.size} x {windows.size} in each of {len(clip)} clips',
+        f'{clips.name}: member {member.index} (fold {member.fold_number + 1}, seed {member.seed}) '
+        f'after epoch {trained.network.epoch}{", SIMULATED faces" * clips.simulated}\n'
+        f'{len(windows)} windows of {windows.size} x {windows.size} in each of {len(clip)} clips',
         flush=True,
     )
     study = saliency.study(

@@ -78,7 +78,7 @@ def write(
     member = trained.member
     lead = (
         f'{trained.clips.name} · member {member.index} (fold {member.fold_number + 1}, seed '
-        f'{member.seed}) after epoch {trained.epoch}'
+        f'{member.seed}) after epoch {trained.network.epoch}'
     )
     text = page.page(f'{trained.run.name}: what the network looks at', lead, stamps, sections)
     return atomic.publish_page(out, text, files, PAGE)
@@ -109,7 +109,7 @@ def _warps(
 
 
 def _filters(trained: Trained, arrays: dict[str, np.ndarray]) -> list[Drawing]:
-    found = inside.first_filters(trained.network['params'])
+    found = inside.first_filters(trained.network.variables['params'])
     arrays |= {f'filters_{layer.replace("/", "_")}': kernel for layer, kernel in found.items()}
     return inside_plots.filters(found, trained.run.stamps)
 
@@ -142,7 +142,7 @@ def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 def _about(trained: Trained, study: Study) -> str:
     """What was done, in words."""
     windows, films = study.windows, trained.clips.frames.shape[1] > 1
-    normalize = trained.system.inputs['normalize']
+    normalize = trained.network.system.inputs['normalize']
     said = (
         f'A square of {windows.size} x {windows.size} pixels is zeroed in what the network sees, '
         f'in {len(windows)} places of each face of {windows.shape[0]} x {windows.shape[1]}'

@@ -24,15 +24,15 @@ def warps(trained: Trained, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray] |
       theta float32 [clip, 2, 3], normalised output to input coordinates, and the sampled faces
       float32 [clip, H, W, C] in [0, 1].
     """
-    if getattr(trained.system.model, 'transform', None) != 'input':
+    if getattr(trained.network.system.model, 'transform', None) != 'input':
         return None
 
     @jax.jit
     def sample(network, seen):
-        theta = features(trained.system.model, network, seen, 'theta')
+        theta = features(trained.network.system.model, network, seen, 'theta')
         return theta, sample_grid(seen[:, 0], theta)
 
-    theta, sampled = sample(trained.network, trained.seen(clip))
+    theta, sampled = sample(trained.network.variables, trained.seen(clip))
     return np.asarray(theta), trained.pictures(np.asarray(sampled))
 
 
@@ -94,10 +94,10 @@ def over_time(trained: Trained, clip: np.ndarray) -> list[np.ndarray]:
     Returns:
       For each clip float32 [length, K].
     """
-    judge = jax.jit(trained.judge)
+    predict = jax.jit(trained.network.system.probabilities)
     courses = []
     for index in clip:
         prefixes, lengths = revealed(trained.seen(np.array([index]))[0])
-        course = np.asarray(judge(trained.network, prefixes, lengths))
+        course = np.asarray(predict(trained.network.variables, prefixes, lengths))
         courses.append(course[: trained.clips.length[index]])
     return courses

@@ -3,12 +3,9 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from fer_jax.data import fold_file
 from fer_jax.data.clips import ClipSet
@@ -16,12 +13,11 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.evaluation.predictions import TEST
 from fer_jax.evaluation.rundir import Run
-from fer_jax.experiment import clips as loading
-from fer_jax.experiment import run as experiment
-from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.experiment.features import section_of
+from fer_jax.experiment.sections import Sections
+from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.training.inputs import equalize_frames, model_inputs
-from fer_jax.training.members import Member, make_members
-from fer_jax.training.step import System
+from fer_jax.training.members import Member
 
 # What a zero is in what the network sees, by `inputs.normalize`.
 ZERO = {
@@ -36,23 +32,19 @@ _TOLERANCE = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A member's network as it was after its best epoch.
+    """A member's network as it was after its best epoch, and the clips that it is asked about.
 
     Attributes:
       run: the run's files.
-      member: its fold, seed, mean and deviation image.
+      member: its fold and seed.
       clips: registered and equalised as training saw them.
-      system: model and inputs.
-      epoch: that the validation clips chose, from 1; the last where there were none.
-      network: {'params', 'batch_stats'}, arrays on the host.
+      network: of the member.
     """
 
     run: Run
     member: Member
     clips: ClipSet
-    system: System
-    epoch: int
-    network: Mapping
+    network: TrainedNetwork
 
     @classmethod
     def open(cls, path: str, number: int, data_dir: pathlib.Path) -> 'Trained':
@@ -81,24 +73,26 @@ class Trained:
             raise UserError(
                 f'member {number} of {folder} diverged in epoch {failed}: give another --member'
             )
-        config = ConfigDict(run.config)
-        for other in ('sound', 'activity'):
-            if other in config:
-                raise UserError(f'{folder} learns from {other}, not from faces')
-        if 'features' in config:
+        section = section_of(run.config)
+        if section == 'features':
             raise UserError(
-                f'{folder} learns from features of {config.features.run}, not from faces: draw the '
-                'gallery of that run'
+                f'{folder} learns from features of {run.config[section]["run"]}, not from faces: '
+                'draw the gallery of that run'
             )
-        clips, member = _member(run, number, config, data_dir)
-        checkpoints = MemberCheckpoints(folder / 'checkpoints' / f'{number:03}')
-        try:
-            epoch, network = checkpoints.restore_best()
-        finally:
-            checkpoints.close()
-        network = {'params': network['params'], 'batch_stats': network['batch_stats'] or {}}
-        system = experiment.make_system(config, len(clips.classes))
-        return cls(run, member, clips, system, epoch, network)
+        if section:
+            raise UserError(f'{folder} learns from {section}, not from faces')
+        network = TrainedNetwork.open(folder, number)
+        source = Sections.open(run.config).clips
+        place = source.ensure_prepared(data_dir)
+        clips = source.load(place, network.fits.registration)
+        if source.about(clips, place)['fingerprint'] != run.dataset['fingerprint']:
+            raise UserError(
+                f'{clips.name} in {place} is not what {run.path} was trained on (its fingerprint '
+                'is another): give the --data_dir of that preparation'
+            )
+        frames = equalize_frames(clips.frames, network.equalize)
+        clips = dataclasses.replace(clips, frames=frames)
+        return cls(run, _member(run, number, clips, network), clips, network)
 
     @functools.cached_property
     def tested(self) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +101,7 @@ class Trained:
         rows = np.flatnonzero(table.part[self.member.index] == TEST)
         index = {name: i for i, name in enumerate(self.clips.clip_id.tolist())}
         clip = np.array([index[name] for name in table.clip_id[rows].tolist()], int)
-        saved = table.probabilities[self.member.index, self.epoch - 1, rows]
+        saved = table.probabilities[self.member.index, self.network.epoch - 1, rows]
         return clip, saved.astype(np.float32)
 
     def seen(self, clip: np.ndarray) -> np.ndarray:
@@ -116,7 +110,7 @@ class Trained:
         Args:
           clip: int [clip], indices into `clips`.
         """
-        return self._inputs(self.clips.frames[clip], self.system.inputs)
+        return np.asarray(self.network.inputs(self.clips.frames[clip]))
 
     def pictures(self, seen: np.ndarray) -> np.ndarray:
         """What the network sees with the normalisation undone, for people to look at.
@@ -127,27 +121,18 @@ class Trained:
         Returns:
           The same shape in [0, 1].
         """
-        kind = self.system.inputs['normalize']
+        inputs = self.network.system.inputs
+        kind = inputs['normalize']
         if kind == 'symmetric':
             seen = (seen + 1) / 2
         elif kind == 'mean_std':
-            inputs = {**self.system.inputs, 'normalize': 'unit'}
+            unit, (mean, std) = {**inputs, 'normalize': 'unit'}, self.network.fits.mean_std
             mean, std = (
-                self._inputs(255 * image[None, None], inputs)[0, 0]
-                for image in (self.member.mean, np.maximum(self.member.std, 1 / 255))
+                np.asarray(model_inputs(jnp.asarray(grey), None, mean, std, **unit))[0, 0]
+                for grey in (255 * mean[None, None], 255 * np.maximum(std, 1 / 255)[None, None])
             )
             seen = seen * std + mean
         return np.clip(seen, 0, 1)
-
-    def judge(self, network: Mapping, frames: jax.Array, length: jax.Array) -> jax.Array:
-        """Class probabilities float32 [B, K] as the run is judged, mirrored faces included.
-
-        Args:
-          network: {'params', 'batch_stats'}.
-          frames: float32 [B, T, H, W, C] as `seen`.
-          length: int32 [B], frames before padding.
-        """
-        return self.system.judge(network, frames, length)
 
     def check(self, clip: np.ndarray, probabilities: np.ndarray) -> None:
         """Refuses a network that does not say of test clips what the run saved.
@@ -168,39 +153,20 @@ class Trained:
                 'data have changed since; run it again'
             )
 
-    def _inputs(self, frames: np.ndarray, inputs: Mapping) -> np.ndarray:
-        mean, std = (jnp.asarray(image) for image in (self.member.mean, self.member.std))
-        return np.asarray(model_inputs(jnp.asarray(frames), None, mean, std, **inputs))
 
-
-def _member(
-    run: Run, number: int, config: ConfigDict, data_dir: pathlib.Path
-) -> tuple[ClipSet, Member]:
-    """The clips as a member saw them, and the member with what was fitted on its training clips."""
-    folder = loading.ensure_prepared(config, data_dir)
-    clips = loading.load(config, folder)
-    here = loading.about(config, clips, folder)['fingerprint']
-    if here != run.dataset['fingerprint']:
-        raise UserError(
-            f'{clips.name} in {folder} is not what {run.path} was trained on (its fingerprint is '
-            'another): give the --data_dir of that preparation'
-        )
+def _member(run: Run, number: int, clips: ClipSet, network: TrainedNetwork) -> Member:
+    """The member with its fold; nothing is fitted again."""
     protocol = fold_file.read(str(run.path / 'folds.json'), clips)
     if run.predictions.retrained[number]:
         protocol = protocol.merged()
     fold = int(run.predictions.fold[number])
-    if loading.is_fitted(config):
-        clips = loading.register(config, clips, protocol.folds[fold], folder)
-    frames = equalize_frames(clips.frames, config.inputs.equalize)
-    clips = dataclasses.replace(clips, frames=frames)
-    (member,) = make_members(
-        protocol,
-        clips,
-        seeds=[int(run.predictions.seed[number])],
-        fold=fold,
-        learning_rate=0.0,
-        dropout_rate=0.0,
-        class_weights=False,
-        mean_std=config.inputs.normalize == 'mean_std',
+    return Member(
+        number,
+        fold,
+        protocol.folds[fold],
+        int(run.predictions.seed[number]),
+        0.0,
+        0.0,
+        np.ones(len(clips.classes), np.float32),
+        *network.fits.mean_std,
     )
-    return clips, dataclasses.replace(member, index=number)

@@ -20,7 +20,7 @@ KINDS = ('flip', 'fall')
 _TOGETHER = 2**24
 
 # (network, frames float32 [B, T, H, W, C], length int32 [B]) -> class probabilities [B, K].
-Judge = Callable[[Any, jax.Array, jax.Array], jax.Array]
+Predict = Callable[[Any, jax.Array, jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +82,12 @@ class Windows:
         return total / np.einsum('wy,wx->yx', rows.astype(float), columns.astype(float))
 
 
-def make_occluder(judge: Judge, windows: Windows, *, together: int = _TOGETHER) -> Callable:
-    """A compiled function that judges one clip under every window, all of them in one call.
+def make_occluder(predict: Predict, windows: Windows, *, together: int = _TOGETHER) -> Callable:
+    """A compiled function that evaluates one clip under every window, all of them in one call.
 
     Args:
-      judge: what is asked.
-      together: values of occluded frames that `judge` is given at once.
+      predict: what is asked.
+      together: values of occluded frames that `predict` is given at once.
 
     Returns:
       (network, frames float32 [T, H, W, C] as the network sees them, length int32 []) -> float32
@@ -106,16 +106,16 @@ def make_occluder(judge: Judge, windows: Windows, *, together: int = _TOGETHER) 
 
     @jax.jit
     def occlude(network, frames, length):
-        def judged(some):
+        def hidden(some):
             occluded = jax.vmap(hide, (None, 0))(frames, some)
-            return judge(network, occluded, jnp.full(len(some), length))
+            return predict(network, occluded, jnp.full(len(some), length))
 
         parts = -(-len(corners) * frames.size // together)
         if parts == 1:
-            return judged(corners)
+            return hidden(corners)
         each = -(-len(corners) // parts)
         filled = np.concatenate([corners, beyond.repeat(parts * each - len(corners), 0)])
-        probabilities = jax.lax.map(judged, filled.reshape(parts, each, 2))
+        probabilities = jax.lax.map(hidden, filled.reshape(parts, each, 2))
         return probabilities.reshape(parts * each, -1)[: len(corners)]
 
     return occlude

@@ -139,12 +139,12 @@ def study(
     Raises:
       UserError: the network does not say of the whole faces what the run saved.
     """
-    occlude = occlusion.make_occluder(trained.judge, windows)
+    occlude = occlusion.make_occluder(trained.network.system.probabilities, windows)
     length, label = trained.clips.length, trained.clips.label
     probabilities, pictures = [], []
     for index in progress(clip):
         seen = trained.seen(np.array([index]))[0]
-        said = np.asarray(occlude(trained.network, seen, length[index]))
+        said = np.asarray(occlude(trained.network.variables, seen, length[index]))
         trained.check(np.array([index]), said[:1])
         probabilities.append(said)
         pictures.append(trained.pictures(seen[length[index] - 1]))

@@ -4,18 +4,20 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tqdm
 
 from fer_jax import atomic
+from fer_jax.config import bind
 from fer_jax.data import datasets, leaks, prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, shorten
 from fer_jax.errors import UserError
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.kahou2015 import blocks, synchrony, words
 from fer_jax.training.members import Member
 
@@ -65,23 +67,11 @@ class Vocabulary:
         return words.histogram(words.nearest(seen, self.words), weight, len(self.words))
 
 
-def filters(member: Member) -> np.ndarray | None:
-    """The patterns of a member's factors float32 [factor, frame, row, column], for drawing.
-
-    None where it has learned nothing of activity.
-    """
-    for fit in member.fits:
-        if fit.name == FITTED:
-            patterns = Vocabulary(*fit.value).patterns
-            return patterns.reshape(-1, blocks.FRAMES, blocks.SIDE, blocks.SIDE)
-    return None
-
-
 @dataclasses.dataclass(frozen=True)
 class Activity:
     """What clips are by the motion in their scenes: members learn from it instead of from faces.
 
-    Used as `first_stage.FirstStage` is.
+    A `FeatureSource`.
 
     Attributes:
       folder, name: where the prepared scenes lie.
@@ -109,7 +99,8 @@ class Activity:
     weighted: bool
     seed: int
 
-    key = 'activity'  # in dataset.json
+    key = 'activity'
+    scenes = True
     classes = ()  # nothing was trained to know any
 
     def __post_init__(self):
@@ -126,6 +117,13 @@ class Activity:
                 f'activity.words is {self.words}, activity.blocks {self.blocks}: words are means '
                 'of blocks, give fewer words'
             )
+
+    @classmethod
+    def open(
+        cls, section: Mapping[str, Any], clips: ClipSource, data_dir: pathlib.Path
+    ) -> 'Activity':
+        """As of `FeatureSource`."""
+        return bind(cls, section, 'activity', clips.ensure_prepared(data_dir), clips.name)
 
     def groups(
         self, members: Sequence[Member], clips: ClipSet
@@ -156,6 +154,16 @@ class Activity:
             'features': f'{self.words:,} words of {self.factors} factors, blocks of {size}',
             'fingerprint': self._fingerprint(),
         }
+
+    def in_words(self, chain: Mapping[str, Any]) -> str:
+        """As of `FeatureSource`."""
+        return f'activity in scenes: {chain["features"]}'
+
+    def filters(self, member: Member) -> np.ndarray | None:
+        """As of `FeatureSource`: the patterns of the member's factors."""
+        (fit,) = (fit for fit in member.fits if fit.name == FITTED)
+        patterns = Vocabulary(*fit.value).patterns
+        return patterns.reshape(-1, blocks.FRAMES, blocks.SIDE, blocks.SIDE)
 
     def _fit(self, fold: Fold, clips: ClipSet) -> tuple[Fitted, np.ndarray]:
         """The vocabulary of a fold's training clips and the histograms float32 [clip, word].

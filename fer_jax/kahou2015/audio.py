@@ -12,11 +12,13 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from fer_jax import atomic
+from fer_jax.config import bind
 from fer_jax.data import leaks, prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import shorten
 from fer_jax.errors import UserError
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.kahou2015 import audio_files
 from fer_jax.training.members import Member
 
@@ -130,7 +132,7 @@ def fit_components(values: np.ndarray, indices: np.ndarray, components: int) -> 
 class Sound:
     """What clips are to hear: members learn from it instead of from pictures.
 
-    Used as `first_stage.FirstStage` is.
+    A `FeatureSource`.
 
     Attributes:
       folder, name, faces: where the prepared sound lies.
@@ -145,8 +147,15 @@ class Sound:
     file: str
     components: int
 
-    key = 'sound'  # in dataset.json
+    key = 'sound'
+    scenes = False
     classes = ()  # nothing was trained to know any
+
+    @classmethod
+    def open(cls, section: Mapping[str, Any], clips: ClipSource, data_dir: pathlib.Path) -> 'Sound':
+        """As of `FeatureSource`."""
+        folder = clips.ensure_prepared(data_dir)
+        return bind(cls, section, 'sound', folder, clips.name, clips.faces)
 
     def features(self, clips: ClipSet) -> np.ndarray:
         """The clips' features float32 [clip, feature], in ascending order of their names.
@@ -210,3 +219,11 @@ class Sound:
             }
         by = f'openSMILE {package().__version__}, {pathlib.Path(CONFIGURATION).name}'
         return said | {'features': by}
+
+    def in_words(self, chain: Mapping[str, Any]) -> str:
+        """As of `FeatureSource`."""
+        return f'{chain["components"]} principal components of sound: {chain["features"]}'
+
+    def filters(self, member: Member) -> np.ndarray | None:
+        """As of `FeatureSource`: components are no filters."""
+        return None

@@ -2,14 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from fer_jax.config import bind
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
-from fer_jax.experiment.classifiers import Classifier
 from fer_jax.kahou2015 import bins, svm
 from fer_jax.training.members import Member
 
@@ -18,15 +15,15 @@ from fer_jax.training.members import Member
 class Averaging:
     """The mean of the frames' probabilities (kahou2015, sec. 2.3): nothing is fitted."""
 
-    def check(self, network: Sequence[str], clips: Sequence[str]) -> None:
+    def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """As of `Classifier`: both must be the same, in any order."""
-        if sorted(network) != sorted(clips):
+        if sorted(source) != sorted(clips):
             raise UserError(
-                f'averaging: the network of features.run knows {", ".join(network)}, the clips '
+                f'averaging: the network of features.run knows {", ".join(source)}, the clips '
                 f'are {", ".join(clips)}: both must have the same classes'
             )
 
-    def judge(self, clips: ClipSet, member: Member) -> np.ndarray:
+    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
         """As of `Classifier`; the features are logits of the clips' classes, in their order."""
         if clips.frames.shape[2:] != (len(clips.classes),):
             raise UserError(
@@ -51,10 +48,10 @@ class AggregatedSVM:
         if self.bins < 1:
             raise UserError(f'model.bins is {self.bins}: give at least 1')
 
-    def check(self, network: Sequence[str], clips: Sequence[str]) -> None:
+    def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """As of `Classifier`: any features will do."""
 
-    def judge(self, clips: ClipSet, member: Member) -> np.ndarray:
+    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
         """As of `Classifier`."""
         values = bins.aggregate(clips.frames, clips.length, self.bins)
         train = member.fold.train
@@ -77,10 +74,10 @@ class ChiSquaredSVM:
         if self.penalty <= 0:
             raise UserError(f'model.penalty is {self.penalty:g}: give more than 0')
 
-    def check(self, network: Sequence[str], clips: Sequence[str]) -> None:
+    def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """As of `Classifier`: any histograms will do."""
 
-    def judge(self, clips: ClipSet, member: Member) -> np.ndarray:
+    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
         """As of `Classifier`; the features are histograms of clips of one frame."""
         values = clips.frames.reshape(len(clips), -1).astype(np.float64)
         if values.min() < 0:
@@ -98,16 +95,6 @@ class ChiSquaredSVM:
         )
         _say(machine, member)
         return machine.probabilities(values, len(clips.classes))
-
-
-CLASSIFIERS = {'averaging': Averaging, 'svm': AggregatedSVM, 'chi2_svm': ChiSquaredSVM}
-
-
-def build(name: str, **options: Any) -> Classifier:
-    """The classifier `name` with its options; UserError for an unknown one of either."""
-    if name not in CLASSIFIERS:
-        raise UserError(f"model.name is '{name}': one of {', '.join(CLASSIFIERS)}")
-    return bind(CLASSIFIERS[name], options, 'model')
 
 
 def _say(machine: svm.Machine, member: Member) -> None:

@@ -182,7 +182,7 @@ def _train(
         loss = cross_entropy(logits, label[clips], mask, jnp.ones(model.num_classes))
         return loss + regularisers.penalty(params, **weights, groups=groups)
 
-    def judged(params, clips):
+    def loss_and_accuracy(params, clips):
         logits = model.apply({'params': params}, [rows[clips] for rows in features])
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, label[clips])
         correct = (logits.argmax(-1) == label[clips]) & jnp.isfinite(loss)
@@ -204,8 +204,8 @@ def _train(
             clips = jnp.pad(jax.random.permutation(shuffle, fit), (0, surplus))
             batches = clips.reshape(steps, batch_size), mask, jax.random.split(drop, steps)
             (params, state), _ = jax.lax.scan(step, (params, state), batches)
-            train_loss, train_accuracy = judged(params, fit)
-            loss, accuracy = judged(params, judge)
+            train_loss, train_accuracy = loss_and_accuracy(params, fit)
+            loss, accuracy = loss_and_accuracy(params, judge)
             take = jnp.where(stop > 0, number == stop, accuracy > best)
             kept = jax.tree.map(lambda a, b: jnp.where(take, a, b), params, kept)
             chosen, best = jnp.where(take, number, chosen), jnp.where(take, accuracy, best)

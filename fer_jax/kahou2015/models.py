@@ -1,18 +1,19 @@
 """What each model of kahou2015 says of all clips, after each of its trainings."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
-from fer_jax.experiment import run as experiment
+from fer_jax.experiment.members import Data
+from fer_jax.experiment.run import Experiment, train_members
+from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import bins
-from fer_jax.kahou2015.activity import filters
 from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, data_of
 from fer_jax.models.features import features
 from fer_jax.training.checkpoint import MemberCheckpoints
@@ -22,6 +23,8 @@ from fer_jax.training.members import Member
 _CLIPS = 256
 
 Arrays = dict[str, np.ndarray]
+# Builds a model's experiment on the clips that are loaded as it is told.
+Build = Callable[[Callable[[Sections, Path], Data]], Experiment]
 
 
 class Learned(NamedTuple):
@@ -38,61 +41,63 @@ class Learned(NamedTuple):
     probabilities: np.ndarray
 
 
-def activity(config: ConfigDict, table: ClipTable, data_dir: Path) -> Arrays:
+def activity(build: Build, table: ClipTable) -> Arrays:
     """Motion in whole scenes (sec. 4).
 
     Returns:
       probabilities float32 [training, clip, class], NaN for clips that the model cannot judge, and
       filters float32 [factor, frame, row, column], which the training part has taught.
     """
-    learned = _fit(config, data_dir)
-    return {**_said(learned, table), 'filters': filters(learned[0].member)}
+    built, learned = _fit(build)
+    return {**_said(learned, table), 'filters': built.source.filters(learned[0].member)}
 
 
-def audio(config: ConfigDict, table: ClipTable, data_dir: Path, components: int) -> Arrays:
+def audio(build: Build, table: ClipTable, components: int) -> Arrays:
     """Sound (sec. 3).
 
     Returns:
       probabilities as `activity`; features float32 [training, clip, value], of which the fusion
       network is given the first whitened components (sec. 6.2).
     """
-    if not 0 < components <= config.sound.components:
+    built, learned = _fit(build)
+    if not 0 < components <= built.source.components:
         raise UserError(
             f'fusion.components is {components}: models.audio.sound.components gives 1 to '
-            f'{config.sound.components}'
+            f'{built.source.components}'
         )
-    learned = _fit(config, data_dir)
     return _said(learned, table) | _seen(
         learned, table, lambda clips: clips.frames[:, 0, :components]
     )
 
 
-def aggregated(config: ConfigDict, table: ClipTable, data_dir: Path) -> Arrays:
+def aggregated(build: Build, table: ClipTable) -> Arrays:
     """The aggregated frame network (sec. 2.3).
 
     Returns:
       probabilities and features as `audio`, the features being the bins' values; averaging float32
       [clip, class], the mean of the frames' probabilities.
     """
-    learned = _fit(config, data_dir)
-    clips = learned[0].clips
+    built, learned = _fit(build)
+    clips, count = learned[0].clips, built.learner.classifier.bins
     averaging = bins.average_probabilities(clips.frames, clips.length)
-    binned = _seen(
-        learned, table, lambda clips: bins.aggregate(clips.frames, clips.length, config.model.bins)
-    )
+    binned = _seen(learned, table, lambda clips: bins.aggregate(clips.frames, clips.length, count))
     return {**_said(learned, table), **binned, 'averaging': table.spread(clips, averaging)}
 
 
-def _fit(config: ConfigDict, data_dir: Path) -> list[Learned]:
-    """A model that is fitted at once after each of TRAININGS."""
-    built = experiment.build(config, data_dir, data_of(config, data_dir, stopped=False))
+def _fit(build: Build) -> tuple[Experiment, list[Learned]]:
+    """A model that is fitted at once, and what it says after each of TRAININGS."""
+    built = build(functools.partial(data_of, stopped=False))
+    fit_predict = built.learner.classifier.fit_predict
     found = [
-        Learned(group.clips, member, built.system.judge(group.clips, member))
+        Learned(group.clips, member, fit_predict(group.clips, member))
         for group in built.groups
         for member in group.members
     ]
     found.sort(key=lambda learned: learned.member.fold_number)
-    return [*found, found[-1]]  # without epochs to keep both ways of training on both are one
+    return built, [
+        *found,
+        found[-1],
+    ]  # without epochs to keep both ways of training on both are one
 
 
 def _said(learned: Sequence[Learned], table: ClipTable) -> Arrays:
@@ -106,7 +111,7 @@ def _seen(
     return {'features': np.stack([table.spread(own.clips, describe(own.clips)) for own in learned])}
 
 
-def recurrent(config: ConfigDict, table: ClipTable, data_dir: Path, folder: Path) -> Arrays:
+def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
     """The recurrent network (sec. 2.2); its features are its last states.
 
     The part that it is not trained on chooses its epoch, and it is trained again on both parts for
@@ -116,16 +121,16 @@ def recurrent(config: ConfigDict, table: ClipTable, data_dir: Path, folder: Path
       probabilities and features as `audio`; epochs int [training], those kept; history float
       [training, 2, epoch], accuracy on training and stopping clips, NaN where there is none.
     """
-    data = data_of(config, data_dir, stopped=True)
-    built = experiment.build(config, data_dir, data)
+    built = build(functools.partial(data_of, stopped=True))
     if len(built.members) != 2:
         raise UserError(
             f'models.rnn.train.seeds is {len(built.members) // 2}: the fusions take one network'
         )
-    records = experiment.train_members(built, folder)
-    shape = (len(TRAININGS), 2, built.schedule.epochs)
+    records = train_members(built, folder)
+    shape = (len(TRAININGS), 2, built.learner.epochs)
     history, epochs = np.full(shape, np.nan), np.zeros(len(TRAININGS), np.int64)
     framed = built.groups[0].clips
+    system = built.learner.system(len(framed.classes))
     said, seen = [], []
     for number, record in enumerate(records):
         if record.failed:
@@ -139,7 +144,7 @@ def recurrent(config: ConfigDict, table: ClipTable, data_dir: Path, folder: Path
         checkpoints = MemberCheckpoints(folder / 'checkpoints' / f'{record.member.index:03}')
         epochs[number], network = checkpoints.restore_best()
         checkpoints.close()
-        probabilities, states = _pass(built.system, network, framed)
+        probabilities, states = _pass(system, network, framed)
         said.append(table.spread(framed, probabilities))
         seen.append(table.spread(framed, states))
     return {
@@ -157,7 +162,7 @@ def _pass(system, network: dict, clips: ClipSet) -> tuple[np.ndarray, np.ndarray
     @jax.jit
     def both(frames, length):
         states = features(system.model, variables, frames, 'state', length=length)
-        return system.judge(variables, frames, length), states
+        return system.probabilities(variables, frames, length), states
 
     found = []
     for start in range(0, len(clips), _CLIPS):

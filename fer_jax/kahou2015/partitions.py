@@ -1,18 +1,19 @@
 """AFEW's clips, and the parts of them that the models of kahou2015 learn from (sec. 6.3)."""
 
 import dataclasses
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from fer_jax.data import leaks
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Fold, Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.members import Data
+from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TRAIN, VALIDATION, within
 
 
@@ -114,17 +115,14 @@ class ClipTable:
         return out
 
 
-def everything(config: ConfigDict, data_dir) -> tuple:
-    """A model's clips with those that have no label, and the folder of their prepared data."""
-    folder = loading.ensure_prepared(config, data_dir)
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        config.data.unlabelled = True
-    return loading.load(config, folder), folder
+def everything(source: ClipSource, data_dir: Path) -> tuple[ClipSet, Path]:
+    """Loads clips with those that have no label; returns the folder of their prepared data too."""
+    folder = source.ensure_prepared(data_dir)
+    return dataclasses.replace(source, unlabelled=True).load(folder), folder
 
 
-def data_of(config: ConfigDict, data_dir, *, stopped: bool) -> Data:
-    """A model's clips divided for TRAININGS, in the place of its own config's protocol.
+def data_of(sections: Sections, data_dir: Path, *, stopped: bool) -> Data:
+    """Loads a model's clips, divided for TRAININGS instead of by its own config's protocol.
 
     Nothing is judged within the folds: probabilities of all clips are asked for afterwards.
 
@@ -135,13 +133,13 @@ def data_of(config: ConfigDict, data_dir, *, stopped: bool) -> Data:
     Raises:
       UserError: a part of which the model can judge no clip.
     """
-    clips, folder = everything(config, data_dir)
+    clips, folder = everything(sections.clips, data_dir)
     parts = {name: np.flatnonzero(clips.split == name) for name in (TRAIN, VALIDATION)}
     for name, own in parts.items():
         if not len(own):
             raise UserError(
-                f'{config.name} finds nothing to learn from in the {name} part of {clips.name} (no '
-                'face, or no sound): look at what the preparation says'
+                f'{sections.name} finds nothing to learn from in the {name} part of {clips.name} '
+                '(no face, or no sound): look at what the preparation says'
             )
     train, validation = parts.values()
     nothing = train[:0]
@@ -149,4 +147,4 @@ def data_of(config: ConfigDict, data_dir, *, stopped: bool) -> Data:
     if not stopped:
         folds = [Fold(fold.train, nothing, nothing) for fold in (*folds, folds[0].merged())]
     protocol = Protocol('partitions', False, tuple(folds))
-    return Data(folder, clips, loading.about(config, clips, folder), protocol, ())
+    return Data(folder, clips, sections.clips.about(clips, folder), protocol, ())

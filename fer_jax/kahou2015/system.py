@@ -5,8 +5,9 @@ at all: a run that is started again trains what is missing. All that is reported
 files (`outcome.load`).
 """
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from fer_jax import atomic, simulation
+from fer_jax.config import bind
 from fer_jax.data import datasets, prepared
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment import run_files
+from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import (
     audio,
     decision_fusion,
@@ -31,12 +33,109 @@ from fer_jax.kahou2015 import (
     submissions,
 )
 from fer_jax.kahou2015.feature_fusion import FeatureFusion
-from fer_jax.kahou2015.models import Arrays
+from fer_jax.kahou2015.models import Arrays, Build
 from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, everything, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, Entry
 
 # The models whose features the fusion network is given, in the order of `fusion.units`.
 FUSED = ('aggregated', 'audio', 'rnn')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FusionOptions:
+    """Section `fusion` of the config.
+
+    Attributes:
+      units: of the fusion network's first layers, one for each of FUSED.
+      common, activation: its common layer's units, and all layers' activation.
+      components: principal components of sound that it is given.
+      batch_size, dropout_rate: of its training.
+      epochs: at most, by the name of a recipe (`fusion_training.RECIPES`).
+      penalty: keywords of `regularisers.penalty`.
+    """
+
+    units: Sequence[int]
+    common: int
+    activation: str
+    components: int
+    batch_size: int
+    epochs: Mapping[str, int]
+    dropout_rate: float
+    penalty: Mapping[str, Any]
+
+    def __post_init__(self):
+        if len(self.units) != len(FUSED):
+            raise UserError(
+                f'fusion.units has {len(self.units)} numbers: give one for each of '
+                f'{", ".join(FUSED)}'
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Section `search` of the config, of the weights of the decision fusion.
+
+    Attributes:
+      draws: of a round.
+      local: how the rounds after the first draw: 'gaussian' or 'uniform'.
+      start, factor, stop: see `decision_fusion.spreads`.
+      subsets: whether the weights of each choice of models are searched too.
+    """
+
+    draws: int
+    local: str
+    start: float
+    factor: float
+    stop: float
+    subsets: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SystemPlan:
+    """What a run of the system does, from its config.
+
+    Attributes:
+      seed: of every stage.
+      folder: of the run.
+      data_dir: of prepared data.
+      models: {name: config of one of the models} on the run's clips and frame network.
+      frames: config that trains the frame network; None where a finished run is given.
+      fusion, search: see there.
+    """
+
+    seed: int
+    folder: Path
+    data_dir: Path
+    models: Mapping[str, ConfigDict]
+    frames: ConfigDict | None
+    fusion: FusionOptions
+    search: SearchOptions
+
+    @classmethod
+    def open(cls, config: ConfigDict, folder: Path, data_dir: Path) -> 'SystemPlan':
+        """Opens the config's sections; UserError for a key or a value that they do not take."""
+        frames = config.frames.training.copy_and_resolve_references()
+        frames.seed = config.seed
+        models = {name: own.copy_and_resolve_references() for name, own in config.models.items()}
+        for own in models.values():
+            with own.unlocked():
+                own.seed = config.seed
+                own.simulated = config.simulated
+                if 'features' in own:
+                    own.features.run = config.frames.run or str(folder / 'stages' / 'frames')
+        return cls(
+            config.seed,
+            folder,
+            data_dir,
+            models,
+            None if config.frames.run else frames,
+            bind(FusionOptions, config.fusion, 'fusion'),
+            bind(SearchOptions, config.search, 'search'),
+        )
+
+    def build(self, name: str) -> Build:
+        """Returns what builds the experiment of a model."""
+        return functools.partial(experiment.build, self.models[name], self.data_dir)
 
 
 def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str, Any]:
@@ -57,8 +156,12 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
         print(f'{folder} is finished; delete it to train again')
         values = rundir.read_json(folder / 'results.json')
     else:
-        table = _begin(config, folder, data_dir)
-        _train(config, table, folder, data_dir)
+        plan = SystemPlan.open(config, folder, data_dir)
+        table, folds, about = _begin(plan)
+        run_files.begin(folder, config, folds, about)
+        _print_plan(about['name'], table, folder)
+        _stage(folder, 'clips', lambda: outcome.of_table(table))
+        _train(plan, table)
         found = outcome.load(folder)
         values = found.values
         _write(found, folder)
@@ -68,17 +171,15 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
     return values
 
 
-def _begin(config: ConfigDict, folder: Path, data_dir: Path) -> ClipTable:
-    """Lists all clips, and writes what the run is known by; what a later stage lacks fails here."""
-    if not config.models.audio.sound.file:
+def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]:
+    """Lists all clips, and what folds.json and dataset.json say; what a stage lacks fails here."""
+    if not plan.models['audio'].sound.file:
         audio.package()
-    anyone = _of_model(config, 'activity', folder)
-    with anyone.unlocked():
-        anyone.data.update({'frames': 1, 'size': 8})
-    clips, place = everything(anyone, data_dir)
+    source = Sections.open(plan.models['activity']).clips
+    clips, place = everything(dataclasses.replace(source, frames=1, size=8), plan.data_dir)
     prepared.describe(clips.name, place, datasets.SCENE)
-    about = loading.about(anyone, clips, place)
-    note = prepared.describe(clips.name, place, anyone.data.faces)['simulated']
+    about = source.about(clips, place)
+    note = prepared.describe(clips.name, place, source.faces)['simulated']
     table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
     folds = [
         {
@@ -89,26 +190,17 @@ def _begin(config: ConfigDict, folder: Path, data_dir: Path) -> ClipTable:
         for training in TRAININGS
     ]
     said = {'protocol': 'partitions', 'subject_disjoint': False, 'stamps': [], 'folds': folds}
-    run_files.begin(folder, config, said, about)
+    return table, said, about
+
+
+def _print_plan(name: str, table: ClipTable, folder: Path) -> None:
+    """Says what is about to be trained on what."""
     counts = ', '.join(f'{len(table.part(part))} {part}' for part in outcome.PARTS)
     print(
-        f'{clips.name}: {counts} clips, {len(clips.classes)} classes'
-        f'{", SIMULATED" * clips.simulated}\nrun: {folder}',
+        f'{name}: {counts} clips, {len(table.classes)} classes'
+        f'{", SIMULATED" * table.simulated}\nrun: {folder}',
         flush=True,
     )
-    _stage(folder, 'clips', lambda: outcome.of_table(table))
-    return table
-
-
-def _of_model(config: ConfigDict, name: str, folder: Path) -> ConfigDict:
-    """The config of one of the models: on the run's clips and frame network, by its seed."""
-    own = config.models[name].copy_and_resolve_references()
-    with own.unlocked():
-        own.seed = config.seed
-        own.simulated = config.simulated
-        if 'features' in own:
-            own.features.run = config.frames.run or str(folder / 'stages' / 'frames')
-    return own
 
 
 def _stage(folder: Path, name: str, make: Callable[[], Arrays]) -> Arrays:
@@ -122,47 +214,38 @@ def _stage(folder: Path, name: str, make: Callable[[], Arrays]) -> Arrays:
     return outcome.read(folder, name)
 
 
-def _train(config: ConfigDict, table: ClipTable, folder: Path, data_dir: Path) -> None:
+def _train(plan: SystemPlan, table: ClipTable) -> None:
     """Every stage that is not there yet."""
-    stage = functools.partial(_stage, folder)
-    own = functools.partial(_of_model, config, folder=folder)
-    if not config.frames.run and not (folder / 'stages' / 'frames' / 'DONE').exists():
+    stage, stages = functools.partial(_stage, plan.folder), plan.folder / 'stages'
+    if plan.frames and not (stages / 'frames' / 'DONE').exists():
         print('\nnetwork for frames', flush=True)
-        training = config.frames.training.copy_and_resolve_references()
-        training.seed = config.seed
-        experiment.run(training, workdir=str(folder / 'stages' / 'frames'), data_dir=data_dir)
-    count = config.fusion.components
+        experiment.run(plan.frames, workdir=str(stages / 'frames'), data_dir=plan.data_dir)
+    activity, sound, aggregated, rnn = map(plan.build, ('activity', 'audio', 'aggregated', 'rnn'))
+    count = plan.fusion.components
     said = {
-        'activity': stage('activity', lambda: models.activity(own('activity'), table, data_dir)),
-        'audio': stage('audio', lambda: models.audio(own('audio'), table, data_dir, count)),
-        'aggregated': stage(
-            'aggregated', lambda: models.aggregated(own('aggregated'), table, data_dir)
-        ),
-        'rnn': stage(
-            'rnn',
-            lambda: models.recurrent(own('rnn'), table, data_dir, folder / 'stages' / 'rnn'),
-        ),
+        'activity': stage('activity', lambda: models.activity(activity, table)),
+        'audio': stage('audio', lambda: models.audio(sound, table, count)),
+        'aggregated': stage('aggregated', lambda: models.aggregated(aggregated, table)),
+        'rnn': stage('rnn', lambda: models.recurrent(rnn, table, stages / 'rnn')),
     }
-    spread = (config.search[key] for key in ('start', 'factor', 'stop'))
+    options = plan.search
     search = {
-        'seed': config.seed,
-        'local': config.search.local,
-        'draws': config.search.draws,
-        'schedule': decision_fusion.spreads(*spread),
+        'seed': plan.seed,
+        'local': options.local,
+        'draws': options.draws,
+        'schedule': decision_fusion.spreads(options.start, options.factor, options.stop),
     }
     made: dict[int, Entry] = {}
     for number, submission in SUBMISSIONS.items():
         given, epochs = None, {}
         if not submission.combines:
-            fused = stage(
-                f'fusion-{number}', lambda n=number: _fuse(config, table, said, n, folder)
-            )
+            fused = stage(f'fusion-{number}', lambda n=number: _fuse(plan, table, said, n))
             at = training_of(number)
             given = _together(said, fused, at)
             kept = number if not submission.keeps else submission.keeps
             epochs = {
                 'rnn': said['rnn']['epochs'][at : at + 1],
-                'fusion': outcome.read(folder, f'fusion-{kept}')['epoch'],
+                'fusion': outcome.read(plan.folder, f'fusion-{kept}')['epoch'],
             }
 
         def submit(submission=submission, given=given, epochs=epochs):
@@ -172,9 +255,10 @@ def _train(config: ConfigDict, table: ClipTable, folder: Path, data_dir: Path) -
             return outcome.of_entry(entry)
 
         made[number] = outcome.entry(number, stage(f'submission-{number}', submit))
-    if config.search.subsets:
+    if options.subsets:
         clips = table.part(submissions.VALIDATION)
-        given = _together(said, outcome.read(folder, 'fusion-2'), training_of(2))[:, clips]
+        fused = outcome.read(plan.folder, 'fusion-2')
+        given = _together(said, fused, training_of(2))[:, clips]
         stage(
             'subsets',
             lambda: outcome.of_searches(
@@ -189,28 +273,20 @@ def _together(said: dict[str, Arrays], fused: Arrays, training: int) -> np.ndarr
     return np.stack([*each, fused['probabilities']])
 
 
-def _fuse(
-    config: ConfigDict, table: ClipTable, said: dict[str, Arrays], number: int, folder: Path
-) -> Arrays:
+def _fuse(plan: SystemPlan, table: ClipTable, said: dict[str, Arrays], number: int) -> Arrays:
     """The fusion network of a submission: probabilities, epoch int [1], history [2, epoch]."""
-    submission, at = SUBMISSIONS[number], training_of(number)
-    fusion = config.fusion
+    submission, at, fusion = SUBMISSIONS[number], training_of(number), plan.fusion
     stop_at, epochs = None, fusion.epochs[submission.recipe]
     if submission.keeps:
-        stop_at = outcome.read(folder, f'fusion-{submission.keeps}')['epoch']
+        stop_at = outcome.read(plan.folder, f'fusion-{submission.keeps}')['epoch']
         epochs = int(stop_at.max())
-    units = tuple(fusion.units)
-    if len(units) != len(FUSED):
-        raise UserError(
-            f'fusion.units has {len(units)} numbers: give one for each of {", ".join(FUSED)}'
-        )
     trained = fusion_training.train(
-        FeatureFusion(len(table.classes), units, fusion.common, fusion.activation),
+        FeatureFusion(len(table.classes), tuple(fusion.units), fusion.common, fusion.activation),
         [said[name]['features'][at] for name in FUSED],
         table.label,
         table.part(*submission.fit),
         table.part(*submission.searched),
-        seeds=[config.seed],
+        seeds=[plan.seed],
         epochs=epochs,
         batch_size=fusion.batch_size,
         dropout_rate=fusion.dropout_rate,

@@ -13,10 +13,9 @@ from fer_jax import config as configs
 from fer_jax.config import Space
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
-from fer_jax.experiment import members
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.run import Experiment
+from fer_jax.experiment.sections import Sections
 from fer_jax.sweep import pruning, space
 from fer_jax.sweep.ledger import Claim, Ledger, TakenOver
 from fer_jax.sweep.sampling import Sampling
@@ -78,7 +77,7 @@ class StudyPlan:
             data_dir.mkdir(parents=True, exist_ok=True)
             with (data_dir / '.drawing.lock').open('a') as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                loading.ensure_prepared(config, data_dir)
+                Sections.open(config).clips.ensure_prepared(data_dir)
         if not on_test:
             config = _with_validation(config, data_dir)
         search = cls(name, config, searched, sampling, on_test)
@@ -130,8 +129,9 @@ class StudyPlan:
 
 def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
     """The config with clips held out to choose in every fold; says so where it adds them."""
-    clips = loading.load(config, loading.ensure_prepared(config, data_dir))
-    protocol = members.make_protocol(config, clips)
+    sections = Sections.open(config)
+    clips = sections.clips.load(sections.clips.ensure_prepared(data_dir))
+    protocol = sections.protocol.make(clips)
     if all(len(fold.validation) for fold in protocol.folds):
         return config
     if 'validation' not in config.protocol:

@@ -15,7 +15,7 @@ from fer_jax.training import memory, processes
 from fer_jax.training import population as pop
 from fer_jax.training.members import Member, Recipe, per_member
 from fer_jax.training.mesh import make_layout
-from fer_jax.training.optimizers import judged
+from fer_jax.training.optimizers import slow_weights
 from fer_jax.training.progress import TrainingProgress
 from fer_jax.training.record import MemberRecord
 from fer_jax.training.state import Resident, Sums
@@ -23,7 +23,7 @@ from fer_jax.training.step import System
 from fer_jax.training.transfer import graft
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How long and how: `train` of the config.
 
@@ -157,10 +157,10 @@ def _members_at_once(population, members, clips, recipe, schedule, steps, limit)
     batches = recipe.batches(members[:1], clips, 1, [True])
     batches = jax.tree.map(lambda x: _fill(x[:, :steps_per_call], steps_per_call), batches)
     own = per_member(members[:1], [longest])
-    judged_clips = max(1, *(len(m.evaluated) for m in members))
+    evaluated_clips = max(1, *(len(m.evaluated) for m in members))
 
     def need(each):
-        return population.bytes_needed(each, own, batches, judged_clips, schedule.evaluate_batch)
+        return population.bytes_needed(each, own, batches, evaluated_clips, schedule.evaluate_batch)
 
     across = layout.mesh.shape['member']
     size = memory.most_members_at_once(
@@ -196,7 +196,7 @@ class _Together:
         while epoch <= self.schedule.epochs and not all(record.stopped for record in self.records):
             progress.describe(self._title(epoch))
             state, sums = self._train_epoch(state, sums, epoch, step, progress, stop)
-            for record in self._judge(state, sums, epoch):
+            for record in self._evaluate(state, sums, epoch):
                 if record.failed:
                     progress.say(_farewell(record))
                 on_epoch(record)
@@ -237,7 +237,7 @@ class _Together:
                 raise Interrupted('everything is saved; start the same command again to go on')
         return state, sums
 
-    def _judge(self, state, sums, epoch):
+    def _evaluate(self, state, sums, epoch):
         """Evaluates after an epoch and adds it to the active members' records; returns those."""
         evaluated = [member.evaluated for member in self.members]
         # Members that judge nothing pass one clip, of which nothing is kept.
@@ -248,7 +248,7 @@ class _Together:
             state, self.per_member, clip, self.schedule.evaluate_batch
         )
         sums, rates = processes.fetch((sums, self.population.learning_rate(state, self.per_member)))
-        judged_now = []
+        evaluated_now = []
         for i, record in enumerate(self.records):
             if record.stopped:
                 continue
@@ -259,20 +259,20 @@ class _Together:
                 accuracy=float(sums.correct[i]) / count,
                 probabilities=probabilities[i, : len(evaluated[i])],
             )
-            judged_now.append(record)
+            evaluated_now.append(record)
             if row is None:
                 continue
             validated = 'validation_accuracy' in row
             best = record.best_epoch()
             if best == epoch and (validated or epoch == record.last_epoch):
                 record.checkpoints.save_best(
-                    epoch, *pop.take((judged(state.params), state.batch_stats), i)
+                    epoch, *pop.take((slow_weights(state.params), state.batch_stats), i)
                 )
             patience = self.schedule.patience
             record.stopped = epoch == record.last_epoch or (
                 bool(patience) and validated and epoch - best >= patience
             )
-        return judged_now
+        return evaluated_now
 
     def _count_stopped(self, progress, epoch):
         for record, steps in zip(self.records, self.steps, strict=True):

@@ -95,7 +95,7 @@ def make_optimizer(
       weight_decay: times each kernel (biases and scales are left), added to its clipped gradient.
       frozen: names of the parameters' first level that do not decay; their gradients are zeros.
       lookahead: k = 5, alpha = 0.5 around the optimizer (haddad2020, sec. 3.3); its parameters are
-        then optax.LookaheadParams, of which `trained` is stepped and `judged` is evaluated.
+        then optax.LookaheadParams, of which `trained` is stepped and `slow_weights` predict.
     """
     rate = make_schedule(
         learning_rate, total_steps, schedule, epochs=epochs, every=every, factor=factor
@@ -150,6 +150,6 @@ def trained(params):
     return params.fast if isinstance(params, optax.LookaheadParams) else params
 
 
-def judged(params):
-    """The parameters that a member is evaluated with (Lookahead's slow ones)."""
+def slow_weights(params):
+    """The parameters that predict: Lookahead's slow ones, else all there are."""
     return params.slow if isinstance(params, optax.LookaheadParams) else params

@@ -53,7 +53,7 @@ class Population:
         self, state: TrainState, per_member: PerMember, clip: np.ndarray, batch_size: int
     ) -> np.ndarray:
         """Class probabilities of int [member, clip]: float32 [member, clip, class]."""
-        batch_size = self._judged_at_once(batch_size, clip.shape[1])
+        batch_size = self._evaluated_at_once(batch_size, clip.shape[1])
         padded = _pad(np.asarray(clip, np.int32), 1, batch_size)
         parts = [
             self._evaluate(
@@ -100,7 +100,7 @@ class Population:
         per_member = like(per_member, 'member')
         state = like(self.shapes(per_member), 'member')
         sums = like(Sums(*(np.zeros(1, np.float32) for _ in range(3))), 'member')
-        clip = np.zeros((1, self._judged_at_once(batch_size, clips)), np.int32)
+        clip = np.zeros((1, self._evaluated_at_once(batch_size, clips)), np.int32)
         batches = like(batches, 'member', None, 'data')
         return (
             self._train.lower(state, sums, per_member, batches, self.resident).compile(),
@@ -121,7 +121,7 @@ class Population:
         """Lays a tree with a leading member axis over the mesh."""
         return self.layout.place(tree, 'member')
 
-    def _judged_at_once(self, batch_size: int, clips: int) -> int:
+    def _evaluated_at_once(self, batch_size: int, clips: int) -> int:
         rows = self.layout.mesh.shape['data']
         return -(-min(batch_size, clips) // rows) * rows
 

@@ -16,9 +16,9 @@ from fer_jax.training import losses
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.optimizers import (
     SCHEDULE_OPTIONS,
-    judged,
     make_optimizer,
     make_schedule,
+    slow_weights,
     trained,
     wrap,
 )
@@ -116,7 +116,7 @@ class System:
         correct = jnp.sum((logits.argmax(-1) == label) & batch.mask, dtype=jnp.float32)
         return new, Sums(sums.loss + loss * count, sums.correct + correct, sums.count + count)
 
-    def judge(self, network: Mapping, frames: jax.Array, length: jax.Array) -> jax.Array:
+    def probabilities(self, network: Mapping, frames: jax.Array, length: jax.Array) -> jax.Array:
         """Class probabilities float32 [clip, class], of mirrored frames too where they count.
 
         Args:
@@ -125,23 +125,23 @@ class System:
           length: int32 [clip], frames before padding.
         """
 
-        def probabilities(frames):
+        def softmax_of(frames):
             logits = self.model.apply(
                 network, frames, mask=None, length=length, train=False, dropout_rate=None
             )
             return jax.nn.softmax(logits)
 
         if self.mirrored:
-            return (probabilities(frames) + probabilities(frames[..., ::-1, :])) / 2
-        return probabilities(frames)
+            return (softmax_of(frames) + softmax_of(frames[..., ::-1, :])) / 2
+        return softmax_of(frames)
 
     def evaluate_step(
         self, state: TrainState, per_member: PerMember, resident: Resident, clip: jax.Array
     ) -> jax.Array:
         """Class probabilities of clips as they are: float32 [clip, class]."""
-        network = {'params': judged(state.params), 'batch_stats': state.batch_stats}
+        network = {'params': slow_weights(state.params), 'batch_stats': state.batch_stats}
         frames = self._frames(resident, clip, None, per_member)
-        return self.judge(network, frames, resident.length[clip])
+        return self.probabilities(network, frames, resident.length[clip])
 
     def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
         """The rate of the member's next step, float32 []."""

@@ -14,7 +14,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.training.checkpoint import MemberCheckpoints
 from fer_jax.training.members import Member
-from fer_jax.training.optimizers import judged, wrap
+from fer_jax.training.optimizers import slow_weights, wrap
 from fer_jax.training.state import TrainState
 
 
@@ -130,7 +130,7 @@ def graft(state: TrainState, network: Mapping) -> TrainState:
       state: of one member, without a leading axis.
       network: {'params', 'batch_stats'}.
     """
-    own = judged(state.params)
+    own = slow_weights(state.params)
     params = _replaced(own, network['params'])
     return state.replace(
         params=wrap(params, lookahead=own is not state.params),
@@ -148,7 +148,7 @@ def fresh(params: Any, network: Mapping) -> list[str]:
       UserError: all of them: the network is another one.
     """
     known = _by_path(network['params'])
-    own = _by_path(judged(params))
+    own = _by_path(slow_weights(params))
     names = [path for path, leaf in own.items() if not _fits(known.get(path), leaf)]
     if len(names) == len(own):
         raise UserError('init.run: no parameter of its network fits this model: it is another one')

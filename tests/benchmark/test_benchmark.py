@@ -15,7 +15,7 @@ import pytest
 from fer_jax import cli
 from fer_jax.benchmark import __main__ as benchmark
 from fer_jax.errors import UserError
-from fer_jax.experiment import run as experiment
+from fer_jax.experiment.sections import Sections
 
 # How ml_collections loads a config.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
@@ -82,17 +82,18 @@ def config_of(file):
 def test_the_twin_sees_what_the_network_sees(file, changes, shape):
     config = config_of(file)
     config.update_from_flattened_dict(changes)
-    system = experiment.make_system(config, benchmark.CLASSES)
-    subject = benchmark.Subject(system, config, 2)
+    sections = Sections.open(config)
+    system = sections.learner.system(benchmark.CLASSES)
+    subject = benchmark.Subject(system, sections, 2)
     assert subject.clip_shape == shape
-    module = benchmark.twin(config, 2, subject.clip_shape)._module
+    module = benchmark.twin(sections, 2, subject.clip_shape)._module
     trained = [p for p in module.parameters() if p.requires_grad]
     assert sum(p.numel() for p in trained) == subject.parameters
 
 
 def test_features_without_a_run_have_the_shape_that_the_frame_network_gives():
     config, learner = config_of('fer2013_cnn.py'), config_of('afew_rnn.py')
-    model = experiment.make_system(config, benchmark.CLASSES).model
+    model = Sections.open(config).learner.system(benchmark.CLASSES).model
     seen = jnp.zeros((1, 1, config.inputs.crop, config.inputs.crop, config.inputs.channels))
     state = jax.eval_shape(lambda: model.init_with_output(jax.random.key(0), seen)[1])
     _, state = jax.eval_shape(lambda v: model.apply(v, seen, mutable=['intermediates']), state)

@@ -14,9 +14,10 @@ from fer_jax.benchmark import __main__ as benchmark
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
-from fer_jax.experiment import clips as loading
-from fer_jax.experiment import features
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.first_stage import FirstStage
+from fer_jax.experiment.sections import Sections
 from fer_jax.training.checkpoint import MemberCheckpoints
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def drawn(name):
     )
 
 
-def said_of(config, clips, folder):
+def said_of(source, clips, folder):
     return {
         'name': clips.name, 'simulated': True, 'clips': len(clips), 'classes': list(clips.classes),
         'class_counts': clips.class_counts, 'subjects': 0, 'faces': 'drawn', 'fingerprint': 'f',
@@ -67,9 +68,9 @@ def said_of(config, clips, folder):
 @pytest.fixture(scope='module', autouse=True)
 def _data():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, 'place', lambda config, data_dir: data_dir)
-        patch.setattr(loading, 'load', lambda config, folder, fit=None: drawn(config.data.name))
-        patch.setattr(loading, 'about', said_of)
+        patch.setattr(ClipSource, 'ensure_prepared', lambda source, data_dir: data_dir)
+        patch.setattr(ClipSource, 'load', lambda source, folder, fit=None: drawn(source.name))
+        patch.setattr(ClipSource, 'about', said_of)
         yield
 
 
@@ -131,8 +132,8 @@ def test_features_are_what_the_layer_makes_of_prepared_frames(network):
         given = network_of(network, member)
         _, state = model.apply({'params': given['params']}, seen, mutable=['intermediates'])
         for layer in ('pool2', 'logits'):
-            stage = features.FirstStage.open(str(network), layer, network.parent)
-            found = stage.features(member, films)
+            stage = FirstStage.of_run(run=str(network), layer=layer)
+            found = stage.clips(member, films).frames
             assert found.dtype == np.float32 and found.shape[:2] == (48, FRAMES)
             assert stage.shape(FRAMES) == found.shape[1:]
             (expected,) = state['intermediates'][layer]
@@ -167,14 +168,14 @@ def test_an_irnn_learns_from_the_features_and_names_the_chain(network, tmp_path,
     assert 'fer2013_cnn on stills' in (tmp_path / 'rnn' / 'report.html').read_text()
 
     # What the IRNN makes of clips is a layer too, two networks up the chain.
-    stage = features.FirstStage.open(str(tmp_path / 'rnn'), 'state', tmp_path)
+    stage = FirstStage.of_run(run=str(tmp_path / 'rnn'), layer='state')
     films = drawn('films')
     found = stage.clips(1, films)
     assert found.frames.shape == (48, *stage.shape(FRAMES)) == (48, 1, 8)
     assert (found.length == 1).all()
     config = config_of('afew_rnn', **on_films(network))
-    assert benchmark.clip_of_features(config) == (config.data.frames, 3, 3, 4)
-    below = features.FirstStage.open(str(network), 'pool2', tmp_path).clips(1, films)
+    assert benchmark.clip_of_features(Sections.open(config)) == (config.data.frames, 3, 3, 4)
+    below = FirstStage.of_run(run=str(network), layer='pool2').clips(1, films)
     given = network_of(tmp_path / 'rnn', 1)['params']
     weights = {name: np.asarray(leaf, np.float64) for name, leaf in given['rnn']['input'].items()}
     recurrent = np.asarray(given['rnn']['recurrent']['kernel'], np.float64)
@@ -204,8 +205,8 @@ def test_an_svm_is_fitted_on_the_training_clips_and_leaves_a_run(network, tmp_pa
     other = dataclasses.replace(
         films, label=np.where(films.split == 'train', films.label, (films.label + 1) % 3)
     )
-    monkeypatch.setattr(loading, 'load', lambda config, folder, fit=None: (
-        other if config.data.name == 'films' else drawn('stills')))  # fmt: skip
+    monkeypatch.setattr(ClipSource, 'load', lambda source, folder, fit=None: (
+        other if source.name == 'films' else drawn('stills')))  # fmt: skip
     run(tmp_path / 'other', 'afew_svm', **on_films(network))
     one, two = (
         predictions.load(tmp_path / name / 'probabilities.npz') for name in ('svm', 'other')
@@ -235,12 +236,8 @@ def test_what_cannot_be_is_one_sentence(network, tmp_path, file, changes, messag
     assert '\n' not in str(caught.value)
 
 
-def test_frames_of_another_size_and_other_data_are_refused(network, monkeypatch):
-    stage = features.FirstStage.open(str(network), 'pool2', network.parent)
-    films = drawn('films')
+def test_frames_of_another_size_are_refused(network):
+    stage, films = FirstStage.of_run(run=str(network), layer='pool2'), drawn('films')
     smaller = dataclasses.replace(films, frames=films.frames[:, :, ::2, ::2])
     with pytest.raises(UserError, match='give --config.data.size=16 --config.data.channels=1'):
-        stage.features(0, smaller)
-    monkeypatch.setattr(loading, 'about', lambda *args: {'fingerprint': 'another'})
-    with pytest.raises(UserError, match='is not what .* was trained on'):
-        stage.features(0, films)
+        stage.clips(0, smaller)

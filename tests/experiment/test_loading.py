@@ -3,11 +3,10 @@
 import functools
 
 import pytest
-from ml_collections import ConfigDict
 
 from fer_jax import simulation
 from fer_jax.data import datasets, preparation, prepared
-from fer_jax.experiment import clips as loading
+from fer_jax.experiment.clips import ClipSource, Simulated
 from fer_jax.simulation.releases import afew
 
 
@@ -31,19 +30,18 @@ def done(monkeypatch) -> list[str]:
     return calls
 
 
-def config_of(**more):
-    return ConfigDict(
-        {'data': {'name': 'afew', 'faces': ''}, 'simulated': {'subjects': 6, 'seed': 1}} | more
-    )
+def source_of(subjects=6, **more):
+    simulated = Simulated(subjects=subjects, seed=1)
+    return ClipSource(name='afew', frames=2, sampling='last', size=8, simulated=simulated, **more)
 
 
 def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsys):
-    folder = loading.ensure_prepared(config_of(), tmp_path)
+    folder = source_of().ensure_prepared(tmp_path)
     assert done == ['draw afew', 'prepare ']
     assert not prepared.location('afew', folder, datasets.SCENE).exists()
-    assert loading.ensure_prepared(config_of(activity={}), tmp_path) == folder
+    assert source_of(scenes=True).ensure_prepared(tmp_path) == folder
     assert done == ['draw afew', 'prepare ', 'prepare scene']
-    loading.ensure_prepared(config_of(activity={}), tmp_path)
+    source_of(scenes=True).ensure_prepared(tmp_path)
     assert len(done) == 3
     scenes = {clip_id for clip_id, _ in prepared.scenes('afew', data_dir=folder)}
     assert scenes == {record['clip_id'] for record in prepared.records('afew', folder)}
@@ -53,7 +51,5 @@ def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsy
 
 
 def test_licensed_data_are_left_where_they_are(tmp_path, done):
-    config = config_of(activity={})
-    config.simulated.subjects = 0
-    assert loading.ensure_prepared(config, tmp_path) == tmp_path
+    assert source_of(subjects=0, scenes=True).ensure_prepared(tmp_path) == tmp_path
     assert not done and not any(tmp_path.iterdir())

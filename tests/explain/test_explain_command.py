@@ -12,8 +12,8 @@ import pytest
 from fer_jax import cli
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.explain import __main__ as gallery_command
 from fer_jax.explain import saliency
 from fer_jax.explain.network import Trained
@@ -76,8 +76,8 @@ def trained(place):
 def test_the_network_says_what_the_run_saved(trained):
     clip, saved = trained.tested
     assert 0 < len(clip) < len(trained.clips) and set(trained.clips.length[clip]) <= {1, 2, 3}
-    judge = jax.jit(trained.judge)
-    found = judge(trained.network, trained.seen(clip), trained.clips.length[clip])
+    predict = jax.jit(trained.network.system.probabilities)
+    found = predict(trained.network.variables, trained.seen(clip), trained.clips.length[clip])
     np.testing.assert_allclose(found, saved, atol=2e-3)
     trained.check(clip, saved)
     wrong = np.roll(saved, 1, axis=1)
@@ -226,7 +226,7 @@ def test_other_data_are_refused(place, tmp_path, monkeypatch):
     with pytest.raises(UserError, match='is not what .*copy was trained on'):
         call(place, run=copy)
     (copy / 'dataset.json').write_text(json.dumps(dataset))
-    monkeypatch.setattr(loading, 'place', lambda config, data_dir: tmp_path / 'empty')
+    monkeypatch.setattr(ClipSource, 'ensure_prepared', lambda *given: tmp_path / 'empty')
     with pytest.raises(UserError, match=r'python -m fer_jax\.prepare'):
         call(place, run=copy)
 

@@ -1,6 +1,7 @@
 """Warps, first filters and prefixes of clips against what the networks and the loader do."""
 
 import dataclasses
+from pathlib import Path
 
 import cv2
 import jax
@@ -10,6 +11,8 @@ import pytest
 from fer_jax import models
 from fer_jax.data.clips import ClipSet, sample_frames
 from fer_jax.data.protocols import Fold
+from fer_jax.experiment.fits import MemberFits
+from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.explain import inside
 from fer_jax.explain.network import Trained
 from fer_jax.training.members import Member
@@ -32,11 +35,13 @@ def trained_of(model, frames, **inputs):
         0, 0, Fold(NO_CLIPS, NO_CLIPS, np.arange(count)), 0, 0.0, 0.0, np.ones(2), one, one + 1
     )
     system = System(model, {}, {'normalize': 'unit', 'channels': 1, **inputs})
-    network = {'params': {}, 'batch_stats': {}}
-    trained = Trained(None, member, clips, system, 1, network)
-    seen = trained.seen(np.array([0]))
+    network = TrainedNetwork(
+        Path(), 0, frames.shape[1:], 'none', system, 1, {}, MemberFits(clips.classes, {})
+    )
+    seen = network.inputs(frames[:1])
     variables = jax.jit(model.init)(jax.random.key(0), seen, length=np.array([1]))
-    return dataclasses.replace(trained, network={**network, **variables})
+    network = dataclasses.replace(network, variables=variables)
+    return Trained(None, member, clips, network)
 
 
 def test_the_sampled_face_is_what_the_grid_cuts_out():
@@ -44,11 +49,12 @@ def test_the_sampled_face_is_what_the_grid_cuts_out():
     frames = np.stack([cv2.GaussianBlur(f[0], (7, 7), 2)[None, ..., None] for f in frames])
     trained = trained_of(models.build('stn', num_classes=2), frames)
     theta = np.array([[0.5, -0.1, 0.2], [0.1, 0.6, -0.1]], np.float32)
-    params = jax.tree.map(np.asarray, trained.network['params'])
+    params = jax.tree.map(np.asarray, trained.network.variables['params'])
     params['localiser_theta'] = {
         'kernel': np.zeros_like(params['localiser_theta']['kernel']), 'bias': theta.ravel(),
     }  # fmt: skip
-    trained = dataclasses.replace(trained, network={'params': params, 'batch_stats': {}})
+    network = dataclasses.replace(trained.network, variables={'params': params})
+    trained = dataclasses.replace(trained, network=network)
     found, sampled = inside.warps(trained, np.array([0, 1]))
     np.testing.assert_allclose(found, np.stack([theta, theta]), atol=1e-6)
     lines = inside.outline(theta, (24, 24), 2)
@@ -130,9 +136,8 @@ def test_the_course_of_a_clip_ends_where_the_whole_clip_is_judged():
     trained = trained_of(models.build('rnn', num_classes=2, units=8), frames)
     courses = inside.over_time(trained, np.arange(4))
     assert [len(course) for course in courses] == [1, 2, 3, 1]
-    whole = jax.jit(trained.judge)(
-        trained.network, trained.seen(np.arange(4)), trained.clips.length
-    )
+    predict, variables = jax.jit(trained.network.system.probabilities), trained.network.variables
+    whole = predict(variables, trained.seen(np.arange(4)), trained.clips.length)
     for course, end in zip(courses, np.asarray(whole), strict=True):
         np.testing.assert_allclose(course[-1], end, atol=1e-6)
         np.testing.assert_allclose(course.sum(1), 1, atol=1e-5)
@@ -142,5 +147,5 @@ def test_the_course_of_a_clip_ends_where_the_whole_clip_is_judged():
         length=np.ones(4, np.int32),
     )
     alone = dataclasses.replace(trained, clips=cut)
-    first = jax.jit(alone.judge)(alone.network, alone.seen(np.arange(4)), cut.length)
+    first = predict(variables, alone.seen(np.arange(4)), cut.length)
     np.testing.assert_allclose([course[0] for course in courses], first, atol=1e-6)

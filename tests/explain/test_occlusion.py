@@ -35,11 +35,11 @@ def slowly(network, face, length, size, stride):
     """Probabilities under each window by loops, float64, and the windows' corners."""
     height, width = face.shape[1:3]
 
-    def judged(frames):
+    def predict(frames):
         logits = np.tensordot(frames[:length].astype(float), network[:length].astype(float), 4)
         return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
 
-    found, corners, top = [judged(face)], [], 0
+    found, corners, top = [predict(face)], [], 0
     while top + size <= height:
         left = 0
         while left + size <= width:
@@ -47,7 +47,7 @@ def slowly(network, face, length, size, stride):
             for y in range(top, top + size):
                 for x in range(left, left + size):
                     hidden[:, y, x] = 0
-            found.append(judged(hidden))
+            found.append(predict(hidden))
             corners.append((top, left))
             left = width if left == width - size else min(left + stride, width - size)
         top = height if top == height - size else min(top + stride, height - size)
@@ -78,11 +78,11 @@ def test_windows_in_parts_are_judged_the_same(network, face):
     whole = make_occluder(linear, windows)(network, face, 3)
     seen = []
 
-    def judge(network, frames, length):
+    def predict(network, frames, length):
         seen.append(len(frames))
         return linear(network, frames, length)
 
-    parts = make_occluder(judge, windows, together=7 * face.size)(network, face, 3)
+    parts = make_occluder(predict, windows, together=7 * face.size)(network, face, 3)
     assert len(whole) == 1 + len(windows) == 1 + 6 * 4
     assert seen == [7]  # 25 in four parts of seven, the last not full
     np.testing.assert_allclose(parts, whole, rtol=1e-6)
@@ -144,11 +144,11 @@ def test_the_map_peaks_on_the_patch_that_the_network_looks_at():
     face[0, patch] = 1
     bias = jnp.array([[4.0, 0.0]])
 
-    def judge(network, frames, length):
+    def predict(network, frames, length):
         return jax.nn.softmax(jnp.einsum('bthwc,thwck->bk', frames, network) + bias)
 
     windows = Windows.over((48, 48), 8, 4)
-    found = np.asarray(make_occluder(judge, windows)(network, face, 1))[None]
+    found = np.asarray(make_occluder(predict, windows)(network, face, 1))[None]
     label = np.array([1])
     falls, flips = occlusion.falls(found, label)[0], occlusion.flips(found, label)[0]
     inside = [
@@ -167,11 +167,11 @@ def test_the_map_peaks_on_the_patch_that_the_network_looks_at():
 def test_one_compilation_a_geometry(network, face):
     traced = []
 
-    def judge(network, frames, length):
+    def predict(network, frames, length):
         traced.append(frames.shape)
         return linear(network, frames, length)
 
-    occlude = make_occluder(judge, Windows.over(SHAPE[1:3], 4, 3))
+    occlude = make_occluder(predict, Windows.over(SHAPE[1:3], 4, 3))
     for seed in range(4):
         other = np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32)
         occlude(network + seed, other, np.int32(1 + seed % 3))

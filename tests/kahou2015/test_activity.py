@@ -13,9 +13,9 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Fold, Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run as experiment
-from fer_jax.experiment.features import open_stage
+from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import activity, blocks
 from fer_jax.training.members import make_members
 
@@ -137,7 +137,8 @@ def test_each_fold_learns_from_its_training_clips_alone(monkeypatch, tmp_path):
     clips = drawn()
     films = films_of(clips)
     stored(monkeypatch, films)
-    groups = stage_of(tmp_path / 'a').groups(members_of(clips), clips)
+    stage = stage_of(tmp_path / 'a')
+    groups = stage.groups(members_of(clips), clips)
     assert [[m.seed for m in members] for members, _ in groups] == [[0, 1], [0, 1]]
     for members, seen in groups:
         assert seen.frames.shape == (24, 1, 8) and seen.frames.dtype == np.float32
@@ -145,7 +146,7 @@ def test_each_fold_learns_from_its_training_clips_alone(monkeypatch, tmp_path):
         for member in members:
             fit = member.fits[-1]
             np.testing.assert_array_equal(fit.clips, member.fold.train)
-            assert activity.filters(member).shape == (12, 5, 8, 8)
+            assert stage.filters(member).shape == (12, 5, 8, 8)
             row = activity.Vocabulary(*fit.value).histogram(films['train/005'], True)
             np.testing.assert_allclose(seen.frames[5, 0], row, atol=1e-6)
     # Other test clips, in another order: training clips, and those that stayed, look the same.
@@ -219,7 +220,7 @@ def test_odd_options_and_scenes_are_refused(monkeypatch, tmp_path):
     with config.unlocked():
         config.sound = {'file': '', 'components': 1}
     with pytest.raises(UserError, match='the config has both sound and activity'):
-        open_stage(config, tmp_path)
+        Sections.open(config)
 
 
 def config_of(**changes):
@@ -239,9 +240,9 @@ def test_a_run_learns_from_activity(monkeypatch, tmp_path):
     loaded = functools.wraps(prepared.load)(lambda name, **given: clips)
     monkeypatch.setattr(prepared, 'load', loaded)
     monkeypatch.setattr(
-        loading,
+        ClipSource,
         'about',
-        lambda config, clips, folder: {
+        lambda source, clips, folder: {
             'name': clips.name, 'simulated': True, 'clips': len(clips), 'registration': 'none',
             'classes': list(clips.classes), 'class_counts': clips.class_counts, 'subjects': 0,
             'faces': 'drawn', 'fingerprint': 'f', 'dropped': [], 'faceless': [], 'differences': [],

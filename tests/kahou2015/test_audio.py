@@ -16,8 +16,8 @@ from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import Fold, Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.kahou2015 import audio
 from fer_jax.training.members import make_members
 
@@ -191,8 +191,7 @@ def test_a_clip_without_sound_is_left_out_or_refused(monkeypatch, tmp_path, caps
     with pytest.raises(UserError, match='1 clips have no sound: train/002; give --config.data'):
         stage.features(clips)
     give(clips, monkeypatch)
-    config = config_of()
-    heard = loading.load(config, tmp_path)
+    heard = ClipSource.open(config_of()).load(tmp_path)
     assert capsys.readouterr().out == '1 clips without sound are left out: train/002\n'
     kept = [0, 1, 3, 4, 5]
     assert heard.clip_id.tolist() == clips.clip_id[kept].tolist()
@@ -220,9 +219,9 @@ def test_a_run_learns_from_sound(opensmile, monkeypatch, tmp_path):
     give(clips, monkeypatch)
     monkeypatch.setattr(prepared, 'load_audio', lambda name, **given: sound_of(clips))
     monkeypatch.setattr(
-        loading,
+        ClipSource,
         'about',
-        lambda config, clips, folder: {
+        lambda source, clips, folder: {
             'name': clips.name, 'simulated': True, 'clips': len(clips), 'registration': 'none',
             'classes': list(clips.classes), 'class_counts': clips.class_counts, 'subjects': 0,
             'faces': 'drawn', 'fingerprint': 'f', 'dropped': [], 'faceless': [], 'differences': [],

@@ -14,8 +14,9 @@ from fer_jax.benchmark import __main__ as benchmark
 from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import Interrupted, UserError
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import models, outcome, partitions, system
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'afew_emotiw.py'
@@ -53,7 +54,7 @@ def stood_in(run, monkeypatch):
     table, trained = outcome.load(run[0]).table, []
 
     def model(name):
-        def train(config, given, *rest):
+        def train(build, given, *rest):
             assert given.clip_id.tolist() == table.clip_id.tolist()
             trained.append(name)
             return outcome.read(run[0], name)
@@ -68,7 +69,7 @@ def stood_in(run, monkeypatch):
     )
     monkeypatch.setattr(system, 'everything', lambda *given: (clips_of(table), Path('data')))
     about = {'name': 'afew', 'simulated': True, 'faces': 'faces-release', 'fingerprint': 'x'}
-    monkeypatch.setattr(loading, 'about', lambda *given: about)
+    monkeypatch.setattr(ClipSource, 'about', lambda *given: about)
     monkeypatch.setattr(prepared, 'describe', lambda *given: {'simulated': None})
     return trained
 
@@ -136,11 +137,11 @@ def test_clips_are_divided_for_every_training(run, monkeypatch):
     monkeypatch.setattr(
         partitions, 'everything', lambda *given: (clips_of(table, slice(3, None)), Path())
     )
-    monkeypatch.setattr(loading, 'about', lambda *given: {})
-    config = configs.load_config(CONFIG, 'simulated').models.audio
+    monkeypatch.setattr(ClipSource, 'about', lambda *given: {})
+    sections = Sections.open(configs.load_config(CONFIG, 'simulated').models.audio)
     own = table.split[3:]
-    stopped = partitions.data_of(config, Path(), stopped=True).protocol.folds
-    at_once = partitions.data_of(config, Path(), stopped=False).protocol.folds
+    stopped = partitions.data_of(sections, Path(), stopped=True).protocol.folds
+    at_once = partitions.data_of(sections, Path(), stopped=False).protocol.folds
     for fold, train, stop in (
         (stopped[0], ('train',), ('validation',)), (stopped[1], ('validation',), ('train',)),
         (at_once[0], ('train',), ()), (at_once[1], ('validation',), ()),
@@ -159,18 +160,18 @@ def test_a_part_without_a_clip_to_learn_from_is_named(run, monkeypatch, part):
     table = outcome.load(run[0]).table
     some = table.split != part
     monkeypatch.setattr(partitions, 'everything', lambda *given: (clips_of(table, some), Path()))
-    config = configs.load_config(CONFIG, 'simulated').models.audio
+    sections = Sections.open(configs.load_config(CONFIG, 'simulated').models.audio)
     message = f'afew_audio finds nothing to learn from in the {part} part of afew'
     with pytest.raises(UserError, match=message):
-        partitions.data_of(config, Path(), stopped=False)
+        partitions.data_of(sections, Path(), stopped=False)
     with pytest.raises(UserError, match=f"no clip of the partition '{part}'"):
-        partitions.Table.of(clips_of(table, some), {})
+        partitions.ClipTable.of(clips_of(table, some), {})
 
 
 def test_hidden_labels_judge_and_are_never_learned_from(run):
     table = outcome.load(run[0]).table
     clip = table.clip_id[0]
-    found = partitions.Table.of(clips_of(table), {clip: 'sadness', table.clip_id[30]: 'fear'})
+    found = partitions.ClipTable.of(clips_of(table), {clip: 'sadness', table.clip_id[30]: 'fear'})
     assert found.label[0] == -1 and found.classes[found.truth[0]] == 'sadness'
     assert found.truth[1] == -1
     np.testing.assert_array_equal(found.truth[20:], table.label[20:])  # what is told stays

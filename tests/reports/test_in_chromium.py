@@ -24,6 +24,8 @@ from fer_jax.data.protocols import Fold
 from fer_jax.evaluation import ablations, comparison, rundir
 from fer_jax.evaluation.predictions import TEST, Predictions
 from fer_jax.evaluation.table import SHARE, Column, Table
+from fer_jax.experiment.fits import MemberFits
+from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.explain import gallery, saliency
 from fer_jax.explain.network import Trained
 from fer_jax.explain.occlusion import Windows
@@ -224,8 +226,12 @@ def write_gallery(run, out):
     member = Member(0, 0, Fold(none, none, np.arange(21)), 0, 0.0, 0.0, np.ones(7), 0 * one, one)
     system = System(Bands(7), {}, {'normalize': 'unit', 'channels': 1})
     params = system.model.init(jax.random.key(0), frames[:1] / 255)['params']
-    trained = Trained(run, member, clips, system, 1, {'params': params, 'batch_stats': {}})
-    said = trained.judge(trained.network, trained.seen(np.arange(21)), clips.length)
+    fits = MemberFits(clips.classes, {})
+    network = TrainedNetwork(
+        run.path, 0, frames.shape[1:], 'none', system, 1, {'params': params}, fits
+    )
+    trained = Trained(run, member, clips, network)
+    said = network.probabilities(frames, clips.length)
     first = np.zeros(1, np.int32)
     predictions = Predictions(
         probabilities=np.asarray(said, np.float16)[None, None],

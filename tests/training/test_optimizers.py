@@ -111,15 +111,16 @@ def test_lookahead_interpolates_every_fifth_step():
             fast = fast - 0.05 * gradient(fast)
         slow = slow + 0.5 * (fast - slow)
     params = ours(10, name='sgd', lookahead=True)
-    np.testing.assert_allclose(optimizers.judged(params), slow, rtol=1e-5)
+    np.testing.assert_allclose(optimizers.slow_weights(params), slow, rtol=1e-5)
     np.testing.assert_allclose(optimizers.trained(params), slow, rtol=1e-5)
     # Between two synchronisations the slow weights stand still, and they are the ones that are
     # judged.
     between = ours(7, name='sgd', lookahead=True)
     np.testing.assert_allclose(
-        optimizers.judged(between), optimizers.judged(ours(5, name='sgd', lookahead=True))
+        optimizers.slow_weights(between),
+        optimizers.slow_weights(ours(5, name='sgd', lookahead=True)),
     )
-    assert not np.allclose(optimizers.judged(between), optimizers.trained(between))
+    assert not np.allclose(optimizers.slow_weights(between), optimizers.trained(between))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from fer_jax import models
 from fer_jax.errors import UserError
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.members import per_member
-from fer_jax.training.optimizers import judged
+from fer_jax.training.optimizers import slow_weights
 from fer_jax.training.state import Batch, Resident, Sums
 from fer_jax.training.step import System
 
@@ -68,12 +68,12 @@ def test_what_is_frozen_stands_still_bit_for_bit(tiny_system, given, optimizer):
     system = dataclasses.replace(tiny_system, model=Frozen(3), optimizer=optimizer, l2=0.1)
     before, after = after_steps(system, *given)
     expected = {'conv': False, 'norm': False, 'fc1': False, 'fc2': True}
-    assert moved(judged(before.params), judged(after.params)) == expected
+    assert moved(slow_weights(before.params), slow_weights(after.params)) == expected
     assert moved(before.batch_stats, after.batch_stats) == {'norm': False}
     # Without it everything moves.
     free = dataclasses.replace(system, model=tiny_system.model)
     before, after = after_steps(free, *given)
-    assert all(moved(judged(before.params), judged(after.params)).values())
+    assert all(moved(slow_weights(before.params), slow_weights(after.params)).values())
     assert moved(before.batch_stats, after.batch_stats) == {'norm': True}
 
 

@@ -14,7 +14,7 @@ from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.training import loop, transfer
 from fer_jax.training.members import per_member
-from fer_jax.training.optimizers import judged
+from fer_jax.training.optimizers import slow_weights
 from fer_jax.training.state import Resident
 
 
@@ -25,7 +25,7 @@ def fresh_state(system, member, clips):
 
 def other_network(state):
     """A network like this state's with every array at 2 or 3, and a head of five classes."""
-    params = jax.tree.map(lambda x: np.full(x.shape, 2, np.float32), judged(state.params))
+    params = jax.tree.map(lambda x: np.full(x.shape, 2, np.float32), slow_weights(state.params))
     params['fc2'] = {'kernel': np.full((8, 5), 2, np.float32), 'bias': np.full(5, 2.0)}
     stats = jax.tree.map(lambda x: np.full(x.shape, 3, np.float32), state.batch_stats)
     return {'params': params, 'batch_stats': stats}
@@ -42,7 +42,7 @@ def test_all_but_the_head_is_taken_over(tiny_system, tiny_members, tiny_clips, l
     assert jax.tree.structure(after) == jax.tree.structure(before)
     for params in (after.params.fast, after.params.slow) if lookahead else (after.params,):
         assert (params['conv']['kernel'] == 2).all() and (params['fc1']['bias'] == 2).all()
-        own = judged(before.params)['fc2']['kernel']
+        own = slow_weights(before.params)['fc2']['kernel']
         np.testing.assert_array_equal(params['fc2']['kernel'], own)
     assert all((leaf == 3).all() for leaf in jax.tree.leaves(after.batch_stats))
     assert transfer.fresh(before.params, given) == ['fc2/bias', 'fc2/kernel']

@@ -27,8 +27,8 @@ from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
-from fer_jax.experiment import clips as loading
 from fer_jax.experiment import run_files
+from fer_jax.experiment.clips import ClipSource, Simulated
 from fer_jax.studies import leakage
 from fer_jax.studies.leakage import LeakageDesign, design
 
@@ -60,10 +60,11 @@ def main(fv: flags.FlagValues) -> None:
     runtime.prepare()
     out = Path(fv.out)
     _check(out)
-    config = ConfigDict({'data': design.DATA, 'simulated': {'subjects': fv.subjects, 'seed': SEED}})
-    place = loading.ensure_prepared(config, prepared.data_root(fv.data_dir))
-    clips = loading.load(config, place)
-    fingerprint = prepared.describe(config.data.name, place, config.data.faces)['fingerprint']
+    simulated = Simulated(subjects=fv.subjects, seed=SEED)
+    source = ClipSource(**design.DATA, simulated=simulated)
+    place = source.ensure_prepared(prepared.data_root(fv.data_dir))
+    clips = source.load(place)
+    fingerprint = prepared.describe(source.name, place, source.faces)['fingerprint']
     measure(clips, fingerprint, LeakageDesign(), fv.seeds, out)
 
 

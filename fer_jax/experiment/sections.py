@@ -1,0 +1,118 @@
+"""A config opened: each of its sections as the typed piece that works with it."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fer_jax.config import bind
+from fer_jax.data import fold_file, protocols
+from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Protocol
+from fer_jax.experiment import features, learners
+from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.features import FeatureSource
+from fer_jax.experiment.learners import Learner
+
+
+@dataclasses.dataclass(frozen=True)
+class ProtocolSpec:
+    """How clips are divided into folds: section `protocol` of a config.
+
+    Attributes:
+      options: keywords of `protocols.make_protocol`, where there is no file.
+      fold: the number of the one fold that is trained, from 0; -1 for all.
+      file: folds of this file instead; '' for the rule that `options` name.
+      sha256: of the file's content; '' for any.
+      inner: what chooses is tested in their place, and their test clips are left out (the trials of
+        a search).
+    """
+
+    options: Mapping[str, Any]
+    fold: int = -1
+    file: str = ''
+    sha256: str = ''
+    inner: bool = False
+
+    @classmethod
+    def open(cls, section: Mapping[str, Any]) -> 'ProtocolSpec':
+        """Opens the section; what `protocols.make_protocol` does not take, `make` refuses."""
+        options = dict(section)
+        own = ('fold', 'file', 'sha256', 'inner')
+        return cls(**{key: options.pop(key) for key in own if key in options}, options=options)
+
+    def make(self, clips: ClipSet) -> Protocol:
+        """Divides clips; UserError for an unknown key, rule or file, or one that does not fit."""
+        if self.file:
+            protocol = fold_file.read(self.file, clips, self.sha256)
+        else:
+            protocol = bind(protocols.make_protocol, self.options, 'protocol', clips)
+        return protocol.inner() if self.inner else protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Sections:
+    """What a config says, without the config.
+
+    Attributes:
+      name: of the config.
+      seed: the first one of its members.
+      clips: where clips come from.
+      protocol: how they are divided.
+      learner: how members learn.
+      stamps: what must be known before a number of this config is believed.
+      section: the one of `features.SOURCES` that makes the features to learn from; '' for pictures.
+      options: what that section says.
+    """
+
+    name: str
+    seed: int
+    clips: ClipSource
+    protocol: ProtocolSpec
+    learner: Learner
+    stamps: tuple[str, ...] = ()
+    section: str = ''
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def open(cls, config: Mapping[str, Any]) -> 'Sections':
+        """Opens a resolved config, or what config.json holds of one.
+
+        Raises:
+          UserError: a key that a section does not have, or a value out of range.
+        """
+        plain = _plain(config)
+        section = features.section_of(plain)
+        scenes = bool(section) and features.source_class(section).scenes
+        return cls(
+            name=plain['name'],
+            seed=plain['seed'],
+            clips=ClipSource.open(plain, scenes=scenes),
+            protocol=ProtocolSpec.open(plain['protocol']),
+            learner=learners.open_learner(plain),
+            stamps=plain.get('stamps', ()),
+            section=section,
+            options=plain[section] if section else {},
+        )
+
+    @property
+    def seeds(self) -> range:
+        """Of the members of a fold."""
+        return range(self.seed, self.seed + self.learner.seeds)
+
+    def feature_source(self, data_dir: Path) -> FeatureSource | None:
+        """Opens what makes the features to learn from; None where members learn from pictures.
+
+        Raises:
+          UserError: as of `FeatureSource.open`.
+        """
+        if not self.section:
+            return None
+        return features.source_class(self.section).open(self.options, self.clips, data_dir)
+
+
+def _plain(value: Any) -> Any:
+    """The value with dicts for sections and tuples for lists, which JSON has in their place."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value

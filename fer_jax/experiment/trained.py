@@ -1,0 +1,254 @@
+"""A network of a finished run, applied to frames: nothing is needed but the run's own files.
+
+network = TrainedNetwork.open(run, member)
+probabilities = network.probabilities(frames)
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation import predictions, rundir
+from fer_jax.experiment import fits
+from fer_jax.experiment.fits import MemberFits
+from fer_jax.experiment.learners import NetworkLearner
+from fer_jax.experiment.sections import Sections
+from fer_jax.models.features import features
+from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.inputs import equalize_frames, model_inputs
+from fer_jax.training.step import System
+
+# Frames that pass through a network at a time.
+_FRAMES = 512
+
+
+class Layer(NamedTuple):
+    """A layer of a trained network.
+
+    Attributes:
+      network: of an earlier run.
+      name: in its network's 'intermediates', e.g. 'pool2'.
+    """
+
+    network: 'TrainedNetwork'
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedNetwork:
+    """A member of a finished run as it was after its best epoch.
+
+    Attributes:
+      run: the run's folder.
+      member: its number, from 0.
+      shape: frames, height, width and channels of the clips that the run was trained on.
+      equalize: how frames are equalised, see `equalize_frames`.
+      system: model and inputs.
+      epoch: that the validation clips chose, from 1; the last where there were none.
+      variables: {'params', 'batch_stats'}, arrays on the host.
+      fits: what was fitted on the member's training clips; classes, in the order of the outputs.
+      earlier: what makes the features that the network sees; None where it sees frames.
+    """
+
+    run: Path
+    member: int
+    shape: tuple[int, int, int, int]
+    equalize: str
+    system: System
+    epoch: int
+    variables: Mapping[str, Any]
+    fits: MemberFits
+    earlier: Layer | None = None
+
+    @classmethod
+    def open(cls, run: Path | str, member: int) -> 'TrainedNetwork':
+        """Reads a member of a finished run, and of the runs that it learned from.
+
+        Raises:
+          UserError: no finished run, one whose members see no frames, no such member, or one that
+            diverged.
+        """
+        folder = Path(run).expanduser()
+        if not (folder / 'DONE').is_file():
+            raise UserError(
+                f'{folder} is no finished run (it has no DONE): give a directory that fer_jax.main '
+                'has finished'
+            )
+        sections = Sections.open(rundir.read_json(folder / 'config.json'))
+        learner = sections.learner
+        if not isinstance(learner, NetworkLearner):
+            raise UserError(f'{folder} has no network: its members were fitted at once')
+        table = predictions.load(folder / 'probabilities.npz')
+        if not 0 <= member < table.members:
+            raise UserError(f'{folder} has members 0 to {table.members - 1}, none of {member}')
+        if failed := int(table.failed[member]):
+            raise UserError(f'member {member} of {folder} diverged in epoch {failed}: give another')
+        earlier = None
+        if sections.section == 'features':
+            chain = rundir.read_json(folder / 'dataset.json')['features_from']
+            source = cls.open(sections.options['run'], chain['networks'][member])
+            earlier = Layer(source, sections.options['layer'])
+        elif sections.section:
+            raise UserError(f'{folder} learns from {sections.section}, not from frames')
+        fitted = MemberFits.load(fits.path_of(folder, member))
+        clips = sections.clips
+        return cls(
+            folder,
+            member,
+            (clips.frames, clips.size, clips.size, clips.channels),
+            learner.equalize,
+            learner.system(len(fitted.classes)),
+            *_best(folder, member),
+            fitted,
+            earlier,
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the columns of `probabilities` stand for."""
+        return self.fits.classes
+
+    def probabilities(self, frames: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:
+        """Classifies clips as the run would have: equalised, normalised, cropped, mirrored.
+
+        Args:
+          frames: uint8 [clip, frame, height, width, channel] of `shape`, registered as the run's
+            clips were.
+          length: int [clip], frames before padding; None where there is no padding.
+
+        Returns:
+          float32 [clip, class].
+
+        Raises:
+          UserError: frames of another shape.
+        """
+        if frames.shape[1] != self.shape[0]:
+            raise UserError(
+                f'{self.run} saw clips of {self.shape[0]} frames, these have {frames.shape[1]}'
+            )
+        return self._in_batches(self.system.probabilities, *self._prepared(frames, length))
+
+    def layer(self, name: str, frames: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:
+        """Computes what a layer makes of clips.
+
+        Args:
+          name: in the network's 'intermediates'.
+          frames, length: as of `probabilities`; the number of frames may be another one.
+
+        Returns:
+          float32 [clip, frame, ...], or [clip, ...] of a layer of whole clips; frames beyond a
+          clip's length have no meaning.
+
+        Raises:
+          UserError: frames of another size, or no such layer.
+        """
+        return self._in_batches(self._layer(name), *self._prepared(frames, length))
+
+    def layer_shape(self, name: str, frames: int) -> tuple[int, ...]:
+        """Returns the shape [frame, ...] of what a layer makes of a clip of so many frames."""
+        clip = (frames, *self.shape[1:])
+        if self.earlier:
+            clip = self.earlier.network.layer_shape(self.earlier.name, frames)
+        stored = jax.ShapeDtypeStruct((1, *clip), jnp.float32)
+        length = jax.ShapeDtypeStruct((1,), jnp.int32)
+        apply = self._from_stored(self._layer(name))
+        made = jax.eval_shape(apply, self.variables, stored, length).shape
+        return made[1:] if len(made) > 2 else (1, *made[1:])
+
+    def inputs(self, frames: jax.Array | np.ndarray) -> jax.Array:
+        """Turns equalised frames into what the network sees, normalised and cropped.
+
+        Args:
+          frames: uint8 [clip, frame, height, width, channel]; or features, which are left alone.
+
+        Returns:
+          float32 [clip, frame, height, width, channel].
+        """
+        return model_inputs(jnp.asarray(frames), None, *self.fits.mean_std, **self.system.inputs)
+
+    def _prepared(
+        self, frames: np.ndarray, length: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Clips equalised, or features of the earlier network, and their lengths int32 [clip]."""
+        if length is None:
+            length = np.full(len(frames), frames.shape[1])
+        if self.earlier:
+            return features_of(self.earlier, frames, length, self.classes)
+        if frames.shape[2:] != self.shape[1:]:
+            size, channels = self.shape[1], self.shape[3]
+            raise UserError(
+                f'{self.run} saw frames of {size} pixels with {channels} channel(s), the clips '
+                f'have {frames.shape[2]} and {frames.shape[4]}: give --config.data.size={size} '
+                f'--config.data.channels={channels}'
+            )
+        return equalize_frames(frames, self.equalize), length.astype(np.int32)
+
+    def _layer(self, name: str) -> Callable:
+        """A function of variables, what the network sees, and lengths."""
+
+        def apply(variables, seen, length):
+            return features(self.system.model, variables, seen, name, length=length)
+
+        return apply
+
+    def _from_stored(self, function: Callable) -> Callable:
+        """The function with `inputs` before it."""
+
+        def apply(variables, frames, length):
+            return function(variables, self.inputs(frames), length)
+
+        return apply
+
+    def _in_batches(self, function: Callable, frames: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Computes function(variables, seen, length) of clips as `_prepared` gives them."""
+        apply = jax.jit(self._from_stored(function))
+        variables = jax.device_put(self.variables)
+        rows = min(len(frames), max(1, _FRAMES // frames.shape[1]))
+        out = None
+        for start in range(0, len(frames), rows):
+            start = min(start, len(frames) - rows)  # the last batch overlaps: one compiled shape
+            some = slice(start, start + rows)
+            values = np.asarray(apply(variables, frames[some], length[some]), np.float32)
+            if out is None:
+                out = np.empty((len(frames), *values.shape[1:]), np.float32)
+            out[some] = values
+        return out
+
+
+def features_of(
+    layer: Layer, frames: np.ndarray, length: np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Computes the features that a layer makes of clips, for others to learn from.
+
+    Args:
+      frames: uint8 [clip, frame, height, width, channel], not equalised.
+      length: int [clip].
+      classes: of those who learn: the columns of 'logits' come in their order where the network
+        knows the same classes.
+
+    Returns:
+      float32 [clip, frame, ...] and lengths int32 [clip]; a layer of whole clips makes clips of one
+      frame.
+    """
+    values, known = layer.network.layer(layer.name, frames, length), layer.network.classes
+    if layer.name == 'logits' and sorted(known) == sorted(classes):
+        values = values[..., [known.index(name) for name in classes]]
+    if values.ndim == 2:
+        return values[:, None], np.ones(len(values), np.int32)
+    return values, length.astype(np.int32)
+
+
+def _best(run: Path, member: int) -> tuple[int, dict[str, Any]]:
+    """The best epoch of a member and its network then."""
+    checkpoints = MemberCheckpoints(run / 'checkpoints' / f'{member:03}')
+    try:
+        epoch, network = checkpoints.restore_best()
+    finally:
+        checkpoints.close()
+    return epoch, {key: value for key, value in network.items() if value}
