@@ -39,7 +39,7 @@ COMMAND = 'a command'
 ONLY = {
     'jax': {
         *('ops', 'models', 'training', 'experiment', 'runtime', COMMAND),
-        *('kahou2015', 'explain', 'studies', 'benchmark', 'sweep.__main__'),
+        *('kahou2015', 'explain', 'studies', 'benchmark', 'predict', 'sweep.__main__'),
     },
     'flax': {'models', 'training', 'kahou2015', 'benchmark', COMMAND},
     'orbax': {'training.checkpoint'},

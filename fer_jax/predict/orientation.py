@@ -65,7 +65,7 @@ class Orientation:
             # OpenCV: 1 mirrors left and right, 0 top and bottom, -1 both.
             code = -1 if self.mirror_x and self.mirror_y else int(self.mirror_x)
             image = cv2.flip(image, code)
-        return image
+        return image.reshape(*image.shape[:2], -1)  # OpenCV drops a single channel
 
 
 def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:

@@ -28,10 +28,10 @@ from fer_jax.predict.films import UNREADABLE, Film, Frame
 from fer_jax.predict.following import Seen
 from fer_jax.predict.models import FaceClassifier
 from fer_jax.predict.tracking import Tracker
-from fer_jax.predict.windows import Windows
+from fer_jax.predict.windows import STEP, Windows
 
-# A chunk ends with the span that makes it so long, in frames or in faces.
-_FRAMES, _FACES = 64, 256
+# A chunk ends with the span that brings so many rows, or `Settings.chunk` frames.
+_ROWS = 256
 # Sizes of batches, each compiled once; a batch is filled up with copies of its last clip.
 _BATCHES = (1, 4, 16, 64)
 # Chunks that may wait for the classifier.
@@ -49,12 +49,14 @@ class Settings:
       sides: longest sides at which faces are looked for (`detection.FaceFinder`).
       every: seconds between two looks for faces.
       step: seconds between two windows of a network of sequences.
+      chunk: frames after which rows are written.
     """
 
     fps: float = 0.0
     sides: tuple[int, ...] = (320, 640)
     every: float = following.EVERY
-    step: float = 0.25
+    step: float = STEP
+    chunk: int = 64
 
 
 @dataclasses.dataclass
@@ -88,6 +90,7 @@ class _Chunk:
     next_frame: int
     state: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    frames: int = 0
 
 
 class Work:
@@ -185,7 +188,7 @@ def _chunks(
                 _add(chunk, frame, faces, model, windows)
             last, faces = span[-1]
             before = last.time, faces
-            if len(chunk.rows) >= _FACES or last.index >= chunk.next_frame + _FRAMES:
+            if len(chunk.rows) >= _ROWS or chunk.frames >= settings.chunk:
                 yield _finish(chunk, last.index + 1, tracker, before, windows, finished=False)
                 chunk = _Chunk([], [], [], last.index + 1, {}, {})
     for track, patches in windows.rest().items():
@@ -199,6 +202,7 @@ def _add(
     chunk: _Chunk, frame: Frame, faces: list[Seen], model: FaceClassifier, windows: Windows
 ) -> None:
     """Adds a frame's rows and the clips that end with it."""
+    chunk.frames += 1
     windows.forget(frame.time)
     if not faces:
         status = UNREADABLE if frame.image is None else NO_FACE
