@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.metadata
+import pkgutil
 import re
 import shlex
 import sys
@@ -33,6 +34,8 @@ WINGS = {
     'benchmark': set(),
     'predict': set(),
 }
+# The modules of the core that name what is in a wing, as strings that are imported when asked for.
+REGISTRIES = {'experiment.classifiers', 'experiment.features', 'experiment.runners'}
 COMMAND = 'a command'
 # Packages that only these may import: data stays free of JAX, one module knows the checkpoint
 # format, flags are read by commands, and PyTorch is for comparing only.
@@ -109,6 +112,33 @@ def test_imports_point_one_way():
                 if room and room not in may_import(name):
                     wrong.append(f'{name} imports {imported}')
     assert not wrong
+
+
+def strings_of(path: Path) -> Iterator[str]:
+    """Every string of a file but its docstrings."""
+    tree = ast.parse(path.read_text())
+    said = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.value
+
+
+def test_only_registries_of_the_core_name_what_is_in_a_wing():
+    naming = re.compile(rf'fer_jax\.({"|".join(WINGS)})\b')
+    found: dict[str, list[str]] = {}
+    for path in SOURCES:
+        name = name_of(path)
+        if room_of(name) in CORE:
+            found |= {name: [*filter(naming.match, strings_of(path))]}
+    assert {name for name, named in found.items() if named} == REGISTRIES
+    for named in found.values():
+        for target in named:
+            assert callable(pkgutil.resolve_name(target)), target
 
 
 def test_few_modules_lie_directly_in_the_package():

@@ -136,7 +136,7 @@ class Loss:
     l2_layers: Sequence[str] = ()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Optimizer:
     """Section `optimizer`.
 
@@ -147,14 +147,6 @@ class Optimizer:
 
     learning_rate: float
     options: Mapping[str, Any]
-
-    @classmethod
-    def open(cls, section: Mapping[str, Any], epochs: int) -> 'Optimizer':
-        """Opens the section; UserError for an unknown key, name or schedule."""
-        options = dict(section)
-        rate = options.pop('learning_rate')
-        bind(make_optimizer, options, 'optimizer', rate, 1.0, epochs=epochs, frozen=())
-        return cls(learning_rate=rate, options={**options, 'epochs': epochs})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,16 +207,19 @@ class NetworkLearner:
             raise UserError(
                 f'the config has no section {missing[0]}: a network needs {", ".join(SECTIONS)}'
             )
-        options = dict(config['model'])
+        model, optimizer = dict(config['model']), dict(config['optimizer'])
         training = bind(Training, config['train'], 'train')
         augment = bind(Augment, config['augment'], 'augment')
+        rate, epochs = optimizer.pop('learning_rate'), training.epochs
+        # Refuses what the optimizer does not take, before there is anything to step.
+        bind(make_optimizer, optimizer, 'optimizer', rate, 1.0, epochs=epochs, frozen=())
         return cls(
-            name=options.pop('name'),
-            options=options,
+            name=model.pop('name'),
+            options=model,
             inputs=bind(Inputs, config['inputs'], 'inputs'),
             recipe=Recipe(augment.kind, augment.options, training.batch_size),
             loss=bind(Loss, config['loss'], 'loss'),
-            optimizer=Optimizer.open(config['optimizer'], training.epochs),
+            optimizer=Optimizer(rate, {**optimizer, 'epochs': epochs}),
             training=training,
             init=bind(Init, config.get('init', {}), 'init'),
         )

@@ -94,19 +94,19 @@ def resolve(config: ConfigDict) -> ConfigDict:
 
 
 def build(
-    config: ConfigDict, data_dir: Path, load: Callable[[Sections, Path], Data] = Data.load
+    config: ConfigDict, data_dir: Path, load_data: Callable[[Sections, Path], Data] = Data.load
 ) -> Experiment:
     """Opens a config, reads its data and makes its members; what is wrong in it is found here.
 
     Args:
-      load: loads and divides the clips.
+      load_data: loads and divides the clips.
 
     Raises:
       UserError: a key, a value, a dataset or a fold that is not there, or a leak.
     """
     sections = Sections.open(config)
     learner, source = sections.learner, sections.feature_source(data_dir)
-    data = load(sections, data_dir)
+    data = load_data(sections, data_dir)
     clips, protocol = data.clips, data.protocol
     learner.check_source(source, clips)
     make = functools.partial(make_groups, sections, data, source, seeds=sections.seeds)

@@ -20,7 +20,7 @@ from fer_jax.experiment.fits import MemberFits
 from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.sections import Sections
 from fer_jax.models.features import features
-from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.checkpoint import read_best
 from fer_jax.training.inputs import equalize_frames, model_inputs
 from fer_jax.training.step import System
 
@@ -97,6 +97,7 @@ class TrainedNetwork:
         elif sections.section:
             raise UserError(f'{folder} learns from {sections.section}, not from frames')
         fitted = MemberFits.load(fits.path_of(folder, member))
+        epoch, network = read_best(folder / 'checkpoints' / f'{member:03}')
         clips = sections.clips
         return cls(
             folder,
@@ -104,7 +105,8 @@ class TrainedNetwork:
             (clips.frames, clips.size, clips.size, clips.channels),
             learner.equalize,
             learner.system(len(fitted.classes)),
-            *_best(folder, member),
+            epoch,
+            {key: value for key, value in network.items() if value},
             fitted,
             earlier,
         )
@@ -242,13 +244,3 @@ def features_of(
     if values.ndim == 2:
         return values[:, None], np.ones(len(values), np.int32)
     return values, length.astype(np.int32)
-
-
-def _best(run: Path, member: int) -> tuple[int, dict[str, Any]]:
-    """The best epoch of a member and its network then."""
-    checkpoints = MemberCheckpoints(run / 'checkpoints' / f'{member:03}')
-    try:
-        epoch, network = checkpoints.restore_best()
-    finally:
-        checkpoints.close()
-    return epoch, {key: value for key, value in network.items() if value}

@@ -16,7 +16,7 @@ from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import bins
 from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, data_of
 from fer_jax.models.features import features
-from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.checkpoint import read_best
 from fer_jax.training.members import Member
 
 # Clips that pass through the recurrent network at a time.
@@ -141,9 +141,8 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
         for row, name in enumerate(('train_accuracy', 'validation_accuracy')):
             values = [line.get(name, np.nan) for line in record.history]
             history[number, row, : len(values)] = values
-        checkpoints = MemberCheckpoints(folder / 'checkpoints' / f'{record.member.index:03}')
-        epochs[number], network = checkpoints.restore_best()
-        checkpoints.close()
+        member = folder / 'checkpoints' / f'{record.member.index:03}'
+        epochs[number], network = read_best(member)
         probabilities, states = _pass(system, network, framed)
         said.append(table.spread(framed, probabilities))
         seen.append(table.spread(framed, states))

@@ -102,6 +102,19 @@ class MemberCheckpoints:
             self._best.close()
 
 
+def read_best(folder: pathlib.Path) -> tuple[int, dict]:
+    """Reads the best epoch of a member, from 1, and its {'params', 'batch_stats'} then.
+
+    Args:
+      folder: the member's, below `checkpoints/`.
+    """
+    checkpoints = MemberCheckpoints(folder)
+    try:
+        return checkpoints.restore_best()
+    finally:
+        checkpoints.close()
+
+
 def _manager(folder: pathlib.Path, keep: int) -> ocp.CheckpointManager:
     own = jax.process_index()  # orbax then waits for no other process
     alone = ocp.options.MultiprocessingOptions(

@@ -12,7 +12,7 @@ import numpy as np
 from fer_jax.data.clips import ClipSet, recordings
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
-from fer_jax.training.checkpoint import MemberCheckpoints
+from fer_jax.training.checkpoint import read_best
 from fer_jax.training.members import Member
 from fer_jax.training.optimizers import slow_weights, wrap
 from fer_jax.training.state import TrainState
@@ -113,11 +113,7 @@ class Source:
 
     def network(self, index: int) -> dict:
         """{'params', 'batch_stats'} of a member's best epoch, on the host."""
-        checkpoints = MemberCheckpoints(self.path / 'checkpoints' / f'{index:03}')
-        try:
-            return checkpoints.restore_best()[1]
-        finally:
-            checkpoints.close()
+        return read_best(self.path / 'checkpoints' / f'{index:03}')[1]
 
 
 def graft(state: TrainState, network: Mapping) -> TrainState:

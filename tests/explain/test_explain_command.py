@@ -161,7 +161,7 @@ def test_the_figures_are_of_the_saved_arrays(drawn, trained):
         assert {int(row['clips']) for row in of_class} == {own.sum()}
         means = [float(row['fall']) for row in of_class]
         np.testing.assert_allclose(means, falls[own].mean(0), atol=1e-5)
-    kernel = trained.network['params']['frames']['conv1a']['kernel']
+    kernel = trained.network.variables['params']['frames']['conv1a']['kernel']
     np.testing.assert_allclose(
         arrays['filters_frames_conv1a'][:, 0], np.moveaxis(kernel.mean(-2), -1, 0), atol=1e-7
     )

@@ -40,15 +40,15 @@ def interrupted(monkeypatch):
     def after(runs):
         run, begun = experiment.run, []
 
-        def stop(config, *, between, **options):
+        def stop(config, *, on_members_done, **options):
             begun.append(1)
 
             def cut(experiment_, records):
-                between(experiment_, records)
+                on_members_done(experiment_, records)
                 if len(begun) == runs and records:
                     raise Interrupted('asked to stop')
 
-            return run(config, between=cut, **options)
+            return run(config, on_members_done=cut, **options)
 
         monkeypatch.setattr(experiment, 'run', stop)
 
