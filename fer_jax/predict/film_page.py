@@ -126,7 +126,7 @@ def _timeline(result: FilmResult) -> str:
     return (
         f'<div id="line" data-start="{start:.4f}" data-end="{end:.4f}" style="margin-top:1rem">'
         f'<p class="note" style="display:flex;flex-wrap:wrap;gap:.2rem 1rem;max-width:none">{keys}'
-        f'</p>{bands}{_ticks(start, end)}<p class="note" id="at" aria-live="polite">A click on a band goes there.</p>'
+        f'</p>{bands}{_ticks(start, end)}<p class="note" id="at" aria-live="polite"></p>'
         f'</div><script type="module">{script}</script>'
     )
 

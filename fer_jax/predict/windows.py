@@ -34,12 +34,13 @@ class Windows:
             kept.clear()
             self.last.pop(track, None)
         kept.append(patch)
-        while _lasts(kept) > self._seconds * (1 + 1e-6) and len(kept) > 2:
+        # Stamps are rounded, and may be uneven: a window is whole within a quarter of a frame, and
+        # when more than a window has been seen.
+        whole = track in self.last or _lasts(kept) >= self._seconds - _spacing(kept) / 4
+        while _lasts(kept) > self._seconds + _spacing(kept) / 4 and len(kept) > 2:
             kept.popleft()
-        # Uneven stamps may leave a window one frame short of its length.
-        full = _lasts(kept) + _spacing(kept) > self._seconds * (1 + 1e-6)
         due = track not in self.last or patch.time - self.last[track] >= self._step - 1e-6
-        if not (full and due):
+        if not (whole and due):
             return None
         self.last[track] = patch.time
         return list(kept)

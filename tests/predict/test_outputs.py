@@ -348,8 +348,8 @@ def test_files_are_found_and_named_apart(tmp_path):
     two = Given.find([str(tmp_path / 'a.mp4'), str(tmp_path / 'sub/a.mp4')])
     assert [name for name, _ in two.films] == ['a.mp4', '2-a.mp4']
     assert len(Given.find([str(tmp_path / 'a.mp4')] * 2).films) == 1
+    (tmp_path / 'empty').mkdir()
     with pytest.raises(UserError, match='no film and no picture'):
-        (tmp_path / 'empty').mkdir()
         Given.find([str(tmp_path / 'empty')])
     with pytest.raises(UserError, match='no such file'):
         Given.find([str(tmp_path / 'gone')])
@@ -388,7 +388,7 @@ def test_a_damaged_film_says_where_it_ends(tmp_path, people, scene, bands):
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('mpeg4', rate=25, width=320, height=240)
         stream.pix_fmt, stream.bit_rate = 'yuv420p', 8_000_000
-        for k in range(60):
+        for _ in range(60):
             image = scene((people[0][0], 60, 40), width=320).copy()
             image[:, 240:] = rng.integers(0, 255, (240, 80, 3))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
