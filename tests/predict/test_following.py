@@ -177,3 +177,10 @@ def test_a_face_at_the_border_is_described_by_what_is_seen():
     outside = tracking.describe(image, np.array([-300.0, 20, -220, 100]))
     assert np.isnan(outside).all()
     assert tracking.difference(looks, outside) > 0
+
+
+@pytest.mark.parametrize('size', [(20, 480), (480, 20), (5, 5), (32, 300), (33, 300), (1, 1)])
+def test_narrow_pictures_have_no_faces_out_of_nowhere(finder, size):
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    for _ in range(4):
+        assert len(finder.find(image)) == 0
