@@ -15,6 +15,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -152,11 +153,22 @@ def predict(
         return
     writer = concurrent.futures.ThreadPoolExecutor(1)
     waiting: list[concurrent.futures.Future] = []
+    failed = threading.Event()
+
+    def write(chunk: _Chunk) -> None:
+        if failed.is_set():  # what follows a chunk that is missing must not be written
+            return
+        try:
+            _write(chunk, model, work)
+        except BaseException:
+            failed.set()
+            raise
+
     try:
         for chunk in _chunks(film, model, finder, settings, known):
             while len(waiting) >= _WAITING:
                 waiting.pop(0).result()
-            waiting.append(writer.submit(_write, chunk, model, work))
+            waiting.append(writer.submit(write, chunk))
             progress(chunk.rows[-1].time if chunk.rows else film.seconds)
         for future in waiting:
             future.result()

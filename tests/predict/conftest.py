@@ -8,6 +8,7 @@ import pytest
 
 from fer_jax.data import cropping
 from fer_jax.predict import models
+from fer_jax.predict.results import FilmResult
 from fer_jax.simulation.people import expressions, face, identity, surroundings
 from fer_jax.simulation.people.lighting import Light
 from fer_jax.simulation.people.pose import Pose
@@ -114,7 +115,29 @@ class BrightMouth:
         return odds / odds.sum(1, keepdims=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def bands():
     """Makes a network of stills, or of sequences of so many frames."""
     return BrightMouth
+
+
+@pytest.fixture(scope='session')
+def made():
+    """Makes a FilmResult: (track of each row, label of each row, fps=10, ...)."""
+
+    def make(track, label, *, fps=10, classes=('calm', 'glad', 'sad'), times=None):
+        """A FilmResult of rows whose labels are given, without smoothing."""
+        track, label = np.array(track, np.int32), np.array(label)
+        count = len(track)
+        time = np.arange(count) / fps if times is None else np.array(times, float)
+        p = np.full((count, len(classes)), 0.1, np.float32)
+        p[np.arange(count), label] = 0.8
+        p[label < 0] = np.nan
+        box = np.tile(np.array([10, 10, 60, 80], np.float32), (count, 1))
+        full = np.full(count, 0.5, np.float32)
+        return FilmResult(
+            tuple(classes), np.arange(count), time, np.zeros(count, np.int8), track, box,
+            full, full, full * 0, time, p, p, 0.4,
+        )  # fmt: skip
+
+    return make

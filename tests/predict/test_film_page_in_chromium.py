@@ -6,9 +6,10 @@ import pytest
 from fer_jax.predict import film_page, jobs
 from fer_jax.predict.films import Film
 from fer_jax.predict.jobs import Options
-from tests.reports.test_in_chromium import CHROMIUM, DESKTOP, PHONE, Browser
 
 pytestmark = pytest.mark.chromium
+
+DESKTOP, PHONE = (1280, 900), (390, 844)
 
 CLICK = """(async () => {
   const band = document.querySelector('.band'), box = band.getBoundingClientRect();
@@ -32,19 +33,8 @@ CLICK = """(async () => {
 
 
 @pytest.fixture(scope='module')
-def browser(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip('no chromium here; on Debian: apt-get install -y chromium')
-    browser = Browser(tmp_path_factory.mktemp('profile'))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture(scope='module')
-def page(tmp_path_factory, people, scene, write_film):
+def page(tmp_path_factory, people, scene, write_film, bands):
     """The page of four seconds; a second person is there in the last one."""
-    from tests.predict.conftest import BrightMouth
-
     folder = tmp_path_factory.mktemp('page')
     images = []
     for k in range(100):
@@ -53,7 +43,7 @@ def page(tmp_path_factory, people, scene, write_film):
             parts.append((people[1][0], 300, 40))
         images.append(scene(*parts))
     film = write_film(folder / 'film.mp4', images, sound=True)
-    about = jobs.predict_film(Film.open(film), folder / 'film', BrightMouth(), Options())
+    about = jobs.predict_film(Film.open(film), folder / 'film', bands(), Options())
     return folder, about
 
 
@@ -84,10 +74,8 @@ def test_a_click_on_the_line_goes_to_its_time(browser, page, size):
     assert browser.complaints() == []
 
 
-def test_without_the_film_the_frame_of_that_time_is_shown(browser, page, tmp_path):
+def test_without_the_film_the_frame_of_that_time_is_shown(browser, page, tmp_path, made):
     _, about = page
-    from tests.predict.test_outputs import made
-
     result = made([1] * 60, [0] * 20 + [1] * 20 + [2] * 20)
     stills = [(t, np.full((40, 60, 3), 90, np.uint8)) for t in film_page.changes(result)]
     text = film_page.text('a.mp4', result, about, film=None, stills=stills, table=b'a\n')

@@ -14,23 +14,6 @@ from fer_jax.errors import UserError
 from fer_jax.predict import agreement, events, film_page, jobs, overlay, results, segments, summary
 from fer_jax.predict.films import Film
 from fer_jax.predict.jobs import Given, Options
-from fer_jax.predict.results import FilmResult
-
-
-def made(track, label, *, fps=10, classes=('calm', 'glad', 'sad'), times=None):
-    """A FilmResult of rows whose labels are given, without smoothing."""
-    track, label = np.array(track, np.int32), np.array(label)
-    count = len(track)
-    time = np.arange(count) / fps if times is None else np.array(times, float)
-    p = np.full((count, len(classes)), 0.1, np.float32)
-    p[np.arange(count), label] = 0.8
-    p[label < 0] = np.nan
-    box = np.tile(np.array([10, 10, 60, 80], np.float32), (count, 1))
-    full = np.full(count, 0.5, np.float32)
-    return FilmResult(
-        tuple(classes), np.arange(count), time, np.zeros(count, np.int8), track, box,
-        full, full, full * 0, time, p, p, 0.4,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope='module')
@@ -46,13 +29,9 @@ def film(tmp_path_factory, people, scene, write_film):
 
 
 @pytest.fixture(scope='module')
-def written(film, tmp_path_factory):
-    from tests.predict.conftest import BrightMouth
-
+def written(film, tmp_path_factory, bands):
     out = tmp_path_factory.mktemp('out')
-    about = jobs.predict_film(
-        Film.open(film), out / 'film', BrightMouth(), Options(events='webvtt')
-    )
+    about = jobs.predict_film(Film.open(film), out / 'film', bands(), Options(events='webvtt'))
     return out, about
 
 
@@ -181,7 +160,7 @@ def test_the_page_is_one_file_with_film_and_table(written):
     assert 'AI Act' in text
 
 
-def test_a_page_with_a_large_film_shows_frames_instead(written, monkeypatch):
+def test_a_page_with_a_large_film_shows_frames_instead(written, monkeypatch, made):
     out, about = written
     result = made([1] * 60, [0] * 20 + [1] * 20 + [2] * 20)
     stills = [(time, np.zeros((40, 60, 3), np.uint8)) for time in film_page.changes(result)]
@@ -194,7 +173,7 @@ def test_a_page_with_a_large_film_shows_frames_instead(written, monkeypatch):
     assert '<video' in small and '<img data-time' not in small
 
 
-def test_stretches_are_what_the_labels_say():
+def test_stretches_are_what_the_labels_say(made):
     result = made([1] * 30, [0] * 10 + [1] * 1 + [0] * 4 + [2] * 15, fps=10)
     found = segments.segments(result)
     # A single frame of a tenth of a second is none.
@@ -209,7 +188,7 @@ def test_stretches_are_what_the_labels_say():
     assert [(round(part.start, 2), round(part.end, 2)) for part in apart] == [(0, 0.8), (3, 3.3)]
 
 
-def test_events_for_elan_boris_and_players(film):
+def test_events_for_elan_boris_and_players(film, made):
     opened = Film.open(film)
     result = made([1] * 20 + [2] * 20, [0] * 10 + [1] * 10 + [2] * 20)
     parts, classes = segments.segments(result), result.classes
@@ -249,7 +228,7 @@ def test_events_for_elan_boris_and_players(film):
     assert lines[2:4] == ['00:00:00.000 --> 00:00:01.000', '<v person 1>calm']
 
 
-def test_shares_of_a_person_add_up_and_have_intervals():
+def test_shares_of_a_person_add_up_and_have_intervals(made):
     rng = np.random.default_rng(0)
     label = np.repeat(rng.choice(3, 60, p=[0.6, 0.3, 0.1]), 10)
     table = summary.tracks(made([1] * 600, label))
@@ -284,7 +263,7 @@ def write_codes(path, rows):
     return path
 
 
-def test_agreement_is_cohens_kappa(tmp_path):
+def test_agreement_is_cohens_kappa(tmp_path, made):
     from sklearn.metrics import cohen_kappa_score
 
     rng = np.random.default_rng(0)
@@ -309,7 +288,7 @@ def test_agreement_is_cohens_kappa(tmp_path):
     assert [row['kappa'] for row in agreement.compare(result, same).rows] == pytest.approx([1] * 4)
 
 
-def test_codes_may_name_a_person(tmp_path):
+def test_codes_may_name_a_person(tmp_path, made):
     result = made([1, 2] * 20, [0, 1] * 20, times=np.repeat(np.arange(20) / 10, 2))
     rows = [
         {'start_s': 0, 'end_s': 1, 'label': 'calm', 'track': 1},

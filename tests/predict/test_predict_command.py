@@ -186,7 +186,7 @@ def test_killed_at_any_moment_the_final_table_is_the_same(people, scene, write_f
         textwrap.dedent(f"""
         import sys, time
         sys.path.insert(0, {str(ROOT)!r})
-        from tests.predict.conftest import BrightMouth
+        BrightMouth = __import__('tests.predict.conftest', fromlist=['it']).BrightMouth
         from fer_jax import cli
         from fer_jax.predict import __main__ as command, networks
         said = BrightMouth.probabilities
