@@ -18,8 +18,9 @@ jax.config.update('jax_num_cpu_devices', 8)
 # [B] + [B, K] is nearly always a mistake where batches are concerned.
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
-# Fixtures of runs as fer_jax.main leaves them, for the tests of evaluation/ and of reports/.
-pytest_plugins = ['tests.finished_runs']
+# Fixtures of runs as fer_jax.main leaves them, for the tests of evaluation/ and of reports/, and a
+# browser for the tests of pages.
+pytest_plugins = ['tests.browser', 'tests.finished_runs']
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -1,0 +1,210 @@
+"""Predicts expressions in pictures, films and from a camera, with any network of this project.
+
+    python -m fer_jax.predict PATH [PATH ...] --model=RUN [--out=DIR]
+    python -m fer_jax.predict film.mp4 --model=RUN --fps=5 --events=elan --against=codes.csv
+    python -m fer_jax.predict --camera=0 --model=RUN
+
+PATH is a picture, a film, or a folder of both. RUN is a directory that fer_jax.main wrote and
+finished: its members' probabilities are averaged, or one is named with --member. Networks of
+sequences see windows of the length that they were trained on, or of --window seconds.
+
+For film.mp4 these are written into DIR (default predictions/):
+  film.csv           a row for each frame and face: time, person, box, label, probabilities as they
+                     are and smoothed over time; a row with its status for a frame without a face
+  film.tracks.csv    a row for each person: seconds seen, share of each class with an interval
+  film.overlay.mp4   the film with boxes, numbers and bars; its sound is kept; --blur hides faces
+  film.html          one file: the film beside a time line for each person
+  film.json          film, network, settings and counts; written last
+For pictures: pictures.csv, a row for each face, and pictures.html, a sheet of the faces. For
+several films also films.csv. --events writes stretches of expressions for ELAN (.eaf), BORIS
+(.boris) or as subtitles (.vtt). --against compares with a human coder's table (columns start_s,
+end_s, label and, for several people, track): film.agreement.csv with Cohen's kappa.
+
+`label` is the class with the highest smoothed probability. `uncertain` says why a row is doubtful:
+small (a face under 24 pixels), blurred, turned (about 50 degrees and more), unsure (the highest
+probability is low). Persons are numbered within a film; who is away for less than 2.5 seconds keeps
+the number. Interrupted, also by kill -9, the same command goes on where it was; what is finished is
+only read.
+
+The labels say how people would name the expression in a picture, not what a person feels. The
+European Union's AI Act, Article 5(1)(f), forbids inferring emotions at work and in education,
+except for medical or safety reasons. This is general information, no legal advice.
+"""
+
+import math
+import time
+from pathlib import Path
+
+import tqdm
+from absl import flags
+
+from fer_jax import atomic, cli, runtime
+from fer_jax.errors import UserError
+from fer_jax.predict import events, jobs, networks, pipeline, results
+from fer_jax.predict.camera import Camera
+from fer_jax.predict.films import Film
+from fer_jax.predict.jobs import Given, Options
+
+# Longest sides at which faces are looked for, and with --small_faces.
+_SIDES, _SMALL_SIDES = (320, 640), (640, 1280)
+
+
+def define(fv: flags.FlagValues) -> None:
+    """The command's flags."""
+    flags.DEFINE_string('model', '', 'a finished run', flag_values=fv)
+    flags.DEFINE_integer(
+        'member', -1, 'the one member of a run to take; -1 takes the mean of all', flag_values=fv
+    )
+    flags.DEFINE_string('out', 'predictions', 'folder for what is written', flag_values=fv)
+    flags.DEFINE_float(
+        'fps', 0.0, 'frames a second of a film that are looked at; 0 for all', 0.0, flag_values=fv
+    )
+    flags.DEFINE_integer('camera', None, 'the number of a camera, from 0', 0, flag_values=fv)
+    flags.DEFINE_float(
+        'seconds', 0.0, 'how long the camera films; 0 until Ctrl-C', 0.0, flag_values=fv
+    )
+    flags.DEFINE_bool(
+        'small_faces', False, 'look closer: finds faces half as large, takes longer', flag_values=fv
+    )
+    flags.DEFINE_float(
+        'window', 0.0, 'seconds that a network of sequences sees; 0 as trained', 0.0, flag_values=fv
+    )
+    flags.DEFINE_float(
+        'smooth',
+        results.SMOOTH,
+        'seconds to either side that probabilities are averaged over; 0 for none',
+        0.0,
+        flag_values=fv,
+    )
+    flags.DEFINE_bool('overlay', True, 'write film.overlay.mp4', flag_values=fv)
+    flags.DEFINE_bool('page', True, 'write film.html or pictures.html', flag_values=fv)
+    flags.DEFINE_bool('blur', False, 'hide faces in what is drawn', flag_values=fv)
+    flags.DEFINE_enum(
+        'events', '', ['', *events.FORMATS], f'also write {", ".join(events.FORMATS)}',
+        flag_values=fv,
+    )  # fmt: skip
+    flags.DEFINE_string('against', '', "a human coder's table of one film", flag_values=fv)
+
+
+def main(fv: flags.FlagValues) -> None:
+    """Predicts what the command names.
+
+    Raises:
+      UserError: nothing to predict, no network, a film that is none (of several the others are
+        predicted first), or a folder that cannot be written.
+    """
+    if fv.camera is None and not fv.positional:
+        raise UserError('name a picture, a film or a folder, or give --camera=0')
+    if fv.camera is not None and fv.positional:
+        raise UserError('--camera and files do not go together: predict one after the other')
+    if not fv.model:
+        raise UserError('--model is missing: give a finished run, a directory of fer_jax.main')
+    given = Given.find(fv.positional) if fv.positional else None
+    if fv.against and (given is None or len(given.films) != 1 or given.pictures):
+        raise UserError('--against is for one film: name that film alone')
+    runtime.prepare()
+    model = networks.open_model(fv.model, member=fv.member, window=fv.window)
+    options = _options(fv)
+    out = Path(fv.out)
+    if given is None:
+        _camera(fv, out, model, options)
+        return
+    if given.films:
+        _films(given.films, out, model, options)
+    if given.pictures:
+        _pictures(given.pictures, out, model, options)
+
+
+def _options(fv: flags.FlagValues) -> Options:
+    return Options(
+        settings=pipeline.Settings(fps=fv.fps, sides=_SMALL_SIDES if fv.small_faces else _SIDES),
+        smooth=fv.smooth,
+        overlay=fv.overlay,
+        page=fv.page,
+        blur=fv.blur,
+        events=fv.events,
+        against=fv.against,
+    )
+
+
+def _films(files: list[tuple[str, Path]], out: Path, model, options: Options) -> None:
+    rows, failures = [], []
+    for (name, path), stem in zip(files, jobs.stems(files), strict=True):
+        try:
+            about = _film(path, out / stem, model, options)
+        except UserError as error:
+            if len(files) == 1:
+                raise
+            print(f'error: {error}')
+            failures.append(name)
+            rows.append(jobs.film_row(name, None, str(error)))
+        else:
+            rows.append(jobs.film_row(name, about))
+    if len(files) > 1:
+        with jobs.writing(out):
+            atomic.write_text(out / 'films.csv', jobs.films_table(rows).csv(()))
+    if failures:
+        raise UserError(
+            f'{len(failures)} of {len(files)} films failed; {out / "films.csv"} says why'
+        )
+
+
+def _film(path: Path, base: Path, model, options: Options) -> dict:
+    """Predicts one film with a bar of its seconds, and prints what came of it."""
+    film = Film.open(path)
+    started = time.monotonic()
+    total = film.seconds if math.isfinite(film.seconds) else None
+    bar_format = '{desc} {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s, {remaining} left'
+    with (
+        tqdm.tqdm(total=total, bar_format=bar_format if total else None, disable=None) as bar,
+        jobs.writing(base.parent),
+    ):
+
+        def show(stage: str, done: float) -> None:
+            bar.set_description(f'{path.name}: {stage}', refresh=False)
+            bar.update(max(0, min(done, total or done) - bar.n) if bar.desc else 0)
+            if done < bar.n - 1:  # the next stage begins at the film's start
+                bar.reset()
+
+        base.parent.mkdir(parents=True, exist_ok=True)
+        about = jobs.predict_film(film, base, model, options, progress=show)
+    counted, taken = about['counts'], time.monotonic() - started
+    print(
+        f'{path}: {counted["frames"]} frames, {counted["with a face"]} with a face, '
+        f'{counted["people"]} people, {counted["uncertain faces"]} of {counted["faces"]} faces '
+        f'uncertain; {taken:.1f} s'
+    )
+    for remark in about['remarks']:
+        print(f'  note: {remark}')
+    written = base.with_name(base.name + ('.html' if options.page else '.csv'))
+    print(f'  {written}')
+    return about
+
+
+def _pictures(files: list[tuple[str, Path]], out: Path, model, options: Options) -> None:
+    with tqdm.tqdm(total=len(files), unit=' pictures', disable=None) as bar, jobs.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+
+        def show(done: int) -> None:
+            bar.update(done - bar.n)
+
+        rows = jobs.predict_pictures(files, out, model, options, show)
+    faces = sum(row['status'] == 'face' for row in rows)
+    unreadable = sum(row['status'] == 'unreadable' for row in rows)
+    print(
+        f'{len(files)} pictures, {faces} faces, {unreadable} unreadable\n  {out / "pictures.csv"}'
+    )
+
+
+def _camera(fv: flags.FlagValues, out: Path, model, options: Options) -> None:
+    name = time.strftime(f'camera{fv.camera}-%Y%m%d-%H%M%S')
+    camera = Camera.open(fv.camera, name, fv.seconds or math.inf)
+    print('the camera is on; Ctrl-C ends it', flush=True)
+    with jobs.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        about = jobs.predict_film(camera, out / name, model, options)
+    print(f'{about["counts"]["frames"]} frames\n  {out / name}.csv')
+
+
+if __name__ == '__main__':
+    cli.run(main, define, __doc__)

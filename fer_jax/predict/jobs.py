@@ -1,0 +1,369 @@
+"""What is predicted of what the command names, and the files that come of it."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import fer_jax
+from fer_jax import atomic
+from fer_jax.data.datasets import pictures
+from fer_jax.errors import UserError
+from fer_jax.evaluation.table import COUNT, NUMBER, Column, Table
+from fer_jax.predict import (
+    NOTE,
+    agreement,
+    detection,
+    events,
+    film_page,
+    overlay,
+    pipeline,
+    results,
+    segments,
+    stills,
+    summary,
+)
+from fer_jax.predict.camera import Camera
+from fer_jax.predict.detection import FaceFinder
+from fer_jax.predict.films import Film
+from fer_jax.predict.models import FaceClassifier
+from fer_jax.predict.pipeline import Settings, Work
+
+FILMS = frozenset(
+    ['.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv', '.3gp']
+    + ['.ts', '.mts', '.m2ts', '.ogv', '.gif']
+)
+PICTURES = frozenset(pictures.TYPES)
+# The first seconds of a film tell how it is turned, so many frames of them.
+_TURN_SECONDS, _TURN_FRAMES = 12.0, 6
+_PACKAGES = ('jax', 'numpy', 'av', 'opencv-python', 'opencv-python-headless', 'pillow')
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the command's flags say of all that it predicts.
+
+    Attributes:
+      settings: what decides rows.
+      smooth: seconds to either side that probabilities are averaged over.
+      overlay, page: whether film.overlay.mp4 and the pages are written.
+      blur: hides faces in what is drawn.
+      events: '' or one of `events.FORMATS`.
+      against: a human coder's file.
+    """
+
+    settings: Settings = Settings()
+    smooth: float = results.SMOOTH
+    overlay: bool = True
+    page: bool = True
+    blur: bool = False
+    events: str = ''
+    against: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What there is to predict: (name, file) of each, names being unique without their endings."""
+
+    films: list[tuple[str, Path]]
+    pictures: list[tuple[str, Path]]
+
+    @classmethod
+    def find(cls, paths: Sequence[str]) -> 'Given':
+        """Films and pictures among files and, at any depth, in folders.
+
+        Raises:
+          UserError: a path that is not there, or nothing to predict.
+        """
+        films, stills = [], []
+        for given in map(Path, paths):
+            if not given.exists():
+                raise UserError(f'{given}: no such file or folder')
+            if given.is_dir():
+                inside = sorted(path for path in given.rglob('*') if path.is_file())
+                files = [(path.relative_to(given).as_posix(), path) for path in inside]
+            else:
+                files = [(given.name, given)]
+            for name, path in files:
+                kind = path.suffix.lower()
+                # A file that is named is tried, whatever its name ends with.
+                if kind in PICTURES:
+                    stills.append((name, path))
+                elif kind in FILMS or not given.is_dir():
+                    films.append((name, path))
+        if not films and not stills:
+            raise UserError(
+                f'{", ".join(paths)}: no film and no picture in it (films end with '
+                f'{" ".join(sorted(FILMS))}, pictures with {" ".join(sorted(PICTURES))})'
+            )
+        return cls(_apart(films), _apart(stills))
+
+
+def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """The files, each once, with names of which no two are the same."""
+    files = list({path.resolve(): (name, path) for name, path in files}.values())
+    taken: dict[str, int] = {}
+    out = []
+    for name, path in files:
+        number = taken[name] = taken.get(name, 0) + 1
+        out.append((name if number == 1 else f'{number}-{name}', path))
+    return out
+
+
+def stems(files: Sequence[tuple[str, Path]]) -> list[str]:
+    """How the files of each film begin: its name without the ending, whole where two share that."""
+    bare = [str(Path(name).with_suffix('')) for name, _ in files]
+    return [stem if bare.count(stem) == 1 else files[k][0] for k, stem in enumerate(bare)]
+
+
+@contextlib.contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turns what a folder refuses (read-only, full) into one line."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f'{out}: cannot write there ({reason}); give another --out') from error
+
+
+def predict_film(
+    film: Film | Camera,
+    base: Path,
+    model: FaceClassifier,
+    options: Options,
+    *,
+    progress: Callable[[str, float], None] = lambda stage, time: None,
+) -> dict[str, Any]:
+    """Writes all files of a film, film.json last; a finished one is only read.
+
+    Args:
+      base: DIR/film, to which the files' endings are added.
+      progress: called with what is being done and the film's seconds that are done.
+    Returns:
+      What film.json says.
+    """
+    started = time.monotonic()
+    codes = agreement.read(Path(options.against), model.classes) if options.against else None
+    remarks = list(getattr(model, 'notes', ()))
+    finder = FaceFinder(options.settings.sides)
+    if isinstance(film, Film) and not film.has_matrix:
+        film = _turned(film, finder, remarks)
+    decided = _decided(film, model, options)
+    identity = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+    ready = _path(base, '.json')
+    if ready.is_file():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            known = json.loads(ready.read_text(encoding='utf-8'))
+            if known['identity'] == identity:
+                return known
+    folder = base.with_name(f'.{base.name}.predicting')
+    work = Work(folder, identity)
+    pipeline.predict(
+        film, model, finder, options.settings, work, lambda done: progress('predicting', done)
+    )
+    looked = time.monotonic() - started
+    result = results.read(
+        work.rows, model.classes, smooth=options.smooth, threshold=model.threshold
+    )
+    if isinstance(film, Film):
+        remarks += _endings(film, result)
+    about = {
+        'film': {
+            'name': film.path.name,
+            'width': film.width,
+            'height': film.height,
+            'frames_a_second': film.rate,
+            'seconds': None if film.seconds != film.seconds else film.seconds,
+            'orientation': film.orientation.in_words,
+            'orientation_stated': film.has_matrix,
+            'codec': film.codec,
+            'format': film.format,
+        },
+        'model': {'name': model.name, 'sha256': model.digest, 'classes': list(model.classes)},
+        'counts': summary.counts(result),
+        'settings': decided['settings'],
+        'remarks': remarks,
+        'note': NOTE,
+        'versions': _versions(),
+        'identity': identity,
+    }
+    if isinstance(film, Camera):
+        about['film']['seconds'] = float(result.time[-1]) if len(result) else 0.0
+    results.write_csv(_path(base, '.csv'), result, sequences=model.seconds > 0)
+    atomic.write_text(_path(base, '.tracks.csv'), summary.tracks(result).csv(()))
+    if codes is not None:
+        table = agreement.compare(result, codes)
+        atomic.write_text(_path(base, '.agreement.csv'), table.csv(()))
+    if options.events:
+        ending, write = events.FORMATS[options.events]
+        text = write(film, segments.segments(result), model.classes)
+        atomic.write_text(_path(base, ending), text)
+    shown, drawn = [], None
+    if options.overlay and isinstance(film, Film):
+        times = film_page.changes(result)
+        drawn = _path(base, '.overlay.mp4')
+        images = overlay.write(
+            drawn,
+            film,
+            result,
+            blur=options.blur,
+            stills=times,
+            progress=lambda done: progress('drawing', done),
+        )
+        shown = list(zip(times, images, strict=False))
+    if options.page:
+        small = drawn is not None and drawn.stat().st_size < film_page.LARGEST
+        text = film_page.text(
+            film.path.name,
+            result,
+            about,
+            film=drawn.read_bytes() if small else None,
+            stills=shown,
+            table=_path(base, '.csv').read_bytes(),
+        )
+        atomic.write_text(_path(base, '.html'), text)
+    about['seconds_taken'] = {
+        'predicting': round(looked, 2),
+        'all': round(time.monotonic() - started, 2),
+    }
+    atomic.write_json(ready, about)
+    shutil.rmtree(folder, ignore_errors=True)
+    return about
+
+
+def _path(base: Path, ending: str) -> Path:
+    return base.with_name(base.name + ending)
+
+
+def _turned(film: Film, finder: FaceFinder, remarks: list[str]) -> Film:
+    """The film turned where its first seconds show faces only then; says so in `remarks`."""
+    images = []
+    frames = film.frames(fps=_TURN_FRAMES / _TURN_SECONDS)
+    with contextlib.closing(frames):
+        for frame in frames:
+            if frame.image is not None:
+                images.append(frame.image)
+            if len(images) == _TURN_FRAMES:
+                break
+    turn = detection.surest_turn(images, finder)
+    if turn.in_words == 'as stored':
+        return film
+    remarks.append(f'the film does not say how it is turned; {turn.in_words} it shows faces')
+    width, height = turn.size(film.width, film.height)
+    return dataclasses.replace(film, orientation=turn, width=width, height=height)
+
+
+def _endings(film: Film, result: results.FilmResult) -> list[str]:
+    """What is wrong with a film, for people."""
+    remarks = []
+    unreadable = result.status == results.STATUSES.index('unreadable')
+    if unreadable.any() and unreadable[-1]:
+        # Trailing frames that cannot be read are one end.
+        last = len(result) - 1
+        while last >= 0 and unreadable[last]:
+            last -= 1
+        end = float(result.time[last + 1])
+        of = f' of {film.seconds:.2f} s' if film.seconds > end + 0.5 else ''
+        remarks.append(f'readable up to {end:.2f} s{of}: there the file is damaged')
+        unreadable = unreadable[: last + 1]
+    if unreadable.any():
+        first = float(result.time[: len(unreadable)][unreadable][0])
+        remarks.append(f'{int(unreadable.sum())} frames cannot be read, the first at {first:.2f} s')
+    if not result.people:
+        remarks.append('no face was found')
+    return remarks
+
+
+def _decided(film: Film | Camera, model: FaceClassifier, options: Options) -> dict[str, Any]:
+    """All that decides a film's files, as JSON values."""
+    stat = film.path.stat() if isinstance(film, Film) else None
+    against = Path(options.against).read_text('utf-8-sig') if options.against else ''
+    return {
+        'version': fer_jax.__version__,
+        'film': [film.path.name, *((stat.st_size, stat.st_mtime_ns) if stat else (time.time(),))],
+        'orientation': film.orientation.in_words,
+        'model': model.digest,
+        'settings': {
+            **dataclasses.asdict(options.settings),
+            'sides': list(options.settings.sides),
+            'window': model.seconds,
+            'smooth': options.smooth,
+            'overlay': options.overlay,
+            'page': options.page,
+            'blur': options.blur,
+            'events': options.events,
+            'against': against,
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {
+        'command': ' '.join(['python', *sys.orig_argv[1:]]),
+        'fer_jax': fer_jax.__version__,
+        'python': platform.python_version(),
+    }
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def films_table(rows: list[dict[str, Any]]) -> Table:
+    """A row a film: films.csv."""
+    columns = (
+        Column('film', 'Film'),
+        Column('status', 'Status'),
+        Column('seconds', 'Seconds', NUMBER),
+        Column('frames', 'Frames', COUNT),
+        Column('with_a_face', 'With a face', COUNT),
+        Column('people', 'People', COUNT),
+        Column('uncertain_faces', 'Uncertain faces', COUNT),
+        Column('remarks', 'Remarks'),
+    )
+    return Table('films', 'All films.', columns, rows)
+
+
+def film_row(name: str, about: dict[str, Any] | None, error: str = '') -> dict[str, Any]:
+    """A film's row of `films_table`; without `about` the reason why there is nothing."""
+    if about is None:
+        blank = dict.fromkeys(('seconds', 'frames', 'with_a_face', 'people', 'uncertain_faces'))
+        return {'film': name, 'status': 'failed', **blank, 'remarks': error}
+    counted = about['counts']
+    return {
+        'film': name,
+        'status': 'done',
+        'seconds': about['film']['seconds'],
+        'frames': counted['frames'],
+        'with_a_face': counted['with a face'],
+        'people': counted['people'],
+        'uncertain_faces': counted['uncertain faces'],
+        'remarks': '; '.join(about['remarks']),
+    }
+
+
+def predict_pictures(
+    files: list[tuple[str, Path]],
+    out: Path,
+    model: FaceClassifier,
+    options: Options,
+    progress: Callable[[int], None] = lambda count: None,
+) -> list[dict[str, str]]:
+    """Writes pictures.csv and, unless faces are to be hidden, pictures.html; returns the rows."""
+    identity = [fer_jax.__version__, model.digest, stills.SIDES]
+    folder = out / '.pictures.predicting'
+    work = stills.predict(files, model, FaceFinder(stills.SIDES), folder, identity, progress)
+    rows = stills.write_table(out / 'pictures.csv', work, model)
+    if options.page and not options.blur:
+        text = stills.sheet(rows, dict(files), model)
+        atomic.write_text(out / 'pictures.html', text)
+    shutil.rmtree(folder, ignore_errors=True)
+    return rows

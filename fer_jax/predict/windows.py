@@ -1,0 +1,70 @@
+"""Which frames of a person a network sees together."""
+
+import collections
+
+from fer_jax.predict.crops import Patch
+
+# Seconds between the ends of two windows of a network of sequences.
+STEP = 0.25
+# A person whose face was not seen for so long begins anew.
+_BROKEN = 0.5
+
+
+class Windows:
+    """Collects each person's faces until they make a window; a still is a window of one frame.
+
+    A window of n frames lasts n times their spacing, as a film of n frames does.
+
+    Attributes:
+      kept: {person's number: the patches of the last window's length}, oldest first.
+      last: {person's number: seconds at which the last window ended}.
+    """
+
+    def __init__(self, seconds: float, step: float = STEP):
+        self._seconds, self._step = seconds, step
+        self.kept: dict[int, collections.deque[Patch]] = {}
+        self.last: dict[int, float] = {}
+
+    def add(self, track: int, patch: Patch) -> list[Patch] | None:
+        """Takes one more face; returns the window that ends with it, where one is due."""
+        if not self._seconds:
+            return [patch]
+        kept = self.kept.setdefault(track, collections.deque())
+        if kept and patch.time - kept[-1].time > _BROKEN:
+            kept.clear()
+            self.last.pop(track, None)
+        kept.append(patch)
+        # Stamps are rounded, and may be uneven: a window is whole within a quarter of a frame, and
+        # when more than a window has been seen.
+        whole = track in self.last or _lasts(kept) >= self._seconds - _spacing(kept) / 4
+        while _lasts(kept) > self._seconds + _spacing(kept) / 4 and len(kept) > 2:
+            kept.popleft()
+        due = track not in self.last or patch.time - self.last[track] >= self._step - 1e-6
+        if not (whole and due):
+            return None
+        self.last[track] = patch.time
+        return list(kept)
+
+    def rest(self) -> dict[int, list[Patch]]:
+        """At a film's end: what there is of people who had no whole window."""
+        return {
+            track: list(kept)
+            for track, kept in self.kept.items()
+            if track not in self.last and len(kept) > 1
+        }
+
+    def forget(self, time: float) -> None:
+        """Drops who has not been seen for longer than a window may be broken."""
+        gone = [track for track, kept in self.kept.items() if time - kept[-1].time > _BROKEN]
+        for track in gone:
+            del self.kept[track]
+            self.last.pop(track, None)
+
+
+def _spacing(kept: collections.deque[Patch]) -> float:
+    """Mean seconds from frame to frame, 0 of a single one."""
+    return (kept[-1].time - kept[0].time) / (len(kept) - 1) if len(kept) > 1 else 0.0
+
+
+def _lasts(kept: collections.deque[Patch]) -> float:
+    return kept[-1].time - kept[0].time + _spacing(kept)

@@ -1,0 +1,409 @@
+"""What is written of a film and of pictures."""
+
+import base64
+import csv
+import json
+import re
+from xml.etree import ElementTree
+
+import av
+import numpy as np
+import pytest
+
+from fer_jax.errors import UserError
+from fer_jax.predict import agreement, events, film_page, jobs, overlay, results, segments, summary
+from fer_jax.predict.films import Film
+from fer_jax.predict.jobs import Given, Options
+
+
+@pytest.fixture(scope='module')
+def film(tmp_path_factory, people, scene, write_film):
+    """Two seconds with sound: a person who moves, and another in the second half."""
+    images = []
+    for k in range(50):
+        parts = [(people[0][k // 13], 10 + 2 * k, 30)]
+        if k >= 25:
+            parts.append((people[1][0], 300, 40))
+        images.append(scene(*parts))
+    return write_film(tmp_path_factory.mktemp('film') / 'zwei Töne.mp4', images, sound=True)
+
+
+@pytest.fixture(scope='module')
+def written(film, tmp_path_factory, bands):
+    out = tmp_path_factory.mktemp('out')
+    about = jobs.predict_film(Film.open(film), out / 'film', bands(), Options(events='webvtt'))
+    return out, about
+
+
+def test_a_film_gives_all_its_files_and_leaves_nothing_else(written):
+    out, _ = written
+    names = {path.name for path in out.iterdir()}
+    endings = ('.csv', '.tracks.csv', '.overlay.mp4', '.html', '.json', '.vtt')
+    assert names == {f'film{ending}' for ending in endings}
+
+
+def test_the_description_says_what_was_done(written, film):
+    out, about = written
+    stored = json.loads((out / 'film.json').read_text(encoding='utf-8'))
+    assert stored == about
+    assert stored['film']['name'] == film.name and stored['film']['width'] == 480
+    assert stored['counts']['frames'] == 50 and stored['counts']['people'] == 2
+    assert stored['model']['classes'] == ['forehead', 'middle', 'mouth']
+    assert stored['note'] and stored['settings']['smooth'] == 0.5
+
+
+def test_a_finished_film_is_only_read(written, film, bands):
+    out, about = written
+    model = bands()
+    assert (
+        jobs.predict_film(Film.open(film), out / 'film', model, Options(events='webvtt')) == about
+    )
+    assert model.seen == []
+
+
+def test_the_overlay_has_the_films_times_and_its_sound(written, film):
+    out, _ = written
+    with av.open(str(film)) as given, av.open(str(out / 'film.overlay.mp4')) as drawn:
+        wanted = [frame.time for frame in given.decode(video=0)]
+        shown = [frame.time for frame in drawn.decode(video=0)]
+        assert shown == pytest.approx(wanted, abs=1e-3)
+    with av.open(str(film)) as given, av.open(str(out / 'film.overlay.mp4')) as drawn:
+        before = [bytes(packet) for packet in given.demux(audio=0) if packet.size]
+        after = [bytes(packet) for packet in drawn.demux(audio=0) if packet.size]
+        assert before == after
+
+
+def test_boxes_are_drawn_where_the_rows_say(film, written):
+    out, _ = written
+    with open(out / 'film.csv', encoding='utf-8', newline='') as file:
+        rows = list(csv.DictReader(file))
+    with av.open(str(out / 'film.overlay.mp4')) as drawn:
+        images = [frame.to_ndarray(format='rgb24') for frame in drawn.decode(video=0)]
+    original = [frame.image for frame in Film.open(film).frames()]
+    for row in rows[::17]:
+        k = int(row['frame'])
+        left, top, right, bottom = (
+            round(float(row[edge])) for edge in ('left', 'top', 'right', 'bottom')
+        )
+        changed = np.abs(images[k].astype(int) - original[k]).sum(2)
+        edge = changed[top + 8 : bottom - 8, left - 1 : left + 2].mean()
+        inside = changed[top + 20 : bottom - 20, left + 12 : right - 12].mean()
+        assert edge > 40 > 2 * inside
+        colour = images[k][top + 8 : bottom - 8, left].mean(0)
+        assert np.abs(colour - overlay.colour(int(row['track']) - 1)).max() < 45
+
+
+def test_hidden_faces_cannot_be_recognised(film, tmp_path, bands):
+    jobs.predict_film(Film.open(film), tmp_path / 'film', bands(), Options(blur=True))
+    with av.open(str(tmp_path / 'film.overlay.mp4')) as drawn:
+        image = next(drawn.decode(video=0)).to_ndarray(format='rgb24')
+    before = next(Film.open(film).frames()).image
+    with open(tmp_path / 'film.csv', encoding='utf-8', newline='') as file:
+        row = next(csv.DictReader(file))
+    left, top, right, bottom = (
+        round(float(row[edge])) for edge in ('left', 'top', 'right', 'bottom')
+    )
+    inside = np.s_[top + 6 : bottom - 6, left + 6 : right - 6]
+    sharp = np.abs(np.diff(before[inside].astype(int), axis=0)).mean()
+    hidden = np.abs(np.diff(image[inside].astype(int), axis=0)).mean()
+    assert hidden < sharp / 3
+    outside = np.s_[: top - 30]
+    assert np.abs(image[outside].astype(int) - before[outside]).mean() < 4
+
+
+def test_an_odd_size_is_coded(tmp_path, people, scene, bands):
+    with av.open(str(tmp_path / 'odd.mkv'), 'w') as container:
+        stream = container.add_stream('ffv1', rate=10, width=301, height=201)
+        stream.pix_fmt = 'bgr0'
+        for _ in range(6):
+            image = scene((people[0][0], 60, 20), width=301, height=201)
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    about = jobs.predict_film(Film.open(tmp_path / 'odd.mkv'), tmp_path / 'odd', bands(), Options())
+    assert about['counts']['with a face'] == 6
+    with av.open(str(tmp_path / 'odd.overlay.mp4')) as drawn:
+        assert (drawn.streams.video[0].width, drawn.streams.video[0].height) == (300, 200)
+
+
+def test_sound_that_players_do_not_know_is_coded_anew(tmp_path, people, scene, bands):
+    path = tmp_path / 'pcm.avi'
+    with av.open(str(path), 'w') as container:
+        pictures = container.add_stream('mpeg4', rate=10, width=320, height=240)
+        pictures.pix_fmt, pictures.bit_rate = 'yuv420p', 4_000_000
+        voice = container.add_stream('pcm_s16le', rate=8000, layout='mono')
+        image = scene((people[0][0], 60, 40), width=320)
+        for _ in range(10):
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+            tone = av.AudioFrame.from_ndarray(np.ones((1, 800), np.int16), 's16', 'mono')
+            tone.rate = 8000
+            container.mux(voice.encode(tone))
+        container.mux(pictures.encode())
+        container.mux(voice.encode())
+    jobs.predict_film(Film.open(path), tmp_path / 'pcm', bands(), Options())
+    with av.open(str(tmp_path / 'pcm.overlay.mp4')) as drawn:
+        sound = drawn.streams.audio[0]
+        assert sound.codec_context.name == 'aac'
+        seconds = float(sound.duration * sound.time_base)
+        assert seconds == pytest.approx(1.0, abs=0.2)
+
+
+def test_the_page_is_one_file_with_film_and_table(written):
+    out, _ = written
+    text = (out / 'film.html').read_text(encoding='utf-8')
+    assert 'http://' not in text and 'https://' not in text.replace('http://www.w3.org', '')
+    data = re.search(r'id="film-data">([^<]*)<', text)[1]
+    assert base64.b64decode(data) == (out / 'film.overlay.mp4').read_bytes()
+    data = re.search(r'href="data:text/csv;base64,([^"]*)"', text)[1]
+    assert base64.b64decode(data) == (out / 'film.csv').read_bytes()
+    assert text.count('class="band"') == 2
+    assert 'AI Act' in text
+
+
+def test_a_page_with_a_large_film_shows_frames_instead(written, monkeypatch, made):
+    out, about = written
+    result = made([1] * 60, [0] * 20 + [1] * 20 + [2] * 20)
+    stills = [(time, np.zeros((40, 60, 3), np.uint8)) for time in film_page.changes(result)]
+    assert [time for time, _ in stills] == [0.0, 2.0, 4.0]
+    monkeypatch.setattr(film_page, 'LARGEST', 200_000)
+    text = film_page.text('a.mp4', result, about, film=bytes(200_000), stills=stills, table=b'a\n')
+    assert '<video' not in text and len(re.findall(r'<img data-time', text)) == 3
+    assert len(text.encode()) < 200_000
+    small = film_page.text('a.mp4', result, about, film=bytes(90_000), stills=stills, table=b'a\n')
+    assert '<video' in small and '<img data-time' not in small
+
+
+def test_stretches_are_what_the_labels_say(made):
+    result = made([1] * 30, [0] * 10 + [1] * 1 + [0] * 4 + [2] * 15, fps=10)
+    found = segments.segments(result)
+    # A single frame of a tenth of a second is none.
+    assert [(part.label, round(part.start, 2), round(part.end, 2)) for part in found] == [
+        ('calm', 0.0, 1.0),
+        ('calm', 1.1, 1.5),
+        ('sad', 1.5, 3.0),
+    ]
+    assert found[0].probability == pytest.approx(0.8) and found[0].uncertain == 0
+    times = [0.0, 0.1, 0.2, 3.0, 3.1, 3.2]
+    apart = segments.segments(made([1] * 6, [1] * 6, times=times))
+    assert [(round(part.start, 2), round(part.end, 2)) for part in apart] == [(0, 0.8), (3, 3.3)]
+
+
+def test_events_for_elan_boris_and_players(film, made):
+    opened = Film.open(film)
+    result = made([1] * 20 + [2] * 20, [0] * 10 + [1] * 10 + [2] * 20)
+    parts, classes = segments.segments(result), result.classes
+    document = ElementTree.fromstring(events.elan(opened, parts, classes).encode())
+    slots = {
+        slot.get('TIME_SLOT_ID'): int(slot.get('TIME_VALUE')) for slot in document.iter('TIME_SLOT')
+    }
+    found = {
+        tier.get('TIER_ID'): [
+            (
+                slots[note.get('TIME_SLOT_REF1')],
+                slots[note.get('TIME_SLOT_REF2')],
+                note.findtext('ANNOTATION_VALUE'),
+            )
+            for note in tier.iter('ALIGNABLE_ANNOTATION')
+        ]
+        for tier in document.iter('TIER')
+    }
+    assert found == {
+        'person 1': [(0, 1000, 'calm'), (1000, 2000, 'glad')],
+        'person 2': [(2000, 4000, 'sad')],
+    }
+    project = json.loads(events.boris(opened, parts, classes))
+    (observation,) = project['observations'].values()
+    assert observation['events'] == [
+        [0.0, 'person 1', 'calm', '', ''],
+        [1.0, 'person 1', 'calm', '', ''],
+        [1.0, 'person 1', 'glad', '', ''],
+        [2.0, 'person 1', 'glad', '', ''],
+        [2.0, 'person 2', 'sad', '', ''],
+        [4.0, 'person 2', 'sad', '', ''],
+    ]
+    codes = {behaviour['code'] for behaviour in project['behaviors_conf'].values()}
+    assert codes == set(classes)
+    lines = events.webvtt(opened, parts, classes).split('\n')
+    assert lines[0] == 'WEBVTT'
+    assert lines[2:4] == ['00:00:00.000 --> 00:00:01.000', '<v person 1>calm']
+
+
+def test_shares_of_a_person_add_up_and_have_intervals(made):
+    rng = np.random.default_rng(0)
+    label = np.repeat(rng.choice(3, 60, p=[0.6, 0.3, 0.1]), 10)
+    table = summary.tracks(made([1] * 600, label))
+    (row,) = table.rows
+    shares = [row[f'share_{name}'] for name in ('calm', 'glad', 'sad')]
+    assert sum(shares) == pytest.approx(1)
+    assert shares == pytest.approx([np.mean(label == k) for k in range(3)])
+    assert row['seconds'] == pytest.approx(60)
+    for share, name in zip(shares, ('calm', 'glad', 'sad'), strict=True):
+        low, high = row[f'interval_{name}']
+        assert low <= share <= high and high - low > 0.03
+    assert 'share_calm' in table.csv(()).splitlines()[0]
+
+
+def test_intervals_know_that_neighbours_say_the_same():
+    rng = np.random.default_rng(1)
+    blocks = np.repeat(rng.integers(0, 2, 40), 25)
+    mixed = rng.permutation(blocks)
+    wide, narrow = (
+        np.diff(summary.block_shares(label, np.ones(1000), 2, 50)[1], axis=0)[0, 0]
+        for label in (blocks, mixed)
+    )
+    assert wide > 3 * narrow
+    # The textbook's deviation of 40 independent blocks.
+    assert wide == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 40), rel=0.35)
+    assert np.isnan(summary.block_shares(blocks[:60], np.ones(60), 2, 50)[1]).all()
+
+
+def write_codes(path, rows):
+    lines = [','.join(rows[0])] + [','.join(map(str, row.values())) for row in rows]
+    path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    return path
+
+
+def test_agreement_is_cohens_kappa(tmp_path, made):
+    from sklearn.metrics import cohen_kappa_score
+
+    rng = np.random.default_rng(0)
+    said = rng.integers(0, 3, 200)
+    human = np.where(rng.random(200) < 0.7, said, rng.integers(0, 3, 200))
+    result = made([1] * 200, said)
+    names = result.classes
+    rows = [
+        {'start_s': k / 10 - 0.01, 'end_s': k / 10 + 0.09, 'label': names[human[k]]}
+        for k in range(200)
+    ]
+    codes = agreement.read(write_codes(tmp_path / 'codes.csv', rows), names)
+    table = {row['label']: row for row in agreement.compare(result, codes).rows}
+    assert table['all']['kappa'] == pytest.approx(cohen_kappa_score(human, said))
+    for k, name in enumerate(names):
+        assert table[name]['kappa'] == pytest.approx(cohen_kappa_score(human == k, said == k))
+        low, high = table[name]['kappa_interval']
+        assert low < table[name]['kappa'] < high
+    assert table['all']['seconds'] == pytest.approx(20)
+    perfect = [row | {'label': names[said[k]]} for k, row in enumerate(rows)]
+    same = agreement.read(write_codes(tmp_path / 'same.csv', perfect), names)
+    assert [row['kappa'] for row in agreement.compare(result, same).rows] == pytest.approx([1] * 4)
+
+
+def test_codes_may_name_a_person(tmp_path, made):
+    result = made([1, 2] * 20, [0, 1] * 20, times=np.repeat(np.arange(20) / 10, 2))
+    rows = [
+        {'start_s': 0, 'end_s': 1, 'label': 'calm', 'track': 1},
+        {'start_s': 0, 'end_s': 2, 'label': 'calm', 'track': 2},
+    ]
+    codes = agreement.read(write_codes(tmp_path / 'codes.csv', rows), result.classes)
+    table = {(row['track'], row['label']): row for row in agreement.compare(result, codes).rows}
+    assert table[1, 'all']['agreed'] == 1 and table[1, 'all']['seconds'] == pytest.approx(1)
+    assert table[2, 'all']['agreed'] == 0 and table[2, 'all']['seconds'] == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        ('start_s,end_s\n0,1\n', 'no column label'),
+        ('start_s,end_s,label\n0,1,bored\n', "row 2: 'bored' is none"),
+        ('start_s,end_s,label\n0,x,calm\n', 'row 2: a time'),
+        ('start_s,end_s,label\n0,1,calm\n2,1,calm\n', 'row 3: end_s is not after'),
+    ],
+)
+def test_wrong_codes_are_said_in_one_line(tmp_path, text, said):
+    path = tmp_path / 'codes.csv'
+    path.write_text(text)
+    with pytest.raises(UserError, match=said):
+        agreement.read(path, ('calm', 'glad'))
+
+
+def test_files_are_found_and_named_apart(tmp_path):
+    for name in ('a.mp4', 'a.avi', 'b.png', 'sub/a.mp4', 'notes.txt', 'sub/c.JPG'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b'x')
+    given = Given.find([str(tmp_path)])
+    assert [name for name, _ in given.films] == ['a.avi', 'a.mp4', 'sub/a.mp4']
+    assert [name for name, _ in given.pictures] == ['b.png', 'sub/c.JPG']
+    assert jobs.stems(given.films) == ['a.avi', 'a.mp4', 'sub/a']
+    two = Given.find([str(tmp_path / 'a.mp4'), str(tmp_path / 'sub/a.mp4')])
+    assert [name for name, _ in two.films] == ['a.mp4', '2-a.mp4']
+    assert len(Given.find([str(tmp_path / 'a.mp4')] * 2).films) == 1
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(UserError, match='no film and no picture'):
+        Given.find([str(tmp_path / 'empty')])
+    with pytest.raises(UserError, match='no such file'):
+        Given.find([str(tmp_path / 'gone')])
+
+
+def test_a_turned_film_without_a_matrix_is_found_and_said(
+    tmp_path, people, scene, write_film, bands
+):
+    upright = [scene((people[0][0], 60 + k, 30)) for k in range(12)]
+    plain = jobs.predict_film(
+        Film.open(write_film(tmp_path / 'up.mp4', upright)), tmp_path / 'up', bands(),
+        Options(overlay=False, page=False),
+    )  # fmt: skip
+    for turns in (1, 2, 3):
+        stored = [np.ascontiguousarray(np.rot90(image, turns)) for image in upright]
+        path = write_film(tmp_path / f'turned{turns}.mp4', stored)
+        about = jobs.predict_film(
+            Film.open(path), tmp_path / f'turned{turns}', bands(),
+            Options(overlay=False, page=False),
+        )  # fmt: skip
+        assert f'turned by {90 * turns} degrees' in about['remarks'][0]
+        assert about['counts'] == plain['counts'] and about['film']['width'] == 480
+        one, other = (
+            list(csv.DictReader((tmp_path / f'{stem}.csv').read_text().splitlines()))
+            for stem in ('up', f'turned{turns}')
+        )
+        for row, same in zip(one, other, strict=True):
+            assert row['label'] == same['label']
+            for edge in ('left', 'top', 'right', 'bottom'):
+                assert float(row[edge]) == pytest.approx(float(same[edge]), abs=2)
+
+
+def test_a_damaged_film_says_where_it_ends(tmp_path, people, scene, bands):
+    path = tmp_path / 'film.avi'
+    rng = np.random.default_rng(0)
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=25, width=320, height=240)
+        stream.pix_fmt, stream.bit_rate = 'yuv420p', 8_000_000
+        for _ in range(60):
+            image = scene((people[0][0], 60, 40), width=320).copy()
+            image[:, 240:] = rng.integers(0, 255, (240, 80, 3))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    about = jobs.predict_film(Film.open(path), tmp_path / 'film', bands(), Options(page=False))
+    assert about['counts']['unreadable'] == 1 and 20 < about['counts']['with a face'] < 40
+    end = about['counts']['with a face'] / 25
+    assert f'readable up to {end:.2f} s' in about['remarks'][0]
+    rows = list(csv.DictReader((tmp_path / 'film.csv').read_text().splitlines()))
+    assert rows[-1]['status'] == 'unreadable' and float(rows[-1]['time_s']) == pytest.approx(end)
+
+
+def test_a_film_without_faces_is_no_error(tmp_path, scene, write_film, bands):
+    path = write_film(tmp_path / 'empty.mp4', [scene()] * 8)
+    about = jobs.predict_film(Film.open(path), tmp_path / 'empty', bands(), Options())
+    assert about['counts']['people'] == 0 and 'no face was found' in about['remarks']
+    assert (tmp_path / 'empty.html').is_file()
+    tracks = (tmp_path / 'empty.tracks.csv').read_text().splitlines()
+    assert len(tracks) == 1
+
+
+def test_a_table_of_many_films(written):
+    _, about = written
+    rows = [jobs.film_row('a.mp4', about), jobs.film_row('b.mp4', None, 'b.mp4: no film')]
+    table = list(csv.DictReader(jobs.films_table(rows).csv(()).splitlines()))
+    assert table[0]['status'] == 'done' and table[0]['frames'] == '50' and table[0]['people'] == '2'
+    assert table[1]['status'] == 'failed' and table[1]['remarks'] == 'b.mp4: no film'
+
+
+def test_sequences_say_where_a_window_begins(tmp_path, film, bands):
+    jobs.predict_film(
+        Film.open(film), tmp_path / 'film', bands(frames=4, seconds=0.6),
+        Options(overlay=False, page=False),
+    )  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / 'film.csv').read_text().splitlines()))
+    windows = [row for row in rows if row['window_start_s']]
+    assert windows and all(row['p_middle'] for row in windows)
+    assert results.header(('a',), sequences=True)[-1] == 'window_start_s'
