@@ -9,6 +9,9 @@ from fer_jax.evaluation import metrics
 from fer_jax.evaluation.predictions import Predictions, Rows
 
 DRAWS = 2000
+# With fewer units than this (subjects, or clips) a percentile interval says little more than the
+# smallest and the largest of them: none is given, and the units themselves are shown.
+FEWEST_UNITS = 8
 LEVEL = 0.95
 SEED = 0
 
@@ -40,9 +43,6 @@ class Counts:
         """Computes each metric of each draw and seed, [D,S], and 'recall' [D,S,K].
 
         subject_accuracy is there only where the units are subjects.
-
-        Args:
-          weights: float32 [D,C], how often each draw has each unit.
 
         Args:
           weights: float32 [D,C], how often each draw has each unit.
@@ -84,10 +84,10 @@ class Counts:
 
         A draw resamples the units once and keeps all that belongs to each: its clips under every
         seed and repeat. Counts of the same units with the same `seed` see the same draws, so that
-        differences between them are paired. Empty where there are fewer than two units.
+        differences between them are paired. Empty where there are fewer than FEWEST_UNITS.
         """
         units = len(self.confusion)
-        if units < 2:
+        if units < FEWEST_UNITS:
             return {}
         parts = [self.metrics(weights) for weights in resampled(units, draws, seed)]
         return {

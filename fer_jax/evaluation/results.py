@@ -63,7 +63,8 @@ def compute(
       n: predictions counted in the first seed, where each test clip counts once, or once for each
         repeat of a random split ('repeated' says so), and not where its member diverged; clips,
         subjects: how many different ones;
-      intervals {metric: [low, high]}; interval {level, draws, unit, seed}: how they were made;
+      intervals {metric: [low, high]}, None of fewer than bootstrap.FEWEST_UNITS units; interval
+        {level, draws, unit, seed}: how they were made;
       standard_deviation {metric: over seeds}, None with one seed; seeds: each seed's metrics;
       optimism: pooled accuracy minus the headline rule's, for optimistic rules, and
         optimism_interval [low, high]: both rules in the same draws, at their own epochs;
@@ -298,6 +299,8 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
             f'{values["title"]:<30}{100 * values["pooled_accuracy"]:>8.2f}%{shown:>17}'
             f'{100 * values["macro_f1"]:>10.2f}%{mark}'
         )
+    if best['intervals']['pooled_accuracy'] is None:
+        lines.append(few_units(best))
     lines.append(f'{"Majority class of training":<30}{100 * best["majority_accuracy"]:>8.2f}%')
     for values in results.values():
         if values['optimism'] is not None:
@@ -321,6 +324,13 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
                     f'  ({entry["removed"]} removed)'
                 )
     return '\n'.join(lines)
+
+
+def few_units(values: Mapping[str, Any]) -> str:
+    """Says why a rule has no interval, and the accuracy of each subject where they are known."""
+    said = f'No interval: fewer than {bootstrap.FEWEST_UNITS} {values["interval"]["unit"]}'
+    each = [f'{row["subject"]} {100 * row["accuracy"]:.1f} %' for row in values['per_subject']]
+    return f'{said}: {", ".join(each)}' if each else f'{said}.'
 
 
 DUPLICATE_TITLES = {

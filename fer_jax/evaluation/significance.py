@@ -138,13 +138,14 @@ def difference_interval(
 ) -> tuple[float, float] | None:
     """Computes the percentile interval of the difference of two pooled accuracies by bootstrap.
 
-    A draw resamples the units (subjects, or clips) once for both. None with fewer than two units.
+    A draw resamples the units (subjects, or clips) once for both. None with fewer
+    than bootstrap.FEWEST_UNITS.
 
     Args:
       first, second: correct predictions of each unit, [C]; fractions where seeds are averaged.
       total: predictions of each unit, [C].
     """
-    if len(total) < 2:
+    if len(total) < bootstrap.FEWEST_UNITS:
         return None
     drawn = np.concatenate(
         [

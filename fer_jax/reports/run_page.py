@@ -177,7 +177,7 @@ def _headline(best: Mapping[str, Any]) -> str:
     interval = best['intervals']['pooled_accuracy']
     level = f'{100 * best["interval"]["level"]:.0f} % interval'
     spread = best['standard_deviation']
-    span, said = '', 'No interval: there is one subject.'
+    span, said = '', escape(results.few_units(best))
     if interval is not None:
         low, high = (100 * end for end in interval)
         span = f'<i class="span" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as reference
 
-from fer_jax.evaluation import bootstrap
+from fer_jax.evaluation import bootstrap, results
 
 pytestmark = pytest.mark.filterwarnings('ignore:y_pred contains classes not in y_true')
 
@@ -106,3 +106,15 @@ def test_one_subject_has_no_interval(make_predictions):
     predictions = make_predictions()
     predictions.subject[:] = 'S1'
     assert bootstrap.count(last_rows(predictions), predictions).intervals() == {}
+
+
+@pytest.mark.parametrize('subjects, given', [(7, False), (8, True)])
+def test_few_units_have_no_interval_and_are_shown_themselves(make_predictions, subjects, given):
+    predictions = make_predictions(folds=2, epochs=1, subjects=subjects)
+    found = results.compute(predictions)
+    best = found[results.headline(found)]
+    assert (best['intervals']['pooled_accuracy'] is not None) == given
+    said = results.summary_text(found)
+    first = best['per_subject'][0]
+    alone = f'{first["subject"]} {100 * first["accuracy"]:.1f} %'
+    assert ('No interval: fewer than 8 subjects' in said) == (alone in said) == (not given)

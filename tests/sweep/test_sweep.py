@@ -121,6 +121,27 @@ def test_a_study_is_stopped_goes_on_and_trains_its_best_again(
         assert (tmp_path / 'page' / 'figures' / f'{name}.svg').exists()
 
 
+def test_a_papers_threshold_prunes_its_own_choice_only(call_sweep, place, tmp_path):
+    """A nested search ends with a finished best trial where the paper's bound is out of reach."""
+    path = place / 'small.py'
+    text = path.read_text()
+    path.write_text(text.replace('    })\n', '    }, threshold=0.99)\n'))
+    try:
+        words = ['--sampler=random', '--config.train.members_at_once=1']
+        call_sweep('--trials=2', *words, study='nested')
+        nested = read(tmp_path / 'nested')
+        assert [t['state'] for t in nested['trials']] == ['complete'] * 2
+        assert nested['plan']['space']['threshold'] == 0
+        call_sweep('--retrain_best', '--trials=2', *words, study='nested')
+        assert list((tmp_path / 'nested').glob('best-*/DONE'))
+        call_sweep('--trials=1', '--choose_on_test', *words, study='paper')
+        paper = read(tmp_path / 'paper')
+        assert [t['state'] for t in paper['trials']] == ['pruned']
+        assert paper['plan']['space']['threshold'] == 0.99
+    finally:
+        path.write_text(text)
+
+
 def test_pruning_is_exact_and_a_pruned_trial_can_be_finished(call_sweep, tmp_path, capsys):
     # Neither setting reaches 99 %: the second member of each is not worth its time.
     words = [
