@@ -125,7 +125,8 @@ def test_a_papers_threshold_prunes_its_own_choice_only(call_sweep, place, tmp_pa
     """A nested search ends with a finished best trial where the paper's bound is out of reach."""
     path = place / 'small.py'
     text = path.read_text()
-    path.write_text(text.replace('    })\n', '    }, threshold=0.99)\n'))
+    before, after = text.rsplit('    })\n', 1)  # the end of get_space
+    path.write_text(f'{before}    }}, threshold=0.99)\n{after}')
     try:
         words = ['--sampler=random', '--config.train.members_at_once=1']
         call_sweep('--trials=2', *words, study='nested')
