@@ -131,7 +131,7 @@ def test_a_papers_threshold_prunes_its_own_choice_only(call_sweep, place, tmp_pa
         words = ['--sampler=random', '--config.train.members_at_once=1']
         call_sweep('--trials=2', *words, study='nested')
         nested = read(tmp_path / 'nested')
-        assert [t['state'] for t in nested['trials']] == ['complete'] * 2
+        assert [t['state'] for t in nested['trials']] == ['done'] * 2
         assert nested['plan']['space']['threshold'] == 0
         call_sweep('--retrain_best', '--trials=2', *words, study='nested')
         assert list((tmp_path / 'nested').glob('best-*/DONE'))
