@@ -49,7 +49,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What kahou2015 leaves open of its activity model, against the config as it stands."""
+    """Lists what kahou2015 leaves open of its activity model, against the config as it stands."""
     ablations = {
         'unweighted': Ablation(
             'A histogram counts each block once: the paper says k-means; that blocks are weighted '

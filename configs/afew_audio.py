@@ -50,7 +50,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What kahou2015 leaves open of its sound, against the config as it stands."""
+    """Lists what kahou2015 leaves open of its sound, against the config as it stands."""
     return {
         f'components_{count}': Ablation(
             f'{count} principal components: their number is not given for the SVM; the fusion '

@@ -67,7 +67,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What saurav2020 contradicts or leaves open, against the config as it stands."""
+    """Lists what saurav2020 contradicts or leaves open, against the config as it stands."""
     ablations = {
         **saurav2020.ABLATIONS,
         'no_gamma': Ablation(

@@ -63,7 +63,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What kahou2015 leaves open of its recurrent network, against the config as it stands."""
+    """Lists what kahou2015 leaves open of its recurrent network."""
     scales = {
         f'scale_{scale:g}'.replace('.', ''): Ablation(
             f'Recurrent weights that start at {scale:g} times the identity: "scaled variations of '

@@ -50,7 +50,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What kahou2015 leaves open of its aggregation, against the config as it stands."""
+    """Lists what kahou2015 leaves open of its aggregation, against the config as it stands."""
     if config.model.name == 'averaging':
         return {}
     return {

@@ -88,7 +88,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What haddad2020 contradicts or leaves open, against the config as it stands."""
+    """Lists what haddad2020 contradicts or leaves open, against the config as it stands."""
     ablations = {
         'class_weights': Ablation(
             'Loss weights by inverse class frequency: searched in Table 1, false in Table 2, how '

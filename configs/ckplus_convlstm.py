@@ -63,7 +63,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What saurav2020 contradicts or leaves open, against the config as it stands."""
+    """Lists what saurav2020 contradicts or leaves open, against the config as it stands."""
     ablations = {
         **saurav2020.ONE_POOLING,
         **saurav2020.ABLATIONS,
@@ -83,7 +83,7 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
 
 
 def get_space(config: ConfigDict) -> Space:
-    """What saurav2020 leaves open of the network: filters, units and what is classified."""
+    """Lists what saurav2020 leaves open of the network: filters, units and what is classified."""
     return Space(
         {
             'model.width': (0.25, 0.5, 1.0),

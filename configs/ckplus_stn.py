@@ -50,7 +50,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What minaee2019 contradicts or leaves open, against the config as it stands."""
+    """Lists what minaee2019 contradicts or leaves open, against the config as it stands."""
     ablations = {
         **minaee2019.ABLATIONS,
         'neutral': Ablation(

@@ -99,7 +99,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What kahou2015 leaves open of its frame networks, against the config as it stands."""
+    """Lists what kahou2015 leaves open of its frame networks, against the config as it stands."""
     ablations = {
         'whole_face': Ablation(
             'The whole face of 48 x 48, shifted by up to 4 pixels: the size of crops is not given.',

@@ -86,7 +86,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What each tool of training is worth, against the config as it stands; equal epochs."""
+    """Lists what each tool of training is worth, against the config as it stands; equal epochs."""
     ablations = {
         'bilinear_crops': Ablation(
             'Shifts by any fraction of a pixel, which blur what is not turned either.',

@@ -43,7 +43,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What minaee2019 contradicts or leaves open, against the config as it stands."""
+    """Lists what minaee2019 contradicts or leaves open, against the config as it stands."""
     return {
         **minaee2019.ABLATIONS,
         'l2_tenth': Ablation('An L2 term of 1e-4 instead of 1e-3.', {'loss.l2': 1e-4}),

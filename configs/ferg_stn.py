@@ -56,7 +56,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What minaee2019 contradicts or leaves open, against the config as it stands."""
+    """Lists what minaee2019 contradicts or leaves open, against the config as it stands."""
     ablations = dict(minaee2019.ABLATIONS)
     if config.protocol.name == 'random':
         ablations['loso'] = Ablation(

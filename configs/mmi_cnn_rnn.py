@@ -61,7 +61,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What jain2018 contradicts or leaves open, against the config as it stands.
+    """Lists what jain2018 contradicts or leaves open, against the config as it stands.
 
     Those of the CNN are ablations of `:cnn`, those of the sequence of the networks behind it.
     """

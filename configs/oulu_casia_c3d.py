@@ -70,7 +70,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What haddad2020 contradicts or leaves open, against the config as it stands."""
+    """Lists what haddad2020 contradicts or leaves open, against the config as it stands."""
     ablations = {
         'balanced': Ablation(
             'Folds of equal size by subject; Table 5 has rows of 48 and rows of 40 clips a fold.',

@@ -36,7 +36,7 @@ SMALL = {
 
 
 def part(*, cnn: bool, tanh: bool) -> dict[str, Any]:
-    """What a network of the chain has of its own: the CNN alone, or CNN-RNN or CNN-IRNN behind it.
+    """Sets what a network of the chain has of its own: the CNN, or CNN-RNN or CNN-IRNN behind it.
 
     Args:
       cnn: the CNN alone.
@@ -51,7 +51,7 @@ def part(*, cnn: bool, tanh: bool) -> dict[str, Any]:
 
 
 def ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """What jain2018 contradicts or leaves open: of the CNN alone, or of a network behind it."""
+    """Lists what jain2018 contradicts or leaves open, of the CNN or of a network behind it."""
     return _OF_BOTH | (_OF_THE_CNN if config.model.rnn == 'none' else _of_the_sequence(config))
 
 

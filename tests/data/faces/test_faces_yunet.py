@@ -10,7 +10,7 @@ import pytest
 
 from fer_jax.data import faces, registration
 from fer_jax.data.datasets import video
-from fer_jax.data.faces import tracking
+from fer_jax.data.faces import tracking, yunet
 from fer_jax.errors import UserError
 from fer_jax.simulation.people import face, identity, units
 from fer_jax.simulation.people.pose import Pose
@@ -107,3 +107,17 @@ def test_real_faces_are_found_and_nothing_else():
     assert np.isfinite(found.box).all() and np.isfinite(found.landmarks).all()
     upside_down = [np.ascontiguousarray(cv2.rotate(f, cv2.ROTATE_180)) for f in frames[:10]]
     assert faces.make_detector('yunet').quarter_turns(upside_down) == 2
+
+
+def test_small_pictures_give_the_same_answer_each_time():
+    """OpenCV's network reads past pictures of 32 rows and fewer; black fills them up."""
+    rng = np.random.default_rng(0)
+    found = yunet.YuNet()
+    for shape in ((20, 20, 3), (32, 200, 3), (200, 24, 3)):
+        image = rng.integers(0, 256, shape, np.uint8)
+        assert yunet.at_least(image).shape == (*np.maximum(shape[:2], 64), 3)
+        np.testing.assert_array_equal(yunet.at_least(image)[: shape[0], : shape[1]], image)
+        first = found.boxes(image)
+        for _ in range(3):
+            np.testing.assert_array_equal(found.boxes(image), first)
+        assert np.isfinite(first).all()
