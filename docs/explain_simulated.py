@@ -36,25 +36,25 @@ def load(folder: Path) -> dict[str, np.ndarray]:
 
 
 def typical(arrays: dict[str, np.ndarray]) -> list[int]:
-    """The row of each class's face, as the page chooses it."""
+    """Finds the row of each class's face, as the page chooses it."""
     label = arrays['label']
     return [int(np.flatnonzero(label == k)[(label == k).sum() // 2]) for k in np.unique(label)]
 
 
 def show(axes, image: np.ndarray, title: str = '') -> None:
-    """A picture with a word above it."""
+    """Shows a picture with a word above it."""
     axes.imshow(image, interpolation='nearest')
     axes.set_title(title, loc='center', fontsize=9, weight='normal', pad=3)
     axes.set_axis_off()
 
 
 def warps(figure, arrays: dict[str, np.ndarray]) -> None:
-    """Inputs with the sampled grid, above what is sampled."""
+    """Draws inputs with the sampled grid, above what is sampled."""
     figure.suptitle('Spatial transformer: the grid, and the face that it samples')
     rows = typical(arrays)[:WARPED]
     for column, axes in enumerate(figure.subplots(2, WARPED).T[: len(rows)]):
         picture = arrays['pictures'][rows[column]]
-        show(axes[0], pictures.face(picture), arrays['classes'][arrays['label'][rows[column]]])
+        show(axes[0], pictures.face(picture), str(arrays['classes'][arrays['label'][rows[column]]]))
         show(axes[1], pictures.face(arrays['sampled'][column]))
         side = pictures.SIDE
         lines = inside.outline(arrays['theta'][column], picture.shape[:2], 7)
@@ -69,7 +69,7 @@ def warps(figure, arrays: dict[str, np.ndarray]) -> None:
 
 
 def saliency(figure, networks: list[tuple[str, dict[str, np.ndarray]]]) -> None:
-    """Mean maps of classes, a row for each network."""
+    """Draws mean maps of classes, a row for each network."""
     figure.suptitle(
         'Occlusion saliency: the mean fall of the class’s probability '
         f'(full orange: {100 * TOP:.0f} points)'
@@ -91,7 +91,7 @@ def saliency(figure, networks: list[tuple[str, dict[str, np.ndarray]]]) -> None:
 
 
 def over_time(figure, arrays: dict[str, np.ndarray], k: int) -> None:
-    """Class probabilities while a clip's frames are revealed."""
+    """Draws class probabilities while a clip's frames are revealed."""
     figure.suptitle(f'As the frames of a clip of {arrays["classes"][k]} are revealed')
     row = np.unique(arrays['label']).tolist().index(k)
     course = arrays['over_time'][row]
@@ -119,10 +119,13 @@ def main(stn: Path, c3d: Path, out: Path) -> None:
     stills, films = load(stn), load(c3d)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE | {'figure.titlesize': 10, 'figure.titleweight': 'bold'})
+        matplotlib.rcParams.update(STYLE)
+        matplotlib.rc('figure', titlesize=10, titleweight='bold')
         figure = Figure(figsize=SIZE, layout='constrained')
         FigureCanvasAgg(figure)
-        banner, above, below = figure.subfigures(3, 1, height_ratios=(0.07, 1, 0.86))
+        rows = figure.subfigures(3, 1, height_ratios=(0.07, 1, 0.86))
+        assert isinstance(rows, np.ndarray)  # of several rows
+        banner, above, below = rows
         banner.text(0.5, 0.5, 'SIMULATED FACES', ha='center', va='center', fontsize=11,
                     weight='bold', color=COLOURS['vermillion'])  # fmt: skip
         left, right = above.subfigures(1, 2, width_ratios=(1.35, 1))
@@ -141,4 +144,5 @@ if __name__ == '__main__':
     if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     default = Path(__file__).with_suffix('.jpg')
-    main(*map(Path, sys.argv[1:3]), Path(sys.argv[3]) if len(sys.argv) == 4 else default)
+    out = Path(sys.argv[3]) if len(sys.argv) == 4 else default
+    main(Path(sys.argv[1]), Path(sys.argv[2]), out)

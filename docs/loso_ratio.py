@@ -27,7 +27,7 @@ FOLDS = 118
 
 
 def timed(folder: Path, cache: Path, data: list[str], fold: int) -> tuple[float, float]:
-    """Seconds and CPU seconds of one command; fold -1 is all of them."""
+    """Measures seconds and CPU seconds of one command; fold -1 is all of them."""
     words = [f'--config.{key}={value}' for key, value in {**SMALL, 'protocol.fold': fold}.items()]
     command = [sys.executable, '-m', 'fer_jax.main', f'--config={CONFIG}:loso,simulated', *words]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -42,7 +42,7 @@ def timed(folder: Path, cache: Path, data: list[str], fold: int) -> tuple[float,
 
 
 def predicted(folder: Path) -> dict[tuple[str, str, str], list[str]]:
-    """Rule, fold and clip -> predicted class and probabilities."""
+    """Maps rule, fold and clip to predicted class and probabilities."""
     with (folder / 'predictions.csv').open() as file:
         rows = list(csv.reader(file))[1:]
     return {(row[3], row[1], row[5]): row[8:] for row in rows if row[3] == 'last'}

@@ -25,7 +25,7 @@ WIDTH, HEIGHT, SCALE = 220, 250, 54
 
 
 def row(person: int) -> np.ndarray:
-    """One person showing everything, uint8 [HEIGHT, 8 * WIDTH, 3] RGB."""
+    """Draws one person showing everything, uint8 [HEIGHT, 8 * WIDTH, 3] RGB."""
     rng = np.random.default_rng(person)
     who = identity.sample(rng)
     light = Light(azimuth=float(rng.normal(0, 0.5)), elevation=float(rng.uniform(0.2, 0.9)))

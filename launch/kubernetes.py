@@ -64,12 +64,12 @@ def main() -> None:
 
 
 def as_text(made: list[dict]) -> str:
-    """Manifests as YAML, one document each."""
+    """Formats manifests as YAML, one document each."""
     return yaml.safe_dump_all(made, sort_keys=False, width=1000)
 
 
 def sweep(options: argparse.Namespace, command: list[str]) -> list[dict]:
-    """A PostgreSQL and the workers that share its study."""
+    """Describes a PostgreSQL and the workers that share its study."""
     database = f'{options.name}-postgres'
     password = {'secretKeyRef': {'name': database, 'key': 'password'}}
     storage = f'postgresql+psycopg://fer_jax@{database}/fer_jax'
@@ -134,7 +134,7 @@ def sweep(options: argparse.Namespace, command: list[str]) -> list[dict]:
 
 
 def train(options: argparse.Namespace, command: list[str]) -> list[dict]:
-    """One run whose processes are the pods of a JobSet; the first pod coordinates."""
+    """Describes one run whose processes are the pods of a JobSet; the first pod coordinates."""
     # A JobSet gives its pods the names SET-JOB-INDEX-POD in a service of the set's name.
     first = f'{options.name}-hosts-0-0.{options.name}:{PORT}'
     distributed = f'--distributed={first},{options.workers},$(JOB_COMPLETION_INDEX)'
@@ -166,7 +166,7 @@ def train(options: argparse.Namespace, command: list[str]) -> list[dict]:
 
 
 def job(options: argparse.Namespace, worker: dict) -> dict:
-    """The specification of an indexed Job of that worker."""
+    """Specifies an indexed Job of that worker."""
     rules = [
         {'action': 'FailJob', 'onExitCodes': {'operator': 'In', 'values': [1, 2]}},
         {'action': 'Ignore', 'onExitCodes': {'operator': 'In', 'values': [143]}},
@@ -194,7 +194,7 @@ def job(options: argparse.Namespace, worker: dict) -> dict:
 
 
 def container(options: argparse.Namespace, command: list[str], environment: list[dict]) -> dict:
-    """A container that runs Python in the checkout, with the claim's data and runs."""
+    """Specifies a container that runs Python in the checkout, with the claim's data and runs."""
     made = {
         'name': 'fer-jax',
         'image': options.image,
@@ -212,7 +212,7 @@ def container(options: argparse.Namespace, command: list[str], environment: list
 
 
 def metadata(options: argparse.Namespace, name: str) -> dict:
-    """Name and label of something that is made."""
+    """Makes name and label of something that is made."""
     return {'name': name, 'labels': {'app': options.name}}
 
 

@@ -200,9 +200,8 @@ def test_modules_are_small_and_have_a_subject():
 
 # Where the docstrings of functions begin with a verb.
 PLAIN = (
-    *('data.clips', 'data.cropping', 'data.fitted', 'data.fold_file', 'data.leaks'),
-    *('data.preparation', 'data.prepared', 'data.protocols', 'data.registration'),
-    *('data.similarity', 'data.views', 'prepare', 'simulate', 'protocol'),
+    *('data', 'explain', 'kahou2015', 'papers', 'predict', 'studies'),
+    *('main', 'prepare', 'simulate', 'protocol', 'report', 'ablate'),
     *('evaluation.ablations', 'evaluation.audit', 'evaluation.bootstrap', 'evaluation.comparison'),
     *('evaluation.metrics', 'evaluation.pairing', 'evaluation.predictions', 'evaluation.results'),
     *('evaluation.rules', 'evaluation.significance', 'evaluation.table', 'reports'),

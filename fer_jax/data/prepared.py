@@ -318,7 +318,7 @@ def _load(
 
 
 def _shares(votes: np.ndarray) -> np.ndarray:
-    """Each class's share of a clip's votes, int [clip, class] -> float32; zeros without a vote."""
+    """Computes each class's share of votes, int [clip, class] -> float32; zeros without a vote."""
     return (votes / np.maximum(votes.sum(1, keepdims=True), 1)).astype(np.float32)
 
 

@@ -15,7 +15,7 @@ _FIRST = re.compile(r'(.+_)?conv1a?')
 
 
 def warps(trained: Trained, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """What the spatial transformer makes of clips; None where the network has none on its input.
+    """Applies the spatial transformer to clips; None where the network has none on its input.
 
     Args:
       clip: int [clip].
@@ -37,7 +37,7 @@ def warps(trained: Trained, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray] |
 
 
 def outline(theta: np.ndarray, shape: tuple[int, int], lines: int) -> np.ndarray:
-    """Where the sampled face's grid lies in the input: what the network cuts out.
+    """Traces the sampled face's grid in the input: what the network cuts out.
 
     Args:
       theta: [2, 3], of one face.
@@ -57,9 +57,10 @@ def outline(theta: np.ndarray, shape: tuple[int, int], lines: int) -> np.ndarray
 
 
 def first_filters(params: Mapping) -> dict[str, np.ndarray]:
-    """The kernels that see the frames: {layer: float32 [filter, t, h, w]}, mean over channels.
+    """Returns the kernels that see the frames: {layer: float32 [filter, t, h, w]}.
 
-    A network of several branches has several; a kernel over images alone has t = 1.
+    They are means over channels. A network of several branches has several; a kernel over images
+    alone has t = 1.
     """
     found = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
@@ -72,7 +73,7 @@ def first_filters(params: Mapping) -> dict[str, np.ndarray]:
 
 
 def revealed(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A clip as it would be loaded after its first, second, ... frame.
+    """Prefixes a clip as it would be loaded after its first, second, ... frame.
 
     Args:
       frames: [T, H, W, C].
@@ -86,7 +87,7 @@ def revealed(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def over_time(trained: Trained, clip: np.ndarray) -> list[np.ndarray]:
-    """Class probabilities of clips while their frames are revealed one after another.
+    """Computes class probabilities of clips while their frames are revealed one by one.
 
     Args:
       clip: int [clip].

@@ -25,7 +25,7 @@ def warps(
     names: Sequence[str],
     stamps: Sequence[str],
 ) -> Drawing:
-    """The spatial transformer: each input with the grid that it samples, and what comes out.
+    """Draws each input with the grid that the spatial transformer samples, and what comes out.
 
     Args:
       faces, sampled: [clip, H, W, C] in [0, 1].
@@ -70,7 +70,7 @@ def warps(
 
 
 def filters(kernels: Mapping[str, np.ndarray], stamps: Sequence[str]) -> list[Drawing]:
-    """The filters of each first layer ([filter, t, h, w])."""
+    """Draws the filters of each first layer ([filter, t, h, w])."""
     drawings = []
     for layer, kernel in kernels.items():
         count, t, h, w = kernel.shape
@@ -101,7 +101,7 @@ def over_time(
     classes: Sequence[str],
     stamps: Sequence[str],
 ) -> list[Drawing]:
-    """Class probabilities of each clip after its first, second, ... frame, below the frames.
+    """Draws class probabilities of each clip after its first, second, ... frame, below the frames.
 
     Args:
       frames: [clip, T, H, W, C] in [0, 1].

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-import pathlib
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +47,7 @@ class Trained:
     network: TrainedNetwork
 
     @classmethod
-    def open(cls, path: str, number: int, data_dir: pathlib.Path) -> 'Trained':
+    def open(cls, path: str, number: int, data_dir: Path) -> 'Trained':
         """Reads a finished run, its data and the network of one member.
 
         Args:
@@ -58,7 +58,7 @@ class Trained:
           UserError: no finished run, one that sees no faces, no such member or one that diverged,
             or data that are not those of the run.
         """
-        folder = pathlib.Path(path).expanduser()
+        folder = Path(path).expanduser()
         if not (folder / 'DONE').is_file():
             raise UserError(
                 f'{folder} is no finished run (it has no DONE): give a directory that fer_jax.main '
@@ -105,7 +105,7 @@ class Trained:
         return clip, saved.astype(np.float32)
 
     def seen(self, clip: np.ndarray) -> np.ndarray:
-        """Clips as the network sees them, float32 [clip, T, H, W, C], normalised.
+        """Returns clips as the network sees them, float32 [clip, T, H, W, C], normalised.
 
         Args:
           clip: int [clip], indices into `clips`.
@@ -113,7 +113,7 @@ class Trained:
         return np.asarray(self.network.inputs(self.clips.frames[clip]))
 
     def pictures(self, seen: np.ndarray) -> np.ndarray:
-        """What the network sees with the normalisation undone, for people to look at.
+        """Undoes the normalisation of what the network sees, for people to look at.
 
         Args:
           seen: float32 [..., H, W, C].
@@ -156,7 +156,7 @@ class Trained:
 
 
 def _member(run: Run, number: int, clips: ClipSet, network: TrainedNetwork) -> Member:
-    """The member with its fold; nothing is fitted again."""
+    """Loads the member with its fold; nothing is fitted again."""
     protocol = fold_file.read(str(run.path / 'folds.json'), clips)
     if run.predictions.retrained[number]:
         protocol = protocol.merged()

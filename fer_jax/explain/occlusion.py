@@ -39,7 +39,7 @@ class Windows:
 
     @classmethod
     def over(cls, shape: tuple[int, int], size: int, stride: int) -> 'Windows':
-        """All windows of a side over frames of a shape, `stride` pixels apart.
+        """Lays all windows of a side over frames of a shape, `stride` pixels apart.
 
         They start at the top left corner. Where steps of `stride` would leave a rest at the right
         or lower edge, one more window ends there, so that every pixel is in a window.
@@ -66,7 +66,7 @@ class Windows:
         return len(self.corners)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """A map of pixels: the mean value of the windows that a pixel is in.
+        """Spreads windows over pixels: the mean value of the windows that a pixel is in.
 
         Args:
           values: [..., window].
@@ -83,7 +83,7 @@ class Windows:
 
 
 def make_occluder(predict: Predict, windows: Windows, *, together: int = _TOGETHER) -> Callable:
-    """A compiled function that evaluates one clip under every window, all of them in one call.
+    """Compiles a function that evaluates one clip under every window, all of them in one call.
 
     Args:
       predict: what is asked.
@@ -122,7 +122,7 @@ def make_occluder(predict: Predict, windows: Windows, *, together: int = _TOGETH
 
 
 def flips(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Whether hiding a window makes the prediction wrong (minaee2019, sec. IV-C).
+    """Marks the windows whose hiding makes the prediction wrong (minaee2019, sec. IV-C).
 
     Args:
       probabilities: [clip, 1 + window, K] of rightly classified clips, as the occluder gives them.
@@ -135,7 +135,7 @@ def flips(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def falls(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """How far hiding a window lowers the true class's probability; negative where it rises.
+    """Computes how far hiding a window lowers the true class's probability; below 0 if it rises.
 
     Args:
       probabilities, label: as of `flips`.

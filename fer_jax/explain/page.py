@@ -139,12 +139,12 @@ def _time(
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 
 def _about(trained: Trained, study: Study) -> str:
-    """What was done, in words."""
+    """Describes what was done, in words."""
     windows, films = study.windows, trained.clips.frames.shape[1] > 1
     normalize = trained.network.system.inputs['normalize']
     said = (
@@ -168,7 +168,7 @@ def _about(trained: Trained, study: Study) -> str:
 
 
 def _provenance(trained: Trained, versions: Mapping[str, str]) -> str:
-    """The run, the command, the run's settings and the versions."""
+    """Lists the run, the command, the run's settings and the versions."""
     run = trained.run
     said = {
         'Run': run.path.resolve().name,

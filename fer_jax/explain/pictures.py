@@ -26,13 +26,13 @@ class Panel:
 
 
 def face(picture: np.ndarray) -> np.ndarray:
-    """A face [H, W, 1 or 3] in [0, 1], enlarged: uint8 [height, width, 3], SIDE wide."""
+    """Enlarges a face [H, W, 1 or 3] in [0, 1]: uint8 [height, width, 3], SIDE wide."""
     rgb = np.broadcast_to(picture, (*picture.shape[:2], 3)).astype(np.float32)
-    return np.uint8(np.rint(255 * np.clip(_enlarged(rgb, cv2.INTER_CUBIC), 0, 1)))
+    return np.rint(255 * np.clip(_enlarged(rgb, cv2.INTER_CUBIC), 0, 1)).astype(np.uint8)
 
 
 def overlay(picture: np.ndarray, values: np.ndarray, full: float) -> np.ndarray:
-    """A map over its face: the more, the more orange; blue where it is negative.
+    """Lays a map over its face: the more, the more orange; blue where it is negative.
 
     Args:
       picture: [H, W, 1 or 3] in [0, 1].
@@ -45,11 +45,11 @@ def overlay(picture: np.ndarray, values: np.ndarray, full: float) -> np.ndarray:
     base = face(np.broadcast_to(picture.mean(-1, keepdims=True), picture.shape)) / 255
     share = _enlarged((values / full).astype(np.float32), cv2.INTER_NEAREST)[..., None]
     mixed = _tinted(1 - _DIM + _DIM * base, np.clip(share, -1, 1) * 0.85)
-    return np.uint8(np.rint(255 * mixed))
+    return np.rint(255 * mixed).astype(np.uint8)
 
 
 def kernels(filters: np.ndarray, across: int) -> np.ndarray:
-    """Filters in rows, each as its slices from the earliest to the latest, blue to orange.
+    """Draws filters in rows, each as its slices from the earliest to the latest, blue to orange.
 
     Args:
       filters: [filter, t, h, w]; each is scaled by its own largest weight.
@@ -74,7 +74,7 @@ def kernels(filters: np.ndarray, across: int) -> np.ndarray:
 
 
 def sheet(panels: Sequence[Panel], columns: int, stamps: Sequence[str]) -> str:
-    """Panels in rows as SVG, WIDTH inches wide."""
+    """Lays panels in rows as SVG, WIDTH inches wide."""
     rows = -(-len(panels) // columns)
     line = 0.24 * any(panel.title for panel in panels)
     height = rows * (WIDTH / columns * _ratio(panels[0].image) + line)
@@ -104,7 +104,7 @@ def _enlarged(image: np.ndarray, method: int) -> np.ndarray:
 
 
 def _tinted(base: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """RGB [..., 3] in [0, 1] mixed with orange by a share [..., 1] above 0, blue by one below."""
+    """Mixes RGB [..., 3] in [0, 1] with orange by a share [..., 1] above 0, blue by one below."""
     orange, blue = (np.array(matplotlib.colors.to_rgb(COLOURS[n])) for n in ('vermillion', 'blue'))
     part = np.abs(share)
     return base * (1 - part) + np.where(share > 0, orange, blue) * part

@@ -39,12 +39,12 @@ class Study:
     pictures: np.ndarray
 
     def values(self, kind: str) -> np.ndarray:
-        """What each window is worth, float64 [clip, window]; kinds: `occlusion.KINDS`."""
+        """Computes what each window is worth, float64 [clip, window]; kinds: `occlusion.KINDS`."""
         measure = {'flip': occlusion.flips, 'fall': occlusion.falls}[kind]
         return measure(self.probabilities, self.label).astype(float)
 
     def means(self, kind: str) -> dict[int, np.ndarray]:
-        """The mean value of each window over the clips of a class, {class: float64 [window]}."""
+        """Averages each window's value over the clips of a class, {class: float64 [window]}."""
         values = self.values(kind)
         return {k: values[self.label == k].mean(0) for k in self.named}
 
@@ -54,12 +54,12 @@ class Study:
         return np.unique(self.label).tolist()
 
     def typical(self, k: int) -> int:
-        """The row of the clip of a class whose probability of it is the median."""
+        """Finds the row of the clip of a class whose probability of it is the median."""
         rows = np.flatnonzero(self.label == k)
         return int(rows[len(rows) // 2])
 
     def trio(self) -> list[int]:
-        """Rows of clips of one class, from little to very sure: of fear, as the paper's Figure 13.
+        """Finds clips of one class, from little to very sure: of fear, as the paper's Figure 13.
 
         Of the class with the most clips where fear has fewer than three.
         """
@@ -72,7 +72,7 @@ class Study:
         return rows[np.unique(len(rows) * np.arange(1, 2 * TRIO, 2) // (2 * TRIO))].tolist()
 
     def table(self) -> Table:
-        """A row for each class."""
+        """Makes a table with a row for each class."""
         flip, fall = self.values('flip'), self.values('fall')
         rows = []
         for k, name in enumerate(self.classes):
@@ -103,7 +103,7 @@ class Study:
 
 
 def choose(trained: Trained, most: int) -> np.ndarray:
-    """Rightly classified test clips, by what the run saved of its best epoch.
+    """Chooses rightly classified test clips, by what the run saved of its best epoch.
 
     Args:
       most: of each class at most so many, drawn at random; 0 for all.
@@ -164,7 +164,7 @@ def study(
 
 
 def text(table: Table, stamps: Sequence[str]) -> str:
-    """The table for a terminal."""
+    """Formats the table for a terminal."""
     lines = [f'*** {stamp} ***' for stamp in stamps]
     lines.append(f'{"class":<12}{"test":>6}{"right":>7}{"mapped":>8}{"flips":>9}{"mean fall":>11}')
     for row in table.rows:

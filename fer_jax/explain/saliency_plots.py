@@ -21,7 +21,7 @@ _UNITS = {
 
 
 def maps(study: Study, kind: str, names: Sequence[str], stamps: Sequence[str]) -> list[Drawing]:
-    """A typical face of each class with its map (Figures 1 and 12), and three of one (Figure 13).
+    """Draws a typical face of each class with its map (Figures 1 and 12), three of one (Figure 13).
 
     Args:
       names: each clip's id.
@@ -53,12 +53,12 @@ def maps(study: Study, kind: str, names: Sequence[str], stamps: Sequence[str]) -
 def _faces_and_maps(
     study: Study, kind: str, rows: Sequence[int]
 ) -> tuple[list[Panel], list[Panel], str]:
-    """Some clips' faces, their maps on one scale, and what the colours mean."""
+    """Draws some clips' faces, their maps on one scale, and what the colours mean."""
     values = study.windows.spread(study.values(kind)[rows])
     full = _full(kind, values)
     faces, shown = [], []
     for row, own in zip(rows, values, strict=True):
-        picture, label = study.pictures[row], study.label[row]
+        picture, label = study.pictures[row], int(study.label[row])
         faces.append(Panel(pictures.face(picture), study.classes[label]))
         sure = f'{study.probabilities[row, 0, label]:.2f}'
         shown.append(Panel(pictures.overlay(picture, own, full), sure))
@@ -66,7 +66,7 @@ def _faces_and_maps(
 
 
 def means(study: Study, kind: str, stamps: Sequence[str]) -> Drawing:
-    """The mean map of each class over its mean face."""
+    """Draws the mean map of each class over its mean face."""
     means = study.means(kind)
     shown = {k: study.windows.spread(values) for k, values in means.items()}
     full = _full(kind, np.array(list(shown.values())), fixed=False)
@@ -99,7 +99,7 @@ def means(study: Study, kind: str, stamps: Sequence[str]) -> Drawing:
 
 
 def occluded(study: Study, zero: np.ndarray, stamps: Sequence[str]) -> list[Drawing]:
-    """Nine occluded pictures of a face with what the network says of them (Figure 11).
+    """Draws nine occluded pictures of a face with what the network says of them (Figure 11).
 
     Args:
       zero: [H, W, 1 or 3] in [0, 1], what a zeroed face looks like.
@@ -142,7 +142,7 @@ def occluded(study: Study, zero: np.ndarray, stamps: Sequence[str]) -> list[Draw
 
 
 def _spread_out(study: Study) -> list[int]:
-    """Nine windows, evenly over the middle of the face."""
+    """Selects nine windows, evenly over the middle of the face."""
     tops, lefts = (np.unique(axis) for axis in study.windows.corners.T)
     part = np.arange(1, PANELS + 1) / (PANELS + 1)
     index = {tuple(corner): i for i, corner in enumerate(study.windows.corners.tolist())}
@@ -151,7 +151,7 @@ def _spread_out(study: Study) -> list[int]:
 
 
 def _full(kind: str, shown: np.ndarray, fixed: bool = True) -> float:
-    """The value that is fully coloured: 1 for a share of windows of one face, else the largest."""
+    """Returns the value of full colour: 1 for shares of one face's windows, else the peak."""
     if kind == 'flip' and fixed:
         return 1.0
     return float(np.abs(shown).max()) or 1.0
@@ -164,7 +164,7 @@ def _legend(kind: str, full: float) -> str:
 
 
 def _csv(study: Study, rows: Sequence[int], names: Sequence[str], stamps: Sequence[str]) -> str:
-    """Every window of some clips."""
+    """Lists every window of some clips."""
     count = len(study.windows)
     top, left = study.windows.corners.T
     said = study.probabilities[rows, 1:]

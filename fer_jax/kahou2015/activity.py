@@ -3,8 +3,8 @@
 import dataclasses
 import hashlib
 import json
-import pathlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Vocabulary:
     patterns: np.ndarray
 
     def activations(self, cut: np.ndarray) -> np.ndarray:
-        """Synchrony of blocks uint8 [block, blocks.VALUES], from 0 to 1: float32 [block, factor].
+        """Computes the synchrony of blocks uint8 [block, blocks.VALUES]: float32 [block, factor].
 
         That is (h - 0.5) / 0.5 = tanh(F^2 / 2) of h = sigmoid(F^2), which says the same as h and
         keeps its digits where F is small.
@@ -56,7 +56,7 @@ class Vocabulary:
         return np.tanh(factors**2 / 2)
 
     def histogram(self, frames: np.ndarray, weighted: bool) -> np.ndarray:
-        """The share of each word in a scene uint8 [T, H, W]: float64 [word].
+        """Computes the share of each word in a scene uint8 [T, H, W]: float64 [word].
 
         Args:
           weighted: a block counts as much as its mean activation, so that a still one counts little
@@ -85,7 +85,7 @@ class Activity:
       seed: of the blocks, filters and words.
     """
 
-    folder: pathlib.Path
+    folder: Path
     name: str
     _: dataclasses.KW_ONLY
     blocks: int
@@ -119,16 +119,14 @@ class Activity:
             )
 
     @classmethod
-    def open(
-        cls, section: Mapping[str, Any], clips: ClipSource, data_dir: pathlib.Path
-    ) -> 'Activity':
-        """As of `FeatureSource`."""
+    def open(cls, section: Mapping[str, Any], clips: ClipSource, data_dir: Path) -> 'Activity':
+        """Implements `FeatureSource`."""
         return bind(cls, section, 'activity', clips.ensure_prepared(data_dir), clips.name)
 
     def groups(
         self, members: Sequence[Member], clips: ClipSet
     ) -> list[tuple[list[Member], ClipSet]]:
-        """The members of each fold, and the clips as the vocabulary of its training clips has them.
+        """Makes each fold's members, with clips as the vocabulary of its training clips has them.
 
         Returns:
           Members, in their order, whose `fits` hold the vocabulary's arrays, named FITTED; and
@@ -148,7 +146,7 @@ class Activity:
         return found
 
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
-        """What dataset.json says of where the features come from."""
+        """Describes where the features come from, for dataset.json."""
         size = f'{blocks.SIDE}x{blocks.SIDE}x{blocks.FRAMES}'
         return {
             'features': f'{self.words:,} words of {self.factors} factors, blocks of {size}',
@@ -156,17 +154,17 @@ class Activity:
         }
 
     def in_words(self, chain: Mapping[str, Any]) -> str:
-        """As of `FeatureSource`."""
+        """Implements `FeatureSource`."""
         return f'activity in scenes: {chain["features"]}'
 
     def filters(self, member: Member) -> np.ndarray:
-        """As of `FeatureSource`: the patterns of the member's factors."""
+        """Returns the patterns of the member's factors, as `FeatureSource` asks."""
         (fit,) = (fit for fit in member.fits if fit.name == FITTED)
         patterns = Vocabulary(*fit.value).patterns
         return patterns.reshape(-1, blocks.FRAMES, blocks.SIDE, blocks.SIDE)
 
     def _fit(self, fold: Fold, clips: ClipSet) -> tuple[Fitted, np.ndarray]:
-        """The vocabulary of a fold's training clips and the histograms float32 [clip, word].
+        """Learns a fold's vocabulary from its training clips: histograms float32 [clip, word].
 
         Both are kept beside the prepared data, in activity-<hash>.npz, with the histograms of all
         clips that are prepared: the file is named after the options, the training clips and the
@@ -205,7 +203,7 @@ class Activity:
         return fit, histograms
 
     def fit(self, train: Collection[str]) -> Vocabulary:
-        """Whitening, filters and words of the scenes of some clips, by id.
+        """Learns whitening, filters and words from the scenes of some clips, by id.
 
         In memory at once are a byte for each value of the chosen blocks and, while the filters
         learn, a float for each of their components, on the host and on the device: under 5 GB for
@@ -251,7 +249,7 @@ class Activity:
         return dataclasses.replace(vocabulary, words=words.fit(seen, self.words, self.seed))
 
     def _scenes(self, what: str) -> Iterator[tuple[str, np.ndarray]]:
-        """Clip ids and frames uint8 [T, H, W] of all prepared scenes, behind a progress bar."""
+        """Yields clip ids and frames uint8 [T, H, W] of all prepared scenes, showing progress."""
         scenes = prepared.scenes(self.name, data_dir=self.folder)
         for clip_id, frames in tqdm.tqdm(scenes, desc=what, unit=' clips', disable=None):
             if min(frames.shape[1:]) < blocks.SIDE:
@@ -263,5 +261,5 @@ class Activity:
             yield clip_id, frames
 
     def _fingerprint(self) -> str:
-        """Of the prepared scenes."""
+        """Reads the fingerprint of the prepared scenes."""
         return prepared.describe(self.name, self.folder, datasets.SCENE)['fingerprint']

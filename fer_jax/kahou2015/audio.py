@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
-import pathlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ SHORTEST_S = 0.1
 def extract(
     sound: Mapping[str, tuple[np.ndarray, int]],
 ) -> tuple[list[str], np.ndarray]:
-    """What openSMILE makes of each sound.
+    """Extracts openSMILE's features of each sound.
 
     Args:
       sound: {clip id: (int16 [samples], at least one; samples a second)}.
@@ -44,7 +44,7 @@ def extract(
     """
     opensmile = package()
     smile = opensmile.Smile(
-        feature_set=str(pathlib.Path(opensmile.__file__).parent / CONFIGURATION),
+        feature_set=str(Path(opensmile.__file__).parent / CONFIGURATION),
         feature_level='func',
     )
     order = np.argsort(smile.feature_names)
@@ -68,13 +68,13 @@ def extract(
 
 
 def package() -> Any:
-    """The package opensmile, imported where it is needed: it is an extra.
+    """Imports the package opensmile where it is needed: it is an extra.
 
     Raises:
       UserError: it is not there.
     """
     try:
-        import opensmile
+        import opensmile  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
         raise UserError(
             "features of sound need the package opensmile: pip install 'fer_jax[audio]' (its "
@@ -83,15 +83,15 @@ def package() -> Any:
     return opensmile
 
 
-def kept(sound: Mapping[str, tuple[np.ndarray, int]], folder: pathlib.Path) -> tuple:
-    """What `extract` gives, from a file in the folder where the same sound was heard before.
+def kept(sound: Mapping[str, tuple[np.ndarray, int]], folder: Path) -> tuple:
+    """Reads from the folder what `extract` gave for the same sound before, or extracts it now.
 
     The file, sound-<hash>.npz, is named after samples, ids, openSMILE's version and configuration.
     """
     digest = hashlib.sha256(f'{package().__version__} {CONFIGURATION}'.encode())
     for clip_id, (samples, rate) in sound.items():
         digest.update(f'|{clip_id} {rate} {len(samples)}|'.encode())
-        digest.update(np.ascontiguousarray(samples))
+        digest.update(np.ascontiguousarray(samples).data)
     path = folder / f'sound-{digest.hexdigest()[:16]}.npz'
     if not path.exists():
         names, values = extract(sound)
@@ -102,7 +102,7 @@ def kept(sound: Mapping[str, tuple[np.ndarray, int]], folder: pathlib.Path) -> t
 
 
 def fit_components(values: np.ndarray, indices: np.ndarray, components: int) -> Fitted:
-    """Whitened principal components, of features scaled to mean 0 and deviation 1.
+    """Fits whitened principal components of features scaled to mean 0 and deviation 1.
 
     Args:
       values: float [N, feature].
@@ -140,7 +140,7 @@ class Sound:
       components: principal components, fitted on each fold's training clips.
     """
 
-    folder: pathlib.Path
+    folder: Path
     name: str
     faces: str
     _: dataclasses.KW_ONLY
@@ -152,13 +152,13 @@ class Sound:
     classes = ()  # nothing was trained to know any
 
     @classmethod
-    def open(cls, section: Mapping[str, Any], clips: ClipSource, data_dir: pathlib.Path) -> 'Sound':
-        """As of `FeatureSource`."""
+    def open(cls, section: Mapping[str, Any], clips: ClipSource, data_dir: Path) -> 'Sound':
+        """Implements `FeatureSource`."""
         folder = clips.ensure_prepared(data_dir)
         return bind(cls, section, 'sound', folder, clips.name, clips.faces)
 
     def features(self, clips: ClipSet) -> np.ndarray:
-        """The clips' features float32 [clip, feature], in ascending order of their names.
+        """Returns the clips' features float32 [clip, feature], in ascending order of their names.
 
         Raises:
           UserError: clips without sound, a value that is no number, or what `audio_files.read` and
@@ -166,7 +166,7 @@ class Sound:
         """
         wanted = clips.clip_id.tolist()
         if self.file:
-            names, values = audio_files.read(pathlib.Path(self.file).expanduser(), wanted)
+            names, values = audio_files.read(Path(self.file).expanduser(), wanted)
         else:
             sound = prepared.load_audio(self.name, data_dir=self.folder, faces=self.faces)
             silent = [clip for clip in wanted if not len(sound[clip][0])]
@@ -186,7 +186,7 @@ class Sound:
     def groups(
         self, members: Sequence[Member], clips: ClipSet
     ) -> list[tuple[list[Member], ClipSet]]:
-        """The members of each fold, and the clips as they hear them.
+        """Makes each fold's members, with the clips as they hear them.
 
         Returns:
           Members, in their order, whose `fits` hold the components; and clips of one frame whose
@@ -209,21 +209,21 @@ class Sound:
         return found
 
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
-        """What dataset.json says of where the features come from."""
+        """Describes where the features come from, for dataset.json."""
         said = {'components': self.components}
         if self.file:
-            path = pathlib.Path(self.file).expanduser()
+            path = Path(self.file).expanduser()
             return said | {
                 'features': path.name,
                 'sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
             }
-        by = f'openSMILE {package().__version__}, {pathlib.Path(CONFIGURATION).name}'
+        by = f'openSMILE {package().__version__}, {Path(CONFIGURATION).name}'
         return said | {'features': by}
 
     def in_words(self, chain: Mapping[str, Any]) -> str:
-        """As of `FeatureSource`."""
+        """Implements `FeatureSource`."""
         return f'{chain["components"]} principal components of sound: {chain["features"]}'
 
     def filters(self, member: Member) -> np.ndarray | None:
-        """As of `FeatureSource`: components are no filters."""
+        """Returns None, as `FeatureSource` asks: components are no filters."""
         return None

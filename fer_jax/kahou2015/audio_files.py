@@ -15,7 +15,7 @@ _OTHERS = ('frameindex', 'frametime', 'start', 'end', 'class', 'emotion', 'label
 
 
 def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The features of some clips from a file with one row a clip.
+    """Reads the features of some clips from a file with one row a clip.
 
     A row belongs to the clip whose id its name is; else to the one whose id ends, behind the last
     slash, as the name does without folders and suffix: 'sound/000046280.wav' is

@@ -27,7 +27,7 @@ def aggregate(values: np.ndarray, length: np.ndarray, bins: int = 15) -> np.ndar
 
 
 def average_probabilities(logits: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """The mean of a clip's frames' class probabilities.
+    """Averages the class probabilities of a clip's frames.
 
     Args:
       logits: float [clip, frame, class].

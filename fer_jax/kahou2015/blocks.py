@@ -18,7 +18,7 @@ _CHUNK = 4096  # blocks that pass at a time
 
 
 def cut(frames: np.ndarray) -> np.ndarray:
-    """The blocks of a clip, dense and without overlap.
+    """Cuts a clip into blocks, dense and without overlap.
 
     What is left over at the right, at the bottom and at the end is dropped; a clip of fewer than
     FRAMES frames is played again until they suffice.
@@ -37,7 +37,7 @@ def cut(frames: np.ndarray) -> np.ndarray:
 
 
 def normalise(blocks: np.ndarray, contrast: float) -> np.ndarray:
-    """Blocks of mean 0 whose contrast is evened out, float32 [block, VALUES].
+    """Shifts blocks to mean 0 and evens out their contrast, float32 [block, VALUES].
 
     Each is divided by its own deviation + `contrast` + OFFSET: still ones stay faint. The authors'
     contrast is the mean deviation of the batch at hand, so that a clip's features would depend on
@@ -101,7 +101,7 @@ class Whitening:
         return cls(contrast, *(a.astype(np.float32) for a in (mean, matrix, inverse)))
 
     def __call__(self, blocks: np.ndarray) -> np.ndarray:
-        """Blocks uint8 [block, VALUES], whitened: float32 [block, component]."""
+        """Whitens blocks uint8 [block, VALUES]: float32 [block, component]."""
         out = np.empty((len(blocks), self.matrix.shape[1]), np.float32)
         rows = _chunks(out)
         for some, row in zip(_chunks(blocks), rows, strict=True):
@@ -110,5 +110,5 @@ class Whitening:
 
 
 def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Views of consecutive rows."""
+    """Yields views of consecutive rows."""
     return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))

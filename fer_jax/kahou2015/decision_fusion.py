@@ -9,10 +9,10 @@ Weights are to be searched on clips that the models were not trained on: the sea
 the model that has learned its training clips by heart.
 """
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -31,7 +31,7 @@ LOCAL = ('gaussian', 'uniform')
 _BLOCK = 2048
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Search:
     """What a search found, and its course.
 
@@ -57,7 +57,7 @@ class Search:
 
 
 def spreads(start: float = START, factor: float = FACTOR, stop: float = STOP) -> np.ndarray:
-    """The spread of each local round, float64 [round]: `start`, times `factor`, not below `stop`.
+    """Lists the spread of each local round, float64 [round]: `start`, times `factor`, to `stop`.
 
     Raises:
       UserError: a schedule that never ends.
@@ -75,7 +75,7 @@ def spreads(start: float = START, factor: float = FACTOR, stop: float = STOP) ->
 
 
 def spoken(probabilities: np.ndarray) -> np.ndarray:
-    """Which models say something of which clips: bool [model, clip], False for a row of NaN.
+    """Tells which models predict which clips: bool [model, clip], False for a row of NaN.
 
     Args:
       probabilities: float [model, clip, class], 0 to 1, rows of sum 1 or of NaN.
@@ -88,16 +88,16 @@ def spoken(probabilities: np.ndarray) -> np.ndarray:
     number = np.isfinite(probabilities)
     if (number.any(-1) != number.all(-1)).any():
         raise ValueError('a row of probabilities is NaN in part')
-    return number.all(-1)
+    return np.all(number, -1)
 
 
 def equal_weights(models: int, classes: int) -> np.ndarray:
-    """The weights that average models: float64 [model, class]."""
+    """Returns the weights that average models: float64 [model, class]."""
     return np.full((models, classes), 1 / models)
 
 
 def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The models' common probabilities.
+    """Combines the models' probabilities by the weights.
 
     Args:
       weights: float [model, class], not negative, of sum 1 in each class.
@@ -120,13 +120,13 @@ def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def right(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Which clips are recognised: bool [clip]; a clip of NaN is not.
+    """Marks the clips that are recognised: bool [clip]; a clip of NaN is not.
 
     Args:
       probabilities: float [clip, class].
       label: int [clip].
     """
-    known = ~np.isnan(probabilities).any(-1)
+    known = ~np.any(np.isnan(probabilities), -1)
     return known & (np.where(known[:, None], probabilities, 0).argmax(-1) == label)
 
 
@@ -166,8 +166,8 @@ def search(
     models, clips, classes = probabilities.shape
     speaks = spoken(probabilities)
     _check(label, clips, classes, local, draws)
-    chosen = np.arange(models) if chosen is None else np.asarray(chosen)
-    among = np.isin(np.arange(models), chosen)
+    combined = np.arange(models) if chosen is None else np.asarray(chosen)
+    among = np.isin(np.arange(models), combined)
     groups = []
     # Clips with the same silent models are judged with the same rescaled weights.
     patterns, group = np.unique(speaks, axis=1, return_inverse=True)
@@ -185,9 +185,9 @@ def search(
         jnp.asarray(schedule, jnp.float32),
         shape=(models, classes),
         local=local,
-        draws=1 if len(chosen) == 1 else draws,
+        draws=1 if len(combined) == 1 else draws,
     )
-    weights = np.asarray(weights, np.float64)[chosen]
+    weights = np.asarray(weights, np.float64)[combined]
     return Search(
         weights=weights / weights.sum(0),
         clips=clips,
@@ -200,7 +200,7 @@ def search(
 def search_subsets(
     probabilities: np.ndarray, label: np.ndarray, **options
 ) -> dict[tuple[int, ...], Search]:
-    """A search for every choice of models, as the paper tried; smallest choices first.
+    """Searches the weights of every choice of models, as the paper did; smallest choices first.
 
     Args:
       probabilities, label: of `search`.
@@ -258,8 +258,8 @@ class _Best(NamedTuple):
     correct: jax.Array
 
 
-def _rescaled(weights: jax.Array, present: jax.Array) -> jax.Array:
-    """Weights [model, class, draw] of the present models, of sum 1 in each class."""
+def _rescaled(weights: jax.Array, present: jax.Array | np.ndarray) -> jax.Array:
+    """Rescales weights [model, class, draw] of the present models to sum 1 in each class."""
     present = present[:, None, None].astype(weights.dtype)
     weights = weights * present
     total = weights.sum(0, keepdims=True)
@@ -268,7 +268,7 @@ def _rescaled(weights: jax.Array, present: jax.Array) -> jax.Array:
 
 
 def _correct(weights: jax.Array, groups: Sequence[_Clips]) -> jax.Array:
-    """How many clips each draw's weights [model, class, draw] have right: int32 [draw].
+    """Counts the clips that each draw's weights [model, class, draw] have right: int32 [draw].
 
     Written out by model and class, because XLA makes of this one loop without intermediate arrays.
     Per class and clip a product is only as deep as there are models, too little for a library's
@@ -278,23 +278,27 @@ def _correct(weights: jax.Array, groups: Sequence[_Clips]) -> jax.Array:
     for present, probabilities, label in groups:
         ours = _rescaled(weights, present)[..., None]
         given = jnp.asarray(probabilities)[:, :, None]
-        highest = correct = None
-        for k in range(ours.shape[1]):
-            score = sum(ours[m, k] * given[m, k] for m in range(len(ours)))
-            is_label = jnp.broadcast_to(label[None] == k, score.shape)
-            if highest is None:
-                highest, correct = score, is_label
-            else:
-                correct = jnp.where(score > highest, is_label, correct)
-                highest = jnp.maximum(score, highest)
+        highest, correct = _scored(ours, given, label, 0)
+        for k in range(1, ours.shape[1]):
+            score, is_label = _scored(ours, given, label, k)
+            correct = jnp.where(score > highest, is_label, correct)
+            highest = jnp.maximum(score, highest)
         # Where no model speaks all scores are equal, and nothing is right.
         total += jnp.where(present.any(), correct.sum(1, dtype=jnp.int32), 0)
     return total
 
 
+def _scored(
+    ours: jax.Array, given: jax.Array, label: np.ndarray, k: int
+) -> tuple[jax.Array, jax.Array]:
+    """Scores class k in each clip and draw, and marks the clips that are of it."""
+    score = sum((ours[m, k] * given[m, k] for m in range(len(ours))), jnp.float32(0))
+    return score, jnp.broadcast_to(label[None] == k, score.shape)
+
+
 @functools.partial(jax.jit, static_argnames=('shape', 'local', 'draws'))
 def _search(key, groups, among, schedule, *, shape, local, draws):
-    """The weights [model, class], and of each round the clips right and the improvements.
+    """Finds weights [model, class], and counts each round's right clips and improvements.
 
     Models that are not `among` (bool [model]) those combined get the weight 0.
     """

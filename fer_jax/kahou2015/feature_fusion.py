@@ -14,7 +14,7 @@ MODALITY, COMMON, OUTPUT = 'modality', 'common', 'output'
 
 
 def rectified_tanh(x: jax.Array) -> jax.Array:
-    """RectTanh, max(0, tanh(x)) (kahou2015, sec. 6.2)."""
+    """Computes RectTanh, max(0, tanh(x)) (kahou2015, sec. 6.2)."""
     return jnp.maximum(0, jnp.tanh(x))
 
 

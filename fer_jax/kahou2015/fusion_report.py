@@ -19,7 +19,7 @@ WHITE_FROM = 0.7
 def weights(
     models: Sequence[str], classes: Sequence[str], weights: np.ndarray, stamps: Sequence[str]
 ) -> Drawing:
-    """The decision weights, a cell for each model and class.
+    """Draws the decision weights, a cell for each model and class.
 
     Args:
       weights: float [model, class], 0 to 1, of sum 1 in each class.
@@ -69,7 +69,7 @@ def learning_curves(
     chosen: Mapping[str, np.ndarray],
     stamps: Sequence[str],
 ) -> Drawing:
-    """The fusion network's accuracy after each epoch, a panel for each run (kahou2015, figure 5).
+    """Draws the fusion network's accuracy by epoch, a panel for each run (kahou2015, figure 5).
 
     Args:
       runs: by title, the history of a `fusion_training.Fusion`.
@@ -120,7 +120,7 @@ def learning_curves(
 
 
 def search_course(search: Search, stamps: Sequence[str]) -> Drawing:
-    """Accuracy of the best weights after each round of the search."""
+    """Draws the accuracy of the best weights after each round of the search."""
     accuracy = search.correct / search.clips
 
     def paint(figure) -> None:
@@ -144,13 +144,13 @@ def search_course(search: Search, stamps: Sequence[str]) -> Drawing:
 
 
 def _by_accuracy(searches: Mapping[tuple[int, ...], Search]) -> list[tuple[tuple[int, ...], float]]:
-    """Choices of models with their accuracies, the best first; of equals the smaller choice."""
+    """Sorts choices of models by accuracy, the best first; of equals the smaller choice."""
     found = [(choice, search.accuracy) for choice, search in searches.items()]
     return sorted(found, key=lambda item: (-item[1], len(item[0]), item[0]))
 
 
 def subset_table(models: Sequence[str], searches: Mapping[tuple[int, ...], Search]) -> Table:
-    """Every choice of models with the accuracy that searched weights reach.
+    """Lists every choice of models with the accuracy that searched weights reach.
 
     Args:
       searches: of `decision_fusion.search_subsets`.
@@ -184,7 +184,7 @@ def subset_table(models: Sequence[str], searches: Mapping[tuple[int, ...], Searc
 def subsets(
     models: Sequence[str], searches: Mapping[tuple[int, ...], Search], stamps: Sequence[str]
 ) -> Drawing:
-    """Every choice of models, dots for those in it, and its accuracy, the best first."""
+    """Draws every choice of models, dots for those in it, and its accuracy, the best first."""
     rows = _by_accuracy(searches)
 
     def paint(figure) -> None:
@@ -222,9 +222,9 @@ def subsets(
 
 
 def silent_table(
-    models: Sequence[str], clip_id: Sequence[str], probabilities: np.ndarray
+    models: Sequence[str], clip_id: Sequence[str] | np.ndarray, probabilities: np.ndarray
 ) -> Table | None:
-    """The clips of which some model says nothing; None where every model speaks of all.
+    """Lists the clips that some model does not predict; None where every model predicts all.
 
     Args:
       probabilities: float [model, clip, class], NaN rows where a model is silent.
@@ -233,10 +233,12 @@ def silent_table(
     rows = [
         {
             'clip_id': str(clip_id[clip]),
-            'silent': ', '.join(models[model] for model in np.flatnonzero(~speaks[:, clip])),
+            'silent': ', '.join(
+                models[model] for model in np.flatnonzero(~speaks[:, clip]).tolist()
+            ),
             'speaking': int(speaks[:, clip].sum()),
         }
-        for clip in np.flatnonzero(~speaks.all(0))
+        for clip in np.flatnonzero(~speaks.all(0)).tolist()
     ]
     if not rows:
         return None

@@ -1,8 +1,8 @@
 """Training of the feature fusion network: all seeds and all epochs in one compiled program."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ RECIPES: dict[str, dict[str, float]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Fusion:
     """A trained fusion network, once for each seed.
 
@@ -44,7 +44,7 @@ class Fusion:
 
 
 def complete(features: Sequence[np.ndarray]) -> np.ndarray:
-    """Which clips have all modalities: bool [clip], False where a row of one holds NaN.
+    """Marks the clips that have all modalities: bool [clip], False where a row holds NaN.
 
     The paper says nothing of clips without a face or without sound. Here they are left out of
     training and judging and get no prediction; the decision fusion goes on without one.
@@ -162,7 +162,7 @@ def _check(label: np.ndarray, fit: np.ndarray, judge: np.ndarray, asked: int) ->
 def _train(
     keys, stop_at, features, label, fit, judge, sgd, weights, *, model, epochs, batch_size, groups
 ):
-    """Kept parameters, their epoch, history and probabilities, each with a leading axis [seed]."""
+    """Trains and returns parameters, epoch, history and probabilities, each with leading [seed]."""
     steps = -(-len(fit) // batch_size)
     surplus = steps * batch_size - len(fit)
     mask = (jnp.arange(steps * batch_size) < len(fit)).reshape(steps, batch_size)

@@ -47,7 +47,7 @@ class Learned(NamedTuple):
 
 
 def activity(build: Build, table: ClipTable) -> Arrays:
-    """Motion in whole scenes (sec. 4).
+    """Trains the model of motion in whole scenes (sec. 4).
 
     Returns:
       probabilities float32 [training, clip, class], NaN for clips that the model cannot judge, and
@@ -59,7 +59,7 @@ def activity(build: Build, table: ClipTable) -> Arrays:
 
 
 def audio(build: Build, table: ClipTable, components: int) -> Arrays:
-    """Sound (sec. 3).
+    """Trains the model of sound (sec. 3).
 
     Returns:
       probabilities as `activity`; features float32 [training, clip, value], of which the fusion
@@ -78,7 +78,7 @@ def audio(build: Build, table: ClipTable, components: int) -> Arrays:
 
 
 def aggregated(build: Build, table: ClipTable) -> Arrays:
-    """The aggregated frame network (sec. 2.3).
+    """Trains the classifier on the frame network's aggregated probabilities (sec. 2.3).
 
     Returns:
       probabilities and features as `audio`, the features being the bins' values; averaging float32
@@ -94,7 +94,7 @@ def aggregated(build: Build, table: ClipTable) -> Arrays:
 
 
 def _fit(build: Build) -> tuple[Experiment, list[Learned]]:
-    """A model that is fitted at once, and what it says after each of TRAININGS."""
+    """Fits a model in one step and predicts after each of TRAININGS."""
     built = build(functools.partial(data_of, stopped=False))
     fit_predict = _classifier(built).fit_predict
     found = [
@@ -126,7 +126,7 @@ def _seen(
 
 
 def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
-    """The recurrent network (sec. 2.2); its features are its last states.
+    """Trains the recurrent network (sec. 2.2); its features are its last states.
 
     The part that it is not trained on chooses its epoch, and it is trained again on both parts for
     as many epochs. Its checkpoints and metrics.csv lie in `folder`.
@@ -170,7 +170,7 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
 
 
 def _pass(system, network: dict, clips: ClipSet) -> tuple[np.ndarray, np.ndarray]:
-    """Class probabilities [clip, class] and last states [clip, unit] of all clips."""
+    """Computes class probabilities [clip, class] and last states [clip, unit] of all clips."""
     variables = {key: value for key, value in network.items() if value}
 
     @jax.jit

@@ -1,10 +1,10 @@
 """What the stages of a run say together: accuracies of models and submissions, with intervals."""
 
 import csv
+import dataclasses
 import functools
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,12 @@ Arrays = dict[str, np.ndarray]
 
 
 def place(folder: Path, name: str) -> Path:
-    """Where a stage's arrays lie."""
+    """Returns the path of a stage's arrays."""
     return folder / 'stages' / f'{name}.npz'
 
 
 def read(folder: Path, name: str) -> Arrays:
-    """A stage's arrays.
+    """Reads a stage's arrays.
 
     Raises:
       UserError: missing or damaged.
@@ -45,7 +45,7 @@ def read(folder: Path, name: str) -> Arrays:
 
 
 def of_table(table: ClipTable) -> Arrays:
-    """The clips as a stage's arrays."""
+    """Turns the clips into a stage's arrays."""
     return {
         'clip_id': table.clip_id,
         'split': table.split,
@@ -57,17 +57,18 @@ def of_table(table: ClipTable) -> Arrays:
 
 
 def of_entry(entry: Entry) -> Arrays:
-    """A submission as a stage's arrays."""
-    found = {'weights': entry.weights, 'probabilities': entry.probabilities}
+    """Turns a submission into a stage's arrays."""
+    found: Arrays = {'weights': entry.weights, 'probabilities': entry.probabilities}
     found |= {f'epochs-{name}': kept for name, kept in entry.epochs.items()}
     if entry.search:
         found |= {name: getattr(entry.search, name) for name in ('spread', 'correct')}
-        found |= {'improvements': entry.search.improvements, 'clips': entry.search.clips}
+        found['improvements'] = entry.search.improvements
+        found['clips'] = np.array(entry.search.clips)
     return found
 
 
 def entry(number: int, arrays: Arrays) -> Entry:
-    """A submission from its stage's arrays."""
+    """Restores a submission from its stage's arrays."""
     epochs = {
         name.removeprefix('epochs-'): kept
         for name, kept in arrays.items()
@@ -100,7 +101,7 @@ def of_searches(searches: Mapping[tuple[int, ...], Search]) -> Arrays:
 
 
 def searches(arrays: Arrays) -> dict[tuple[int, ...], Search]:
-    """What `of_searches` was given."""
+    """Restores the searches that `of_searches` was given."""
     found = {}
     for index, own in enumerate(arrays['chosen']):
         found[tuple(np.flatnonzero(own).tolist())] = Search(
@@ -113,7 +114,7 @@ def searches(arrays: Arrays) -> dict[tuple[int, ...], Search]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SystemOutcome:
     """All that a run has found.
 
@@ -132,7 +133,7 @@ class SystemOutcome:
     subsets: Mapping[tuple[int, ...], Search] | None
 
     def said(self, number: int) -> dict[str, np.ndarray]:
-        """What each model of a submission says: {model: float [clip, class]}, NaN where silent."""
+        """Returns each model's predictions {model: float [clip, class]}, NaN where silent."""
         at = training_of(number)
         said = {name: own['probabilities'][at] for name, own in self.models.items()}
         return said | {'fusion': self.fusions[number]['probabilities']}
@@ -191,7 +192,7 @@ class SystemOutcome:
         return counts.astype(int)
 
     def _known(self, part: str) -> np.ndarray:
-        """The clips of a part whose label is known."""
+        """Selects the clips of a part whose label is known."""
         own = self.table.part(part)
         return own[self.table.truth[own] >= 0]
 
@@ -201,7 +202,7 @@ class SystemOutcome:
         return _judged(right(said[own], self.table.truth[own]))
 
     def _judged(self, entry: Entry, part: str) -> dict[str, Any] | None:
-        """None too on clips that models trained again have all seen, as in the paper's table."""
+        """Skips, as the paper's table does, clips that models trained again have all seen."""
         own = self._known(part)
         if part != TEST and (entry.submission.keeps or entry.submission.combines):
             return None
@@ -221,14 +222,14 @@ class SystemOutcome:
 
 
 def _judged(correct: np.ndarray) -> dict[str, Any] | None:
-    """Accuracy of clips that are right or not, bool [clip]; None of none."""
+    """Computes the accuracy of clips that are right or not, bool [clip]; None of none."""
     if not len(correct):
         return None
     return {'accuracy': float(correct.mean()), 'interval': _interval(correct), 'n': len(correct)}
 
 
 def _interval(values: np.ndarray) -> list[float] | None:
-    """Of the mean of a value [clip], by bootstrap over clips; None of a single one."""
+    """Bootstraps the mean of a value [clip] over clips; None of a single one."""
     count = len(values)
     if count < 2:
         return None
@@ -237,14 +238,17 @@ def _interval(values: np.ndarray) -> list[float] | None:
 
 
 def load(folder: Path) -> SystemOutcome:
-    """All stages of a run.
+    """Loads all stages of a run.
 
     Raises:
       UserError: one that is missing or damaged.
     """
     clips = read(folder, 'clips')
-    classes = tuple(clips.pop('classes').tolist())
-    table = ClipTable(**clips | {'simulated': bool(clips['simulated'])}, classes=classes)
+    table = ClipTable(
+        **{name: clips[name] for name in ('clip_id', 'split', 'label', 'truth')},
+        classes=tuple(clips['classes'].tolist()),
+        simulated=bool(clips['simulated']),
+    )
     single = [number for number, row in SUBMISSIONS.items() if not row.combines]
     return SystemOutcome(
         table,
@@ -256,7 +260,7 @@ def load(folder: Path) -> SystemOutcome:
 
 
 def predictions_csv(found: SystemOutcome) -> str:
-    """Who says what of which clip: submission, model, part, clip, label, prediction, probabilities.
+    """Lists every prediction: submission, model, part, clip, label, prediction, probabilities.
 
     A submission's own prediction has the model 'submission'. Clips that a model is silent of are
     left out; a label that is not known is empty.
@@ -282,7 +286,7 @@ def predictions_csv(found: SystemOutcome) -> str:
 
 
 def text(values: Mapping[str, Any]) -> str:
-    """The results as plain text for a terminal."""
+    """Formats the results as plain text for a terminal."""
     lines = [*values['stamps'], f'{"":44}{"training":>10}{"validation":>24}{"test":>24}']
     named = {entry['title']: entry for entry in values['models'].values()}
     named |= {

@@ -72,7 +72,7 @@ def write(found: SystemOutcome, folder: Path, out: Path | str | None = None) -> 
             model_table(values),
             submission_table(values),
             gain_table(values),
-            found.subsets and fusion_report.subset_table(_titles(), found.subsets),
+            fusion_report.subset_table(_titles(), found.subsets) if found.subsets else None,
             fusion_report.silent_table(_titles(), found.table.clip_id, _said(found)),
         )
         if table is not None
@@ -87,10 +87,10 @@ def write(found: SystemOutcome, folder: Path, out: Path | str | None = None) -> 
 
 
 def model_table(values: Mapping[str, Any]) -> Table:
-    """Table 1 of kahou2015 of our models, the paper's numbers beside them."""
+    """Makes table 1 of kahou2015 of our models, the paper's numbers beside them."""
     rows = []
     for name, entry in values['models'].items():
-        printed = dict.fromkeys((TRAIN, VALIDATION))
+        printed: dict[str, float | None] = {TRAIN: None, VALIDATION: None}
         if name in PRINTED:
             card, row = PRINTED[name]
             cells = dict(zip(papers.load(card).columns, papers.load(card).rows[row], strict=True))
@@ -115,7 +115,7 @@ def model_table(values: Mapping[str, Any]) -> Table:
 
 
 def submission_table(values: Mapping[str, Any]) -> Table:
-    """Table 2 of kahou2015 of our submissions, the paper's numbers beside them."""
+    """Makes table 2 of kahou2015 of our submissions, the paper's numbers beside them."""
     card = papers.load('kahou2015:table2')
     rows = []
     for number, entry in values['submissions'].items():
@@ -142,7 +142,7 @@ def submission_table(values: Mapping[str, Any]) -> Table:
 
 
 def gain_table(values: Mapping[str, Any]) -> Table | None:
-    """What fusing the models adds to each of them, paired by clip; None without judged clips."""
+    """Tabulates what fusion adds to each model, paired by clip; None without judged clips."""
     parts = [part for part in (VALIDATION, TEST) if values['fused'][part]]
     if not parts:
         return None
@@ -170,7 +170,7 @@ def gain_table(values: Mapping[str, Any]) -> Table | None:
 
 
 def _columns(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A row's cells of every part's judgement."""
+    """Lists the columns of every part's accuracy."""
     row: dict[str, Any] = {}
     for part in PARTS:
         judged = entry[part] or {'accuracy': None, 'interval': None, 'n': None}
@@ -183,7 +183,7 @@ def _columns(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged_columns(values: Mapping[str, Any], counts: bool = True) -> list[Column]:
-    """Columns of the parts on which something is judged; `counts`: show how many clips."""
+    """Lists the columns of the parts that are judged; `counts`: show how many clips."""
     columns = []
     for part in PARTS:
         if not any(entry[part] for entry in values['models'].values()):
@@ -206,12 +206,12 @@ def _titles() -> list[str]:
 
 
 def _said(found: SystemOutcome) -> np.ndarray:
-    """What the models of the shown submission say: [model, clip, class]."""
+    """Stacks the predictions of the shown submission's models: [model, clip, class]."""
     return np.stack(list(found.said(SHOWN).values()))
 
 
 def _drawings(found: SystemOutcome, stamps: Sequence[str]) -> dict[str, Drawing]:
-    """All figures by name."""
+    """Draws all figures, by name."""
     classes = found.table.classes
     drawn = []
     submission = {'submission': found.entries[SHOWN].probabilities}
@@ -232,9 +232,10 @@ def _drawings(found: SystemOutcome, stamps: Sequence[str]) -> dict[str, Drawing]
                 caption=f'{title}, validation part. {matrix.caption}',
             )
         )
-    weights = fusion_report.weights(_titles(), classes, found.entries[SHOWN].weights, stamps)
-    drawn.append(weights)
-    drawn.append(fusion_report.search_course(found.entries[SHOWN].search, stamps))
+    shown = found.entries[SHOWN]
+    drawn.append(fusion_report.weights(_titles(), classes, shown.weights, stamps))
+    if shown.search is not None:
+        drawn.append(fusion_report.search_course(shown.search, stamps))
     for name, numbers in (('fusion_curves', (1, 2)), ('fusion_curves_swapped', (4, 5))):
         recipes = {SUBMISSIONS[number].recipe: found.fusions[number] for number in numbers}
         curves = fusion_report.learning_curves(
@@ -252,7 +253,7 @@ def _drawings(found: SystemOutcome, stamps: Sequence[str]) -> dict[str, Drawing]
 
 
 def _history(fusion: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A fusion network's accuracies, as `fusion_report.learning_curves` takes them."""
+    """Returns a fusion network's accuracies, as `fusion_report.learning_curves` takes them."""
     train, validation = fusion['history']
     return {'train_accuracy': train[None], 'validation_accuracy': validation[None]}
 
@@ -265,7 +266,7 @@ def _compose(
     config: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> str:
-    """The page's HTML."""
+    """Composes the page's HTML."""
     stamps = tuple(values['stamps'])
 
     def table(name: str) -> str:

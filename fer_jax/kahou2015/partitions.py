@@ -41,7 +41,7 @@ TRAININGS = (
 
 
 def training_of(number: int) -> int:
-    """Which of TRAININGS the models of a submission (1 to 6) are."""
+    """Returns which of TRAININGS the models of a submission (1 to 6) had."""
     submission = SUBMISSIONS[number]
     kept = SUBMISSIONS[submission.keeps].fit if submission.keeps else ()
     return next(
@@ -74,7 +74,7 @@ class ClipTable:
 
     @classmethod
     def of(cls, clips: ClipSet, hidden: dict[str, str]) -> 'ClipTable':
-        """The clips as a table.
+        """Makes the table of all clips.
 
         Args:
           clips: all, with those that have no label.
@@ -98,11 +98,11 @@ class ClipTable:
         return (rundir.SIMULATED,) * self.simulated + (leaks.SUBJECTS_UNKNOWN,)
 
     def part(self, *names: str) -> np.ndarray:
-        """Indices of the clips of some parts; empty where there are none."""
+        """Returns the indices of the clips of some parts; empty where there are none."""
         return np.flatnonzero(np.isin(self.split, names))
 
     def spread(self, clips: ClipSet, values: np.ndarray) -> np.ndarray:
-        """Rows of a model's own clips as rows of all clips, NaN for those that it cannot judge.
+        """Spreads a model's own rows over all clips, NaN for those that it cannot judge.
 
         Args:
           clips: the model's.

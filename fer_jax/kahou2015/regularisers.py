@@ -35,7 +35,7 @@ def penalty(
     l1: float | jax.Array,
     groups: str,
 ) -> jax.Array:
-    """What is added to the loss; biases count for nothing.
+    """Computes the penalty that is added to the loss; biases count for nothing.
 
     Args:
       params: of `FeatureFusion`.
@@ -55,15 +55,16 @@ def penalty(
         grouped = [params[COMMON]['kernel']]
     else:
         grouped = [params[name]['kernel'].T for name in params if name.startswith(MODALITY)]
-    squares = sum(jnp.sum(jnp.square(layer['kernel'])) for layer in params.values())
-    norms = sum(jnp.sum(_norms(matrix)) for matrix in grouped)
+    nothing = jnp.zeros(())
+    squares = sum((jnp.sum(jnp.square(layer['kernel'])) for layer in params.values()), nothing)
+    norms = sum((jnp.sum(_norms(matrix)) for matrix in grouped), nothing)
     # jnp.abs alone has the gradient 1 at 0, which would push empty weights off it.
-    absolute = sum(jnp.sum(jnp.where(w != 0, jnp.abs(w), 0)) for w in grouped)
+    absolute = sum((jnp.sum(jnp.where(w != 0, jnp.abs(w), 0)) for w in grouped), nothing)
     return frobenius / 2 * squares + l21 * norms + l1 * absolute
 
 
 def _norms(matrix: jax.Array) -> jax.Array:
-    """Euclidean norms of the rows of [group, weight], with gradient 0 where they are 0."""
+    """Computes Euclidean norms of the rows of [group, weight], with gradient 0 where they are 0."""
     squares = jnp.sum(jnp.square(matrix), 1)
     positive = squares > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)

@@ -6,9 +6,9 @@ weights of 3 and 6 on both. The paper trained 2 and 4 again because they were th
 on the test clips: 3, 6 and 7 rest on the test accuracies.
 """
 
+import dataclasses
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ CHALLENGE_LABELS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Submission:
     """A row of Table 2.
 
@@ -74,7 +74,7 @@ SUBMISSIONS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Entry:
     """A submission that is made.
 
@@ -89,12 +89,12 @@ class Entry:
     submission: Submission
     weights: np.ndarray
     probabilities: np.ndarray
-    epochs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    epochs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     search: Search | None = None
 
 
 def within(split: np.ndarray, parts: Sequence[str]) -> np.ndarray:
-    """The clips of some partitions, int [n], in their order.
+    """Finds the clips of some partitions, int [n], in their order.
 
     Args:
       split: str [clip], the partition of each clip.
@@ -136,10 +136,13 @@ def submit(
 
     Raises:
       UserError: a partition without clips, or what `decision_fusion.search` raises.
-      ValueError: models that were not trained for the epochs that are to be kept.
+      ValueError: no probabilities, or models that were not trained for the epochs that are to be
+        kept.
     """
     if submission.combines:
         probabilities = np.stack([made[n].probabilities for n in submission.combines])
+    if probabilities is None:
+        raise ValueError(f'submission {submission.number} needs probabilities of its models')
     if submission.keeps:
         earlier = made[submission.keeps]
         if {name: np.asarray(kept).tolist() for name, kept in epochs.items()} != {
@@ -159,7 +162,7 @@ def submit(
 
 
 def accuracy(entry: Entry, part: str, label: np.ndarray, split: np.ndarray) -> float | None:
-    """A submission's accuracy on a partition, 0 to 1, a clip without a prediction being an error.
+    """Computes the accuracy on a partition, 0 to 1; a clip without a prediction is an error.
 
     None where no clip of the partition has a label, and on training and validation clips where the
     models were trained on both, as in the paper's table.
@@ -172,7 +175,7 @@ def accuracy(entry: Entry, part: str, label: np.ndarray, split: np.ndarray) -> f
 
 
 def table(entries: Sequence[Entry], label: np.ndarray, split: np.ndarray) -> Table:
-    """Table 2 of kahou2015 of our submissions."""
+    """Makes table 2 of kahou2015 of our submissions."""
     rows = [
         {
             'number': entry.submission.number,
@@ -235,11 +238,11 @@ def write_predictions(
     if twice or not names:
         what = f'two clips are called {twice[0]}' if twice else 'there are no clips'
         raise UserError(f'{path}: {what}: give the clips of the test partition')
-    silent = np.isnan(probabilities).any(1)
-    best = np.where(silent[:, None], 0, probabilities).argmax(1)
+    silent = np.any(np.isnan(probabilities), 1)
+    best = np.where(silent[:, None], 0, probabilities).argmax(1).tolist()
     with atomic.replacing(path) as temporary, zipfile.ZipFile(temporary, 'w') as archive:
         for name, index, nothing in zip(names, best, silent, strict=True):
-            label = CHALLENGE_LABELS[otherwise if nothing else classes[index]]
+            label = CHALLENGE_LABELS[otherwise if nothing else classes[int(index)]]
             # Without a time of its own an entry has the format's first, 1980.
             archive.writestr(zipfile.ZipInfo(f'{name}.txt'), label, zipfile.ZIP_DEFLATED)
     return int(silent.sum())

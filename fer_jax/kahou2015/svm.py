@@ -47,7 +47,7 @@ class Machine:
     estimator: Any
 
     def probabilities(self, features: np.ndarray, num_classes: int) -> np.ndarray:
-        """Class probabilities float64 [clip, num_classes]; 0 for a class that it was not shown.
+        """Computes float64 [clip, num_classes]; 0 for a class that it was not shown.
 
         Args:
           features: float [clip, value].
@@ -122,7 +122,7 @@ def fit_chi2(
 def _inner_folds(
     label: np.ndarray, subject: np.ndarray | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """The classes int [known], labels as their numbers [clip], inner folds' (train, test) clips."""
+    """Splits the clips into inner folds: classes int [known], class indices [clip], folds."""
     # The temperature's fit takes labels for columns: they must be 0, 1, ... without a gap.
     classes, label, counts = np.unique(label, return_inverse=True, return_counts=True)
     folds = min(FOLDS, counts.min())

@@ -17,7 +17,7 @@ from fer_jax.errors import UserError
 
 
 def synchrony(blocks: jax.Array, filters: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Factors F = W x and synchrony h = sigmoid(F^2), both [block, factor]; h in 0.5..1.
+    """Computes F = W x and synchrony h = sigmoid(F^2), both [block, factor]; h in 0.5..1.
 
     Args:
       blocks: [block, component], whitened.
@@ -28,7 +28,7 @@ def synchrony(blocks: jax.Array, filters: jax.Array) -> tuple[jax.Array, jax.Arr
 
 
 def loss(filters: jax.Array, blocks: jax.Array, contraction: float) -> jax.Array:
-    """|x - W^T (h F)|^2 + contraction * |dh/dx|^2, mean over the blocks.
+    """Computes |x - W^T (h F)|^2 + contraction * |dh/dx|^2, mean over the blocks.
 
     The second is the squared norm of the Jacobian: (h (1 - h) 2 F)^2 |W_j|^2, summed over factors.
     """
@@ -83,10 +83,10 @@ def train(
 
     first, *keys = jax.random.split(jax.random.key(seed), epochs + 1)
     filters = jax.random.normal(first, (factors, blocks.shape[1])) / np.sqrt(blocks.shape[1])
-    state, blocks, losses = (filters, optimizer.init(filters)), jnp.asarray(blocks), []
+    state, given, losses = (filters, optimizer.init(filters)), jnp.asarray(blocks), []
     bar = tqdm.tqdm(keys, desc='synchrony autoencoder', unit=' epochs', disable=None)
     for number, key in enumerate(bar, 1):
-        state, value = epoch(state, key, blocks)
+        state, value = epoch(state, key, given)
         losses.append(float(value))
         bar.set_postfix(loss=f'{losses[-1]:.4g}')
         if not np.isfinite(losses[-1]):

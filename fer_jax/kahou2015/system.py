@@ -204,18 +204,18 @@ def _print_plan(name: str, table: ClipTable, folder: Path) -> None:
 
 
 def _stage(folder: Path, name: str, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays of a stage, made where they are not there yet."""
+    """Reads the arrays of a stage, computing them where they are not there yet."""
     path = outcome.place(folder, name)
     if not path.exists():
         print(f'\n{name.replace("-", " ")}', flush=True)
         arrays = make()
         with atomic.replacing(path) as temporary:
-            np.savez_compressed(temporary, **arrays)
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
     return outcome.read(folder, name)
 
 
 def _train(plan: SystemPlan, table: ClipTable) -> None:
-    """Every stage that is not there yet."""
+    """Computes every stage that is not there yet."""
     stage, stages = functools.partial(_stage, plan.folder), plan.folder / 'stages'
     if plan.frames and not rundir.is_finished(stages / 'frames'):
         print('\nnetwork for frames', flush=True)
@@ -268,13 +268,13 @@ def _train(plan: SystemPlan, table: ClipTable) -> None:
 
 
 def _together(said: dict[str, Arrays], fused: Arrays, training: int) -> np.ndarray:
-    """Probabilities float32 [model, clip, class] of the models of one training, fusion last."""
+    """Stacks probabilities float32 [model, clip, class] of one training's models, fusion last."""
     each = [own['probabilities'][training] for own in said.values()]
     return np.stack([*each, fused['probabilities']])
 
 
 def _fuse(plan: SystemPlan, table: ClipTable, said: dict[str, Arrays], number: int) -> Arrays:
-    """The fusion network of a submission: probabilities, epoch int [1], history [2, epoch]."""
+    """Trains a submission's fusion network: probabilities, epoch int [1], history [2, epoch]."""
     submission, at, fusion = SUBMISSIONS[number], training_of(number), plan.fusion
     stop_at, epochs = None, fusion.epochs[submission.recipe]
     if submission.keeps:
@@ -304,7 +304,7 @@ def _fuse(plan: SystemPlan, table: ClipTable, said: dict[str, Arrays], number: i
 
 
 def _write(found: outcome.SystemOutcome, folder: Path) -> None:
-    """results.json, predictions.csv and the submissions in the challenge's format."""
+    """Writes results.json, predictions.csv and the submissions in the challenge's format."""
     atomic.write_json(folder / 'results.json', found.values)
     atomic.write_text(folder / 'predictions.csv', outcome.predictions_csv(found))
     clips = found.table.part(submissions.TEST)

@@ -9,7 +9,7 @@ _DRAWN = 3  # vectors of a step for each word
 
 
 def fit(vectors: np.ndarray, words: int, seed: int) -> np.ndarray:
-    """Centres float32 [word, value] of vectors float32 [vector, value], by k-means in minibatches.
+    """Fits centres float32 [word, value] to float32 [vector, value], by k-means in minibatches.
 
     Args:
       words: at most as many as there are vectors.
@@ -24,12 +24,12 @@ def fit(vectors: np.ndarray, words: int, seed: int) -> np.ndarray:
 
 
 def nearest(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The word of least squared distance: int [vector]; the first of several."""
+    """Finds the word of least squared distance: int [vector]; the first of several."""
     return (np.square(centres).sum(1) - 2 * vectors @ centres.T).argmin(1)
 
 
 def histogram(word: np.ndarray, weight: np.ndarray, words: int) -> np.ndarray:
-    """The share of each word in a clip, float64 [word] of sum 1.
+    """Computes the share of each word in a clip, float64 [word] of sum 1.
 
     Args:
       word: int [block], at least one.

@@ -5,8 +5,8 @@ of 371 only 203, with its digits cut off. Papers do not say how they shorten a n
 three ways is tried.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import ceil, floor, lcm
@@ -15,7 +15,7 @@ from math import ceil, floor, lcm
 WAYS = ('rounding', 'truncation', 'ceiling')
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Interval:
     """The exact shares that are printed alike, within 0..1 where they are of counts.
 
@@ -30,7 +30,7 @@ class Interval:
     has_high: bool
 
     def whole(self, scale: int) -> range:
-        """The whole numbers m for which m / scale lies within."""
+        """Lists the whole numbers m for which m / scale lies within."""
         low, high = self.low * scale, self.high * scale
         first = ceil(low) if self.has_low else floor(low) + 1
         last = floor(high) if self.has_high else ceil(high) - 1
@@ -41,7 +41,7 @@ class Interval:
         return above and (share <= self.high if self.has_high else share < self.high)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Fit:
     """A count that a printed number admits: k of n, if the digits were dropped in this way."""
 
@@ -51,7 +51,7 @@ class Fit:
 
 
 def value(text: str) -> Decimal:
-    """A printed number, with or without its per-cent sign.
+    """Parses a printed number, with or without its per-cent sign.
 
     Raises:
       ValueError: the text is no number.
@@ -63,7 +63,7 @@ def value(text: str) -> Decimal:
 
 
 def printed(text: str, way: str, *, places: int = 0, percent: bool = True) -> Interval:
-    """The shares that are printed as `text`.
+    """Returns the interval of shares that are printed as `text`.
 
     Args:
       text: as printed: '54.716', '70.02%'; '0.266' with percent=False.
@@ -71,9 +71,15 @@ def printed(text: str, way: str, *, places: int = 0, percent: bool = True) -> In
       places: how many decimals the column prints at least; more than the text has where a paper
         drops trailing zeros ('90' in a column of one decimal is 90.0).
       percent: whether the number is a percentage; otherwise it is a share.
+
+    Raises:
+      ValueError: the text is no number.
     """
     number = value(text)
-    unit = Fraction(1, 10 ** max(places, -number.as_tuple().exponent))
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise ValueError(f"'{text}' is no number")
+    unit = Fraction(1, 10 ** max(places, -exponent))
     below, above, has_low, has_high = {
         'rounding': (unit / 2, unit / 2, True, True),
         'truncation': (0, unit, True, False),
@@ -85,24 +91,24 @@ def printed(text: str, way: str, *, places: int = 0, percent: bool = True) -> In
 
 
 def counts(text: str, n: int, way: str, **how) -> range:
-    """Every k from 0 to n whose k/n is printed as `text`; `how` as in `printed`."""
+    """Lists every k from 0 to n whose k/n is printed as `text`; `how` as in `printed`."""
     found = printed(text, way, **how).whole(n)
     return range(max(found.start, 0), min(found.stop, n + 1))
 
 
 def fits(text: str, sizes: Iterable[int], ways: Sequence[str] = WAYS, **how) -> list[Fit]:
-    """Every k/n, n of `sizes`, that is printed as `text` in one of the ways."""
+    """Lists every k/n, n of `sizes`, that is printed as `text` in one of the ways."""
     return [Fit(k, n, way) for n in sizes for way in ways for k in counts(text, n, way, **how)]
 
 
 def common(texts: Sequence[str], sizes: Iterable[int], way: str, **how) -> dict[int, list[range]]:
-    """The n of `sizes` of which every text can be a count; {n: the counts of each text}."""
+    """Finds the n of `sizes` of which every text can be a count: {n: the counts of each text}."""
     found = {n: [counts(text, n, way, **how) for text in texts] for n in sizes}
     return {n: each for n, each in found.items() if all(each)}
 
 
 def errors_of_mean(text: str, sizes: Sequence[int], way: str, **how) -> list[int]:
-    """How many errors in all a mean over groups admits, in ascending order.
+    """Lists how many errors in all a mean over groups admits, in ascending order.
 
     The mean is of the groups' accuracies (over subjects in leave-one-subject-out, over folds):
     group i with sizes[i] clips and e_i errors counts 1 - e_i / sizes[i]. Found for all e_i at once:

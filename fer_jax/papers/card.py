@@ -3,10 +3,10 @@
 The cards of a paper are one file, <paper>.toml: the printed cells as strings, exactly as printed.
 """
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,7 +18,7 @@ NOT_STATED = 'not stated'
 NO_CONFIG, LICENSED, NOT_RUN = 'no config yet', 'needs the licensed release', 'not run'
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Ours:
     """What of ours answers a row of a card.
 
@@ -36,10 +36,10 @@ class Ours:
     row: str = ''
     reading: str = ''
     config: str = ''
-    holds: Mapping[str, Any] = field(default_factory=dict)
+    holds: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     starts: str = ''
     learns: str = ''
-    metrics: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def command(self) -> str:
@@ -51,7 +51,7 @@ class Ours:
         return f'python -m fer_jax.main --config={self.config}{"".join(given)}'
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Card:
     """One table or figure of a paper, or figures that stand in its text only.
 
@@ -82,20 +82,20 @@ class Card:
     licensed: bool = False
     rule: str = ''
     columns: tuple[str, ...] = ()
-    rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     classes: tuple[str, ...] = ()
     drawn: str = ''
-    metrics: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ours: tuple[Ours, ...] = ()
     asks: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 
     def cell(self, row: str, column: str) -> str:
-        """What is printed there."""
+        """Returns what is printed in a row and column."""
         return self.rows[row][self.columns.index(column)]
 
     def state(self, ours: Ours) -> str:
-        """Why there is no figure of ours, while there is no run."""
+        """Says why there is no figure of ours, while there is no run."""
         if not ours.config:
             return NO_CONFIG
         return LICENSED if self.licensed else NOT_RUN
@@ -138,17 +138,17 @@ def _cards() -> Mapping[str, Card]:
 
 
 def listed() -> tuple[str, ...]:
-    """The names of all cards, paper by paper."""
+    """Lists the names of all cards, paper by paper."""
     return tuple(_cards())
 
 
 def without(paper: str) -> Mapping[str, str]:
-    """A paper's tables and figures that hold no result, with what they hold instead."""
+    """Lists a paper's tables and figures that hold no result, with what they hold instead."""
     return _paper(paper)['without']
 
 
 def load(name: str) -> Card:
-    """The card of that name, 'haddad2020:table4'.
+    """Loads the card of that name, 'haddad2020:table4'.
 
     Raises:
       UserError: there is none; the message lists those of its paper, or the papers.

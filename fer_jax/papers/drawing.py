@@ -1,8 +1,8 @@
 """A card as text for a terminal, as a section of a page, and as a page with its table as CSV."""
 
+import dataclasses
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -19,7 +19,7 @@ WIDTH = 79
 WORDY, PRINTED = 24, 'printed'
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Line:
     """A line of the drawn table.
 
@@ -37,7 +37,7 @@ class Line:
 
 
 def lines(card: Card, runs: Sequence[Finished] = ()) -> list[Line]:
-    """The printed rows, each followed by what of ours stands beside it."""
+    """Lists the printed rows, each followed by our runs' figures."""
     drawn = []
     entries = list(enumerate(card.ours, start=1))
     for row, cells in card.rows.items():
@@ -88,7 +88,7 @@ def _ours(card: Card, number: int, ours: Ours, run: Finished, row: str, rule: st
 
 
 def facts(card: Card) -> dict[str, str]:
-    """What a reader should know of the card before its table."""
+    """Lists what a reader should know of the card before its table."""
     found = {
         'Paper': card.authors,
         'Dataset': card.dataset,
@@ -104,7 +104,7 @@ def facts(card: Card) -> dict[str, str]:
 
 
 def answers(card: Card, runs: Sequence[Finished]) -> list[tuple[str, list[str]]]:
-    """Of each of our entries: '[1] row, reading: config', and commands: its own, then its runs'."""
+    """Lists our entries: '[1] row, reading: config', and commands: its own, then its runs'."""
     said = []
     for number, ours in enumerate(card.ours, start=1):
         what = ', '.join(filter(None, [ours.row, ours.reading])) or 'the whole'
@@ -119,13 +119,13 @@ def answers(card: Card, runs: Sequence[Finished]) -> list[tuple[str, list[str]]]
 
 
 def stamps(card: Card, runs: Sequence[Finished]) -> tuple[str, ...]:
-    """What must be known before a number of ours on the card is believed."""
+    """Lists what limits our own numbers on the card, such as simulated data."""
     shown = [run for run in runs if any(run.answers(ours) for ours in card.ours)]
     return tuple(dict.fromkeys(stamp for run in shown for stamp in run.stamps))
 
 
 def text(card: Card, runs: Sequence[Finished] = ()) -> str:
-    """The card as plain text, at most 79 columns.
+    """Formats the card as plain text, at most 79 columns.
 
     Args:
       runs: finished runs; those that answer an entry stand beside the paper's rows.
@@ -161,7 +161,7 @@ def _wrapped(value: str, first: str, further: str) -> list[str]:
 
 
 def _text_table(card: Card, drawn: Sequence[Line]) -> list[str]:
-    """The table in blocks of columns that fit the width; words and states stand below a row."""
+    """Formats the table in blocks of columns that fit the width; words stand below a row."""
     wordy = [_wordy(card, index) for index in range(len(card.columns))]
     narrow = [index for index, words in enumerate(wordy) if not words]
     names = [f'  {line.name}' if line.ours else line.name for line in drawn]
@@ -196,12 +196,12 @@ def _text_table(card: Card, drawn: Sequence[Line]) -> list[str]:
 
 
 def _wordy(card: Card, index: int) -> bool:
-    """Whether a column holds sentences."""
+    """Tells whether a column holds sentences."""
     return any(len(cells[index]) > WORDY for cells in card.rows.values())
 
 
 def table(card: Card, runs: Sequence[Finished] = ()) -> Table:
-    """The card's table for a page and as CSV."""
+    """Makes the card's table for a page and as CSV."""
     rows = []
     drawn = lines(card, runs)
     for line in drawn:
@@ -221,7 +221,7 @@ def table(card: Card, runs: Sequence[Finished] = ()) -> Table:
 
 
 def section(card: Card, runs: Sequence[Finished] = ()) -> str:
-    """The card as the content of a section of fer_jax.reports.page."""
+    """Formats the card as the content of a section of fer_jax.reports.page."""
     html = page.facts(facts(card))
     if lines(card, runs):
         html += page.table(table(card, runs), stamps(card, runs))

@@ -1,7 +1,7 @@
 """Finished runs, as far as a card needs them: the resolved config and results.json."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,7 +16,7 @@ from fer_jax.reports import kinds
 USUAL = {'protocol.fold': -1, 'protocol.file': ''}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Finished:
     """One finished run.
 
@@ -47,7 +47,7 @@ class Finished:
         return [word.removeprefix('--config.') for word in words if word.startswith('--config.')]
 
     def answers(self, ours: Ours) -> bool:
-        """Whether it is the run that an entry of a card asks for, of all folds."""
+        """Tells whether it is the run that an entry of a card asks for, of all folds."""
         held = all(_at(self.config, key) == value for key, value in ours.holds.items())
         other = any(
             _at(self.config, key) not in (usual, None)
@@ -57,13 +57,13 @@ class Finished:
         return bool(ours.holds) and held and not other and self.starts == ours.starts
 
     def rules(self, card: Card) -> list[str]:
-        """The rules of choosing an epoch under which a card shows it: ours, and the paper's."""
+        """Lists the rules of choosing an epoch that a card shows: ours, and the paper's."""
         headline = results.headline(self.results)
         paper = card.rule in self.results and card.rule != headline
         return [headline, card.rule] if paper else [headline]
 
     def figure(self, rule: str, metric: str, row: str = '', column: str = '') -> str | None:
-        """A figure of the run as people read it, None where the run has none.
+        """Formats a figure of the run, None where the run has none.
 
         Args:
           metric: a metric of results.json (in per cent); 'fold:N', the accuracy of the N-th fold in
@@ -87,7 +87,7 @@ class Finished:
 
 
 def _at(config: Any, key: str) -> Any:
-    """The value at a dotted key, None where there is none."""
+    """Returns the value at a dotted key, None where there is none."""
     for part in key.split('.'):
         config = config.get(part) if isinstance(config, Mapping) else None
     return config

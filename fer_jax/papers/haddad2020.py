@@ -58,7 +58,7 @@ CHOICES: dict[str, Any] = {
 
 
 def fresh_draws(config: ConfigDict, clips: int, views: int) -> dict[str, Ablation]:
-    """The ablation that draws views anew, where the config's are drawn once.
+    """Makes the ablation that draws views anew, where the config's are drawn once.
 
     Args:
       clips: of the dataset.

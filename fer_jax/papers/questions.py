@@ -19,7 +19,7 @@ LEVEL = 0.05
 
 
 def answer(card: Card) -> list[str]:
-    """Every question of a card, answered in order."""
+    """Answers every question of a card, in order."""
     said = []
     for ask in card.asks:
         arguments = {key: value for key, value in ask.items() if key != 'ask'}
@@ -30,7 +30,7 @@ def answer(card: Card) -> list[str]:
 def numbers(
     card: Card, rows: Sequence[str] = (), columns: Sequence[str] = ()
 ) -> list[tuple[str, str, str]]:
-    """(row, column, text) of the cells that hold a number; of all rows and columns by default."""
+    """Lists (row, column, text) of the cells that hold a number; by default of all."""
     found = []
     for row in rows or card.rows:
         for column in columns or card.columns:
@@ -50,7 +50,7 @@ def fits(
     last: int = 0,
     **how,
 ) -> list[str]:
-    """Which k/n each cell can be, n of `sizes` or from `first` to `last`."""
+    """Lists which k/n each cell can be, n of `sizes` or from `first` to `last`."""
     tried = list(sizes) or list(range(first, last + 1))
     said = []
     for row, column, text in numbers(card, rows, columns):
@@ -75,7 +75,7 @@ def common(
     columns: Sequence[str] = (),
     **how,
 ) -> list[str]:
-    """Which n from `first` to `last` admits all cells at once."""
+    """Finds the n from `first` to `last` that admit all cells at once."""
     texts = [text for _, _, text in numbers(card, rows, columns)]
     what = f'The {len(texts)} numbers of {_names(rows or columns)}'
     ways: dict[tuple[int, ...], list[str]] = {}
@@ -99,7 +99,7 @@ def folds(
     by_column: Sequence[int] = (),
     **how,
 ) -> list[str]:
-    """Whether folds of these sizes admit the rows: each of any of `sizes`, or `by_column`."""
+    """Tells whether folds of these sizes admit the rows: each of any of `sizes`, or `by_column`."""
     allowed = [list(sizes)] * len(columns) if sizes else [[n] for n in by_column]
     title = f'Folds of {_names([str(n) for n in sizes], "or")} clips' if sizes else (
         f'Folds of {" ".join(map(str, by_column))} clips'
@@ -117,7 +117,7 @@ def folds(
         admitted = {way: sum(map(bool, each)) for way, each in found.items()}
         shares = ', '.join(f'by {way} {admitted[way]}' for way in WAYS)
         said.append(f'{title} admit of the {len(texts)} accuracies of {row}: {shares}.')
-        way = max(WAYS, key=admitted.get)
+        way = max(WAYS, key=admitted.__getitem__)
         best[row] = [{fit.n for fit in each} for each in found[way]]
         if sizes:
             shown = zip(texts, found[way], strict=True)
@@ -140,7 +140,7 @@ def average(
     sizes: Mapping[str, Sequence[int]],
     **how,
 ) -> list[str]:
-    """The mean of a row's printed folds, and of the counts they are, beside the printed mean."""
+    """Computes a row's mean over printed folds, and over their counts, beside the printed mean."""
     said = []
     for row in rows:
         shown = [Decimal(card.cell(row, column)) for column in columns]
@@ -153,7 +153,7 @@ def average(
 
 
 def mean(card: Card, *, row: str, column: str, groups: Mapping[str, int], **how) -> list[str]:
-    """How many errors a mean over groups of clips admits; `groups` {clips: how many groups}."""
+    """Counts the errors that a mean over groups of clips admits; `groups` {clips: groups}."""
     sizes = [int(size) for size, count in groups.items() for _ in range(count)]
     text = card.cell(row, column)
     found = {way: arithmetic.errors_of_mean(text, sizes, way, **how) for way in WAYS}
@@ -175,19 +175,21 @@ def paired(
     sizes: Mapping[str, Sequence[int]],
     **how,
 ) -> list[str]:
-    """Student's paired t-test of the folds of `base` against each row, one- and two-sided.
+    """Runs Student's paired t-test of the folds of `base` against each row, one- and two-sided.
 
     Of the folds as printed, and in brackets of the counts that they are.
     """
     said = []
     for row in rows:
         shown, exact = (
-            significance.paired_t(*(100 * np.array(folds, np.float64) for folds in both))
+            significance.paired_t(*((100 * np.array(folds, np.float64)).tolist() for folds in both))
             for both in (
                 [[Fraction(card.cell(r, c)) / 100 for c in columns] for r in (base, row)],
                 [shares(card, r, columns, sizes.get(r, ()), **how) for r in (base, row)],
             )
         )
+        if shown.two_sided is None:
+            raise ValueError(f'{base} and {row} have the same folds: there is nothing to test')
         verdict = '' if shown.two_sided < LEVEL else f': not significant at {100 * LEVEL:g} %'
         said.append(
             f'{base} against {row}, paired t-test over {len(columns)} folds: one-sided p = '
@@ -200,7 +202,7 @@ def paired(
 def shares(
     card: Card, row: str, columns: Sequence[str], sizes: Sequence[int], **how
 ) -> list[Fraction]:
-    """The share that each cell of a row is, n of `sizes`, its percentage cut off.
+    """Finds the share that each cell of a row is, n of `sizes`, its percentage cut off.
 
     Where no size or several different shares fit, the share as printed.
     """
@@ -214,7 +216,7 @@ def shares(
 
 
 def sums(card: Card) -> list[str]:
-    """Row sums, total and accuracy of a confusion matrix."""
+    """Sums a confusion matrix: rows, total and accuracy."""
     rows = row_sums(card)
     right = sum(int(cells[i]) for i, cells in enumerate(card.rows.values()))
     return [
@@ -224,12 +226,12 @@ def sums(card: Card) -> list[str]:
 
 
 def row_sums(card: Card) -> list[int]:
-    """The sums of a confusion matrix's rows."""
+    """Sums the rows of a confusion matrix."""
     return [sum(map(int, cells)) for cells in card.rows.values()]
 
 
 def sizes(card: Card, *, label: str, sizes: Sequence[int]) -> list[str]:
-    """The rows of a confusion matrix against known class sizes."""
+    """Compares the rows of a confusion matrix with known class sizes."""
     differences = [row - size for row, size in zip(row_sums(card), sizes, strict=True)]
     return [
         f'{label}: {" ".join(map(str, sizes))} = {sum(sizes):,}; the rows differ by '
@@ -238,7 +240,7 @@ def sizes(card: Card, *, label: str, sizes: Sequence[int]) -> list[str]:
 
 
 def views(card: Card, *, clips: Mapping[str, int]) -> list[str]:
-    """How many views the copies make of the clips of each class, the original among them."""
+    """Counts the views that the copies make of the clips of each class, the original among them."""
     each = {row: clips[row] * (1 + sum(map(int, cells))) for row, cells in card.rows.items()}
     listed = ', '.join(f'{row} {clips[row]} x {n // clips[row]} = {n}' for row, n in each.items())
     return [f'With the original: {listed}; {sum(each.values()):,} in all.']
@@ -251,7 +253,7 @@ QUESTIONS: Mapping[str, Callable[..., list[str]]] = {
 
 
 def _fits(found: Sequence[Fit]) -> str:
-    """'203/371 (truncation), 222/383 (rounding, ceiling)'."""
+    """Formats fits: '203/371 (truncation), 222/383 (rounding, ceiling)'."""
     ways: dict[tuple[int, int], list[str]] = {}
     for fit in found:
         ways.setdefault((fit.k, fit.n), []).append(fit.way)
@@ -268,7 +270,7 @@ def _names(names: Sequence[str], word: str = 'and') -> str:
 
 
 def _run(values: Sequence[int]) -> str:
-    """'8 to 15', or the numbers themselves where there are gaps."""
+    """Formats numbers as '8 to 15', or one by one where there are gaps."""
     if not values:
         return 'none'
     if len(values) > 2 and len(values) == values[-1] - values[0] + 1:

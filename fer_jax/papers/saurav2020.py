@@ -62,7 +62,7 @@ ABLATIONS = {
 
 
 def views8(config: ConfigDict) -> dict[str, Ablation]:
-    """The ablation without the original among the views, where the config has it."""
+    """Makes the ablation without the original among the views, where the config has it."""
     if 0.0 not in config.augment.options.angles:
         return {}
     return {

@@ -61,7 +61,7 @@ def read(path: Path, classes: tuple[str, ...]) -> list[Code]:
 
 
 def compare(result: FilmResult, codes: list[Code]) -> Table:
-    """A row for each person and class, and for all classes together.
+    """Makes a row for each person and class, and for all classes together.
 
     Cohen's kappa (1960) of 'this class or another' by the seconds of rows that both have a label
     for; intervals by block bootstrap over the person's rows (`summary.BLOCK`).
@@ -115,14 +115,14 @@ def compare(result: FilmResult, codes: list[Code]) -> Table:
 
 
 def _one_against_rest(pairs: np.ndarray, k: int) -> np.ndarray:
-    """[row, class, class] -> [row, 2, 2]: the class, and all others."""
+    """Sums [row, class, class] to [row, 2, 2]: the class, and all others."""
     both, coded, said = pairs[:, k, k], pairs[:, k].sum(1), pairs[:, :, k].sum(1)
     rest = pairs.sum((1, 2)) - coded - said + both
     return np.stack([np.stack([both, coded - both], 1), np.stack([said - both, rest], 1)], 1)
 
 
 def kappa(pairs: np.ndarray) -> np.ndarray:
-    """Cohen's kappa of [..., coded, predicted] weights; NaN where chance alone would agree."""
+    """Computes Cohen's kappa of [..., coded, predicted] weights; NaN where it is undefined."""
     total = pairs.sum((-2, -1))
     with np.errstate(invalid='ignore', divide='ignore'):
         share = pairs / total[..., None, None]

@@ -5,7 +5,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
@@ -44,7 +44,7 @@ class Camera:
         """
         capture = cv2.VideoCapture(number)
         good, image = capture.read() if capture.isOpened() else (False, None)
-        if not good:
+        if not good or image is None:
             capture.release()
             raise UserError(
                 f'--camera={number}: no camera of that number gives a picture; connect one, give '
@@ -54,8 +54,8 @@ class Camera:
         rate = rate if 0 < rate <= 1000 else 25.0
         return cls(Path(name), image.shape[1], image.shape[0], rate, seconds, capture)
 
-    def frames(self, fps: float = 0.0, skip: int = 0) -> Iterator[Frame]:
-        """Frames as they come, until `seconds` have passed or the process gets SIGINT.
+    def frames(self, fps: float = 0.0, skip: int = 0) -> Generator[Frame, None, None]:
+        """Yields frames as they come, until `seconds` have passed or the process gets SIGINT.
 
         A frame that comes while others are still looked at is left out: what is shown is now.
         """
@@ -67,7 +67,7 @@ class Camera:
             signal.signal(signal.SIGINT, before)
             self._capture.release()
 
-    def _frames(self, fps: float, stop: threading.Event) -> Iterator[Frame]:
+    def _frames(self, fps: float, stop: threading.Event) -> Generator[Frame, None, None]:
         chosen, started, index = EveryTime(fps), time.monotonic(), -1
         while not stop.is_set():
             good, image = self._capture.read()

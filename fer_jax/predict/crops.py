@@ -39,7 +39,7 @@ class Patch:
     points: np.ndarray
 
     def to_pixels(self) -> np.ndarray:
-        """The matrix [2, 3] from frame pixels to this patch's."""
+        """Returns the matrix [2, 3] from frame pixels to this patch's."""
         (x, y), k = self.corner, self.shrunk
         return np.array([[1 / k, 0, (0.5 - x) / k - 0.5], [0, 1 / k, (0.5 - y) / k - 0.5]])
 
@@ -69,7 +69,7 @@ def patch(image: np.ndarray, time: float, face: Seen, model: FaceClassifier) -> 
 
 
 def clip(patches: list[Patch], model: FaceClassifier) -> tuple[np.ndarray, int]:
-    """What a network sees of one person's window.
+    """Makes the network's input of one person's window.
 
     Args:
       patches: in the order of their times; one for a network of stills.
@@ -83,6 +83,8 @@ def clip(patches: list[Patch], model: FaceClassifier) -> tuple[np.ndarray, int]:
     # One window for the whole clip, as in training: a moving head moves in it.
     reach = STORED_MARGIN if model.stored else geometry.margin * _STILL_REACH
     window = registration.face_window(boxes, reach)
+    if window is None:
+        raise ValueError('a clip needs a patch with a box')
     size = min(STORED_SIZE, window[2]) if model.stored else window[2]
     frames = np.stack([_cut(patches[index], window, size) for index in chosen])
     points = np.stack([patches[index].points for index in chosen])
@@ -99,7 +101,7 @@ def clip(patches: list[Patch], model: FaceClassifier) -> tuple[np.ndarray, int]:
 
 
 def _cut(each: Patch, window: tuple[int, int, int], size: int) -> np.ndarray:
-    """A window of the frame, (x, y, side) in whole pixels, from a patch: uint8 [S, S, 3]."""
+    """Cuts a window of the frame, (x, y, side) in whole pixels, from a patch: uint8 [S, S, 3]."""
     if each.shrunk == 1:
         x, y, side = window
         local = x - each.corner[0], y - each.corner[1], side

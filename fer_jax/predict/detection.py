@@ -106,7 +106,7 @@ _SURE, _GAIN = 0.92, 0.02
 
 
 def surest_turn(images: Sequence[np.ndarray], finder: FaceFinder) -> Orientation:
-    """The turn in which pictures uint8 [H, W, 3] show the surest face; as they are where in doubt.
+    """Finds the turn in which pictures uint8 [H, W, 3] show the surest face; none where in doubt.
 
     They are looked at turned only where they show no sure face as they are.
     """

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from fer_jax.predict.camera import Camera
 from fer_jax.predict.films import Film
 from fer_jax.predict.segments import Segment
 
 
-def elan(film: Film, parts: Sequence[Segment], classes: Sequence[str]) -> str:
-    """An ELAN document (EAF 3.0): a tier a person, an annotation a stretch, times in ms."""
+def elan(film: Film | Camera, parts: Sequence[Segment], classes: Sequence[str]) -> str:
+    """Writes an ELAN document (EAF 3.0): a tier a person, an annotation a stretch, times in ms."""
     document = ElementTree.Element(
         'ANNOTATION_DOCUMENT',
         {
@@ -81,8 +82,8 @@ def elan(film: Film, parts: Sequence[Segment], classes: Sequence[str]) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def boris(film: Film, parts: Sequence[Segment], classes: Sequence[str]) -> str:
-    """A BORIS project with one observation: a subject a person, a state event an expression."""
+def boris(film: Film | Camera, parts: Sequence[Segment], classes: Sequence[str]) -> str:
+    """Writes a BORIS project: a subject a person, a state event an expression."""
     people = sorted({part.track for part in parts})
     events = []
     for part in parts:
@@ -148,8 +149,8 @@ def boris(film: Film, parts: Sequence[Segment], classes: Sequence[str]) -> str:
     return json.dumps(project, indent=1, ensure_ascii=False) + '\n'
 
 
-def webvtt(film: Film, parts: Sequence[Segment], classes: Sequence[str]) -> str:
-    """Subtitles: who shows what, with the person as the voice."""
+def webvtt(film: Film | Camera, parts: Sequence[Segment], classes: Sequence[str]) -> str:
+    """Writes subtitles: who shows what, with the person as the voice."""
     lines = ['WEBVTT', '']
     for part in sorted(parts, key=lambda part: (part.start, part.track)):
         lines += [
@@ -172,7 +173,8 @@ def _escaped(text: str) -> str:
 
 
 # --events -> the ending of its file and what writes it.
-FORMATS: dict[str, tuple[str, Callable[[Film, Sequence[Segment], Sequence[str]], str]]] = {
+Writer = Callable[[Film | Camera, Sequence[Segment], Sequence[str]], str]
+FORMATS: dict[str, tuple[str, Writer]] = {
     'elan': ('.eaf', elan),
     'boris': ('.boris', boris),
     'webvtt': ('.vtt', webvtt),
@@ -180,5 +182,5 @@ FORMATS: dict[str, tuple[str, Callable[[Film, Sequence[Segment], Sequence[str]],
 
 
 def name_of(kind: str, film: Path) -> str:
-    """The file of a film's events."""
+    """Returns the file name of a film's events."""
     return film.stem + FORMATS[kind][0]

@@ -27,7 +27,7 @@ _WIDTH, _HEIGHT = 1000.0, 90.0
 
 
 def changes(result: FilmResult, most: int = STILLS) -> list[float]:
-    """Seconds at which somebody's expression has changed, spread over the film where many."""
+    """Finds the seconds at which an expression has changed, spread over the film where many."""
     found = sorted({part.start for part in segments.segments(result)})
     if len(found) > most:
         found = [found[k] for k in np.linspace(0, len(found) - 1, most).round().astype(int)]
@@ -44,7 +44,7 @@ def text(
     table: bytes,
     stamps: Sequence[str] = (),
 ) -> str:
-    """The page.
+    """Composes the page.
 
     Args:
       name: the film's.
@@ -111,7 +111,7 @@ def _stills(pictures: Sequence[tuple[float, bytes]]) -> str:
 
 
 def _timeline(result: FilmResult) -> str:
-    """A band a person: smoothed probabilities stacked over time."""
+    """Draws a band a person: smoothed probabilities stacked over time."""
     if not len(result):
         return ''
     start, end = float(result.time.min()), float(result.time.max())
@@ -132,7 +132,7 @@ def _timeline(result: FilmResult) -> str:
 
 
 def _ticks(start: float, end: float) -> str:
-    """The time below the bands, at round numbers."""
+    """Draws the time below the bands, at round numbers."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
     step = next((s for s in steps if (end - start) / s <= 10), steps[-1])
     first = math.ceil(start / step - 1e-9)
@@ -193,7 +193,7 @@ def _band(result: FilmResult, track: int, start: float, end: float) -> str:
 
 
 def _runs(time: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """The rows of one person, apart where the face was gone for half a second."""
+    """Splits the rows of one person where the face was gone for half a second."""
     if not len(rows):
         return []
     return np.split(rows, np.flatnonzero(np.diff(time[rows]) > 0.5) + 1)
@@ -206,7 +206,7 @@ def _thin(values: np.ndarray) -> np.ndarray:
 
 
 def _download(name: str, table: bytes) -> str:
-    """A link to the table: in the page where it is small."""
+    """Links to the table: in the page where it is small."""
     file = f'{_stem(name)}.csv'
     if len(table) > _TABLE:
         return f'<p><a href="{file}">{file}</a>, beside this page</p>'

@@ -12,14 +12,19 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import av
+import av.error
+import av.stream
 import numpy as np
 
 from fer_jax.errors import UserError
 from fer_jax.predict.orientation import Orientation, square_pixels
+
+T = TypeVar('T')
 
 OK, UNREADABLE = 'ok', 'unreadable'
 # What the reading thread may decode ahead, in bytes and in frames.
@@ -102,7 +107,7 @@ class Film:
                 has_sound=bool(container.streams.audio),
             )
 
-    def frames(self, fps: float = 0.0, skip: int = 0) -> Iterator[Frame]:
+    def frames(self, fps: float = 0.0, skip: int = 0) -> Generator[Frame, None, None]:
         """Decodes the film from its start to its end, in a thread of its own.
 
         Args:
@@ -113,7 +118,7 @@ class Film:
         ahead = max(2, min(_AHEAD, _AHEAD_BYTES // size))
         return ahead_of(self._frames(fps, skip), ahead)
 
-    def _frames(self, fps: float, skip: int) -> Iterator[Frame]:
+    def _frames(self, fps: float, skip: int) -> Generator[Frame, None, None]:
         chosen = EveryTime(fps)
         index, time = -1, -1 / self.rate
         with _container(self.path) as container:
@@ -133,7 +138,7 @@ class Film:
             yield Frame(index + 1, end, UNREADABLE, None)
 
     def _shown(self, picture: av.VideoFrame) -> np.ndarray:
-        """A decoded picture as it is shown, uint8 [H, W, 3]."""
+        """Converts a decoded picture to what is shown, uint8 [H, W, 3]."""
         stored = self.orientation.size(self.width, self.height)  # a transposition undoes itself
         plain = picture.reformat(*stored, format='rgba' if _has_alpha(picture) else 'rgb24')
         return self.orientation.apply(on_white(plain.to_ndarray()))
@@ -146,7 +151,7 @@ class EveryTime:
         self._fps, self._due = fps, -math.inf
 
     def takes(self, time: float) -> bool:
-        """Whether the frame at `time` (seconds, rising from call to call) is one of them."""
+        """Tells whether the frame at `time` (seconds, rising from call to call) is one of them."""
         if not self._fps:
             return True
         if time * self._fps < self._due - 1e-6:
@@ -164,7 +169,7 @@ def on_white(image: np.ndarray) -> np.ndarray:
     return (mixed // 255).astype(np.uint8)
 
 
-def ahead_of(items: Iterator, count: int) -> Iterator:
+def ahead_of(items: Generator[T, None, None], count: int) -> Generator[T, None, None]:
     """Runs an iterator in a thread that is at most `count` items ahead of who takes them.
 
     An exception in it is raised where its item would have come. Leaving early ends the thread.
@@ -212,7 +217,7 @@ _Piece = collections.namedtuple('_Piece', 'time picture')
 
 
 def _pictures(container, stream) -> Iterator[_Piece]:
-    """All pictures in the order they are shown, and one piece for each that cannot be decoded."""
+    """Yields all pictures in the order they are shown, one piece for each that is not decodable."""
     packets = container.demux(stream)
     while True:
         try:
@@ -238,7 +243,7 @@ def _in_seconds(stamp: int | None, stream) -> float:
 
 @contextlib.contextmanager
 def _container(path: Path):
-    """An open film with pictures in it.
+    """Opens a film with pictures in it.
 
     Raises:
       UserError: there is none.
@@ -263,12 +268,12 @@ def _container(path: Path):
 
 
 def _is_cover(stream) -> bool:
-    """Whether a stream is the picture of a sound file's cover."""
+    """Tells whether a stream is the picture of a sound file's cover."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _matrix(picture: av.VideoFrame) -> np.ndarray | None:
-    """The display matrix int32 [3, 3] that comes with a picture."""
+    """Reads the display matrix int32 [3, 3] that comes with a picture."""
     found = picture.side_data.get('DISPLAYMATRIX')
     return None if found is None else np.frombuffer(bytes(found), np.int32).reshape(3, 3)
 
@@ -278,7 +283,7 @@ def _has_alpha(picture: av.VideoFrame) -> bool:
 
 
 def _rate(stream) -> float:
-    """Frames a second; 25 where a file says nothing."""
+    """Returns the frames a second; 25 where a file says nothing."""
     for rate in (stream.average_rate, stream.guessed_rate):
         if rate and 0 < rate <= 1000:
             return float(rate)

@@ -69,7 +69,7 @@ def follow(
 
 
 def _ended(span, find, tracker, before) -> Iterator[list[tuple[Frame, list[Seen]]]]:
-    """What is left at a film's end, or a stretch without a picture."""
+    """Returns what is left at a film's end, or before a stretch without a picture."""
     last = max((k for k, frame in enumerate(span) if frame.image is not None), default=-1)
     if last >= 0:
         yield _closed(span[: last + 1], find, tracker, before)
@@ -83,17 +83,20 @@ def _closed(
     tracker: Tracker,
     before: tuple[float, list[Seen]] | None,
 ) -> list[tuple[Frame, list[Seen]]]:
-    """The faces of a span whose last frame can be looked at."""
+    """Places the faces of a span whose last frame can be looked at."""
     last = span[-1]
+    if last.image is None:
+        raise ValueError(f'frame {last.index} has no picture')
     faces = find(last.image)
     trial = copy.deepcopy(tracker)
     seen = _joined(trial.update(last.time, faces, last.image), faces)
-    known = {face.track: face for face in before[1]} if before else {}
+    start, earlier = before or (last.time, [])
+    known = {face.track: face for face in earlier}
     if len(span) == 1 or known.keys() == {face.track for face in seen}:
         tracker.become(trial)
-        return [
-            (frame, _between(known, before[0], seen, last.time, frame)) for frame in span[:-1]
-        ] + [(last, seen)]
+        return [(frame, _between(known, start, seen, last.time, frame)) for frame in span[:-1]] + [
+            (last, seen)
+        ]
     out = []
     for frame in span:
         own = []
@@ -114,7 +117,7 @@ def _joined(given: dict[int, int], faces: Faces) -> list[Seen]:
 def _between(
     known: dict[int, Seen], start: float, seen: list[Seen], end: float, frame: Frame
 ) -> list[Seen]:
-    """The same people in a frame between two looks."""
+    """Places the same people in a frame between two looks."""
     if frame.image is None:
         return []
     share = (frame.time - start) / (end - start)

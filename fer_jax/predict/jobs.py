@@ -78,7 +78,7 @@ class Given:
 
     @classmethod
     def find(cls, paths: Sequence[str]) -> 'Given':
-        """Films and pictures among files and, at any depth, in folders.
+        """Finds films and pictures among files and, at any depth, in folders.
 
         Raises:
           UserError: a path that is not there, or nothing to predict.
@@ -108,7 +108,7 @@ class Given:
 
 
 def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    """The files, each once, with names of which no two are the same."""
+    """Lists the files, each once, with names of which no two are the same."""
     files = list({path.resolve(): (name, path) for name, path in files}.values())
     taken: dict[str, int] = {}
     out = []
@@ -119,7 +119,7 @@ def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 
 def stems(files: Sequence[tuple[str, Path]]) -> list[str]:
-    """How the files of each film begin: its name without the ending, whole where two share that."""
+    """Names the files of each film: its name without the ending, whole where two share that."""
     bare = [str(Path(name).with_suffix('')) for name, _ in files]
     return [stem if bare.count(stem) == 1 else files[k][0] for k, stem in enumerate(bare)]
 
@@ -152,7 +152,7 @@ def predict_film(
     """
     started = time.monotonic()
     codes = agreement.read(Path(options.against), model.classes) if options.against else None
-    remarks = list(getattr(model, 'notes', ()))
+    remarks: list[str] = list(getattr(model, 'notes', ()))
     finder = FaceFinder(options.settings.sides)
     if isinstance(film, Film) and not film.has_matrix:
         film = _turned(film, finder, remarks)
@@ -220,12 +220,12 @@ def predict_film(
         )
         shown = list(zip(times, images, strict=False))
     if options.page:
-        small = drawn is not None and drawn.stat().st_size < film_page.LARGEST
+        small = drawn if drawn and drawn.stat().st_size < film_page.LARGEST else None
         text = film_page.text(
             film.path.name,
             result,
             about,
-            film=drawn.read_bytes() if small else None,
+            film=small.read_bytes() if small else None,
             stills=shown,
             table=_path(base, '.csv').read_bytes(),
         )
@@ -244,7 +244,7 @@ def _path(base: Path, ending: str) -> Path:
 
 
 def _turned(film: Film, finder: FaceFinder, remarks: list[str]) -> Film:
-    """The film turned where its first seconds show faces only then; says so in `remarks`."""
+    """Turns the film where its first seconds show faces only then; says so in `remarks`."""
     images = []
     frames = film.frames(fps=_TURN_FRAMES / _TURN_SECONDS)
     with contextlib.closing(frames):
@@ -262,7 +262,7 @@ def _turned(film: Film, finder: FaceFinder, remarks: list[str]) -> Film:
 
 
 def _endings(film: Film, result: results.FilmResult) -> list[str]:
-    """What is wrong with a film, for people."""
+    """Names what is wrong with a film, for people."""
     remarks = []
     unreadable = result.status == results.STATUSES.index('unreadable')
     if unreadable.any() and unreadable[-1]:
@@ -283,7 +283,7 @@ def _endings(film: Film, result: results.FilmResult) -> list[str]:
 
 
 def _decided(film: Film | Camera, model: FaceClassifier, options: Options) -> dict[str, Any]:
-    """All that decides a film's files, as JSON values."""
+    """Lists all that decides a film's files, as JSON values."""
     stat = film.path.stat() if isinstance(film, Film) else None
     against = Path(options.against).read_text('utf-8-sig') if options.against else ''
     return {
@@ -318,7 +318,7 @@ def _versions() -> dict[str, str]:
 
 
 def films_table(rows: list[dict[str, Any]]) -> Table:
-    """A row a film: films.csv."""
+    """Makes films.csv, a row a film."""
     columns = (
         Column('film', 'Film'),
         Column('status', 'Status'),
@@ -333,7 +333,7 @@ def films_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def film_row(name: str, about: dict[str, Any] | None, error: str = '') -> dict[str, Any]:
-    """A film's row of `films_table`; without `about` the reason why there is nothing."""
+    """Makes a film's row of `films_table`; without `about`, of the reason why there is nothing."""
     if about is None:
         blank = dict.fromkeys(('seconds', 'frames', 'with_a_face', 'people', 'uncertain_faces'))
         return {'film': name, 'status': 'failed', **blank, 'remarks': error}

@@ -1,7 +1,7 @@
 """What a network says of itself, so that faces are cut out and classified as it has learnt."""
 
+import abc
 import dataclasses
-from typing import Protocol
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Framing:
     down: float = 0.0
 
     def box(self, found: np.ndarray) -> np.ndarray:
-        """The square box [4] of YuNet's box [4]."""
+        """Computes the square box [4] of YuNet's box [4]."""
         side = float((found[2:] - found[:2]).max())
         centre = (found[:2] + found[2:]) / 2 + (0, self.down * side)
         half = self.scale * side / 2
@@ -39,7 +39,8 @@ FER2013 = Framing(1.03, -0.02)
 YUNET = Framing()
 
 
-class FaceClassifier(Protocol):
+@dataclasses.dataclass(frozen=True)
+class FaceClassifier(abc.ABC):
     """A network with all that decides what it sees.
 
     Attributes:
@@ -65,8 +66,9 @@ class FaceClassifier(Protocol):
     seconds: float
     threshold: float
 
+    @abc.abstractmethod
     def probabilities(self, clips: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities float32 [n, class].
+        """Computes calibrated probabilities float32 [n, class].
 
         Args:
           clips: uint8 [n, T, S, S, C] as the geometry says; short ones repeat their last frame.

@@ -44,21 +44,14 @@ def open_model(name: str, *, member: int = -1, window: float = 0.0) -> models.Fa
 
 
 @dataclasses.dataclass(frozen=True)
-class RunClassifier:
+class RunClassifier(models.FaceClassifier):
     """Members of a finished run; several are one by the mean of their probabilities.
 
-    Attributes: as of `models.FaceClassifier`; notes: what is not as in training, for people.
+    Attributes:
+      notes: what is not as in training, for people.
+      networks: the members'.
     """
 
-    name: str
-    digest: str
-    classes: tuple[str, ...]
-    geometry: cropping.Geometry
-    framing: models.Framing
-    stored: bool
-    fit: np.ndarray | None
-    seconds: float
-    threshold: float
     notes: tuple[str, ...]
     networks: tuple[TrainedNetwork, ...]
 
@@ -121,9 +114,9 @@ class RunClassifier:
         )
 
     def probabilities(self, clips: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """The members' mean, float32 [n, class]; see `models.FaceClassifier`."""
+        """Averages the members' probabilities, float32 [n, class]; see `models.FaceClassifier`."""
         said = [self._apply(index, clips, length) for index in range(len(self.networks))]
-        return np.mean(said, axis=0, dtype=np.float32)
+        return np.asarray(np.mean(said, axis=0, dtype=np.float32))
 
     def _apply(self, index: int, clips: np.ndarray, length: np.ndarray) -> np.ndarray:
         network = self.networks[index]
@@ -150,14 +143,14 @@ class RunClassifier:
 
 
 def framing_of(clips: ClipSource) -> models.Framing:
-    """What the margin of a run's data counted from."""
+    """Returns what the margin of a run's data counted from."""
     if clips.name.split('+')[0] == 'fer2013':
         return models.FER2013
     return models.YUNET if clips.faces == 'yunet' else models.LANDMARKS
 
 
 def seconds_of(clips: ClipSource) -> float:
-    """How long the clips were that a run's network of sequences saw."""
+    """Returns how long the clips were that a run's network of sequences saw."""
     name = clips.name.split('+')[0]
     if clips.sampling == 'last':
         return clips.frames / _RATES.get(name, _RATE)
@@ -165,7 +158,7 @@ def seconds_of(clips: ClipSource) -> float:
 
 
 def _fit(network: TrainedNetwork, clips: ClipSource) -> np.ndarray | None:
-    """What `cropping.draw` needs of a fitted registration."""
+    """Returns what `cropping.draw` needs of a fitted registration."""
     fitted = network.fits.registration
     if fitted is None:
         return None
@@ -173,7 +166,7 @@ def _fit(network: TrainedNetwork, clips: ClipSource) -> np.ndarray | None:
 
 
 def _digest(networks: tuple[TrainedNetwork, ...]) -> str:
-    """SHA-256 of the networks' arrays, by their names."""
+    """Hashes (SHA-256) the networks' arrays, by their names."""
     digest = hashlib.sha256()
     for network in networks:
         leaves = jax.tree_util.tree_leaves_with_path(network.variables)
@@ -185,5 +178,5 @@ def _digest(networks: tuple[TrainedNetwork, ...]) -> str:
         for name, value in arrays:
             value = np.ascontiguousarray(value)
             digest.update(f'{name} {value.dtype} {value.shape}'.encode())
-            digest.update(value)
+            digest.update(value.tobytes())
     return digest.hexdigest()

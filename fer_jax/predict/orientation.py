@@ -35,7 +35,7 @@ class Orientation:
 
     @classmethod
     def of_turn(cls, degrees: int) -> 'Orientation':
-        """The one that turns a picture clockwise by a multiple of 90 degrees."""
+        """Makes the orientation that turns a picture clockwise by a multiple of 90 degrees."""
         return {
             0: cls(),
             90: cls(True, True, False),
@@ -54,7 +54,7 @@ class Orientation:
         return ', '.join(parts) or 'as stored'
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the shown picture."""
+        """Computes width and height of the shown picture."""
         return (height, width) if self.transpose else (width, height)
 
     def apply(self, image: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class Orientation:
 
 
 def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
-    """The size at which pixels `aspect` times as wide as high become square; none is lost."""
+    """Computes the size at which pixels `aspect` times as wide as high become square."""
     if not math.isfinite(aspect) or aspect <= 0 or abs(aspect - 1) < 1e-3:
         return width, height
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))

@@ -4,10 +4,12 @@ import contextlib
 import fractions
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
+import av.codec.codec
+import av.error
 import cv2
 import numpy as np
 
@@ -29,9 +31,10 @@ _FIELDS, _BEYOND = 7, 0.15
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """The colour of a person or a class, RGB; the pages have the same."""
+    """Returns the colour of a person or a class, RGB; the pages have the same."""
     code = COLOURS[SERIES[number % (len(SERIES) - 2)]]
-    return tuple(int(code[k : k + 2], 16) for k in (1, 3, 5))
+    red, green, blue = (int(code[k : k + 2], 16) for k in (1, 3, 5))
+    return red, green, blue
 
 
 def write(
@@ -40,7 +43,7 @@ def write(
     result: FilmResult,
     *,
     blur: bool = False,
-    stills: list[float] = (),
+    stills: Sequence[float] = (),
     progress: Callable[[float], None] = lambda time: None,
 ) -> list[np.ndarray]:
     """Writes the film with boxes, numbers, labels and bars, whole or not at all.
@@ -97,12 +100,12 @@ class Painter:
         self._times = np.unique(result.time)
         self._first = np.searchsorted(result.time, self._times)
         self._label = result.label
-        self._doubtful = result.doubtful.any(1)
+        self._doubtful = np.any(result.doubtful, 1)
         # Sizes in proportion to the picture.
         self._unit = max(1.0, min(film.width, film.height) / 360)
 
     def drawn(self, frame: Frame) -> np.ndarray:
-        """The frame with its rows drawn in, uint8 [H, W, 3]."""
+        """Draws the frame with its rows, uint8 [H, W, 3]."""
         image = np.ascontiguousarray(frame.image)
         rows = self._rows(frame.time)
         if self._blur:
@@ -113,7 +116,7 @@ class Painter:
         return image
 
     def _rows(self, time: float) -> list[int]:
-        """The rows of the last frame that was looked at, until this time."""
+        """Returns the rows of the last frame that was looked at, until this time."""
         at = np.searchsorted(self._times, time + 1e-6, side='right') - 1
         if at < 0 or time - self._times[at] > _HOLDS:
             return []
@@ -165,13 +168,13 @@ def _shade(image: np.ndarray, left: int, top: int, right: int, bottom: int) -> N
 
 @functools.lru_cache(maxsize=512)
 def _letters(text: str, size: int) -> np.ndarray:
-    """A text as coverage float32 [H, W], in a face that has most scripts' letters."""
+    """Draws a text as coverage float32 [H, W], in a typeface that has most scripts' letters."""
     from matplotlib import font_manager
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.truetype(font_manager.findfont('DejaVu Sans'), size)
     left, _, right, _ = font.getbbox(text)
-    picture = Image.new('L', (max(1, right - left + 2), round(1.4 * size)))
+    picture = Image.new('L', (max(1, round(right - left) + 2), round(1.4 * size)))
     ImageDraw.Draw(picture).text((1 - left, 0), text, fill=255, font=font)
     return np.asarray(picture, np.float32) / 255
 
@@ -192,7 +195,7 @@ def _write_text(
 
 
 def _sound(film: Film, out, stack: contextlib.ExitStack) -> Iterator[tuple[float, list]]:
-    """The film's sound for `out`: (seconds, packets), copied where players know its coding."""
+    """Copies the film's sound for `out` where players know its coding: (seconds, packets)."""
     source = stack.enter_context(av.open(os.fspath(film.path), metadata_errors='replace'))
     given = source.streams.audio[0]
     start = (source.start_time or 0) / av.time_base

@@ -24,6 +24,7 @@ import numpy as np
 
 from fer_jax import atomic
 from fer_jax.predict import crops, following, quality
+from fer_jax.predict.camera import Camera
 from fer_jax.predict.detection import FaceFinder
 from fer_jax.predict.films import UNREADABLE, Film, Frame
 from fer_jax.predict.following import Seen
@@ -109,7 +110,7 @@ class Work:
         self._identity = json.dumps(identity, sort_keys=True)
 
     def known(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-        """The state to go on from, and its arrays; the rows end there. None to begin anew."""
+        """Reads the state to go on from, and its arrays; the rows end there. None to begin anew."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (
             contextlib.suppress(OSError, ValueError, KeyError, EOFError),
@@ -132,11 +133,11 @@ class Work:
         state = {**state, 'identity': self._identity, 'bytes': size}
         packed = np.frombuffer(json.dumps(state).encode(), np.uint8)
         with atomic.replacing(self._state) as temporary:
-            np.savez(temporary, state=packed, **arrays)
+            np.savez(temporary, allow_pickle=False, state=packed, **arrays)
 
 
 def predict(
-    film: Film,
+    film: Film | Camera,
     model: FaceClassifier,
     finder: FaceFinder,
     settings: Settings,
@@ -177,13 +178,13 @@ def predict(
 
 
 def _chunks(
-    film: Film,
+    film: Film | Camera,
     model: FaceClassifier,
     finder: FaceFinder,
     settings: Settings,
     known: tuple[dict[str, Any], dict[str, np.ndarray]] | None,
 ) -> Iterator[_Chunk]:
-    """All chunks after the known state; the last one has the state 'finished'."""
+    """Yields all chunks after the known state; the last one has the state 'finished'."""
     tracker, windows = Tracker(), Windows(model.seconds, settings.step)
     before, done = None, 0
     if known:
@@ -216,7 +217,7 @@ def _add(
     """Adds a frame's rows and the clips that end with it."""
     chunk.frames += 1
     windows.forget(frame.time)
-    if not faces:
+    if not faces or frame.image is None:
         status = UNREADABLE if frame.image is None else NO_FACE
         chunk.rows.append(Row(frame.index, frame.time, status))
         return
@@ -266,7 +267,7 @@ def _write(chunk: _Chunk, model: FaceClassifier, work: Work) -> None:
 
 
 def in_batches(model: FaceClassifier, clips: list[np.ndarray], lengths: list[int]) -> np.ndarray:
-    """Probabilities float32 [n, class] of n clips, in batches of few sizes."""
+    """Computes probabilities float32 [n, class] of n clips, in batches of few sizes."""
     parts, start = [], 0
     while start < len(clips):
         left = len(clips) - start
@@ -280,13 +281,13 @@ def in_batches(model: FaceClassifier, clips: list[np.ndarray], lengths: list[int
 
 
 def _line(row: Row, probabilities: np.ndarray) -> str:
-    """A row of rows.csv, as `results.read` takes it; floats are as exact as they are."""
+    """Formats a row of rows.csv, as `results.read` takes it; floats are as exact as they are."""
     values: list[Any] = [row.frame, repr(float(row.time)), row.status]
     if row.face is not None:
         box = row.face.box.tolist()
         values += [row.face.track, *(f'{edge:.2f}' for edge in box), f'{row.face.score:.4f}']
         values += [f'{row.sharp:.4f}', f'{row.turned:.4f}']
-    if row.clip is not None:
+    if row.clip is not None and row.start is not None:
         values += [repr(float(row.start)), *(f'{p:.6f}' for p in probabilities[row.clip])]
     return ','.join(map(str, values)) + '\n'
 
@@ -304,7 +305,7 @@ def _before_from(state: list[Any] | None) -> tuple[float, list[Seen]] | None:
 
 
 def _windows_state(windows: Windows) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The open windows as JSON values, and their pictures as arrays by name."""
+    """Returns the open windows as JSON values, and their pictures as arrays by name."""
     people, arrays = [], {}
     for track, kept in windows.kept.items():
         rows = []

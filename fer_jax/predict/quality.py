@@ -17,7 +17,7 @@ REASONS = ('small', 'blurred', 'turned', 'unsure')
 
 
 def sharpness(image: np.ndarray, box: np.ndarray) -> float:
-    """How sharp the part of uint8 [H, W, 3] within a box [4] is; 0 where nothing of it is seen."""
+    """Measures how sharp uint8 [H, W, 3] is within a box [4]; 0 where nothing of it is seen."""
     left, top, right, bottom = np.rint(box).astype(int)
     cut = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
     if not cut.size:
@@ -29,7 +29,7 @@ def sharpness(image: np.ndarray, box: np.ndarray) -> float:
 
 
 def turn(points: np.ndarray) -> float:
-    """How far a head is turned to the side, from its five points [5, 2]; 0 is frontal."""
+    """Measures how far a head is turned to the side, from its five points [5, 2]; 0 is frontal."""
     line = points[1] - points[0]
     apart = float(np.hypot(*line))
     if apart < 1e-6:
@@ -39,12 +39,12 @@ def turn(points: np.ndarray) -> float:
 
 
 def doubts(side: float, sharp: float, turned: float) -> list[str]:
-    """The reasons, of REASONS, that lie in the picture."""
+    """Lists the reasons, of REASONS, that lie in the picture."""
     found = [side < SMALL, sharp < BLURRED, turned > TURNED]
     return [reason for reason, so in zip(REASONS, found, strict=False) if so]
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Entropy in bits of probabilities [..., class]; 0 for certainty."""
+    """Computes the entropy in bits of probabilities [..., class]; 0 for certainty."""
     p = np.clip(probabilities, 1e-12, 1)
     return -(p * np.log2(p)).sum(-1)

@@ -100,8 +100,8 @@ def read(
         numbers = np.full((sum(1 for _ in file), 12 + len(classes)), np.nan)
         numbers[:, 3] = 0
         file.seek(0)
-        for row, values in enumerate(csv.reader(file)):
-            values[2] = STATUSES.index(values[2])
+        for row, (frame, seconds, status, *rest) in enumerate(csv.reader(file)):
+            values = [frame, seconds, STATUSES.index(status), *rest]
             numbers[row, : len(values)] = values
     raw = numbers[:, 12:].astype(np.float32)
     time, track = numbers[:, 1], numbers[:, 3].astype(np.int32)
@@ -158,7 +158,7 @@ def _averaged(time: np.ndarray, values: np.ndarray, reach: float) -> np.ndarray:
 
 
 def header(classes: Sequence[str], *, sequences: bool) -> list[str]:
-    """The columns of film.csv."""
+    """Lists the columns of film.csv."""
     names = ['time_s', 'frame', 'track', 'status', 'left', 'top', 'right', 'bottom', 'score']
     names += ['label', 'uncertain', 'entropy']
     names += [f'p_{name}' for name in classes] + [f'smoothed_{name}' for name in classes]
@@ -166,7 +166,7 @@ def header(classes: Sequence[str], *, sequences: bool) -> list[str]:
 
 
 def lines(result: FilmResult, *, sequences: bool) -> Iterator[list[str]]:
-    """The rows of film.csv, after `header`; empty cells where there is nothing to say."""
+    """Yields the rows of film.csv, after `header`; empty cells where there is nothing to say."""
     label, doubtful = result.label, result.doubtful
     entropy = quality.entropy(result.smoothed)
     for row in range(len(result)):

@@ -31,8 +31,8 @@ class Segment:
 
 
 def segments(result: FilmResult) -> list[Segment]:
-    """All stretches of all people, by person and time; shorter ones than 0.15 s are left out."""
-    label, lasts, doubtful = result.label, result.lasts, result.doubtful.any(1)
+    """Lists all stretches of all people, by person and time, but those shorter than 0.15 s."""
+    label, lasts, doubtful = result.label, result.lasts, np.any(result.doubtful, 1)
     found = []
     for track in result.people:
         rows = np.flatnonzero((result.track == track) & (label >= 0))

@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class StillRow:
 
 
 def columns(classes: Sequence[str]) -> list[str]:
-    """The columns of pictures.csv."""
+    """Lists the columns of pictures.csv."""
     names = ['path', 'status', 'left', 'top', 'right', 'bottom', 'score', 'label', 'uncertain']
     return [*names, 'entropy', *(f'p_{name}' for name in classes)]
 
@@ -116,8 +116,8 @@ def _lines(paths: Sequence[tuple[str, Path]], model: FaceClassifier, finder: Fac
     return out.getvalue()
 
 
-def _read(paths: Sequence[tuple[str, Path]]) -> Iterator[np.ndarray | None]:
-    """uint8 [H, W, 3] of each picture, None where it cannot be read."""
+def _read(paths: Sequence[tuple[str, Path]]) -> Generator[np.ndarray | None, None, None]:
+    """Reads each picture as uint8 [H, W, 3], None where it cannot be read."""
     for _, path in paths:
         try:
             image = pictures.read_picture(path)
@@ -128,7 +128,7 @@ def _read(paths: Sequence[tuple[str, Path]]) -> Iterator[np.ndarray | None]:
 
 
 def find(image: np.ndarray, finder: FaceFinder) -> tuple[Faces, np.ndarray, Orientation]:
-    """The faces of a picture uint8 [H, W, 3], turned where they show only then.
+    """Finds the faces of a picture uint8 [H, W, 3], turned where they show only then.
 
     Returns:
       Faces in the turned picture, that picture, and the turn.
@@ -139,7 +139,7 @@ def find(image: np.ndarray, finder: FaceFinder) -> tuple[Faces, np.ndarray, Orie
 
 
 def unturned(box: np.ndarray, orientation: Orientation, width: int, height: int) -> np.ndarray:
-    """A box of a turned picture in the pixels of the picture as it is, `width` by `height`."""
+    """Moves a box of a turned picture to pixels of the picture as it is, `width` by `height`."""
     shown = orientation.size(width, height)
     left, top, right, bottom = box
     if orientation.mirror_x:
@@ -152,16 +152,16 @@ def unturned(box: np.ndarray, orientation: Orientation, width: int, height: int)
 
 
 def cells(row: StillRow, model: FaceClassifier) -> list[str]:
-    """A row of pictures.csv."""
-    if row.status != FACE:
+    """Makes a row of pictures.csv."""
+    box, p = row.box, row.probabilities
+    if box is None or p is None:
         return [row.path, row.status, *[''] * (len(columns(model.classes)) - 2)]
-    p = row.probabilities
-    doubts = quality.doubts(float((row.box[2:] - row.box[:2]).max()), row.sharp, row.turned)
+    doubts = quality.doubts(float((box[2:] - box[:2]).max()), row.sharp, row.turned)
     doubts += ['unsure'] * bool(p.max() < model.threshold)
     return [
         row.path,
         FACE,
-        *(f'{edge:.1f}' for edge in row.box),
+        *(f'{edge:.1f}' for edge in box),
         f'{row.score:.3f}',
         model.classes[int(p.argmax())],
         ' '.join(doubts),
@@ -189,7 +189,7 @@ def sheet(
     model: FaceClassifier,
     stamps: Sequence[str] = (),
 ) -> str:
-    """pictures.html: faces under their labels, and how many there are of each.
+    """Composes pictures.html: faces under their labels, and how many there are of each.
 
     Args:
       rows: of pictures.csv.
@@ -234,10 +234,12 @@ def sheet(
 
 
 def _item(row: dict[str, str], path: Path, name: str) -> str:
-    """A face with its probability; the whole picture's name when pointed at."""
+    """Shows a face with its probability; the whole picture's name when pointed at."""
     from PIL import Image
 
     (image,) = _read([(row['path'], path)])
+    if image is None:
+        raise UserError(f'{path}: it can no longer be read; start the command again')
     box = np.array([float(row[edge]) for edge in ('left', 'top', 'right', 'bottom')])
     side = 1.3 * (box[2:] - box[:2]).max()
     left, top = (box[:2] + box[2:]) / 2 - side / 2

@@ -16,13 +16,13 @@ BLOCK = 2.0
 
 
 def tracks(result: FilmResult) -> Table:
-    """A row a person: when and how long seen, share of its time in each class with an interval.
+    """Makes a row a person: when and how long seen, share of its time in each class with interval.
 
     Intervals are percentiles of a circular block bootstrap (Politis and Romano 1992): blocks of 2
     seconds of a person's rows are drawn with replacement until they are as many rows. They say how
     much the shares vary with what was filmed, not whether the network is right.
     """
-    label, lasts, doubtful = result.label, result.lasts, result.doubtful.any(1)
+    label, lasts, doubtful = result.label, result.lasts, np.any(result.doubtful, 1)
     rows = []
     for track in result.people:
         own = result.track == track
@@ -64,7 +64,7 @@ def tracks(result: FilmResult) -> Table:
 
 
 def block_of(weight: np.ndarray) -> int:
-    """How many rows make a block; no fewer than the cube root of all."""
+    """Counts the rows that make a block; no fewer than the cube root of all."""
     if not len(weight):
         return 1
     usual = max(float(np.median(weight)), 1e-6)
@@ -74,7 +74,7 @@ def block_of(weight: np.ndarray) -> int:
 def block_shares(
     label: np.ndarray, weight: np.ndarray, classes: int, block: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of classes and their intervals by circular block bootstrap.
+    """Computes the classes' shares and their intervals by circular block bootstrap.
 
     Args:
       label: int [row]; weight: float [row], each row's seconds.
@@ -93,7 +93,7 @@ def block_shares(
 
 
 def interval_of_blocks(values: np.ndarray, block: int, statistic) -> np.ndarray:
-    """The interval of a statistic of sums over rows, by circular block bootstrap.
+    """Computes the interval of a statistic of sums over rows, by circular block bootstrap.
 
     Args:
       values: float [row, ...], what is summed.
@@ -119,7 +119,7 @@ def interval_of_blocks(values: np.ndarray, block: int, statistic) -> np.ndarray:
 
 
 def counts(result: FilmResult) -> dict[str, int]:
-    """Frames by their status, and faces by what makes them doubtful."""
+    """Counts frames by their status, and faces by what makes them doubtful."""
     frames = {
         status: len(np.unique(result.frame[result.status == STATUSES.index(status)]))
         for status in (FACE, NO_FACE, UNREADABLE)

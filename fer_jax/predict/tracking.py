@@ -58,7 +58,7 @@ class _Person:
     looks: np.ndarray
 
     def expected(self, time: float) -> np.ndarray:
-        """Where the face should be, [2]."""
+        """Predicts where the face should be, [2]."""
         return self.centre + self.velocity * min(time - self.time, _COASTING)
 
 
@@ -111,7 +111,7 @@ class Tracker:
         self._people, self._next = other._people, other._next
 
     def state(self) -> dict[str, Any]:
-        """All that it knows, as JSON values; floats come back bit for bit."""
+        """Returns all that it knows, as JSON values; floats come back bit for bit."""
         return {
             'next': self._next,
             'people': [
@@ -129,7 +129,7 @@ class Tracker:
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> 'Tracker':
-        """The tracker whose `state` this was."""
+        """Restores the tracker whose `state` this was."""
         tracker = cls()
         tracker._next = state['next']
         tracker._people = [
@@ -147,7 +147,7 @@ class Tracker:
 
 
 def describe(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """What head and shoulders look like: coarse colours, float64 [cell, 3].
+    """Describes what head and shoulders look like: coarse colours, float64 [cell, 3].
 
     Cells outside the picture are NaN.
     """
@@ -182,7 +182,7 @@ def describe(image: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """How far the looks of two faces differ: root mean square over the cells that both have."""
+    """Measures how far two faces' looks differ: root mean square over cells that both have."""
     apart = one - other
     known = ~np.isnan(apart[:, 0])
     if known.sum() < 4:
@@ -196,7 +196,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 def _cost(
     person: _Person, time: float, centre: np.ndarray, side: float, looks: np.ndarray
 ) -> float:
-    """What it costs to take a face for a person; infinite where it cannot be."""
+    """Computes what it costs to take a face for a person; infinite where it cannot be."""
     gap = time - person.time
     distance = float(np.hypot(*(centre - person.expected(time)))) / max(side, person.side)
     growth = abs(math.log(side / person.side))
@@ -212,7 +212,7 @@ def _cost(
 
 
 def _assigned(cost: np.ndarray) -> list[tuple[int, int]]:
-    """The pairs of least total cost, as many as are possible; none of infinite cost."""
+    """Finds the pairs of least total cost, as many as are possible; none of infinite cost."""
     if not cost.size:
         return []
     # Finite, and dearer than any pair, so that leaving one out never pays where it is possible.

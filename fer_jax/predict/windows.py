@@ -46,7 +46,7 @@ class Windows:
         return list(kept)
 
     def rest(self) -> dict[int, list[Patch]]:
-        """At a film's end: what there is of people who had no whole window."""
+        """Returns at a film's end what there is of people who had no whole window."""
         return {
             track: list(kept)
             for track, kept in self.kept.items()
@@ -62,7 +62,7 @@ class Windows:
 
 
 def _spacing(kept: collections.deque[Patch]) -> float:
-    """Mean seconds from frame to frame, 0 of a single one."""
+    """Computes mean seconds from frame to frame, 0 of a single one."""
     return (kept[-1].time - kept[0].time) / (len(kept) - 1) if len(kept) > 1 else 0.0
 
 

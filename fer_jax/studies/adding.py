@@ -57,7 +57,7 @@ class AddingDesign:
 
 
 def draw(key: jax.Array, count: int, length: int) -> tuple[jax.Array, jax.Array]:
-    """Sequences and their sums.
+    """Draws sequences and their sums.
 
     Args:
       length: T, at least 2.
@@ -99,11 +99,18 @@ def train(
     key = jax.random.key(seed)
     params = model.init(key, jnp.zeros((1, design.length, 2)))['params']
     optimizer = make_optimizer(
-        design.learning_rate, design.steps, name='adam', schedule='cosine', clip=design.clip
+        jnp.float32(design.learning_rate),
+        jnp.float32(design.steps),
+        name='adam',
+        schedule='cosine',
+        clip=design.clip,
     )
 
+    def predict(params, frames) -> jax.Array:
+        return jnp.asarray(model.apply({'params': params}, frames))[:, 0]
+
     def error(params, frames, target):
-        return jnp.mean((model.apply({'params': params}, frames)[:, 0] - target) ** 2)
+        return jnp.mean((predict(params, frames) - target) ** 2)
 
     @partial(jax.jit, donate_argnums=0)
     def advance(state, start):
@@ -121,7 +128,7 @@ def train(
     def test(params):
         frames, target = draw(jax.random.key(TEST_KEY), design.tested, design.length)
         said = jax.lax.map(
-            lambda one: model.apply({'params': params}, one[None])[0, 0],
+            lambda one: predict(params, one[None])[0],
             frames,
             batch_size=min(BLOCK, design.tested),
         )
@@ -142,7 +149,7 @@ def train(
 
 
 def compute(design: AddingDesign, errors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What results.json holds, all plain Python.
+    """Computes what results.json holds, all plain Python.
 
     mean_error, solved: what saying the mean costs, and the line below which the problem is solved;
     steps: at which was tested; networks {name of NETWORKS: title; errors [seed][test]; last [seed],
@@ -173,7 +180,7 @@ def compute(design: AddingDesign, errors: dict[str, np.ndarray]) -> dict[str, An
 
 
 def summary_text(values: dict[str, Any], design: AddingDesign) -> str:
-    """The results as plain text for a terminal, at most 79 columns."""
+    """Formats the results as plain text for a terminal, at most 79 columns."""
     seeds = len(next(iter(values['networks'].values()))['last'])
     lines = [
         f'The adding problem over {design.length} steps: mean squared error on '

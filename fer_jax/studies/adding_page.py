@@ -18,7 +18,7 @@ HUES = {'irnn': 'blue', 'tanh': 'vermillion'}
 
 
 def figure(values: Mapping[str, Any], length: int) -> Drawing:
-    """The test error of every network over its training; seeds thin, their median bold.
+    """Draws the test error of every network over its training; seeds thin, their median bold.
 
     Args:
       values: what `adding.compute` says.
@@ -70,7 +70,7 @@ def figure(values: Mapping[str, Any], length: int) -> Drawing:
 
 
 def table(values: Mapping[str, Any]) -> Table:
-    """Every network's error after its last step, and from which tested step on it was solved."""
+    """Lists every network's error after its last step, and the first tested step that solved it."""
     rows = [
         {
             'network': network['title'],

@@ -58,7 +58,7 @@ class OrderDesign:
 
 
 def make_config(design: OrderDesign, network: str, order: str, seeds: int) -> ConfigDict:
-    """The run of one network (of NETWORKS) and one order (of ORDERS), all folds and seeds."""
+    """Makes the config of a network (of NETWORKS) and an order (of ORDERS), all folds and seeds."""
     return complete(
         {
             'name': f'{network}_{order}',
@@ -90,7 +90,7 @@ def make_config(design: OrderDesign, network: str, order: str, seeds: int) -> Co
 
 
 def cells(run: Run) -> np.ndarray:
-    """A run's test accuracy after the last epoch, float64 [seed, fold].
+    """Returns a run's test accuracy after the last epoch, float64 [seed, fold].
 
     Raises:
       UserError: a fold of a seed diverged, so that it cannot be paired.
@@ -105,7 +105,7 @@ def cells(run: Run) -> np.ndarray:
 
 
 def compute(runs: Mapping[str, Mapping[str, Run]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What results.json holds, and what `comparison.compute` says of each network's runs.
+    """Computes what results.json holds, and what `comparison.compute` says of each network's runs.
 
     Results, all plain Python, shares in 0..1: stamps, clips, subjects, folds, seeds, level, draws;
     networks {of NETWORKS: title, majority (accuracy of naming the commonest class of training),
@@ -169,12 +169,12 @@ def compute(runs: Mapping[str, Mapping[str, Run]]) -> tuple[dict[str, Any], dict
 
 
 def pair_title(pair: Mapping[str, Any]) -> str:
-    """A pair as a difference in words."""
+    """Names a pair as a difference in words."""
     return f'{ORDERS[pair["first"]]} − {ORDERS[pair["second"]]}'
 
 
 def summary_text(values: Mapping[str, Any]) -> str:
-    """The results as plain text for a terminal, at most 79 columns."""
+    """Formats the results as plain text for a terminal, at most 79 columns."""
     lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     counted = values['seeds'] * values['folds']
     lines += [

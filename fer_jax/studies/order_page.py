@@ -29,7 +29,7 @@ from fer_jax.studies.order import ORDERS, pair_title, summary_text
 
 
 def accuracies(values: Mapping[str, Any]) -> Drawing:
-    """Every network's accuracy under every order; a fold's of one seed joined by thin lines."""
+    """Draws each network's accuracy by order; a fold's of one seed joined by thin lines."""
     networks, stamps = values['networks'], values['stamps']
     majority = next(iter(networks.values()))['majority']
     places = np.arange(len(ORDERS))
@@ -84,7 +84,7 @@ def accuracies(values: Mapping[str, Any]) -> Drawing:
 
 
 def differences(values: Mapping[str, Any], csv: str) -> Drawing:
-    """Every paired difference with its interval and the folds of each seed behind it."""
+    """Draws every paired difference with its interval and the folds of each seed behind it."""
     pairs = [
         (network['title'], pair)
         for network in values['networks'].values()
@@ -126,7 +126,7 @@ def differences(values: Mapping[str, Any], csv: str) -> Drawing:
 
 
 def tables(values: Mapping[str, Any]) -> tuple[Table, Table]:
-    """Accuracies, and paired differences with their tests."""
+    """Makes the tables of accuracies, and of paired differences with their tests."""
     level = f'{100 * values["level"]:.0f} % interval'
     networks = values['networks'].values()
     orders = [

@@ -28,12 +28,12 @@ SCENE = 'scene'
 
 
 def config_name(way: str) -> str:
-    """The BuilderConfig, and folder, of a way of finding faces, or of SCENE."""
+    """Returns the name of the BuilderConfig, and folder, of a way of finding faces, or of SCENE."""
     return way if way == SCENE else f'faces-{way}'
 
 
 def builder_class(name: str):
-    """The `ClipBuilder` class of a dataset, 'ckplus' or 'own:clinic'.
+    """Returns the `ClipBuilder` class of a dataset, 'ckplus' or 'own:clinic'.
 
     Raises:
       UserError: the name is unknown; own data have no name, or one that no folder can have.
@@ -50,5 +50,5 @@ def builder_class(name: str):
 
 
 def folder(name: str) -> str:
-    """The folder of a dataset below that of all: 'ckplus', 'own/clinic'."""
+    """Returns a dataset's folder below that of all datasets: 'ckplus', 'own/clinic'."""
     return name.replace(':', '/')

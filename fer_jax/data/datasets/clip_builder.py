@@ -23,6 +23,8 @@ from tqdm import tqdm
 
 from fer_jax.data import datasets, faces
 from fer_jax.data.datasets import records, storing, video
+from fer_jax.data.faces.cache import Cached
+from fer_jax.data.faces.detector import Detector
 from fer_jax.errors import UserError
 from fer_jax.host import cores
 
@@ -34,7 +36,10 @@ _UNREADABLE, _A_FEW = 0.05, 3
 SPLIT = 'clips'  # the one TFDS split; the owners' parts are a field of the record
 
 
-class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
+    tfds.core.GeneratorBasedBuilder,
+    skip_registration=True,  # pyright: ignore[reportCallIssue]  # TFDS has no types
+):
     """Reads one dataset's release into records of clips.
 
     A record holds: `clip_id`, `label` (class name in the first label set, '' where the owners keep
@@ -67,14 +72,14 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     LANDMARKS: bool  # are there landmarks with the faces of 'release'
     SCENES = False  # are its clips films, so that there is 'scene'
     # Of a dataset with sound: a method (source) -> int16 [samples], mono, and their rate in hertz.
-    sound = None
+    sound: Callable[[records.ClipSource], tuple[np.ndarray, int]] | None = None
     STORED_MARGIN = records.STORED_MARGIN  # how far the stored frames reach around the face box
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
-    manifest: records.Manifest | None = None  # set by `open`
+    _manifest: records.Manifest | None = None  # set by `open`
     # Set by a preparation: what finds the faces (anything with `find` and `quarter_turns` of a
     # `Detector`; None for 'release' and 'scene'); whether clips that cannot be read are left out.
-    detector = None
+    detector: Detector | Cached | None = None
     skip_unreadable = False
     # Its name where it is one of several of a kind, 'own:clinic'.
     title: str | None = None
@@ -102,7 +107,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def read(
         self, source: records.ClipSource, pool: concurrent.futures.Executor
     ) -> tuple[list[np.ndarray], records.Faces | None]:
-        """One clip's frames uint8 [H, W, C] and its faces in their pixels; raises UserError.
+        """Reads a clip's frames uint8 [H, W, C] and its faces in their pixels; raises UserError.
 
         None for the faces where the release ships none for this clip. Several clips are read at
         once, on threads of their own; `pool` is for one clip's files.
@@ -111,22 +116,22 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def record(
         self, source: records.ClipSource, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
-        """One clip's stored arrays: the frames that `read` gives, cut to the face or whole."""
+        """Makes a clip's stored arrays: the frames that `read` gives, cut to the face or whole."""
         frames, shipped = self.read(source, pool)
         if self._way() == datasets.SCENE:
             return records.scene(frames)
         if self.detector is not None:
-            frames, found = self._found(source, frames)
+            frames, found = self._found(source, frames, self.detector)
         else:
             found = shipped or records.Faces.nowhere(len(frames))
         return records.cropped(frames, found, self.STORED_MARGIN)
 
     def has_pictures(self, source: records.ClipSource) -> bool:
-        """Whether a clip is more than sound."""
+        """Tells whether a clip is more than sound."""
         return True
 
     def film(self, source: records.ClipSource, path: Path, **span: float) -> list[np.ndarray]:
-        """The frames of a film (`video.read_video`).
+        """Reads the frames of a film (`video.read_video`).
 
         With `skip_unreadable` those of a damaged film that can be read; what is wrong is noted.
         """
@@ -137,25 +142,37 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return frames
 
     def heard(self, source: records.ClipSource, path: Path, **span: float):
-        """The sound of a film or sound file (`video.read_sound`), as `film`."""
+        """Reads the sound of a film or sound file (`video.read_sound`), as `film`."""
         return video.read_sound(path, damage=[] if self.skip_unreadable else None, **span)
 
     def _found(
-        self, source: records.ClipSource, frames: list[np.ndarray]
+        self, source: records.ClipSource, frames: list[np.ndarray], detector: Detector | Cached
     ) -> tuple[list[np.ndarray], records.Faces]:
-        """A clip with its faces, turned so that they are upright; notes the turn."""
-        turns = self.detector.quarter_turns(frames)
+        """Finds the faces of a clip, turned so that they are upright; notes the turn."""
+        turns = detector.quarter_turns(frames)
         if turns:
             self.turned[source.clip_id] = 90 * turns
             frames = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames]
-        return frames, self.detector.find(frames)
+        return frames, detector.find(frames)
 
     def open(self, release: str | Path, **options) -> records.Manifest:
         """Scans a release and keeps the manifest for the preparation that follows."""
-        self.manifest = self.scan(Path(release).expanduser(), **options)
-        if not self.manifest.clips:
+        manifest = self.scan(Path(release).expanduser(), **options)
+        if not manifest.clips:
             raise UserError(f'{release}: no labelled clip found; is the release complete?')
-        return self.manifest
+        self.manifest = manifest
+        return manifest
+
+    @property
+    def manifest(self) -> records.Manifest:
+        """What the scan of the release found."""
+        if self._manifest is None:
+            raise ValueError(f'{self.name}: no release is open')
+        return self._manifest
+
+    @manifest.setter
+    def manifest(self, manifest: records.Manifest) -> None:
+        self._manifest = manifest
 
     def _info(self) -> tfds.core.DatasetInfo:
         raw = tfds.features.Encoding.BYTES
@@ -189,18 +206,18 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _way(self) -> str:
-        """How this builder's config finds faces, or 'scene'."""
+        """Returns how this builder's config finds faces, or 'scene'."""
         return self.builder_config.name.removeprefix('faces-')
 
     def _searches(self) -> bool:
-        """Whether a detector finds the faces."""
+        """Tells whether a detector finds the faces."""
         return self._way() in faces.DETECTORS
 
     def _with_landmarks(self) -> bool:
         return self._searches() or (self.LANDMARKS and self._way() == 'release')
 
     def _points(self) -> int | None:
-        """How many landmarks a face has."""
+        """Returns how many landmarks a face has."""
         return faces.landmark_count(self._way())
 
     def _with_sound(self) -> bool:
@@ -210,11 +227,11 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return bool(self.VOTES) and self._way() != datasets.SCENE
 
     def _further_labels(self) -> dict[str, str]:
-        """Feature name -> label set, for all label sets but the first."""
+        """Maps feature names to label sets, for all label sets but the first."""
         return {f'label_{name}': name for name in list(self.LABEL_SETS)[1:]}
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        if self.manifest is None:
+        if self._manifest is None:
             self.open(Path(dl_manager.manual_dir))
         if self.detector is None and self._searches():
             self.detector = faces.make_detector(self._way())
@@ -257,13 +274,13 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _arrays(self, source: records.ClipSource, pool: concurrent.futures.Executor) -> dict:
-        """All fields of one clip's record."""
+        """Makes all fields of one clip's record."""
         record = self.record(source, pool)
         if not self._with_landmarks():
             record.pop('landmarks', None)
         if self._with_votes():
             record['votes'] = np.array(source.votes or [0] * len(self.VOTES), np.int32)
-        if self._with_sound():
+        if self.sound is not None and self._with_sound():
             samples, rate = self.sound(source)
             record |= {'audio': np.asarray(samples, np.int16), 'sample_rate': np.int32(rate)}
         further = {
@@ -299,7 +316,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         }
 
     def _description(self, clips: list[records.ClipSource], unreadable: list[dict]) -> dict:
-        """What is stored beside the records: counts, what was dropped, and from where."""
+        """Describes the records for description.json: counts, what was dropped, and from where."""
         counts = {}
         for name in self.manifest.label_sets:
             first = name == next(iter(self.LABEL_SETS))
@@ -332,7 +349,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         }
 
     def _differences(self, counts: dict, splits: dict, subjects: set[str]) -> list[str]:
-        """Where the counts are not the published ones, in words."""
+        """Lists the counts that are not the published ones, in words."""
         label_set = next(iter(self.LABEL_SETS))
         lines = [
             f'{what} {name}: {found.get(name, 0):,} of {published:,} published'
@@ -394,7 +411,7 @@ class _Tally:
 def _in_order(
     pool: concurrent.futures.Executor, function: Callable, items: Iterable, ahead: int
 ) -> Iterator[tuple]:
-    """Each item with its call's future, in order; at most `ahead` calls wait to be taken."""
+    """Yields each item with its call's future, in order; at most `ahead` calls wait to be taken."""
     waiting = collections.deque()
     for item in items:
         waiting.append((item, pool.submit(function, item)))
@@ -406,13 +423,13 @@ def _in_order(
 
 class _LocalInfo(tfds.core.DatasetInfo):
     def initialize_from_bucket(self):
-        """Nothing: TFDS would look for these datasets in a bucket of its own."""
+        """Does nothing: TFDS would look for these datasets in a bucket of its own."""
 
 
 def decode(
     data: bytes, features: dict[str, tfds.features.FeatureConnector]
 ) -> dict[str, str | np.ndarray]:
-    """One stored record as text and read-only arrays.
+    """Decodes one stored record to text and read-only arrays.
 
     What TFDS's `features.deserialize_example_np` gives, six times as fast: with the 35,887 records
     of FER2013 TFDS's own decoding takes most of the time of loading.

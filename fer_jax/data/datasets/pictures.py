@@ -64,7 +64,7 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def _levels(path: Path, image: Image.Image) -> np.ndarray:
-    """A decoded picture as uint8 [H, W, 1 or 3], not yet turned."""
+    """Converts a decoded picture to uint8 [H, W, 1 or 3], not yet turned."""
     if image.has_transparency_data:
         return _on_paper(np.array(image.convert('RGBA')))
     # Pillow widens a PGM of 16 bits to 32.
@@ -106,14 +106,14 @@ def _read_png(path: Path, data: bytes) -> np.ndarray:
 
 
 def _on_paper(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 4], RGB and opacity -> [H, W, 3], on white."""
+    """Lays uint8 [H, W, 4], RGB and opacity, on white: [H, W, 3]."""
     opacity = pixels[:, :, 3:].astype(np.float32) / 255
     mixed = pixels[:, :, :3] * opacity + _PAPER * (1 - opacity)
     return np.rint(mixed).astype(np.uint8)
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where it is missing or damaged."""
+    """Reads the EXIF orientation, 1 (upright) to 8; 1 where it is missing or damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, UserWarning):
@@ -133,7 +133,7 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _png_fault(data: bytes) -> str:
-    """What is wrong with a PNG's chunks, '' where they are whole."""
+    """Names what is wrong with a PNG's chunks, '' where they are whole."""
     at = len(_PNG_SIGNATURE)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from('>I', data, at)

@@ -36,7 +36,7 @@ class Faces:
 
     @classmethod
     def nowhere(cls, length: int, points: int = 68) -> 'Faces':
-        """A clip of `length` frames without a face, or its `points` landmarks."""
+        """Makes the record of `length` frames without a face, or its `points` landmarks."""
         return cls(
             np.full((length, 4), np.nan, np.float32),
             np.full((length, points, 2), np.nan, np.float32),
@@ -44,14 +44,14 @@ class Faces:
 
     @classmethod
     def from_landmarks(cls, landmarks: np.ndarray) -> 'Faces':
-        """Boxes are the tight ones around the 68 points (brows to chin); float [T, 68, 2] in."""
+        """Takes the tight boxes around the 68 points (brows to chin); float [T, 68, 2] in."""
         landmarks = np.asarray(landmarks, np.float32)
         box = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)  # NaN stays NaN
         return cls(box, landmarks)
 
     @classmethod
     def from_five(cls, landmarks: np.ndarray) -> 'Faces':
-        """Boxes are those in which the eyes have their places; float [T, 5, 2] in."""
+        """Takes the boxes in which the eyes have their places; float [T, 5, 2] in."""
         landmarks = np.asarray(landmarks, np.float32)
         boxes = np.full((len(landmarks), 4), np.nan, np.float32)
         corners = np.array([[0.0, 0.0], [1.0, 1.0]])
@@ -136,12 +136,12 @@ def cropped(
         'frames': np.stack(cut).reshape(len(cut), size, size, -1),
         'box': corners.reshape(-1, 4).astype(np.float32),
         'landmarks': registration.to_crop(faces.landmarks, window, size).astype(np.float32),
-        'has_face': np.isfinite(faces.box).all(1),
+        'has_face': np.all(np.isfinite(faces.box), 1),
     }
 
 
 def scene(frames: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """A clip's whole frames, grey (OpenCV's weights), with a longest side of at most 320 pixels.
+    """Turns a clip's whole frames grey (OpenCV's weights), at most 320 pixels a side.
 
     Shrinking averages over areas and keeps the aspect ratio; nothing is enlarged. Where a film
     changes its size, all frames take that of the first.

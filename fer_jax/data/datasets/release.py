@@ -77,7 +77,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def simulated(folder: Path) -> dict | None:
-    """What the simulator wrote about the release in `folder`; None for an owners' release."""
+    """Reads what the simulator wrote about the release in `folder`; None for an owners' release."""
     path = folder / SIMULATED_FILE
     if not path.exists():
         return None
@@ -88,7 +88,7 @@ def simulated(folder: Path) -> dict | None:
 
 
 def fingerprint(folder: Path, *, listed: Sequence[Path], read: Sequence[Path]) -> str:
-    """SHA-256 over names and sizes of the `listed` files and names and contents of the `read` ones.
+    """Hashes (SHA-256) names and sizes of `listed` files, names and contents of `read` ones.
 
     Pictures are listed, labels are read: telling two releases apart must not take as long as
     preparing one. The simulator's note counts as read.
@@ -105,7 +105,7 @@ def fingerprint(folder: Path, *, listed: Sequence[Path], read: Sequence[Path]) -
 
 
 def _inside(path: Path, folder: Path) -> str:
-    """A path that does not change when the release is moved."""
+    """Makes a path relative to the release, so that moving the release does not change it."""
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
@@ -132,14 +132,14 @@ def read_frames(paths: Sequence[Path], pool: concurrent.futures.Executor) -> lis
 
 
 def whole_pictures(frames: Sequence[np.ndarray]) -> records.Faces:
-    """Faces of pictures [H, W, C] that ship cut to the face: all of each, without landmarks."""
+    """Makes the faces of pictures [H, W, C] that ship cut to the face, without landmarks."""
     edges = [(-0.5, -0.5, frame.shape[1] - 0.5, frame.shape[0] - 0.5) for frame in frames]
     landmarks = np.full((len(frames), 68, 2), np.nan, np.float32)
     return records.Faces(np.array(edges, np.float32), landmarks)
 
 
 def stored_whole(frames: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """The record's arrays (`clip_builder.ClipBuilder`) of pictures that are stored as they are.
+    """Makes the record's arrays (`clip_builder.ClipBuilder`) of pictures stored as they are.
 
     Frames of one shape uint8 [S, S, C], each all face.
     """

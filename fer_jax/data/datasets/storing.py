@@ -20,7 +20,7 @@ _BULKY = ('frames', 'audio')
 
 @contextlib.contextmanager
 def spool(folder: Path) -> Iterator['Spool']:
-    """A spool in a file of `folder` that has no name: it goes with the process."""
+    """Opens a spool in a file of `folder` that has no name: it goes with the process."""
     with tempfile.TemporaryFile(dir=folder) as file:
         yield Spool(file)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 
 from fer_jax.errors import UserError
@@ -47,6 +48,8 @@ def read_video(
         if not container.streams.video:
             raise UserError(f'{path}: unreadable video (no pictures in it); {_AGAIN}')
         stream = container.streams.video[0]
+        if stream.time_base is None:
+            raise UserError(f'{path}: unreadable video (its frames have no times); {_AGAIN}')
         origin = (stream.start_time or 0) * float(stream.time_base)
         if start > 0:
             # Lands on a key frame at or before it; what comes earlier is left out below.
@@ -74,7 +77,7 @@ def read_video(
                 f'{path}: no frame between {start:g} and {end:g} seconds; correct the times'
             )
         raise UserError(f'{path}: unreadable video ({(*faults, "no frame in it")[0]}); {_AGAIN}')
-    if faults:
+    if faults and damage is not None:
         total = f' of {stream.frames}' if stream.frames and not start and end == math.inf else ''
         damage.append(f'{path}: {faults[0]}; {len(frames)}{total} frames are kept')
     return [frames[index] for index in _evenly(np.array(times))]
@@ -118,7 +121,7 @@ def read_sound(
 def _decoded(
     path: str | Path, container, stream, faults: list[str], strict: bool
 ) -> Iterator[av.VideoFrame]:
-    """The film's frames; what cannot be decoded is an error, or skipped and noted."""
+    """Decodes the film's frames; what cannot be decoded is an error, or skipped and noted."""
     try:
         for packet in container.demux(stream):
             try:
@@ -134,23 +137,23 @@ def _decoded(
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """A frame as uint8 [H, W, 3], turned and mirrored as its display matrix asks for.
+    """Converts a frame to uint8 [H, W, 3], turned and mirrored as its display matrix asks for.
 
     The matrix's first two rows and columns a b, c d put pixel (x, y) at (a x + c y, b x + d y). Of
     a turn that is no multiple of 90 degrees the nearest one is taken.
     """
     pixels = frame.to_ndarray(format='rgb24')
-    for data in frame.side_data:
-        if data.type.name == 'DISPLAYMATRIX':
-            a, b, _, c, d = struct.unpack('=5i', bytes(data)[:20])
-            if abs(b) + abs(c) > abs(a) + abs(d):
-                pixels, a, d = pixels.swapaxes(0, 1), c, b
-            pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    data = frame.side_data.get('DISPLAYMATRIX')
+    if data is not None:
+        a, b, _, c, d = struct.unpack('=5i', bytes(data)[:20])
+        if abs(b) + abs(c) > abs(a) + abs(d):
+            pixels, a, d = pixels.swapaxes(0, 1), c, b
+        pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
     return np.ascontiguousarray(pixels)
 
 
 def _evenly(times: np.ndarray) -> np.ndarray:
-    """Which frames to show at even times, int [ticks]; all once where they are nearly even.
+    """Chooses the frames to show at even times, int [ticks]; all once where they are nearly even.
 
     Args:
       times: float [T], ascending seconds.
@@ -167,9 +170,9 @@ def _evenly(times: np.ndarray) -> np.ndarray:
 def _opened(path: str | Path, damage: list[str] | None = None):
     path = Path(path)
     fault = _cut_short(path)
-    if fault and (damage is None or fault == 'empty file'):
-        raise UserError(f'{path}: unreadable video ({fault}); {_AGAIN}')
     if fault:
+        if damage is None or fault == 'empty file':
+            raise UserError(f'{path}: unreadable video ({fault}); {_AGAIN}')
         damage.append(fault)
     try:
         return av.open(os.fspath(path))
@@ -184,7 +187,7 @@ def _unreadable(path: str | Path, error: Exception) -> UserError:
 
 
 def _cut_short(path: Path) -> str:
-    """What is wrong with a file's length, '' where it holds all that it says it holds.
+    """Names what is wrong with a file's length, '' where it holds all that it says it holds.
 
     Looks at the outermost chunks of AVI (RIFF) and MP4 or QuickTime files; of others at nothing.
     """

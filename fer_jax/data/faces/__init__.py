@@ -22,12 +22,12 @@ DETECTORS = {
 
 
 def landmark_count(name: str) -> int:
-    """How many landmarks the faces of a detector, or of a release, have where they have any."""
+    """Returns how many landmarks the faces of a detector, or of a release, have where any."""
     return 5 if name == 'yunet' else 68
 
 
 def make_detector(name: str, *, weights: str | Path | None = None):
-    """The `detector.Detector` of that name.
+    """Makes the `detector.Detector` of that name.
 
     Args:
       weights: file, or folder for 'face_alignment', with what the detector has learnt; None takes

@@ -26,10 +26,10 @@ class FaceAlignment(detector.Detector):
     landmarks = True
 
     def __init__(self, weights: Path | None = None):
-        try:
-            import face_alignment
-            from face_alignment import api
-            from face_alignment.detection.sfd import sfd_detector
+        try:  # an extra
+            import face_alignment  # pyright: ignore[reportMissingImports]
+            from face_alignment import api  # pyright: ignore[reportMissingImports]
+            from face_alignment.detection.sfd import sfd_detector  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise detector.package_missing(
                 self.NAME, 'the package face-alignment', error
@@ -70,7 +70,7 @@ class FaceAlignment(detector.Detector):
 
 @contextlib.contextmanager
 def _checkpoints(weights: Path | None) -> Iterator[Path]:
-    """Where PyTorch looks for weights; for a folder of one's own, only inside the context."""
+    """Points PyTorch to the weights; to a folder of one's own only inside the context."""
     if weights is None:
         home = os.environ.get('TORCH_HOME') or Path(
             os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'torch'

@@ -30,11 +30,11 @@ class Cached:
         return sum(1 for _ in self.folder.glob('*.npz'))
 
     def find(self, frames: Sequence[np.ndarray]) -> records.Faces:
-        """`Detector.find`, at most once for a clip."""
+        """Finds the faces of a clip (`Detector.find`), at most once for each clip."""
         digest = hashlib.sha256(self.detector.key.encode())
         for frame in frames:
             digest.update(repr(frame.shape).encode())
-            digest.update(np.ascontiguousarray(frame))
+            digest.update(np.ascontiguousarray(frame).data)
         path = self.folder / f'{digest.hexdigest()}.npz'
         try:
             with open(path, 'rb') as file, np.load(file) as known:

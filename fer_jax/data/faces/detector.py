@@ -4,7 +4,7 @@ import abc
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -46,14 +46,15 @@ class Detector(abc.ABC):
 
     @abc.abstractmethod
     def boxes(self, image: np.ndarray) -> np.ndarray:
-        """All faces of a picture uint8 [H, W, C]: float64 [F, 4], left, top, right, bottom edges.
+        """Finds the faces of a picture uint8 [H, W, C]: float64 [F, 4], left, top, right, bottom.
 
         Pixel centres are at integers, so that the whole picture is (-0.5, -0.5, W - 0.5, H - 0.5).
         """
 
-    new_tracker = None  # a method that makes a `tracking.Tracker`, where the package has one
-
-    points = None  # a method (image, box) -> landmarks [68, 2], of what may set `landmarks`
+    # Makes a tracker, where the package has one.
+    new_tracker: Callable[[], tracking.Tracker] | None = None
+    # (image, box) -> landmarks [68, 2], of what may set `landmarks`.
+    points: Callable[[np.ndarray, np.ndarray], np.typing.ArrayLike] | None = None
 
     def find(self, frames: Sequence[np.ndarray]) -> records.Faces:
         """Follows one face through a clip of T frames uint8 [H, W, C] (`tracking.follow`).
@@ -63,14 +64,14 @@ class Detector(abc.ABC):
         """
         boxes = tracking.follow(frames, self.boxes, self.EVERY, self.new_tracker)
         points = np.full((len(frames), 68, 2), np.nan, np.float32)
-        if not self.landmarks:
+        if self.points is None or not self.landmarks:
             return records.Faces(boxes, points)
-        for index in np.flatnonzero(np.isfinite(boxes[:, 0])):
+        for index in np.flatnonzero(np.isfinite(boxes[:, 0])).tolist():
             points[index] = self.points(frames[index], boxes[index])
         return records.Faces.from_landmarks(points)
 
     def quarter_turns(self, frames: Sequence[np.ndarray]) -> int:
-        """How often a clip uint8 [H, W, C] must be turned by 90 degrees against the clock.
+        """Returns how often a clip uint8 [H, W, C] must be turned by 90 degrees against the clock.
 
         0, as it is, for detectors that cannot tell: they see faces where there are none, or none
         that lies on its side.
@@ -78,26 +79,26 @@ class Detector(abc.ABC):
         return 0
 
     def own(self, make):
-        """This thread's own instance of something that threads cannot share."""
+        """Returns this thread's own instance of something that threads cannot share."""
         if not hasattr(self._own, 'instance'):
             self._own.instance = make()
         return self._own.instance
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, C] -> [H, W], contiguous."""
+    """Converts uint8 [H, W, C] to grey [H, W], contiguous."""
     return np.ascontiguousarray(
         image[:, :, 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     )
 
 
 def coloured(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, C] -> RGB [H, W, 3]."""
+    """Converts uint8 [H, W, C] to RGB [H, W, 3]."""
     return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
 
 
 def package_missing(name: str, package: str, error: ImportError) -> UserError:
-    """What to say where a detector's package cannot be imported."""
+    """Makes the error of a detector whose package cannot be imported."""
     why = ' '.join(str(error).split())
     return UserError(f"--faces={name} needs {package} ({why}): pip install 'fer_jax[landmarks]'")
 

@@ -45,6 +45,8 @@ class Dlib(detector.Detector):
         return _Tracker(self._dlib)
 
     def points(self, image, box):
+        if self._predictor is None:
+            raise ValueError('a shape predictor is needed for landmarks')
         left, top, right, bottom = (round(float(edge)) for edge in box + (0.5, 0.5, -0.5, -0.5))
         face = self._dlib.rectangle(left, top, right, bottom)
         shape = self._predictor(detector.grey(image), face)
@@ -70,7 +72,7 @@ class _Tracker:
 
 
 def _predictor(dlib, path: Path):
-    """A shape predictor of 68 points, tried on an empty picture."""
+    """Loads a shape predictor of 68 points and tries it on an empty picture."""
     fetch = (
         "pass dlib's shape_predictor_68_face_landmarks.dat (https://github.com/davisking/"
         'dlib-models, unpacked) with --weights'

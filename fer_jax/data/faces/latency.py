@@ -37,8 +37,8 @@ def measure(
         boxes = look.boxes(frame)
         found = time.perf_counter()
         find.append(found - started)
-        if len(boxes):
-            window = registration.face_window(boxes[:1], margin)
+        window = registration.face_window(boxes[:1], margin)
+        if window is not None:
             registration.crop(frame if channels == 3 else grey(frame), window, size)
             cut.append(time.perf_counter() - found)
     if not cut:

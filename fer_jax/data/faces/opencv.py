@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import cv2.data
 import numpy as np
 
 from fer_jax.data.faces import detector

@@ -23,7 +23,7 @@ class Tracker(Protocol):
         """Takes the box [4] of `image` as the one to follow."""
 
     def update(self, image: np.ndarray) -> np.ndarray | None:
-        """The box [4] in the next image; None where the face is lost."""
+        """Finds the box [4] in the next image; None where the face is lost."""
 
 
 def follow(
@@ -32,7 +32,7 @@ def follow(
     every: int,
     new_tracker: Callable[[], Tracker] | None = None,
 ) -> np.ndarray:
-    """One face's box in each frame.
+    """Follows one face: its box in each frame.
 
     Args:
       frames: T images, in whatever form `detect` takes them.
@@ -64,7 +64,7 @@ def follow(
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Area of the intersection of two boxes [4] over that of their union, 0 to 1."""
+    """Divides the area of the intersection of two boxes [4] by that of their union, 0 to 1."""
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     shared = float(np.prod(np.maximum(sides, 0)))
     areas = float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]))
@@ -72,7 +72,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _main_track(found: dict[int, np.ndarray], first: list[int]) -> dict[int, np.ndarray]:
-    """The frames and boxes of the face to follow; `found` maps frame -> boxes [F, 4], in order."""
+    """Selects the frames and boxes of the face to follow; `found` maps frame -> boxes [F, 4]."""
     tracks: list[dict[int, np.ndarray]] = []
     for index, boxes in found.items():
         # The best pairs of a known face and a new box first; what is left starts a face of its own.
@@ -97,7 +97,7 @@ def _main_track(found: dict[int, np.ndarray], first: list[int]) -> dict[int, np.
 
 
 def _near(chosen: dict[int, np.ndarray], length: int, every: int) -> np.ndarray:
-    """Bool [T]: at most `every` frames from a detection of the followed face."""
+    """Marks bool [T], at most `every` frames from a detection of the followed face."""
     near = np.zeros(length, bool)
     for index in chosen:
         near[max(0, index - every) : index + every + 1] = True

@@ -64,7 +64,7 @@ class YuNet(detector.Detector):
         return self._look(image)[0]
 
     def quarter_turns(self, frames):
-        """The turn, 0 to 3, with which some frames, spread over the clip, show the surest face.
+        """Finds the turn, 0 to 3, with which some frames of the clip show the surest face.
 
         Frames are looked at turned only where they show no sure face as they are.
         """
@@ -115,7 +115,7 @@ class YuNet(detector.Detector):
     def _closer(
         self, image: np.ndarray, box: np.ndarray, points: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A face seen again at the size at which it is seen best; nothing is enlarged."""
+        """Looks at a face again at the size at which it is seen best; nothing is enlarged."""
         side = float((box[2:] - box[:2]).max())
         looked_at = side * min(1.0, _SIDE / max(image.shape[:2]))
         if abs(looked_at / min(side, _SURE_SIZE) - 1) < _NEAR:

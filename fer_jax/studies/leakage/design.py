@@ -62,7 +62,7 @@ class LeakageDesign:
 
 
 def make_system(classes: int) -> System:
-    """The network, Adam at a constant rate (haddad2020, sec. 3.1), grey levels in [0, 1]."""
+    """Makes the network, Adam at a constant rate (haddad2020, sec. 3.1), grey levels in [0, 1]."""
     options = dict(MODEL)
     model = models.build(options.pop('name'), num_classes=classes, **options)
     return System(

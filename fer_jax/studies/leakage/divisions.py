@@ -7,7 +7,9 @@ is done here: copies become clips of their own, and any of them may fall on eith
 import dataclasses
 import warnings
 from pathlib import Path
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -42,7 +44,7 @@ class Copies:
     subject: np.ndarray
 
 
-def make_copies(clips: ClipSet, count: int, seed: int, **augmentation: float) -> Copies:
+def make_copies(clips: ClipSet, count: int, seed: int, **augmentation: Any) -> Copies:
     """Augments a whole dataset before it is divided (what saurav2020's 98.83 % on SAVEE implies).
 
     Args:
@@ -60,7 +62,9 @@ def make_copies(clips: ClipSet, count: int, seed: int, **augmentation: float) ->
         source, clips.frames.shape[2:4], np.random.default_rng(seed), **augmentation
     )
     augmented = augment.apply_views(
-        clips.frames[source].astype(np.float32), drawn.affine, drawn.contrast
+        jnp.asarray(clips.frames[source], jnp.float32),
+        jnp.asarray(drawn.affine),
+        jnp.asarray(drawn.contrast),
     )
     frames = np.rint(np.clip(np.asarray(augmented), 0, 255)).astype(np.uint8)
     frames[number == 0] = clips.frames
@@ -135,7 +139,7 @@ def with_validation(protocol: Protocol, copies: Copies, inner: int, seed: int) -
 
 
 def _checked(protocol: Protocol, copies: Copies) -> Protocol:
-    """The honest sides pass the check that every run passes; the others promise nothing."""
+    """Checks the honest sides as every run does; the others promise nothing."""
     leaks.check_folds(protocol, copies.clips)
     return protocol
 
@@ -183,7 +187,7 @@ def siblings(copies: Copies, folds: int, count: int = SHOWN) -> Siblings:
 
 
 def seen(protocol: Protocol, copies: Copies) -> dict[str, float]:
-    """What training saw of the test, as shares of all test copies.
+    """Measures what training saw of the test, as shares of all test copies.
 
     Returns:
       clip: of those whose clip has a copy in training; subject: whose subject has.

@@ -78,7 +78,7 @@ RULE_TITLES = {
 
 
 def choose(correct: np.ndarray, loss: np.ndarray, scope: str) -> np.ndarray:
-    """The option with most correct clips; of equals the one with the lowest loss, then the first.
+    """Chooses the option with most correct clips; of equals the lowest loss, then the first.
 
     Args:
       correct, loss: float64 [S, F, P], of P options in each fold of each seed.
@@ -95,7 +95,7 @@ def choose(correct: np.ndarray, loss: np.ndarray, scope: str) -> np.ndarray:
 
 
 def _options(outcomes: Outcomes, reference: int) -> dict[str, dict[str, np.ndarray]]:
-    """What is chosen among: scores [S, F, P] by options, `right` [S, P, N] of the clips."""
+    """Arranges what is chosen among: scores [S, F, P] by options, `right` [S, P, N]."""
     scores = {
         'test': outcomes.test_right,
         'test_loss': outcomes.loss,
@@ -115,7 +115,7 @@ def _options(outcomes: Outcomes, reference: int) -> dict[str, dict[str, np.ndarr
 
 
 def choices(outcomes: Outcomes, reference: int) -> dict[str, dict[str, np.ndarray]]:
-    """The option int [S, F] that each rule takes: {'epoch' | 'setting' | 'both': {rule: option}}.
+    """Lists the option int [S, F] of each rule: {'epoch' | 'setting' | 'both': {rule: option}}.
 
     For 'both' an option is setting x epochs + epoch.
     """
@@ -130,7 +130,7 @@ def choices(outcomes: Outcomes, reference: int) -> dict[str, dict[str, np.ndarra
 
 
 def ways(outcomes: Outcomes, copies: Copies, reference: int) -> dict[str, Way]:
-    """All ways of measuring, by key."""
+    """Lists all ways of measuring, by key."""
     found = {}
     for row, what in enumerate(UNITS):
         title, leaks = DIVISION_TITLES[what], what != SUBJECTS
@@ -153,7 +153,7 @@ def ways(outcomes: Outcomes, copies: Copies, reference: int) -> dict[str, Way]:
 
 
 def counted(way: Way, subjects: int) -> tuple[np.ndarray, np.ndarray]:
-    """Correct items float64 [S, C] and items [C] of each subject."""
+    """Counts correct items float64 [S, C] and items [C] of each subject."""
     correct = np.stack(
         [np.bincount(way.subject, weights=right, minlength=subjects) for right in way.right]
     )
@@ -161,7 +161,7 @@ def counted(way: Way, subjects: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn(correct: np.ndarray, total: np.ndarray, draws: int = bootstrap.DRAWS) -> np.ndarray:
-    """Accuracies float64 [D] of as many draws of subjects and of seeds, each with replacement.
+    """Draws accuracies float64 [D] by resampling subjects and seeds, each with replacement.
 
     The same subjects and seeds are drawn whatever is counted, so that differences are paired.
 
@@ -178,7 +178,7 @@ def drawn(correct: np.ndarray, total: np.ndarray, draws: int = bootstrap.DRAWS) 
 def compute(
     outcomes: Outcomes, copies: Copies, design: LeakageDesign, draws: int = bootstrap.DRAWS
 ) -> dict[str, Any]:
-    """What results.json holds, all plain Python.
+    """Computes what results.json holds, all plain Python.
 
     Shares in 0..1: ways {key: title, leaking, accuracy, interval, seeds, n} and optimism [key,
     leak, title, leaking, honest, difference, interval, seeds, positive], whose difference is the
@@ -231,7 +231,7 @@ def compute(
 
 
 def _divisions(outcomes: Outcomes) -> list[dict[str, Any]]:
-    """Sizes of each division, and what training saw of the test."""
+    """Lists each division's sizes, and what training saw of the test."""
     return [
         {
             'division': DIVISION_TITLES[what],
@@ -245,7 +245,7 @@ def _divisions(outcomes: Outcomes) -> list[dict[str, Any]]:
 
 
 def _settings(outcomes: Outcomes, design: LeakageDesign) -> list[dict[str, Any]]:
-    """Each setting at its last epoch: accuracies over all folds and seeds, how often chosen."""
+    """Lists each setting at its last epoch: accuracies over folds and seeds, how often chosen."""
     chosen = choices(outcomes, design.reference)['setting']
     validated = outcomes.validated.sum()
     return [
@@ -264,7 +264,7 @@ def _settings(outcomes: Outcomes, design: LeakageDesign) -> list[dict[str, Any]]
 
 
 def _curves(outcomes: Outcomes, reference: int) -> dict[str, list]:
-    """Accuracies [S, F, E] after each epoch under the reference setting, and the chosen epochs."""
+    """Returns accuracies [S, F, E] by epoch under the reference setting, and the chosen epochs."""
     tested = np.stack(
         [np.bincount(fold, minlength=outcomes.loss.shape[1]) for fold in outcomes.fold]
     )
@@ -279,7 +279,7 @@ def _curves(outcomes: Outcomes, reference: int) -> dict[str, list]:
 
 
 def summary_text(values: Mapping[str, Any]) -> str:
-    """The measurement as plain text for a terminal, at most 79 columns."""
+    """Formats the measurement as plain text for a terminal, at most 79 columns."""
     lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     lines += [
         f'{values["clips"]} clips of {values["subjects"]} simulated people, '

@@ -65,7 +65,7 @@ class Outcomes:
 
 
 def networks(design: LeakageDesign) -> int:
-    """How many are trained under one seed."""
+    """Counts the networks that are trained under one seed."""
     return design.folds * (len(UNITS) + len(design.settings))
 
 
@@ -111,7 +111,7 @@ def train(
 
 
 def _plan(design: LeakageDesign, copies: Copies, seed: int) -> tuple[list[Protocol], list[Member]]:
-    """The divisions of one seed, the grid's last, and the networks in the order of `_collect`."""
+    """Plans one seed's divisions, the grid's last, and the networks in the order of `_collect`."""
     protocols = [divisions.make_protocol(what, copies, design.folds, seed) for what in UNITS]
     by_subject = protocols[UNITS.index(SUBJECTS)]
     protocols.append(divisions.with_validation(by_subject, copies, design.inner, seed))
@@ -135,11 +135,13 @@ def _collect(
     protocols: Sequence[Protocol],
     records: Sequence[MemberRecord],
 ) -> dict[str, np.ndarray]:
-    """One seed's part of `Outcomes`."""
+    """Collects one seed's part of `Outcomes`."""
     label = copies.clips.label
     grid = protocols[-1]
     shape = (design.folds, len(design.settings), design.epochs)
-    kept = {name: np.zeros(shape) for name in ('loss', 'validation_right', 'validation_loss')}
+    kept: dict[str, np.ndarray] = {
+        name: np.zeros(shape) for name in ('loss', 'validation_right', 'validation_loss')
+    }
     kept['divided'] = np.zeros((len(UNITS), len(label)), bool)
     clips = int(copies.original.sum())
     kept['right'] = np.zeros((*shape[1:], clips), bool)

@@ -41,7 +41,7 @@ MEANINGS = {
 
 
 def tables(values: Mapping[str, Any]) -> dict[str, Table]:
-    """All tables by name."""
+    """Makes all tables, by name."""
     level = f'{100 * values["level"]:.0f} % interval'
     ways = values['ways']
     pairs = [
@@ -216,7 +216,7 @@ def write(
 
 
 def _headline(values: Mapping[str, Any]) -> str:
-    """The optimisms as tiles, and what was averaged over what."""
+    """Shows the optimisms as tiles, and what was averaged over what."""
     tiles = ''.join(
         f'<div><dt>{escape(plots.titled(pair))}</dt>'
         f'<dd>{show(DIFFERENCE, pair["difference"])}'

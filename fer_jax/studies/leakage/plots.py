@@ -14,7 +14,7 @@ WIDTH = 4.1  # inches
 
 
 def _named_rows(axes, names: Sequence[str]) -> None:
-    """Rows with their names above them, which leaves a phone's width to the numbers."""
+    """Writes the rows' names above them, which leaves a phone's width to the numbers."""
     for row, name in enumerate(names):
         axes.annotate(
             name, (0, row), (0, 9), xycoords=('axes fraction', 'data'),
@@ -26,7 +26,7 @@ def _named_rows(axes, names: Sequence[str]) -> None:
 
 
 def optimism(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Drawing:
-    """Every leak's optimism with its interval, beside zero."""
+    """Draws every leak's optimism with its interval, beside zero."""
     pairs = values['optimism']
 
     def paint(figure) -> None:
@@ -56,12 +56,12 @@ def optimism(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Draw
 
 
 def titled(pair: Mapping[str, Any]) -> str:
-    """A pair's title with its letter."""
+    """Returns a pair's title with its letter."""
     return f'({pair["leak"]}) {pair["title"]}' if pair['leak'] else pair['title']
 
 
 def accuracies(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Drawing:
-    """The two accuracies of every leak."""
+    """Draws the two accuracies of every leak."""
     pairs = values['optimism']
 
     def paint(figure) -> None:
@@ -96,7 +96,7 @@ def _two_of_each(axes, given: Mapping[str, Sequence[float]]) -> None:
 
 
 def curves(values: Mapping[str, Any], stamps: Sequence[str]) -> Drawing:
-    """Accuracy after each epoch under the reference setting, every seed and fold a line."""
+    """Draws the accuracy after each epoch under the reference setting, a line a seed and fold."""
     given = values['curves']
     lines = {part: np.array(given[part]) for part in ('validation', 'test')}
     seeds, folds, epochs = lines['test'].shape
@@ -108,7 +108,7 @@ def curves(values: Mapping[str, Any], stamps: Sequence[str]) -> Drawing:
 
 
 def settings(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Drawing:
-    """Every setting on the inner validation clips and on the test clips."""
+    """Draws every setting on the inner validation clips and on the test clips."""
     rows = values['settings']
 
     def paint(figure) -> None:
@@ -130,7 +130,7 @@ def settings(values: Mapping[str, Any], stamps: Sequence[str], csv: str) -> Draw
 
 
 def setting_title(row: Mapping[str, Any]) -> str:
-    """A setting in words."""
+    """Names a setting in words."""
     reference = ' (reference)' * row['reference']
     return f'rate {row["learning_rate"]:g}, dropout {row["dropout_rate"]:g}{reference}'
 

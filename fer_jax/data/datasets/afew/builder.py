@@ -1,7 +1,9 @@
 """AFEW: clips of feature films, the data of the EmotiW challenges (dhall2012)."""
 
 import collections
+import concurrent.futures
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +114,7 @@ class Builder(clip_builder.ClipBuilder):
         )
 
     def _aligned(self, folder: Path, part: str) -> dict[str, list[Path]]:
-        """Clip -> the pictures of its aligned faces, in the order of their names."""
+        """Maps each clip to the pictures of its aligned faces, in the order of their names."""
         patterns = [pattern.format(part.removesuffix('_AFEW')) for pattern in _ALIGNED]
         places = [
             place
@@ -135,7 +137,7 @@ class Builder(clip_builder.ClipBuilder):
         return {name: sorted(paths) for name, paths in faces.items()}
 
     def _recognise(self, splits: dict[str, int]) -> None:
-        """Which edition this is, by its counts; its published counts are the ones to compare with.
+        """Recognises the edition by its counts; its published counts are the ones to compare with.
 
         Where more than a twentieth is missing it is none, and the newest is compared with.
         """
@@ -150,7 +152,7 @@ class Builder(clip_builder.ClipBuilder):
         self.edition = nearest if known else 'no edition'
         published = nearest if known else newest
         self.PUBLISHED_SPLITS = {part: _EDITIONS[published][part] for part in parts}
-        classes = dict(zip(_CLASSES.values(), _PUBLISHED_CLASSES, strict=True))
+        classes: dict[str, int] = dict(zip(_CLASSES.values(), _PUBLISHED_CLASSES, strict=True))
         self.PUBLISHED_CLASSES = {} if published == 'AFEW 5.0' else classes
 
     def _description(self, *clips) -> dict:
@@ -162,8 +164,11 @@ class Builder(clip_builder.ClipBuilder):
 
     def read(self, source, pool):
         film, pictures = source.payload
-        if not pictures:
-            return self.film(source, film), None
+        return self._read_aligned(pictures, pool) if pictures else (self.film(source, film), None)
+
+    def _read_aligned(
+        self, pictures: Sequence[Path], pool: concurrent.futures.Executor
+    ) -> tuple[list[np.ndarray], records.Faces]:
         frames = releases.read_frames(pictures, pool)
         height, width = frames[0].shape[:2]
         if height != width:
@@ -171,14 +176,14 @@ class Builder(clip_builder.ClipBuilder):
                 f'{pictures[0]}: {width}x{height} pixels; aligned faces are square: '
                 'copy the folder again from the release'
             )
-        edges = np.float32([-0.5, -0.5, width - 0.5, height - 0.5])
+        edges = np.array([-0.5, -0.5, width - 0.5, height - 0.5], np.float32)
         nowhere = records.Faces.nowhere(len(frames))
         return frames, dataclasses.replace(nowhere, box=np.tile(edges, (len(frames), 1)))
 
     def record(self, source, pool):
         if not source.payload[1]:
             return super().record(source, pool)
-        frames, faces = self.read(source, pool)
+        frames, faces = self._read_aligned(source.payload[1], pool)
         return {
             'frames': np.stack(frames),
             'box': faces.box,
@@ -191,7 +196,7 @@ class Builder(clip_builder.ClipBuilder):
 
 
 def _clips(folder: Path, part: str) -> tuple[list[tuple[Path, str]], list[dict[str, str]]]:
-    """The films of a part with their labels, and what was left out."""
+    """Lists the films of a part with their labels, and what was left out."""
     labelled = part in _LABELLED
     films = sorted((folder / part).glob('*/*.avi' if labelled else '**/*.avi'))
     times = collections.Counter(path.stem for path in films)

@@ -174,7 +174,7 @@ def _read_votes(
     classes, reasons = [{} for _ in range(rows)], {}
     for label_set, count in (('ferplus7', 7), ('ferplus8', 8)):
         counted = table[:, :count]
-        best, any_vote = counted.argmax(1), counted.any(1)  # argmax: the first of equals
+        best, any_vote = counted.argmax(1), np.any(counted, 1)  # argmax: the first of equals
         for row in range(rows):
             if names[row] and any_vote[row]:
                 classes[row][label_set] = _VOTES[best[row]]

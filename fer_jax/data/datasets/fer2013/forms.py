@@ -93,7 +93,7 @@ def open_form(release: Path) -> Form:
 
 
 def _forms(release: Path) -> Sequence[tuple[bool, Callable[[Path], Form]]]:
-    """Each form: whether the folder holds it, and what reads it."""
+    """Lists each form: whether the folder holds it, and what reads it."""
     whole = [release / name for name in (ORIGINAL, 'icml_face_data.csv')]
     return [
         *((path.is_file(), lambda _, path=path: _whole_csv(path)) for path in whole),
@@ -103,13 +103,13 @@ def _forms(release: Path) -> Sequence[tuple[bool, Callable[[Path], Form]]]:
 
 
 def _whole_csv(path: Path) -> Form:
-    """fer2013.csv, or icml_face_data.csv, whose columns have another order and spaces before."""
+    """Reads fer2013.csv, or icml_face_data.csv, with columns in another order and after spaces."""
     faces = _rows(path, ('emotion', 'pixels', 'Usage'))
     return Form(path.parent, faces, [path], [], len(faces))
 
 
 def _train_and_test_csv(folder: Path) -> Form:
-    """train.csv and test.csv of Kaggle's challenge; the latter has no labels."""
+    """Reads train.csv and test.csv of Kaggle's challenge; the latter has no labels."""
     train, test = folder / 'train.csv', folder / 'test.csv'
     faces = _rows(train, ('emotion', 'pixels'), split='train')
     trained, files = len(faces), [train]
@@ -126,7 +126,7 @@ def _train_and_test_csv(folder: Path) -> Form:
 
 
 def _parts(folder: Path) -> dict[Path, str]:
-    """The folders of parts with classes in a folder, and which part each is."""
+    """Finds the folders of parts with classes in a folder, and which part each is."""
     return {
         path: _FOLDERS[path.name.lower()]
         for path in sorted(folder.glob('*/'))
@@ -136,7 +136,7 @@ def _parts(folder: Path) -> dict[Path, str]:
 
 
 def _folders(folder: Path) -> Form:
-    """Folders train and test with a folder for each class; some name PublicTest and PrivateTest.
+    """Reads folders train and test, or PublicTest and PrivateTest, with a folder for each class.
 
     Some people's files are called PublicTest_88305.jpg, which says their part.
     """
@@ -172,7 +172,7 @@ def _folders(folder: Path) -> Form:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """One picture of a folder as uint8 [48, 48, 1]."""
+    """Reads one picture of a folder as uint8 [48, 48, 1]."""
     image = pictures.read_picture(path)
     if image.shape[:2] != (SIDE, SIDE):
         raise UserError(
@@ -183,7 +183,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def columns(reader, path: Path, wanted: tuple[str, ...]) -> list[int]:
-    """Where the wanted columns stand in a csv, whatever their order."""
+    """Finds the wanted columns of a csv, whatever their order."""
     header = [name.strip() for name in next(reader, [])]
     missing = [name for name in wanted if name not in header]
     if missing:

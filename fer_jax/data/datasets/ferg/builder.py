@@ -108,7 +108,7 @@ def _known(character: Path) -> Path:
 
 
 def _clips(shown: Path, character: str, root: Path) -> list[records.ClipSource]:
-    """The pictures of one expression of one character, by number."""
+    """Lists the pictures of one expression of one character, by number."""
     emotion = shown.name.removeprefix(f'{character}_')
     if emotion not in _CLASSES or emotion == shown.name:
         raise UserError(

@@ -72,7 +72,7 @@ class Builder(clip_builder.ClipBuilder):
                 number = _emotion(tags)
                 read += [tags] if tags.exists() else []
                 reason = _left_out(number, view)
-                if reason:
+                if reason or number is None:
                     left_out = {'clip_id': clip_id, 'path': path, 'reason': reason}
                     dropped.append({**left_out, 'label_set': ''})
                     continue
@@ -119,7 +119,7 @@ class Builder(clip_builder.ClipBuilder):
 
 
 def _left_out(number: int | None, view: str) -> str:
-    """Why a clip is dropped, '' where it stays."""
+    """Says why a clip is dropped, '' where it stays."""
     if number is None:
         return 'no emotion'
     if number > len(_CLASSES):
@@ -128,7 +128,7 @@ def _left_out(number: int | None, view: str) -> str:
 
 
 def _folders(sessions: Path) -> list[Path]:
-    """The sessions by number."""
+    """Lists the sessions' folders by number."""
     folders = [path for path in sessions.glob('*/') if not path.name.startswith('.')]
     for path in folders:
         if not path.name.isdecimal():
@@ -140,7 +140,7 @@ def _folders(sessions: Path) -> list[Path]:
 
 
 def _media(session: Path) -> dict[str, list[Path]]:
-    """Name (S001-002) -> its video, or its pictures in order."""
+    """Maps each name (S001-002) to its video, or its pictures in order."""
     found: dict[str, list[tuple[int, Path]]] = {}
     for path in session.iterdir():
         if path.suffix.lower() not in (*_FILMS, *_PICTURES) or path.name.startswith('.'):
@@ -162,7 +162,7 @@ def _media(session: Path) -> dict[str, list[Path]]:
 
 
 def _view(session: Path) -> tuple[str, list[Path]]:
-    """What session.xml states as its first track's view ('' where it does not), and that file."""
+    """Reads the first track's view from session.xml ('' where it has none); and the file."""
     path = session / 'session.xml'
     if not path.exists():
         return '', []
@@ -170,7 +170,7 @@ def _view(session: Path) -> tuple[str, list[Path]]:
 
 
 def _emotion(path: Path) -> int | None:
-    """The number of the emotion in a clip's metadata, None where there is none."""
+    """Reads the number of the emotion in a clip's metadata, None where there is none."""
     if not path.exists():
         return None
     for tag in _elements(path, 'Metatag'):
@@ -186,7 +186,7 @@ def _emotion(path: Path) -> int | None:
 
 
 def _elements(path: Path, name: str) -> list[xml.etree.ElementTree.Element]:
-    """All elements of a name, whatever their namespace."""
+    """Finds all elements of a name, whatever their namespace."""
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
     except xml.etree.ElementTree.ParseError as error:

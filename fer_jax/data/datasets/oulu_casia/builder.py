@@ -93,7 +93,7 @@ class Builder(clip_builder.ClipBuilder):
         )
 
     def _condition(self, release: Path, camera: str, light: str) -> tuple[Path, Path]:
-        """The root of the release and, in it, the folder of the condition."""
+        """Finds the root of the release and, in it, the folder of the condition."""
         if self._cut():
             inside = Path(_CUT, f'{camera}_Acropped', light)
             source = f'the pictures cut to the face; --faces=dlib reads {_WHOLE} instead'
@@ -121,7 +121,7 @@ def _folders(inside: Path) -> list[Path]:
 
 
 def _frames(clip: Path) -> list[Path]:
-    """The clip's pictures by number; UserError for a JPEG that has none."""
+    """Lists the clip's pictures by number; UserError for a JPEG that has none."""
     frames = [
         path
         for path in clip.iterdir()

@@ -168,21 +168,21 @@ class Builder(clip_builder.ClipBuilder):
 
 
 def _simulated(folder: Path, kept: list[rows.Row]) -> dict | None:
-    """What the simulator wrote beside the files, or in a folder that holds some of them."""
+    """Reads what the simulator wrote beside the files, or in a folder that holds some of them."""
     parts = sorted({row.path.split('/')[0] for row in kept if '/' in row.path})
     notes = (releases.simulated(path) for path in (folder, *(folder / part for part in parts)))
     return next((note for note in notes if note is not None), None)
 
 
 def _files(folder: Path, row: rows.Row) -> list[Path]:
-    """The files that a row names."""
+    """Lists the files that a row names."""
     path = folder / row.path
     files = rows.frames_in(path) if row.kind == rows.FRAMES else [path]
     return [*files, *([folder / row.landmarks] if row.landmarks else [])]
 
 
 def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
-    """What people should know before they train."""
+    """Lists what people should know before they train."""
     hints = []
     alike = {}
     for name in classes:
@@ -203,7 +203,7 @@ def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
 
 
 def _landmarks(path: Path, length: int) -> records.Faces:
-    """The faces of a clip from its file of landmarks."""
+    """Reads the faces of a clip from its file of landmarks."""
     try:
         if path.suffix.lower() == '.npy':
             points = np.load(path, allow_pickle=False).astype(np.float32)

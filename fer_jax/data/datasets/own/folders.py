@@ -13,7 +13,7 @@ _LIKE_FRAMES = 5
 
 
 def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], list[str]]:
-    """The clips in class/... or in train, validation and test, each with class/... inside.
+    """Reads the clips in class/... or in train, validation and test, each with class/... inside.
 
     Files that lie in no class folder are clips without a label.
 
@@ -69,7 +69,7 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
 
 
 def _files(folder: Path, sequences: bool, depth: int = 0) -> Iterator[Path]:
-    """All files below a part, by number; with `sequences` folders of frames in their place."""
+    """Lists files below a part, by number; with `sequences` folders of frames in their place."""
     for path in sorted(folder.iterdir(), key=lambda path: rows.by_number(path.name)):
         if rows.hidden(path):
             continue

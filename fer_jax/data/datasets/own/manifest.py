@@ -15,7 +15,7 @@ SUFFIXES = ('.csv', '.tsv')
 
 
 def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
-    """The rows of a manifest, each checked by itself against the files.
+    """Reads the rows of a manifest, each checked by itself against the files.
 
     Args:
       path: .csv (commas, or semicolons as some spreadsheets write) or .tsv (tabs), UTF-8 or UTF-16,
@@ -66,7 +66,7 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
 
 
 def _table(path: Path):
-    """A csv reader on a manifest, whatever its separator and encoding."""
+    """Opens a csv reader on a manifest, whatever its separator and encoding."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -85,7 +85,7 @@ def _table(path: Path):
 
 
 def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> Row | None:
-    """One row; None, and a mistake noted, where it stands for nothing."""
+    """Parses one row; None, and a mistake noted, where it stands for nothing."""
     name = _inside(path.parent, cells['path'], where, mistakes)
     if name is None:
         return None
@@ -121,7 +121,7 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
 
 
 def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | None:
-    """A path relative to the folder, with forward slashes; None where it leads out of it."""
+    """Makes a path relative to the folder, with forward slashes; None where it leads out of it."""
     name = given.strip()
     if not name:
         mistakes.add('path empty', 'name the file, or remove the row', where)
@@ -140,7 +140,7 @@ def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | N
 
 
 def _readable(file: Path, listed: Row, mistakes: Mistakes) -> bool:
-    """Whether a file's kind is known, or a folder holds frames."""
+    """Tells whether a file's kind is known, or a folder holds frames."""
     if file.is_dir():
         if rows.frames_in(file):
             return True
@@ -157,7 +157,7 @@ def _readable(file: Path, listed: Row, mistakes: Mistakes) -> bool:
 
 
 def _times(cells: dict[str, str], listed: Row, mistakes: Mistakes) -> tuple[float, float] | None:
-    """start_s and end_s of a row, 0 and infinity where empty; None where they are wrong."""
+    """Parses start_s and end_s of a row, 0 and infinity where empty; None where wrong."""
     times = []
     for column, default in (('start_s', 0.0), ('end_s', math.inf)):
         given = cells.get(column, '').strip()

@@ -98,7 +98,7 @@ class Mistakes:
 
 
 def kind_of(path: str) -> str:
-    """PICTURE, FILM or SOUND by a file name's ending, '' for another one."""
+    """Returns PICTURE, FILM or SOUND by a file name's ending, '' for another one."""
     suffix = PurePosixPath(path).suffix.lower()
     if suffix in pictures.TYPES:
         return PICTURE
@@ -106,7 +106,7 @@ def kind_of(path: str) -> str:
 
 
 def text(value: str) -> str:
-    """A name as people see it: composed characters, no space around it.
+    """Normalises a name as people see it: composed characters, no space around it.
 
     A Mac writes an accented letter in a file name as two characters, a table as one.
     """
@@ -114,18 +114,18 @@ def text(value: str) -> str:
 
 
 def by_number(name: str) -> list:
-    """A key that sorts frame9 before frame10."""
+    """Makes a sort key by which frame9 comes before frame10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', name)]
 
 
 def hidden(path: Path) -> bool:
-    """Whether a file is one that systems, or the simulator, leave in folders."""
+    """Tells whether a file is one that systems, or the simulator, leave in folders."""
     names = ('Thumbs.db', 'desktop.ini', '__MACOSX', release.SIMULATED_FILE)
     return path.name.startswith('.') or path.name in names
 
 
 def frames_in(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by their numbers."""
+    """Lists the pictures directly in a folder, by their numbers."""
     found = [
         path for path in folder.iterdir() if not hidden(path) and kind_of(path.name) == PICTURE
     ]
@@ -133,7 +133,7 @@ def frames_in(folder: Path) -> list[Path]:
 
 
 def subjects_by(pattern: str, rows: list[Row], mistakes: Mistakes) -> list[Row]:
-    """The rows with the subject that a regular expression finds in their paths.
+    """Sets each row's subject to what a regular expression finds in its path.
 
     Its first group counts, or all that it matches where it has none.
     """

@@ -65,7 +65,7 @@ class Builder(clip_builder.ClipBuilder):
                 reason = f'folder is no speaker of SAVEE ({", ".join(_SPEAKERS)})'
             elif name is None:
                 reason = 'foreign name (a clip is called a01.avi, sa15.avi, ...)'
-            if reason:
+            if reason or name is None:
                 dropped.append(
                     {'clip_id': clip_id, 'path': inside, 'reason': reason, 'label_set': ''}
                 )

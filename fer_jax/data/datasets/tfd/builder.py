@@ -92,7 +92,7 @@ class Builder(clip_builder.ClipBuilder):
 
 
 def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Images uint8 [N, 48, 48], expressions [N], persons [N] and folds [N, 5], all checked."""
+    """Reads images uint8 [N, 48, 48], expressions [N], persons [N], folds [N, 5], all checked."""
     import scipy.io  # only here, and half a second
 
     wanted = {'images': (_SIDE, _SIDE), 'labs_ex': (1,), 'labs_id': (1,), 'folds': (_FOLDS,)}
