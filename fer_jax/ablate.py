@@ -34,7 +34,7 @@ BASE = 'base'
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Declares this command's flags."""
     cli.define_config(fv)
     flags.DEFINE_list('ablations', None, 'names, with commas (default all)', flag_values=fv)
     flags.DEFINE_string(
@@ -79,7 +79,7 @@ def main(fv: flags.FlagValues) -> None:
 
 
 def _chosen(fv: flags.FlagValues) -> dict[str, Ablation]:
-    """The declared ablations that the command names, or all of them."""
+    """Takes the declared ablations that the command names, or all of them."""
     path = config_flags.get_config_filename(fv['config']).partition(':')[0]
     declared = configs.load_ablations(path, fv.config)
     if BASE in declared:
@@ -91,7 +91,7 @@ def _chosen(fv: flags.FlagValues) -> dict[str, Ablation]:
 
 
 def _distinct(config: ConfigDict, chosen: Mapping[str, Ablation]) -> dict[str, ConfigDict]:
-    """The resolved config of each ablation, without those that repeat an earlier one's."""
+    """Resolves the config of each ablation; leaves out those that repeat an earlier one's."""
     plans: dict[str, ConfigDict] = {}
     known: dict[str, str] = {}
     for name, ablation in chosen.items():

@@ -30,7 +30,7 @@ from fer_jax.experiment import runners
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Declares this command's flags."""
     cli.define_config(fv)
     flags.DEFINE_string(
         'workdir', None, 'the run (default runs/<config>-<hash of the config>)', flag_values=fv

@@ -202,11 +202,11 @@ def test_modules_are_small_and_have_a_subject():
 PLAIN = (
     *('data.clips', 'data.cropping', 'data.fitted', 'data.fold_file', 'data.leaks'),
     *('data.preparation', 'data.prepared', 'data.protocols', 'data.registration'),
-    *('data.similarity', 'data.views', 'prepare', 'simulate', 'protocol'),
-    *('evaluation.ablations', 'evaluation.audit', 'evaluation.bootstrap', 'evaluation.comparison'),
-    *('evaluation.metrics', 'evaluation.pairing', 'evaluation.predictions', 'evaluation.results'),
-    *('evaluation.rules', 'evaluation.significance', 'evaluation.table', 'reports'),
-    *('models', 'ops', 'simulation'),
+    *('data.similarity', 'data.views'),
+    *('ablate', 'atomic', 'cli', 'errors', 'host', 'main', 'prepare', 'protocol', 'report'),
+    *('runtime', 'simulate'),
+    *('benchmark', 'config', 'evaluation', 'experiment', 'models', 'ops', 'reports', 'simulation'),
+    *('sweep', 'training'),
 )
 
 

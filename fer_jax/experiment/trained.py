@@ -177,7 +177,7 @@ class TrainedNetwork:
     def _prepared(
         self, frames: np.ndarray, length: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clips equalised, or features of the earlier network, and their lengths int32 [clip]."""
+        """Equalises clips, or takes features of the earlier network; lengths as int32 [clip]."""
         if length is None:
             length = np.full(len(frames), frames.shape[1])
         if self.earlier:

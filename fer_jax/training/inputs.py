@@ -55,7 +55,7 @@ def model_inputs(
     channels: int,
     crop: int = 0,
 ) -> jax.Array:
-    """What the network sees of a batch.
+    """Turns a batch into what the network sees.
 
     Args:
       frames: uint8 [clip, frame, height, width, channel], equalised; or features, float32.
