@@ -98,16 +98,22 @@ def is_finished(folder: Path) -> bool:
     return (folder / DONE).is_file()
 
 
-def check_finished(folder: Path) -> None:
+def check_finished(folder: Path, option: str = '') -> None:
     """Checks that a folder is a finished run.
+
+    Args:
+      option: of a config that names the folder, for the message.
 
     Raises:
       UserError: it is missing, or has not finished.
     """
+    told = f'{option}: ' if option else ''
     if not folder.is_dir():
-        raise UserError(f'there is no run at {folder}: give the directory that fer_jax.main wrote')
+        raise UserError(
+            f'{told}there is no run at {folder}: give the directory that fer_jax.main wrote'
+        )
     if not is_finished(folder):
-        raise UserError(f'{folder} has not finished (no DONE in it): start its command again')
+        raise UserError(f'{told}{folder} has not finished (no DONE in it): start its command again')
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -91,11 +91,6 @@ def spoken(probabilities: np.ndarray) -> np.ndarray:
     return number.all(-1)
 
 
-def equal_weights(models: int, classes: int) -> np.ndarray:
-    """The weights that average models: float64 [model, class]."""
-    return np.full((models, classes), 1 / models)
-
-
 def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """The models' common probabilities.
 

@@ -1,4 +1,4 @@
-"""One trial: the population of a setting, judged as folds end; and the best one again."""
+"""One trial: the population of a setting, evaluated as folds end; and the best one again."""
 
 import dataclasses
 import errno
@@ -149,8 +149,8 @@ def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
 
 
 @dataclasses.dataclass
-class Judge:
-    """What a run calls as folds end: reports how it stands, gives up what is lost."""
+class TrialEvaluation:
+    """Evaluates a trial as its folds end: reports how it stands, gives up what is lost."""
 
     search: StudyPlan
     ledger: Ledger
@@ -223,7 +223,7 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
                 search.setting(claim.values),
                 workdir=str(folder),
                 data_dir=data_dir,
-                on_members_done=Judge(search, ledger, claim),
+                on_members_done=TrialEvaluation(search, ledger, claim),
                 pages=False,
             )
         value = results.get(RULE, {}).get(search.space.accuracy)

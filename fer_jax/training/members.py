@@ -140,10 +140,10 @@ def make_members(
     *,
     seeds: Sequence[int],
     fold: int,
-    learning_rate: float,
-    dropout_rate: float,
-    class_weights: bool,
-    mean_std: bool,
+    learning_rate: float = 0.0,
+    dropout_rate: float = 0.0,
+    class_weights: bool = False,
+    mean_std: bool = False,
 ) -> list[Member]:
     """Makes all folds under all seeds; what is fitted sees training clips only: it is checked.
 
@@ -151,6 +151,7 @@ def make_members(
       protocol: its folds.
       clips: with frames as the network's normalisation sees them (equalised).
       fold: a fold's number (0-based), or -1 for all.
+      learning_rate, dropout_rate: of members that train in steps.
       class_weights: inverse class frequencies of the training clips instead of ones.
       mean_std: fit the mean and deviation image.
 

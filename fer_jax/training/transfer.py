@@ -44,8 +44,7 @@ class Source:
     def open(cls, path: str, option: str = 'init.run') -> 'Source':
         """Reads all of a finished run but its networks; UserError where it is none."""
         folder = Path(path).expanduser()
-        if not (folder / 'DONE').is_file():
-            raise UserError(f'{option}: {folder} is no finished run (it has no DONE)')
+        rundir.check_finished(folder, option)
         table = predictions.load(folder / 'probabilities.npz')
         config, dataset, versions, folds = (
             rundir.read_json(folder / f'{name}.json')
