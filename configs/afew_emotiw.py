@@ -58,7 +58,7 @@ def get_config(variant: str = '') -> ConfigDict:
         {
             'name': 'afew_emotiw',
             'paper': 'kahou2015',
-            'runner': 'emotiw',
+            'runner': 'kahou2015',
             'frames': {'training': frames},
             'models': {name: load_config(here / file, size) for name, file in MODELS.items()},
             'fusion': {'penalty': {}},

@@ -83,7 +83,7 @@ def get_config(variant: str = '') -> ConfigDict:
             config.model.activation = 'elu'
     if options.loso:
         config.protocol = {'name': 'loso'}
-    config.protocol.fold = options.fold
+    config.protocol.update({'fold': options.fold})
     return complete(config)
 
 

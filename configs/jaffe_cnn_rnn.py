@@ -53,7 +53,7 @@ def get_config(variant: str = '') -> ConfigDict:
     if options.loso:
         by_subject = {'name': 'balanced', 'k': 10} if options.combined else {'name': 'loso'}
         config.protocol = by_subject
-    config.protocol.fold = options.fold
+    config.protocol.update({'fold': options.fold})
     if options.simulated:
         config = merged(config, jain2018.SMALL, {'augment': {'options': {'rotation': 5.0}}})
         config.simulated = {'subjects': 10}

@@ -50,7 +50,7 @@ def get_config(variant: str = '') -> ConfigDict:
     )
     if options.balanced:
         config.protocol = {'name': 'balanced', 'k': 5 if options.simulated else 10}
-    config.protocol.fold = options.fold
+    config.protocol.update({'fold': options.fold})
     if options.simulated:
         views = {'flip': 0.5, 'rotation': 8.0, 'shift': 0.06, 'scale': 0.08, 'contrast': 0.3}
         config = merged(config, jain2018.SMALL, {'augment': {'options': views}})

@@ -79,7 +79,7 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
 
 
 def _one_line(error: Exception) -> str:
-    """An exception's message without line breaks, and without the quotes that KeyError adds."""
+    """Strips an exception's message of line breaks and of the quotes that KeyError adds."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return ' '.join(text.split())
 
@@ -110,7 +110,7 @@ def run(main: Main, define: Define, doc: str | None) -> None:
 
 
 def _help_lines(fv: flags.FlagValues) -> list[str]:
-    """One line a flag: name, help and default."""
+    """Writes one line a flag: name, help and default."""
     lines = []
     for name in sorted({flag.name for flag in fv._flags().values()} - {'positional', 'help'}):
         flag = fv[name]
@@ -139,7 +139,7 @@ def console() -> None:
 
 
 def _summary(name: str) -> str:
-    """The first line of a command's docstring, read without importing it."""
+    """Reads the first line of a command's docstring without importing it."""
     path = Path(__file__).parent.joinpath(*name.split('.'))
     source = path / '__main__.py' if path.is_dir() else path.with_suffix('.py')
     doc = ast.get_docstring(ast.parse(source.read_text(encoding='utf-8'))) or ''

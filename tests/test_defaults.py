@@ -201,7 +201,7 @@ def test_another_kind_needs_no_more_than_its_name():
         ({'train': {'retrain': 1}}, 'config.train.retrain is 1, which is no bool'),
         ({'train': 3}, 'config.train is 3: it is a section with keys'),
         ({'model': {'name': 'c4d'}}, "config.model.name is 'c4d': one of c3d, stn"),
-        ({'runner': 'walker'}, "config.runner is 'walker': give experiment or emotiw"),
+        ({'runner': 'walker'}, "config.runner is 'walker': give experiment or kahou2015"),
         (
             {'protocol': {'name': 'loso'}},
             "k is 10, which protocol.name 'loso' does not take: leave",

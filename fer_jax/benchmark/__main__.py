@@ -28,14 +28,14 @@ Prints a table; --json writes the same figures to a file.
 import dataclasses
 import functools
 import os
-import pathlib
 import platform
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ from fer_jax.host import cores
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.optimizers import evaluated_weights
-from fer_jax.training.state import Batch, PerMember, Resident, Sums
+from fer_jax.training.state import Batch, PerMember, Resident, Sums, TrainState
 from fer_jax.training.step import System
 
 # Noise has no classes; the number of emotions of most datasets here.
@@ -71,7 +71,7 @@ PEAK_SIZE = {'cpu': 2048, 'gpu': 8192}
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Declares this command's flags."""
     cli.define_config(fv)
     flags.DEFINE_enum(
         'against', None, ['torch'], 'measure the PyTorch twin beside it', flag_values=fv
@@ -114,7 +114,7 @@ def main(fv: flags.FlagValues) -> None:
         figures['film'] = {**found, 'label': label, 'total': sum(found.values()) + label}
     print(table.table(figures))
     if fv.json:
-        atomic.write_json(pathlib.Path(fv.json), figures)
+        atomic.write_json(Path(fv.json), figures)
 
 
 def open_network(config: ConfigDict) -> Sections:
@@ -132,7 +132,7 @@ def open_network(config: ConfigDict) -> Sections:
 def measure(
     sections: Sections, *, batch: int, rounds: int, against: str | None, forms: bool
 ) -> dict[str, Any]:
-    """All figures of a network.
+    """Measures all figures of a network.
 
     Args:
         sections: of which the clips' geometry, inputs, model, loss and optimizer matter.
@@ -152,9 +152,10 @@ def measure(
     elif forms:
         raise UserError(f'{learner.name} has one formulation: leave --forms out')
     subject = Subject(system, sections, batch)
-    contestants = {'fer_jax': subject}
+    subjects = {'fer_jax': subject}
     if forms:
-        contestants['native'] = Subject(native, sections, batch)
+        subjects['native'] = Subject(native, sections, batch)
+    contestants: dict[str, Contestant] = {**subjects}
     if against:
         contestants['torch'] = twin(sections, batch, subject.clip_shape)
     training = take_turns({name: each.train for name, each in contestants.items()}, rounds)
@@ -166,8 +167,8 @@ def measure(
         times['clips_per_second'] = batch / times['median']
         times['flops_per_second'] = flops['train'] / times['median']
         times['of_peak'] = times['flops_per_second'] / peak
-        if name != 'torch':
-            times |= contestants[name].compiled
+        if name in subjects:
+            times |= subjects[name].compiled
     return {
         'config': sections.name,
         'model': {'name': learner.name, **learner.options, 'num_classes': CLASSES},
@@ -186,6 +187,18 @@ def measure(
         'inference_batch_1': inference,
         'process_peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+
+
+class Contestant(Protocol):
+    """What takes turns in being timed."""
+
+    def train(self) -> float:
+        """Trains once and returns the seconds a step."""
+        ...
+
+    def infer(self) -> float:
+        """Classifies one clip and returns the seconds."""
+        ...
 
 
 class Subject:
@@ -216,6 +229,8 @@ class Subject:
         started = time.perf_counter()
         self._infer = infer.lower(self._carry[0], *self._clip).compile()
         memory = self._train.memory_analysis()
+        if memory is None:
+            raise UserError(f'{jax.default_backend()} tells nothing of what a program needs')
         self.compiled = {
             'compile_seconds': compile_seconds,
             'inference_compile_seconds': time.perf_counter() - started,
@@ -223,20 +238,20 @@ class Subject:
         }
 
     def train(self) -> float:
-        """Seconds a step."""
+        """Trains and returns the seconds a step."""
         started = time.perf_counter()
         self._carry = jax.block_until_ready(self._train(self._carry, *self._data))
         return (time.perf_counter() - started) / self._steps
 
     def infer(self) -> float:
-        """Seconds a clip, one at a time."""
+        """Classifies one clip and returns the seconds."""
         started = time.perf_counter()
         jax.block_until_ready(self._infer(self._carry[0], *self._clip))
         return time.perf_counter() - started
 
 
-def twin(sections: Sections, batch: int, shape: Sequence[int]):
-    """The PyTorch contestant, on the device and the threads that JAX runs on."""
+def twin(sections: Sections, batch: int, shape: Sequence[int]) -> Contestant:
+    """Makes the PyTorch contestant, on the device and the threads that JAX runs on."""
     try:
         from fer_jax.benchmark.torch_step import Twin  # PyTorch is no part of the core install
     except ImportError:
@@ -254,7 +269,7 @@ def twin(sections: Sections, batch: int, shape: Sequence[int]):
 
 
 def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:
-    """Clips of the config's geometry, and a member's batches [step, row, ...] of turned views."""
+    """Draws clips of the config's geometry and a member's batches [step, row, ...] of views."""
     clips, learner, rng = sections.clips, sections.network, np.random.default_rng(0)
     if sections.section:
         frames = rng.random((batch, *clip_of_features(sections)), np.float32)
@@ -288,13 +303,13 @@ def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMemb
 
 
 def clip_of_features(sections: Sections) -> tuple[int, ...]:
-    """Shape of a clip [frame, ...] of the features that a network learns from."""
+    """Returns the shape of a clip [frame, ...] of the features that a network learns from."""
     frames, features = sections.clips.frames, sections.options
     return FirstStage.of_run(**features).shape(frames) if features['run'] else (frames, *FEATURES)
 
 
 def features_of(sections: Sections) -> str:
-    """Whose features the noise stands for, for people; '' where a network sees pictures."""
+    """Says whose features the noise stands for; '' where a network sees pictures."""
     if not sections.section:
         return ''
     named = sections.options['run'] or 'configs/fer2013_cnn.py, as features.run names no run'
@@ -302,13 +317,18 @@ def features_of(sections: Sections) -> str:
 
 
 def steps_of(system: System) -> Callable:
-    """The steps of one dispatch: one on a CPU, a scan over a chunk on accelerators."""
+    """Makes the steps of one dispatch: one on a CPU, a scan over a chunk on accelerators."""
 
-    def run(carry, per_member, resident, batches):
+    def run(
+        carry: tuple[TrainState, Sums], per_member: PerMember, resident: Resident, batches: Batch
+    ) -> tuple[TrainState, Sums]:
         if batches.clip.shape[0] == 1:
             only = jax.tree.map(lambda x: x[0], batches)
             return system.train_step(*carry, per_member, resident, only)
-        step = lambda carry, batch: (system.train_step(*carry, per_member, resident, batch), None)  # noqa: E731
+
+        def step(carry: tuple[TrainState, Sums], batch: Batch):
+            return system.train_step(*carry, per_member, resident, batch), None
+
         return lax.scan(step, carry, batches)[0]
 
     return run
@@ -347,7 +367,7 @@ def take_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 def matmul_peaks() -> dict[str, float]:
-    """Operations a second of the fastest large matrix product, for each dtype worth measuring."""
+    """Measures the operations a second of the fastest large matrix product, for each dtype."""
     on_cpu = jax.default_backend() == 'cpu'
     size = PEAK_SIZE.get(jax.default_backend(), max(PEAK_SIZE.values()))
     peaks = {}
@@ -365,17 +385,18 @@ def matmul_peaks() -> dict[str, float]:
 
 
 def floating_point_operations(native: System, sections: Sections, batch: int) -> dict[str, float]:
-    """Operations of a training step and of one clip's inference, by XLA's cost analysis."""
+    """Counts the operations of a training step and of classifying a clip, as XLA does."""
     resident, per_member, batches = noise(sections, batch, 1)
     state = jax.eval_shape(native.init, per_member, resident)
     carry = state, Sums.zero()
     step = jax.jit(steps_of(native)).lower(carry, per_member, resident, batches)
     one = jax.jit(native.evaluate_step).lower(state, per_member, resident, jnp.zeros(1, jnp.int32))
-    return {'train': step.cost_analysis()['flops'], 'infer': one.cost_analysis()['flops']}
+    costs = {'train': step.cost_analysis(), 'infer': one.cost_analysis()}
+    return {name: cost['flops'] for name, cost in costs.items() if cost is not None}
 
 
 def device() -> dict[str, Any]:
-    """What was measured on."""
+    """Describes what was measured on."""
     first = jax.devices()[0]
     kind = (
         platform.processor() or platform.machine() if first.platform == 'cpu' else first.device_kind

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """The figures for people."""
+    """Formats the figures for people."""
     shape = ' x '.join(map(str, figures['clip']))
     where = figures['device']
     peaks = ', '.join(

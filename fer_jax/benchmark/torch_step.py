@@ -77,7 +77,7 @@ class Twin:
         }[optimizer['name']](self._module.parameters())
 
     def train(self) -> float:
-        """Seconds a step."""
+        """Trains and returns the seconds a step."""
         self._module.train()
         started = time.perf_counter()
         self._optimizer.zero_grad()
@@ -91,7 +91,7 @@ class Twin:
         return time.perf_counter() - started
 
     def infer(self) -> float:
-        """Seconds a clip, one at a time."""
+        """Classifies one clip and returns the seconds."""
         self._module.eval()
         started = time.perf_counter()
         with torch.inference_mode():
@@ -101,7 +101,7 @@ class Twin:
         return time.perf_counter() - started
 
     def _pick(self, clip: torch.Tensor) -> torch.Tensor:
-        """Clips [B, C, T, H, W] by number; their memory stays in the order of frames, as stored."""
+        """Picks clips [B, C, T, H, W] by number; their memory stays in the order of frames."""
         return self._resident[clip].movedim(-1, 1)
 
     def _finish(self) -> None:

@@ -13,7 +13,7 @@ from fer_jax.errors import UserError
 
 
 def as_json(config: ConfigDict) -> dict:
-    """The resolved config as JSON reads it back (tuples as lists)."""
+    """Turns the resolved config into what JSON reads back (tuples as lists)."""
     return json.loads(config.to_json_best_effort())
 
 
@@ -55,7 +55,7 @@ def difference(config: Mapping[str, Any] | ConfigDict, known: Mapping[str, Any])
 
 
 def _with_neutral(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config as JSON with the neutral values of what it lacks; what it has stays."""
+    """Adds the neutral values of what a config as JSON lacks; what it has stays."""
     try:
         neutral = keys.defaults(config)
     except UserError:  # of a kind that there is not any more
@@ -94,7 +94,7 @@ def listing(config: Mapping[str, Any] | ConfigDict) -> str:
 def _lines(
     values: Mapping[str, Any], neutral: Mapping[str, Any], path: str
 ) -> Iterator[tuple[str, Any, bool]]:
-    """Dotted key, value, and whether it differs from the neutral one."""
+    """Yields dotted key, value, and whether it differs from the neutral one."""
     for key, value in values.items():
         if isinstance(neutral[key], dict) and neutral[key]:
             yield from _lines(value, neutral[key], f'{path}{key}.')

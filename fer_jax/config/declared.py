@@ -16,7 +16,7 @@ CONFIGS = Path(str(importlib.resources.files('fer_jax'))) / 'configs'
 
 
 def parse_variant(variant: str, **defaults: Any) -> ConfigDict:
-    """What stands behind the colon of --config=FILE:VARIANT, e.g. 'loso,simulated' or 'fold=3'.
+    """Parses what follows the colon of --config=FILE:VARIANT, e.g. 'loso,simulated', 'fold=3'.
 
     Args:
       variant: comma-separated names (which become True) and name=value pairs.
@@ -109,12 +109,12 @@ def find_config(path: str | Path) -> Path:
 
 
 def load_config(path: str | Path, variant: str = '') -> ConfigDict:
-    """What another config file's get_config(variant) gives: for a config that is made of others."""
+    """Calls get_config(variant) of another config file: for a config that is made of others."""
     return _declared(path, 'get_config', 'config')(variant)
 
 
 def load_ablations(path: str, config: ConfigDict) -> dict[str, Ablation]:
-    """The ablations, by name, that a config file declares in get_ablations(config).
+    """Loads the ablations, by name, that a config file declares in get_ablations(config).
 
     Args:
       path: the config file.
@@ -127,12 +127,12 @@ def load_ablations(path: str, config: ConfigDict) -> dict[str, Ablation]:
 
 
 def load_space(path: str, config: ConfigDict) -> Space:
-    """The search space that a config file declares in get_space(config), as `load_ablations`."""
+    """Loads the search space that a config file declares in get_space(config)."""
     return _declared(path, 'get_space', 'search space')(config)
 
 
 def _declared(path: str | Path, name: str, what: str) -> Callable:
-    """The function `name` of a config file."""
+    """Imports the function `name` of a config file."""
     declared = runpy.run_path(str(find_config(path)))
     if name not in declared:
         raise UserError(f'{path} declares no {what}: write {name}(config) into it')

@@ -17,7 +17,7 @@ from fer_jax.errors import UserError
 ALWAYS = {
     'name': '',  # of the run's folder, and in reports
     'paper': '',  # that it follows, as in fer_jax.papers
-    'runner': 'experiment',  # what trains it; 'emotiw': several models (SYSTEM)
+    'runner': 'experiment',  # what trains it; 'kahou2015': several models (SYSTEM)
     'seed': 0,  # of the first network; others follow (train.seeds)
     'stamps': (),  # what must be known before a number of the run is believed
     'simulated': {
@@ -304,7 +304,7 @@ def defaults(config: Mapping[str, Any], path: str = 'config') -> dict[str, Any]:
         if not isinstance(config.get(section, {}), Mapping | ConfigDict):
             raise UserError(f'{path}.{section} is {config[section]!r}: it is a section with keys')
     runner = config.get('runner', ALWAYS['runner'])
-    if runner == 'emotiw':
+    if runner == 'kahou2015':
         found = ALWAYS | SYSTEM
         models = config.get('models', {})
         found['models'] = {
@@ -315,7 +315,7 @@ def defaults(config: Mapping[str, Any], path: str = 'config') -> dict[str, Any]:
         found['frames'] = SYSTEM['frames'] | {'training': training}
         return copy.deepcopy(found)
     if runner != 'experiment':
-        raise UserError(f"{path}.runner is '{runner}': give experiment or emotiw")
+        raise UserError(f"{path}.runner is '{runner}': give experiment or kahou2015")
     found = ALWAYS | EXPERIMENT
     if config.get('model', {}).get('name') not in CLASSIFIERS:
         found |= TRAINED

@@ -78,7 +78,7 @@ def _fill(
     path: str,
     kind: str,
 ) -> dict[str, Any]:
-    """The given values among the neutral ones.
+    """Puts the given values among the neutral ones.
 
     Args:
       others: neutral values of the keys that other kinds have here.
@@ -115,8 +115,8 @@ def _check_left_out(
     if not others:
         section, _, key = place.rpartition('.')
         raise UserError(f"{section} has an unknown key '{key}': it takes {', '.join(neutral)}")
-    wrong = [_first_at_work(value, other, place) for other in others]
-    if all(wrong):
+    wrong = [found for other in others if (found := _first_at_work(value, other, place))]
+    if len(wrong) == len(others):
         leaf, found, usual = wrong[0]
         raise UserError(
             f'{leaf} is {found!r}, which {kind} does not take: leave it out, or give {usual!r}'
@@ -124,7 +124,7 @@ def _check_left_out(
 
 
 def _first_at_work(value: Any, neutral: Any, place: str) -> tuple[str, Any, Any] | None:
-    """The first key whose value is not the neutral one: its place and both; None for none."""
+    """Finds the first key whose value is not the neutral one: its place and both, or None."""
     if isinstance(value, Mapping) and isinstance(neutral, Mapping):
         for key, own in value.items():
             if found := _first_at_work(own, neutral.get(key), f'{place}.{key}'):
@@ -134,7 +134,7 @@ def _first_at_work(value: Any, neutral: Any, place: str) -> tuple[str, Any, Any]
 
 
 def _typed(value: Any, neutral: Any, place: str) -> Any:
-    """The value with the type of the neutral one: whole numbers may be fractions, lists tuples."""
+    """Gives a value the type of the neutral one: integers become floats, lists tuples."""
     if isinstance(neutral, float) and type(value) is int:
         return float(value)
     if isinstance(neutral, tuple) and isinstance(value, list | tuple):
@@ -146,12 +146,12 @@ def _typed(value: Any, neutral: Any, place: str) -> Any:
 
 
 def changed(config: ConfigDict, name: str, ablation: Ablation) -> ConfigDict:
-    """A copy of a config in which the values of the ablation `name` stand (`with_values`)."""
+    """Copies a config with the values of the ablation `name` in it (`with_values`)."""
     return with_values(config, ablation.changes, f"ablation '{name}'")
 
 
 def with_values(config: ConfigDict, values: Mapping[str, Any], source: str) -> ConfigDict:
-    """A copy of a config in which other values stand.
+    """Copies a config with other values in it.
 
     Args:
       values: dotted key -> value; a mapping replaces a whole section.

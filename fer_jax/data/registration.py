@@ -65,12 +65,6 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]
 
 
-def invert(matrix: np.ndarray) -> np.ndarray:
-    """Returns the [2, 3] inverse of `matrix`."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
-
-
 def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     """Computes the centres of both eyes, [..., 68, 2] or [..., 5, 2] -> [..., 2, 2], left first.
 

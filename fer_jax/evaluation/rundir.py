@@ -5,16 +5,17 @@ paper's whole system, a study or a sweep (the kinds of `reports.kinds`).
 """
 
 import csv
+import dataclasses
 import json
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fer_jax import atomic
+from fer_jax.data.protocols import PARTS
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions as predictions_file
 from fer_jax.evaluation.predictions import Predictions
@@ -29,10 +30,8 @@ DATASET_KEYS = (
     'registration', 'fingerprint',
 )  # fmt: skip
 
-PARTS = ('train', 'validation', 'test')
 
-
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Run:
     """One run's directory in memory.
 
@@ -69,7 +68,7 @@ class Run:
 def stamps(
     dataset: dict[str, Any], folds: dict[str, Any], predictions: Predictions
 ) -> tuple[str, ...]:
-    """The stamps of a run, from its dataset.json, its folds.json and what diverged in it."""
+    """Collects the stamps of a run: of its dataset.json, its folds.json and what diverged."""
     return (SIMULATED,) * bool(dataset['simulated']) + tuple(folds['stamps']) + predictions.stamps
 
 
@@ -99,20 +98,26 @@ def is_finished(folder: Path) -> bool:
     return (folder / DONE).is_file()
 
 
-def check_finished(folder: Path) -> None:
+def check_finished(folder: Path, option: str = '') -> None:
     """Checks that a folder is a finished run.
+
+    Args:
+      option: of a config that names the folder, for the message.
 
     Raises:
       UserError: it is missing, or has not finished.
     """
+    told = f'{option}: ' if option else ''
     if not folder.is_dir():
-        raise UserError(f'there is no run at {folder}: give the directory that fer_jax.main wrote')
+        raise UserError(
+            f'{told}there is no run at {folder}: give the directory that fer_jax.main wrote'
+        )
     if not is_finished(folder):
-        raise UserError(f'{folder} has not finished (no DONE in it): start its command again')
+        raise UserError(f'{told}{folder} has not finished (no DONE in it): start its command again')
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; UserError where the file is missing or is none."""
+    """Reads a JSON object; UserError where the file is missing or is none."""
     if not path.is_file():
         raise UserError(f'{path} is missing: the run has not finished; start its command again')
     try:
@@ -195,7 +200,7 @@ def load_finished(path: Path | str) -> Run:
 
 
 def _curves(path: Path, sound: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns of metrics.csv that are drawn, [M,E] by member and epoch.
+    """Takes the columns of metrics.csv that are drawn, [M,E] by member and epoch.
 
     Args:
       sound: bool [M], False where a member diverged: its rows are not drawn.

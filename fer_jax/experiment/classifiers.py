@@ -74,16 +74,7 @@ class ClassifierLearner:
         self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
     ) -> list[Member]:
         """As of `learners.Learner`."""
-        return make_members(
-            protocol,
-            clips,
-            seeds=seeds,
-            fold=fold,
-            learning_rate=0.0,
-            dropout_rate=0.0,
-            class_weights=False,
-            mean_std=False,
-        )
+        return make_members(protocol, clips, seeds=seeds, fold=fold)
 
     def views(self, member: Member, clips: ClipSet) -> tuple[str, views.Views]:
         """As of `learners.Learner`."""

@@ -168,7 +168,7 @@ def _draw(name: str, release: Path, subjects: int, seed: int) -> None:
 
 
 def _audible(clips: ClipSet, folder: Path, faces: str) -> ClipSet:
-    """The clips that have sound; says which have none."""
+    """Keeps the clips that have sound; says which have none."""
     sound = prepared.load_audio(clips.name, data_dir=folder, faces=faces)
     names = clips.clip_id.tolist()
     silent = [name for name in names if not len(sound[name][0])]

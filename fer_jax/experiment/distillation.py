@@ -133,7 +133,7 @@ def _check(run: transfer.Source, learner: NetworkLearner, source: ClipSource) ->
 
 
 def _teacher(network: TrainedNetwork, classes: Sequence[str]) -> Teacher:
-    """The static part of a run's networks, for a student of these classes."""
+    """Builds the static part of a run's networks, for a student of these classes."""
     missing = [name for name in classes if name not in network.classes]
     if missing:
         raise UserError(

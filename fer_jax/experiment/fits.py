@@ -87,7 +87,7 @@ class MemberFits:
 
 
 def path_of(run: Path, member: int) -> Path:
-    """The file of a member, beside its checkpoints."""
+    """Returns the file of a member, beside its checkpoints."""
     return run / 'checkpoints' / f'{member:03}' / NAME
 
 

@@ -406,11 +406,11 @@ class NetworkLearner:
         return transfer.Source.open(self.init.run) if self.init.run else None
 
     def _taught(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
-        """Members with the networks that teach them, where any do."""
+        """Gives members the networks that teach them, where any do."""
         return self.teaching.teach(members, clips) if self.teaching else list(members)
 
     def _shapes(self, members: Sequence[Member], clips: ClipSet) -> tuple:
-        """System, resident data, the first member's values, and the shapes of its state."""
+        """Returns system, resident data, the first member's values and the shapes of its state."""
         system = self.system(len(clips.classes))
         resident = Resident.of(clips)
         own = jax.tree.map(lambda x: x[0], per_member(members[:1], [1]))

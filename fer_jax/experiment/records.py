@@ -43,7 +43,7 @@ class Record(Protocol):
 
 
 def collect(clips: ClipSet, members: Sequence[Member], records: Sequence[Record]) -> Predictions:
-    """The members' probabilities as one table over all clips that any of them was to judge.
+    """Collects the members' probabilities in one table over all clips that any was to judge.
 
     Args:
       members: all, by their index; those with the same fold and seed as one before were to be

@@ -179,7 +179,7 @@ def run(
 def _write(
     experiment: Experiment, folder: Path, records: Sequence[Record], pages: bool
 ) -> dict[str, Any]:
-    """Everything that follows from the records, DONE last; returns the results."""
+    """Writes all that follows from the records, DONE last; returns the results."""
     everyone = experiment.everyone
     predictions = collect(experiment.clips, everyone, records)
     predictions.save(folder / 'probabilities.npz')
@@ -199,7 +199,7 @@ def train_members(
     folder: Path,
     on_members_done: OnMembersDone = lambda experiment, records: None,
 ) -> list[Record]:
-    """The records of all members; those trained again, where the first did not diverge, last.
+    """Trains all members, then again those that retrain and did not diverge; returns records.
 
     Raises:
       UserError: all diverged.

@@ -1,11 +1,11 @@
 """What a run writes about itself besides its checkpoints: config, versions, metrics, samples."""
 
-import pathlib
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
+def folder_of(config: ConfigDict, workdir: str | None) -> Path:
     """Returns a run's folder: `workdir`, else runs/<config>-<hash of what differs from defaults>.
 
     A run that was begun before a key existed is the run of a config with its neutral value.
@@ -34,8 +34,8 @@ def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
     Raises:
       UserError: the folder holds something else, or a run of another config.
     """
-    default = pathlib.Path('runs') / f'{config.name}-{configs.identity(config)}'
-    folder = pathlib.Path(workdir) if workdir else default
+    default = Path('runs') / f'{config.name}-{configs.identity(config)}'
+    folder = Path(workdir) if workdir else default
     if (folder / 'config.json').exists():
         known = rundir.read_json(folder / 'config.json')
         difference = configs.difference(config, known)
@@ -49,7 +49,7 @@ def folder_of(config: ConfigDict, workdir: str | None) -> pathlib.Path:
 
 
 def begin(
-    folder: pathlib.Path,
+    folder: Path,
     config: ConfigDict,
     folds: Mapping,
     dataset: Mapping,
@@ -77,10 +77,10 @@ def begin(
 
 
 def versions() -> dict[str, str]:
-    """Command, Python, platform, devices, commit and the packages that decide a result."""
+    """Lists command, Python, platform, devices, commit and the packages that decide a result."""
     device = jax.devices()[0]
     words = sys.orig_argv[1:]
-    installed = pathlib.Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
+    installed = Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
     found = {
         'command': ' '.join(['fer-jax', *words[1:]] if installed else ['python', *words]),
         'python': platform.python_version(),
@@ -97,8 +97,8 @@ def versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """The checkout's commit, with '+' where it has local changes; 'unknown' outside a checkout."""
-    here = pathlib.Path(__file__)
+    """Reads the checkout's commit, with '+' for local changes; 'unknown' outside a checkout."""
+    here = Path(__file__)
     questions = (
         ('ls-files', '--error-unmatch', here.name),  # an environment may lie in another checkout
         ('rev-parse', 'HEAD'),
@@ -115,8 +115,8 @@ def _commit() -> str:
     return commit.strip() + '+' * bool(changes)
 
 
-def save_samples(path: pathlib.Path, clips: ClipSet, predictions: Predictions) -> None:
-    """Last frames of up to SAMPLES test clips, as many of each class, for the report's faces."""
+def save_samples(path: Path, clips: ClipSet, predictions: Predictions) -> None:
+    """Saves last frames of up to SAMPLES test clips, as many of each class, for the report."""
     tested = np.flatnonzero((predictions.part == TEST).any(axis=0))
     rng = np.random.default_rng(0)
     each = -(-SAMPLES // len(clips.classes))
@@ -131,7 +131,7 @@ def save_samples(path: pathlib.Path, clips: ClipSet, predictions: Predictions) -
         np.savez_compressed(temporary, frames=frames, clip_id=clips.clip_id[rows])
 
 
-def save_filters(path: pathlib.Path, filters: np.ndarray) -> None:
+def save_filters(path: Path, filters: np.ndarray) -> None:
     """Filters of space and time float32 [filter, frame, row, column], for the report."""
     with atomic.replacing(path) as temporary:
         np.savez_compressed(temporary, filters=filters)

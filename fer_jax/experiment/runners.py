@@ -11,7 +11,7 @@ EXPERIMENT = 'experiment'
 # called as run(config, workdir=, data_dir=) and returns what results.json holds.
 RUNNERS = {
     EXPERIMENT: 'fer_jax.experiment.run:run',
-    'emotiw': 'fer_jax.kahou2015.system:run',
+    'kahou2015': 'fer_jax.kahou2015.system:run',
 }
 
 

@@ -122,7 +122,7 @@ class Sections:
 
 
 def _plain(value: Any) -> Any:
-    """The value with dicts for sections and tuples for lists, which JSON has in their place."""
+    """Turns sections into dicts and lists, which JSON has for tuples, into tuples."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value

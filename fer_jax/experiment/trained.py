@@ -21,7 +21,7 @@ from fer_jax.experiment.fits import MemberFits
 from fer_jax.experiment.sections import Sections
 from fer_jax.models.features import features
 from fer_jax.training.checkpoint import read_best
-from fer_jax.training.inputs import equalize_frames, model_inputs
+from fer_jax.training.inputs import batches_of, equalize_frames, model_inputs
 from fer_jax.training.step import System
 
 # Frames that pass through a network at a time.
@@ -78,11 +78,7 @@ class TrainedNetwork:
             diverged.
         """
         folder = Path(run).expanduser()
-        if not (folder / 'DONE').is_file():
-            raise UserError(
-                f'{folder} is no finished run (it has no DONE): give a directory that fer_jax.main '
-                'has finished'
-            )
+        rundir.check_finished(folder)
         sections = Sections.open(rundir.read_json(folder / 'config.json'))
         table = predictions.load(folder / 'probabilities.npz')
         if not 0 <= member < table.members:
@@ -177,7 +173,7 @@ class TrainedNetwork:
     def _prepared(
         self, frames: np.ndarray, length: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clips equalised, or features of the earlier network, and their lengths int32 [clip]."""
+        """Equalises clips, or takes features of the earlier network; lengths as int32 [clip]."""
         if length is None:
             length = np.full(len(frames), frames.shape[1])
         if self.earlier:
@@ -215,11 +211,8 @@ class TrainedNetwork:
         if what not in self._compiled:
             self._compiled[what] = jax.jit(self._from_stored(what))
         apply, variables = self._compiled[what], self._on_device
-        rows = min(len(frames), max(1, _FRAMES // frames.shape[1]))
         out = None
-        for start in range(0, len(frames), rows):
-            start = min(start, len(frames) - rows)  # the last batch overlaps: one compiled shape
-            some = slice(start, start + rows)
+        for some in batches_of(len(frames), max(1, _FRAMES // frames.shape[1])):
             values = np.asarray(apply(variables, frames[some], length[some]), np.float32)
             if out is None:
                 out = np.empty((len(frames), *values.shape[1:]), np.float32)

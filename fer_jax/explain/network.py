@@ -59,11 +59,7 @@ class Trained:
             or data that are not those of the run.
         """
         folder = Path(path).expanduser()
-        if not (folder / 'DONE').is_file():
-            raise UserError(
-                f'{folder} is no finished run (it has no DONE): give a directory that fer_jax.main '
-                'has finished'
-            )
+        rundir.check_finished(folder)
         run = rundir.load(folder)
         if not 0 <= number < run.predictions.members:
             raise UserError(

@@ -91,11 +91,6 @@ def spoken(probabilities: np.ndarray) -> np.ndarray:
     return np.all(number, -1)
 
 
-def equal_weights(models: int, classes: int) -> np.ndarray:
-    """Returns the weights that average models: float64 [model, class]."""
-    return np.full((models, classes), 1 / models)
-
-
 def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Combines the models' probabilities by the weights.
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.data.protocols import PARTS
 from fer_jax.evaluation import bootstrap, metrics, rundir
 from fer_jax.kahou2015.decision_fusion import Search, right
 from fer_jax.kahou2015.partitions import ClipTable, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION, Entry
 
-PARTS = (TRAIN, VALIDATION, TEST)
 # Stage -> the model's name for people, in the order of Table 1; fusion is fused last.
 MODELS = {
     'activity': 'Activity',

@@ -15,7 +15,6 @@ import numpy as np
 
 from fer_jax import atomic
 from fer_jax.errors import UserError
-from fer_jax.evaluation.table import COUNT, SHARE, Column, Table
 from fer_jax.kahou2015 import decision_fusion
 from fer_jax.kahou2015.decision_fusion import Search
 
@@ -172,32 +171,6 @@ def accuracy(entry: Entry, part: str, label: np.ndarray, split: np.ndarray) -> f
     if not len(clips) or (seen and part != TEST):
         return None
     return float(decision_fusion.right(entry.probabilities[clips], label[clips]).mean())
-
-
-def table(entries: Sequence[Entry], label: np.ndarray, split: np.ndarray) -> Table:
-    """Makes table 2 of kahou2015 of our submissions."""
-    rows = [
-        {
-            'number': entry.submission.number,
-            **{part: accuracy(entry, part, label, split) for part in (TRAIN, VALIDATION, TEST)},
-            'method': entry.submission.method,
-        }
-        for entry in entries
-    ]
-    return Table(
-        'submissions',
-        'Accuracy of each submission on the three partitions. On the clips that its models were '
-        'trained on, or its weights searched on, an accuracy is optimistic; it is left out where '
-        'that is both. Test clips without a label cannot be judged here.',
-        (
-            Column('number', 'Submission', COUNT),
-            Column(TRAIN, 'Training', SHARE),
-            Column(VALIDATION, 'Validation', SHARE),
-            Column(TEST, 'Test', SHARE),
-            Column('method', 'Method'),
-        ),
-        rows,
-    )
 
 
 def write_predictions(

@@ -62,8 +62,7 @@ class RunClassifier(models.FaceClassifier):
         Raises:
           UserError: not finished, or a network that does not see faces.
         """
-        if not (run / 'DONE').is_file():
-            raise UserError(f'{run} has not finished (no DONE in it): start its command again')
+        rundir.check_finished(run)
         config = rundir.read_json(run / 'config.json')
         clips = Sections.open(config).clips
         notes: list[str] = []

@@ -90,7 +90,7 @@ class Drawing:
 
 @contextlib.contextmanager
 def styled(style: 'Mapping[RcKeyType, Any]', *, pixels: bool = False) -> Iterator[None]:
-    """Matplotlib with a style of ours, whatever a user's matplotlibrc says, for any script.
+    """Sets Matplotlib to a style of ours, whatever a user's matplotlibrc says, for any script.
 
     Class names may be of a script that Matplotlib's own font lacks. Text of an SVG is set by the
     browser; with `pixels` another font that is installed helps out, or there are boxes.

@@ -48,7 +48,7 @@ POLL_S = 5.0
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Declares this command's flags."""
     cli.define_config(fv)
     flags.DEFINE_string('study', None, 'its name', flag_values=fv)
     flags.DEFINE_string(
@@ -110,7 +110,7 @@ def main(fv: flags.FlagValues) -> None:
 def _with_store(
     fv: flags.FlagValues, store: Store, searched: Space, how: sampling.Sampling, kinds: Mapping
 ) -> None:
-    """What the command does once its storage answers."""
+    """Does what the command is for, once its storage answers."""
     data_dir = prepared.data_root(fv.data_dir)
     runtime.prepare()
     search = trial.StudyPlan.prepare(

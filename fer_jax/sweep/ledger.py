@@ -120,16 +120,16 @@ class Ledger:
         self.identity = store.patiently(lambda: self.study.user_attrs[IDENTITY])
 
     def trials(self) -> list[Any]:
-        """All trials as they stand (optuna.trial.FrozenTrial)."""
+        """Reads all trials as they stand (optuna.trial.FrozenTrial)."""
         return self.store.patiently(lambda: self.study.get_trials(deepcopy=False))
 
     def finished(self) -> bool:
-        """Whether all trials have been begun and none is running."""
+        """Returns whether all trials have been begun and none is running."""
         trials = self.trials()
         return len(trials) >= self.total and all(t.state.is_finished() for t in trials)
 
     def claim(self) -> Claim | None:
-        """The next trial for this worker: one that was left behind, or a new one; None: neither."""
+        """Claims a trial for this worker: one that was left behind, or a new one; None: neither."""
         return self._patiently(self._claim)
 
     def _patiently(self, section):
@@ -167,7 +167,7 @@ class Ledger:
             return Claim(trial, trial.number, values, twin, resumed)
 
     def _left(self, trial: Any) -> bool:
-        """Whether nobody works on a running trial. The lock is held: nobody is about to, either."""
+        """Returns whether nobody works on a running trial; with the lock held, nobody begins to."""
         worker = trial.user_attrs.get('worker')
         if worker is None or worker['id'] == self._me['id']:  # a claim that the storage cut short
             return True
@@ -225,7 +225,7 @@ class Ledger:
         return self.store.patiently(write)
 
     def _own(self, claim: Claim) -> Any:
-        """The trial as it stands; TakenOver where it is another worker's, or was ended by one."""
+        """Reads the trial; TakenOver where it is another worker's, or was ended by one."""
         known = self.study.get_trials(deepcopy=False)[claim.number]
         worker = known.user_attrs.get('worker')
         if known.state.is_finished() or not worker or worker['id'] != self._me['id']:
@@ -277,7 +277,7 @@ class Ledger:
 
 
 def _suggest(trial: Any, key: str, kind: Any) -> Any:
-    """The trial's value of a key: what was proposed before, or a new proposal."""
+    """Suggests the trial's value of a key: what was proposed before, or a new proposal."""
     if hasattr(kind, 'choices'):
         return trial.suggest_categorical(key, kind.choices)
     suggest = trial.suggest_int if isinstance(kind.low, int) else trial.suggest_float

@@ -58,11 +58,11 @@ class Tally:
             self.right[name] += bool(right)
 
     def so_far(self) -> Fraction:
-        """The accuracy of what has been judged; of subjects, those of whom anything has."""
+        """Returns the accuracy of what has been judged; of subjects, those of whom anything has."""
         return _mean({n: (self.right[n], self.judged[n]) for n in self.total if self.judged[n]})
 
     def at_best(self) -> Fraction:
-        """The accuracy if every judgement still to come is right."""
+        """Returns the accuracy if every judgement still to come is right."""
         return _mean(
             {
                 name: (self.right[name] + total - self.judged[name], total)
@@ -71,7 +71,7 @@ class Tally:
         )
 
     def is_lost(self, threshold: float) -> bool:
-        """Whether no outcome of the members still to come reaches the threshold (0 to 1)."""
+        """Returns whether no outcome of the members to come reaches the threshold (0 to 1)."""
         return self.at_best() < Fraction(str(threshold))
 
 
@@ -80,7 +80,7 @@ def _mean(shares: Mapping[str, tuple[int, int]]) -> Fraction:
 
 
 def correct(record: Record, label: np.ndarray) -> np.ndarray:
-    """Which test clips a member that has ended gets right, bool [clip], at its best epoch.
+    """Marks the test clips that an ended member gets right at its best epoch, bool [clip].
 
     The epoch is that of the rule `test_best_fold`: in a trial of a nested search, whose test part
     is the fold's inner validation clips, the one that `val_best` chooses in the run that is trained
@@ -97,7 +97,7 @@ def correct(record: Record, label: np.ndarray) -> np.ndarray:
 
 
 def tally(accuracy: str, members: Sequence[Member], subject: np.ndarray) -> Tally:
-    """The empty tally of a run's members.
+    """Makes the empty tally of a run's members.
 
     Args:
       subject: str [clip], of the whole dataset.

@@ -46,7 +46,7 @@ def check_place(workdir: Path, ledger: 'Ledger') -> None:
 
 
 def take(search: 'StudyPlan', ledger: 'Ledger') -> dict[str, Any]:
-    """The study as it stands, as JSON.
+    """Takes down the study as it stands, as JSON.
 
     Keys: study, storage, identity, stamps, plan, total; importances {key: share of the variance}
     where enough trials are done; trials, each with number, state (STATES), value, params, members
@@ -87,7 +87,7 @@ def _iso(moment: datetime.datetime | None) -> str | None:
 
 
 def _importances(ledger: 'Ledger') -> dict[str, float]:
-    """How much of the done trials' variance each key explains (fANOVA); {} where it cannot say."""
+    """Computes what each key explains of the done trials' variance (fANOVA); {}: unknown."""
     import optuna
 
     done = [trial for trial in ledger.trials() if trial.state.name == 'COMPLETE']
@@ -117,13 +117,13 @@ def load(workdir: Path) -> dict[str, Any]:
 
 
 def best(trials: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The done trial of highest value, of equals the first."""
+    """Finds the done trial of highest value, of equals the first."""
     done = [trial for trial in trials if trial['state'] == 'done']
     return max(done, key=lambda trial: trial['value'], default=None)
 
 
 def status(ledger: 'Ledger') -> str:
-    """One line: trials by state, the best so far, rate and time left."""
+    """Writes one line: trials by state, the best so far, rate and time left."""
     trials = ledger.trials()
     counts = dict.fromkeys(STATES.values(), 0)
     for trial in trials:
@@ -146,7 +146,7 @@ def status(ledger: 'Ledger') -> str:
 
 
 def text(values: Mapping[str, Any]) -> str:
-    """The study for a terminal."""
+    """Formats the study for a terminal."""
     trials = values['trials']
     lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     counts = [(state, sum(t['state'] == state for t in trials)) for state in STATES.values()]

@@ -63,14 +63,14 @@ def _check_range(key: str, choice: Range) -> None:
 
 
 def _value(config: ConfigDict, key: str) -> Any:
-    """The value at a dotted key."""
+    """Reads the value at a dotted key."""
     for part in key.split('.'):
         config = config[part]
     return config
 
 
 def distributions(config: ConfigDict, space: Space) -> dict[str, Any]:
-    """The space as Optuna's distributions, by dotted key; `check` has found nothing wrong."""
+    """Turns the space into Optuna's distributions, by dotted key; `check` found nothing wrong."""
     from optuna import distributions as kinds
 
     found: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def distributions(config: ConfigDict, space: Space) -> dict[str, Any]:
 
 
 def grid(given: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Every value of each of the distributions.
+    """Lists every value of each of the distributions.
 
     Raises:
       UserError: a range of numbers without a step has no end of them.
@@ -109,7 +109,7 @@ def grid(given: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def as_json(space: Space) -> dict[str, Any]:
-    """The space as JSON: what two workers of one study compare."""
+    """Turns the space into JSON, which two workers of one study compare."""
     return {
         'choices': {
             key: vars(choice) if isinstance(choice, Range) else list(choice)

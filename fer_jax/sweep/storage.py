@@ -47,10 +47,10 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def is_away(self, error: Exception) -> bool:
-        """Whether an error means that the storage cannot be reached at present."""
+        """Returns whether an error means that the storage cannot be reached at present."""
 
     def patiently(self, section: Callable[[], T]) -> T:
-        """What `section` returns, called again from its beginning while the storage is away.
+        """Calls `section`, again from its beginning while the storage is away.
 
         It must do the same when it is called twice, and hold the lock where others could disturb.
 
@@ -234,6 +234,6 @@ def open_store(address: str) -> Store:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what went wrong, as the system or the driver said it."""
+    """Returns the first line of what went wrong, as the system or the driver said it."""
     origin = getattr(error, 'orig', None) or getattr(error.__cause__, 'orig', None) or error
     return (str(origin).strip().splitlines() or [type(error).__name__])[0]

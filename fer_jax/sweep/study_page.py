@@ -55,7 +55,7 @@ def write(values: Mapping[str, Any], out: Path | str) -> Path:
 
 
 def trials(values: Mapping[str, Any]) -> Table:
-    """Every trial with its setting."""
+    """Shows every trial with its setting."""
     choices = values['plan']['space']['choices']
     found = snapshot.best(values['trials'])
     rows = []
@@ -82,7 +82,7 @@ def trials(values: Mapping[str, Any]) -> Table:
 
 
 def space(values: Mapping[str, Any]) -> Table:
-    """What was varied, and the best trial's values."""
+    """Shows what was varied, and the best trial's values."""
     found = snapshot.best(values['trials'])
     rows = []
     for key, choice in values['plan']['space']['choices'].items():
@@ -114,7 +114,7 @@ def _said(value: Any) -> str:
 
 
 def _compose(values: Mapping[str, Any], tables: Mapping, drawings: Mapping) -> str:
-    """The page's HTML."""
+    """Composes the page's HTML."""
     stamps, plan = values['stamps'], values['plan']
 
     def drawing(name: str) -> str:

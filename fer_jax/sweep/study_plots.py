@@ -15,12 +15,12 @@ MOST_LINES = 300
 
 
 def with_value(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The trials that were trained to their end."""
+    """Takes the trials that were trained to their end."""
     return [trial for trial in trials if trial['state'] == 'done']
 
 
 def history(values: Mapping[str, Any]) -> Drawing:
-    """Every trial's accuracy in the order of the trials, and the best so far."""
+    """Draws every trial's accuracy in the order of the trials, and the best so far."""
     stamps, threshold = values['stamps'], values['plan']['space']['threshold']
     trials = [trial for trial in values['trials'] if trial['value'] is not None]
     done = with_value(trials)
@@ -59,7 +59,7 @@ def history(values: Mapping[str, Any]) -> Drawing:
 
 
 def importances(values: Mapping[str, Any]) -> Drawing:
-    """How much each key explains."""
+    """Draws how much each key explains."""
     stamps, shares = values['stamps'], values['importances']
 
     def paint(figure) -> None:
@@ -83,7 +83,7 @@ def importances(values: Mapping[str, Any]) -> Drawing:
 
 
 def slices(values: Mapping[str, Any]) -> Drawing:
-    """Each key by itself against the accuracy: haddad2020, Figure 2."""
+    """Draws each key by itself against the accuracy: haddad2020, Figure 2."""
     stamps, choices = values['stamps'], values['plan']['space']['choices']
     done = with_value(values['trials'])
     accuracy = np.array([100 * trial['value'] for trial in done])
@@ -127,7 +127,7 @@ def slices(values: Mapping[str, Any]) -> Drawing:
 
 
 def parallel(values: Mapping[str, Any]) -> Drawing:
-    """Every trial a line through its values; the better, the stronger."""
+    """Draws every trial as a line through its values; the better, the stronger."""
     stamps, choices = values['stamps'], values['plan']['space']['choices']
     done = sorted(with_value(values['trials']), key=lambda trial: trial['value'])[-MOST_LINES:]
     low, high = done[0]['value'], done[-1]['value']
@@ -183,7 +183,7 @@ def parallel(values: Mapping[str, Any]) -> Drawing:
 def _positions(
     choice: Any, given: Sequence[Any]
 ) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
-    """Where values lie on an axis: from 0 to 1, as they are; the choices as text (None: a range).
+    """Places values on an axis: from 0 to 1, as they are, and the choices as text (None: a range).
 
     Args:
       choice: of the plan's space: a list of choices, or {'low', 'high', 'log', ...}.

@@ -1,4 +1,4 @@
-"""One trial: the population of a setting, judged as folds end; and the best one again."""
+"""One trial: the population of a setting, evaluated as folds end; and the best one again."""
 
 import dataclasses
 import errno
@@ -92,7 +92,7 @@ class StudyPlan:
         return dataclasses.replace(search, stamps=tuple(dict.fromkeys(stamps)))
 
     def plan(self) -> dict[str, Any]:
-        """What workers of the study must agree in, as JSON."""
+        """Returns what workers of the study must agree in, as JSON."""
         return {
             'config': configs.as_json(self.config),
             'space': space.as_json(self.space),
@@ -101,7 +101,7 @@ class StudyPlan:
         }
 
     def setting(self, values: Mapping[str, Any]) -> ConfigDict:
-        """The config of the trial that tries these values."""
+        """Makes the config of the trial that tries these values."""
         config = configs.with_values(self.config, values, f'the study {self.name}')
         with config.unlocked():
             config.train.retrain = False
@@ -111,7 +111,7 @@ class StudyPlan:
         return config
 
     def best(self, values: Mapping[str, Any], finished: int) -> ConfigDict:
-        """The config that trains the best setting again, stamped with where it comes from.
+        """Makes the config that trains the best setting again, stamped with its origin.
 
         Args:
           finished: trials among which it is the best.
@@ -128,7 +128,7 @@ class StudyPlan:
 
 
 def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
-    """The config with clips held out to choose in every fold; says so where it adds them."""
+    """Holds out clips to choose by in every fold of a config; says so where it adds them."""
     sections = Sections.open(config)
     clips = sections.clips.load(sections.clips.ensure_prepared(data_dir))
     protocol = sections.protocol.make(clips)
@@ -149,8 +149,8 @@ def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
 
 
 @dataclasses.dataclass
-class Judge:
-    """What a run calls as folds end: reports how it stands, gives up what is lost."""
+class TrialEvaluation:
+    """Evaluates a trial as its folds end: reports how it stands, gives up what is lost."""
 
     search: StudyPlan
     ledger: Ledger
@@ -199,7 +199,7 @@ class Judge:
 
 
 def folder_of(workdir: Path, number: int) -> Path:
-    """A trial's run directory."""
+    """Returns a trial's run directory."""
     return workdir / f'trial-{number:04}'
 
 
@@ -223,7 +223,7 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
                 search.setting(claim.values),
                 workdir=str(folder),
                 data_dir=data_dir,
-                on_members_done=Judge(search, ledger, claim),
+                on_members_done=TrialEvaluation(search, ledger, claim),
                 pages=False,
             )
         value = results.get(RULE, {}).get(search.space.accuracy)
@@ -276,7 +276,7 @@ def _as_before(ledger: Ledger, claim: Claim, twin: Any) -> str:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error, or what it came from, is a full disk as the system or a library says."""
+    """Returns whether an error, or its cause, is a full disk as the system or a library says."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

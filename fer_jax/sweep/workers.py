@@ -63,7 +63,7 @@ def this_process() -> dict[str, Any]:
 
 
 def _begun(pid: int) -> str | None:
-    """When a process began, in the system's ticks; None where it ended or nothing says so."""
+    """Reads when a process began, in the system's ticks; None: it ended, or nothing says so."""
     try:
         fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     except OSError:
@@ -72,7 +72,7 @@ def _begun(pid: int) -> str | None:
 
 
 def is_alive(worker: Mapping[str, Any]) -> bool:
-    """Whether a worker of this host runs; another process may have got its number since."""
+    """Returns whether a worker of this host runs, and no other process has its number."""
     try:
         os.kill(worker['pid'], 0)
     except ProcessLookupError:

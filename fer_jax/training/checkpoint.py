@@ -1,6 +1,6 @@
 """Checkpoints of one member: `latest` (everything, to resume) and `best` (what predicts)."""
 
-import pathlib
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -22,7 +22,7 @@ class MemberCheckpoints:
     not see the folder; all of them make the same calls. `best` is read by whoever asks for it.
     """
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: Path):
         self.folder = folder
         self._first = processes.is_first()
         if self._first:
@@ -46,7 +46,7 @@ class MemberCheckpoints:
         )
 
     def restore_latest(self, position: int, like: TrainState) -> tuple[TrainState, dict]:
-        """The state (on the host) and the record saved at a position.
+        """Reads the state (to the host) and the record saved at a position.
 
         Args:
           like: shapes of the state.
@@ -58,7 +58,7 @@ class MemberCheckpoints:
         return processes.send(state), self.record(position)
 
     def record(self, position: int) -> dict:
-        """The record alone."""
+        """Reads the record alone."""
         if not self._first:
             return processes.tell({})
         args = ocp.args.Composite(record=ocp.args.JsonRestore())
@@ -76,7 +76,7 @@ class MemberCheckpoints:
         self._best.save(epoch, args=ocp.args.StandardSave(network), force=True)
 
     def restore_best(self) -> tuple[int, dict]:
-        """The epoch and {'params', 'batch_stats'} on the host."""
+        """Reads the epoch and {'params', 'batch_stats'} to the host."""
         best = self._best if self._first else _manager(self.folder / 'best', keep=1)
         epoch = best.latest_step()
         if epoch is None:
@@ -102,7 +102,7 @@ class MemberCheckpoints:
             self._best.close()
 
 
-def read_best(folder: pathlib.Path) -> tuple[int, dict]:
+def read_best(folder: Path) -> tuple[int, dict]:
     """Reads the best epoch of a member, from 1, and its {'params', 'batch_stats'} then.
 
     Args:
@@ -115,7 +115,7 @@ def read_best(folder: pathlib.Path) -> tuple[int, dict]:
         checkpoints.close()
 
 
-def _manager(folder: pathlib.Path, keep: int) -> ocp.CheckpointManager:
+def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
     own = jax.process_index()  # orbax then waits for no other process
     alone = ocp.options.MultiprocessingOptions(
         primary_host=own, active_processes={own}, barrier_sync_key_prefix=f'process-{own}'

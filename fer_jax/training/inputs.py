@@ -5,6 +5,8 @@ Equalisation sees whole unwarped frames and depends on nothing fitted, so it run
 resident dataset instead of in every step; the rest is part of the compiled step.
 """
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,12 +39,21 @@ def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.nd
         op = jax.jit(photometry.brighten_dark)
     else:
         raise UserError(f"unknown inputs.equalize '{kind}': one of {', '.join(EQUALIZATIONS)}")
-    batch = min(batch, len(frames))
     out = np.empty_like(frames)
-    for start in range(0, len(frames), batch):
-        start = min(start, len(frames) - batch)  # the last batch overlaps: one compiled shape
-        out[start : start + batch] = np.asarray(op(frames[start : start + batch]))
+    for some in batches_of(len(frames), batch):
+        out[some] = np.asarray(op(frames[some]))
     return out
+
+
+def batches_of(count: int, size: int) -> Iterator[slice]:
+    """Divides `count` rows into batches of one size, at most `size`, so of one compiled shape.
+
+    The last batch overlaps the one before it.
+    """
+    size = max(1, min(size, count))
+    for start in range(0, count, size):
+        start = min(start, count - size)
+        yield slice(start, start + size)
 
 
 def model_inputs(
@@ -55,7 +66,7 @@ def model_inputs(
     channels: int,
     crop: int = 0,
 ) -> jax.Array:
-    """What the network sees of a batch.
+    """Turns a batch into what the network sees.
 
     Args:
       frames: uint8 [clip, frame, height, width, channel], equalised; or features, float32.

@@ -2,9 +2,9 @@
 
 import contextlib
 import dataclasses
-import pathlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ from fer_jax.errors import Interrupted, UserError
 from fer_jax.training import memory, processes
 from fer_jax.training import population as pop
 from fer_jax.training.members import Member, Recipe, per_member
-from fer_jax.training.mesh import make_layout
+from fer_jax.training.mesh import Devices, make_layout
 from fer_jax.training.optimizers import evaluated_weights
 from fer_jax.training.progress import TrainingProgress
 from fer_jax.training.record import MemberRecord
@@ -55,9 +55,9 @@ def train(
     clips: ClipSet,
     recipe: Recipe,
     schedule: Schedule,
-    folder: pathlib.Path,
+    folder: Path,
     *,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Devices | None = None,
     on_epoch: Callable[[MemberRecord], None] = lambda record: None,
     on_members_done: Callable[[Sequence[MemberRecord]], None] = lambda records: None,
 ) -> list[MemberRecord]:
@@ -129,7 +129,7 @@ EPOCH = 1_000_000
 def _side_by_side(
     population, records, clips, recipe, schedule, steps, limit
 ) -> Iterator[list[MemberRecord]]:
-    """Which of the records train side by group: as many as fit, and as can go on together."""
+    """Groups records that train side by side: as many as fit, and as can go on together."""
     if not records:
         return
     group, common = [], set()
@@ -150,7 +150,7 @@ def _side_by_side(
 
 
 def _members_at_once(population, members, clips, recipe, schedule, steps, limit) -> int:
-    """Members that train at once: as many as the layout and `limit` bytes a device allow."""
+    """Counts who trains at once: as many as the layout and `limit` bytes a device allow."""
     layout = population.layout
     longest = max(steps[member.index] for member in members)
     steps_per_call = min(layout.steps_per_call, longest)
@@ -209,7 +209,7 @@ class _Together:
             record.checkpoints.wait()
 
     def _train_epoch(self, state, sums, epoch, step, progress, stop):
-        """Steps `step` to the last of one epoch."""
+        """Trains from step `step` to the last of one epoch."""
         active = [not record.stopped for record in self.records]
         active += [False] * (len(self.members) - len(active))
         batches = self.recipe.batches(self.members, self.clips, epoch, active)
@@ -304,7 +304,7 @@ class _Together:
             record.checkpoints.save_latest(epoch * EPOCH + step, pop.take(state, i), saved)
 
     def _initial(self):
-        """Fresh states, with the networks that members start from put into them."""
+        """Makes fresh states with the networks that members start from put into them."""
         state = self.population.init(self.per_member)
         if all(member.start is None for member in self.members):
             return state
@@ -315,7 +315,7 @@ class _Together:
         return self.population.place(pop.stack(own))
 
     def _restore(self, on_epoch):
-        """State, sums, epoch and step of the newest position that all members have, or new ones."""
+        """Restores state, sums, epoch and step of the newest common position, or new ones."""
         common = set.intersection(*(set(record.checkpoints.positions()) for record in self.records))
         if not common:
             return self._initial(), self._no_sums(), 1, 0
@@ -351,7 +351,7 @@ class _Stop:
     asked: bool = False  # of this process
 
     def now(self, dispatched: Sums) -> bool:
-        """Whether to stop after this dispatch: the same answer on all processes."""
+        """Returns whether to stop after this dispatch: the same answer on all processes."""
         if jax.process_count() > 1:
             jax.block_until_ready(dispatched)  # see any_of
         return processes.any_of(self.asked)

@@ -16,7 +16,7 @@ def cross_entropy(
     class_weight: jax.Array,
     label_smoothing: float = 0.0,
 ) -> jax.Array:
-    """Weighted mean of the softmax cross-entropy, as torch.nn.CrossEntropyLoss(weight=) has it.
+    """Computes the mean softmax cross-entropy, weighted as torch.nn.CrossEntropyLoss has it.
 
     Args:
       logits: float32 [clip, class].
@@ -41,7 +41,7 @@ def squared_error(
     class_weight: jax.Array,
     label_smoothing: float = 0.0,
 ) -> jax.Array:
-    """Weighted mean of the squared error of the probabilities (jain2018, sec. 3.2 and 3.3).
+    """Computes the weighted mean squared error of probabilities (jain2018, sec. 3.2 and 3.3).
 
     A clip's error is the mean over classes of (probability - target)^2, as torch.nn.MSELoss has it,
     with the target 1 for its class and 0 for the others. The paper's cost is the mean squared error
@@ -55,12 +55,12 @@ def squared_error(
 
 
 def distribution(target: jax.Array, classes: int) -> jax.Array:
-    """Targets as float32 [clip, class]: labels int32 [clip] become 1 for their class."""
+    """Turns targets into float32 [clip, class]: labels int32 [clip] become 1 for their class."""
     return jax.nn.one_hot(target, classes) if target.ndim == 1 else target
 
 
 def loss_of_kind(kind: str) -> Callable[..., jax.Array]:
-    """The loss that a config's `loss.kind` names; UserError where there is none."""
+    """Looks up the loss that `loss.kind` of a config names; UserError where there is none."""
     if kind not in KINDS:
         raise UserError(f"unknown loss.kind '{kind}': one of {', '.join(KINDS)}")
     return KINDS[kind]
@@ -76,7 +76,7 @@ KINDS = {'cross_entropy': cross_entropy, 'squared_error': squared_error}
 
 
 def l2_penalty(params, layers: Sequence[str]) -> jax.Array:
-    """Sum of squared weights (kernels, not biases) of the named layers (minaee2019, eq. 1).
+    """Sums the squared weights (kernels, not biases) of the named layers (minaee2019, eq. 1).
 
     Args:
       params: the model's parameters; `layers` are names of their first level.
@@ -88,4 +88,5 @@ def l2_penalty(params, layers: Sequence[str]) -> jax.Array:
         if 'kernel' not in params.get(name, ()):
             known = ', '.join(layer for layer in params if 'kernel' in params[layer])
             raise UserError(f"loss.l2_layers has '{name}'; this network has {known}")
-    return sum(jnp.sum(jnp.square(params[name]['kernel'])) for name in layers)
+    squares = (jnp.sum(jnp.square(params[name]['kernel'])) for name in layers)
+    return sum(squares, jnp.zeros(()))

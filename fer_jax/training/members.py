@@ -56,7 +56,7 @@ class Member:
     fits: tuple[Fitted, ...] = ()
 
     def generator(self, *purpose: int) -> np.random.Generator:
-        """A random generator that depends on the seed, the fold and the purpose only."""
+        """Makes a random generator that depends on the seed, the fold and the purpose only."""
         return np.random.default_rng([self.seed, self.fold_number, *purpose])
 
     @property
@@ -82,7 +82,7 @@ class Recipe:
             raise UserError(f'train.batch_size is {self.batch_size}: give at least 1')
 
     def views(self, member: Member, clips: ClipSet, epoch: int) -> views.Views:
-        """The member's views in an epoch: one table for the whole run, or (random) drawn anew."""
+        """Makes a member's views of an epoch: a table for the whole run, or (random) drawn anew."""
         clip = member.fold.train
         if self.kind == 'none':
             return views.identity(clip)
@@ -98,13 +98,13 @@ class Recipe:
         return table
 
     def steps(self, member: Member, clips: ClipSet) -> int:
-        """Steps in an epoch of this member."""
+        """Counts the steps in an epoch of this member."""
         return -(-len(self.views(member, clips, 1)) // self.batch_size)
 
     def batches(
         self, members: Sequence[Member], clips: ClipSet, epoch: int, active: Sequence[bool]
     ) -> Batch:
-        """An epoch of all members, each in an order of its own: [member, step, row, ...].
+        """Makes an epoch of all members, each in an order of its own: [member, step, row, ...].
 
         Members with fewer steps than the longest end in steps without a row; so do inactive ones.
         """
@@ -125,7 +125,7 @@ class Recipe:
 
 
 def fold_numbers(protocol: Protocol, fold: int) -> Sequence[int]:
-    """The folds to train: that number (0-based), or all for -1; UserError for another."""
+    """Lists the folds to train: that number (0-based), or all for -1; UserError for another."""
     count = len(protocol.folds)
     if not -1 <= fold < count:
         raise UserError(
@@ -140,17 +140,18 @@ def make_members(
     *,
     seeds: Sequence[int],
     fold: int,
-    learning_rate: float,
-    dropout_rate: float,
-    class_weights: bool,
-    mean_std: bool,
+    learning_rate: float = 0.0,
+    dropout_rate: float = 0.0,
+    class_weights: bool = False,
+    mean_std: bool = False,
 ) -> list[Member]:
-    """All folds under all seeds; what is fitted sees training clips only, and is checked for that.
+    """Makes all folds under all seeds; what is fitted sees training clips only: it is checked.
 
     Args:
       protocol: its folds.
       clips: with frames as the network's normalisation sees them (equalised).
       fold: a fold's number (0-based), or -1 for all.
+      learning_rate, dropout_rate: of members that train in steps.
       class_weights: inverse class frequencies of the training clips instead of ones.
       mean_std: fit the mean and deviation image.
 
@@ -158,7 +159,8 @@ def make_members(
       UserError: a fold out of range, or anything that saw a clip outside the training part.
     """
     numbers = fold_numbers(protocol, fold)
-    statistics, fits = {}, dict.fromkeys(numbers, ())
+    statistics: dict[int, list[np.ndarray]] = {}
+    fits: dict[int, tuple[Fitted, ...]] = dict.fromkeys(numbers, ())
     for number in numbers:
         train = protocol.folds[number].train
         weight, mean, std = (
@@ -186,15 +188,18 @@ def make_members(
             seed,
             learning_rate,
             dropout_rate,
-            *statistics[number],
+            class_weight,
+            mean,
+            std,
             fits=fits[number],
         )
         for index, (number, seed) in enumerate(pairs)
+        for class_weight, mean, std in [statistics[number]]
     ]
 
 
 def per_member(members: Sequence[Member], total_steps: Sequence[int]) -> PerMember:
-    """The members' traced values, stacked along a leading axis [member]."""
+    """Stacks the members' traced values along a leading axis [member]."""
     each = [
         PerMember(
             key=jax.random.fold_in(jax.random.key(member.seed), member.fold_number),

@@ -1,25 +1,26 @@
 """How many members train at once: as many as fit, by XLA's own account of the compiled programs."""
 
 import functools
-import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 
 import jax
 
 from fer_jax.errors import UserError
+from fer_jax.training.mesh import Devices
 
 # Of an accelerator's memory; the rest is for what XLA does not count: gaps, a checkpoint's copy.
 SHARE = 0.9
 
 
-def available(devices: Sequence[jax.Device]) -> int | None:
-    """Bytes that a run may take on each of this process's devices; None where none are told.
+def available(devices: Devices) -> int | None:
+    """Returns the bytes that a run may take on each device of this process; None: unknown.
 
     On a CPU the memory that the system can give now, divided among them.
     """
     device = devices[0]
     if device.platform == 'cpu':
-        table = pathlib.Path('/proc/meminfo')
+        table = Path('/proc/meminfo')
         if not table.exists():
             return None
         (line,) = (ln for ln in table.read_text().splitlines() if ln.startswith('MemAvailable'))
@@ -31,8 +32,10 @@ def available(devices: Sequence[jax.Device]) -> int | None:
 
 
 def needed(compiled: jax.stages.Compiled) -> int:
-    """Bytes on a device while a compiled program runs; what it gives in place counts once."""
+    """Counts the bytes on a device while a program runs; what it gives in place counts once."""
     told = compiled.memory_analysis()
+    if told is None:
+        raise RuntimeError(f'{jax.default_backend()} tells nothing of what a program needs')
     return (
         told.argument_size_in_bytes
         + told.output_size_in_bytes
@@ -43,7 +46,7 @@ def needed(compiled: jax.stages.Compiled) -> int:
 
 
 def most_members_at_once(members: int, across: int, need: Callable[[int], int], limit: int) -> int:
-    """How many of `members` train at once, in as few turns as fit, of nearly equal size.
+    """Chooses how many train at once: in as few turns as fit, of nearly equal size.
 
     Two and three members on a device, which are mapped as more are, give the part of each. The size
     that the line through the last two needs allows is asked next, until what is left is less than
@@ -91,7 +94,7 @@ def most_members_at_once(members: int, across: int, need: Callable[[int], int], 
 
 
 def _room(fewer: int, less: int, more: int, bytes_: int, limit: int) -> int:
-    """Members within `limit` on the line through two measured needs."""
+    """Estimates the members within `limit` on the line through two measured needs."""
     own = max((bytes_ - less) / (more - fewer), 1)
     return fewer + int((limit - less) / own)
 

@@ -10,12 +10,15 @@ import dataclasses
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from fer_jax.errors import UserError
 
 ACCELERATOR_STEPS_PER_CALL = 16
+# jax declares its Device as a variable, which is no type to a checker.
+Devices = Sequence[jax.Device]  # type: ignore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Layout:
     steps_per_call: int
 
     def sharding(self, *axes: str | None) -> NamedSharding:
-        """The sharding of an array whose leading axes lie along `axes`."""
+        """Makes the sharding of an array whose leading axes lie along `axes`."""
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
     def place(self, tree, *axes: str | None):
@@ -43,7 +46,7 @@ class Layout:
             return jax.device_put(tree, sharding)
 
         def put(x):
-            if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
                 return jax.random.wrap_key_data(put(jax.random.key_data(x)))
             x = np.asarray(x)
             return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
@@ -53,12 +56,12 @@ class Layout:
 
 def make_layout(
     members: int,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Devices | None = None,
     *,
     members_at_once: int,
     steps_per_call: int,
 ) -> Layout:
-    """The layout of `members` members.
+    """Lays `members` members out over devices.
 
     Args:
       members: how many there are.

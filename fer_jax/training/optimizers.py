@@ -29,7 +29,7 @@ def make_schedule(
     factor: float = 1.0,
     warmup: float = 0.0,
 ) -> optax.Schedule:
-    """Steps taken -> learning rate.
+    """Makes the function from steps taken to the learning rate.
 
     - 'constant'.
     - 'cosine': from `learning_rate` to 0 over `total_steps`.
@@ -104,7 +104,7 @@ def make_optimizer(
     lookahead: bool = False,
     average: float = 0.0,
 ) -> optax.GradientTransformation:
-    """The optimizer of one member.
+    """Makes the optimizer of one member.
 
     Args:
       learning_rate: float32 [], may be traced.
@@ -192,7 +192,7 @@ class Averaged:
     average: dict
 
     def after(self, own: dict, steps: jax.Array, keep: float) -> 'Averaged':
-        """What follows when a step has changed `own`.
+        """Updates the average when a step has changed `own`.
 
         Args:
           steps: int32 [], taken before this one. At first less is kept, (1 + steps) / (10 + steps),
@@ -205,26 +205,26 @@ class Averaged:
 
 
 def wrap(params, lookahead: bool, average: bool = False):
-    """Fresh parameters in the form that the optimizer carries."""
+    """Gives fresh parameters the form that the optimizer carries."""
     if average:
         return Averaged(params, params)
     return optax.LookaheadParams.init_synced(params) if lookahead else params
 
 
 def wrap_like(params, other):
-    """Parameters in the form that `other` has."""
+    """Gives parameters the form that `other` has."""
     return wrap(params, isinstance(other, optax.LookaheadParams), isinstance(other, Averaged))
 
 
 def trained(params):
-    """The parameters that gradients are taken of (Lookahead's fast ones)."""
+    """Takes out the parameters that gradients are taken of (Lookahead's fast ones)."""
     if isinstance(params, Averaged):
         return params.own
     return params.fast if isinstance(params, optax.LookaheadParams) else params
 
 
 def evaluated_weights(params):
-    """The parameters that predict: Lookahead's slow ones, the average, else all there are."""
+    """Takes out the parameters that predict: Lookahead's slow ones, the average, else all."""
     if isinstance(params, Averaged):
         return params.average
     return params.slow if isinstance(params, optax.LookaheadParams) else params

@@ -33,17 +33,17 @@ class Population:
         self._evaluate = jax.jit(_over_members(_evaluate(system), layout, shared=1))
 
     def init(self, per_member: PerMember) -> TrainState:
-        """Fresh states of the members whose stacked per_member these are, as `place` laid them."""
+        """Makes fresh states of the members whose per_member, stacked and placed, these are."""
         return self._init(per_member, self.resident)
 
     def zero_sums(self, members: int) -> Sums:
-        """Sums of an epoch that has not begun, [member]."""
+        """Makes the sums of an epoch that has not begun, [member]."""
         return self.place(Sums(*(np.zeros(members, np.float32) for _ in range(3))))
 
     def train(
         self, state: TrainState, sums: Sums, per_member: PerMember, batches: Batch
     ) -> tuple[TrainState, Sums]:
-        """Steps through [member, step, row, ...] batches; `state` is donated: keep what returns."""
+        """Trains on [member, step, row, ...] batches; `state` is donated: keep what returns."""
         rows = self.layout.mesh.shape['data']
         batches = jax.tree.map(lambda x: _pad(np.asarray(x), 2, rows), batches)
         batches = self.layout.place(batches, 'member', None, 'data')
@@ -52,7 +52,7 @@ class Population:
     def evaluate(
         self, state: TrainState, per_member: PerMember, clip: np.ndarray, batch_size: int
     ) -> np.ndarray:
-        """Class probabilities of int [member, clip]: float32 [member, clip, class]."""
+        """Computes class probabilities of int [member, clip]: float32 [member, clip, class]."""
         batch_size = self._evaluated_at_once(batch_size, clip.shape[1])
         padded = _pad(np.asarray(clip, np.int32), 1, batch_size)
         parts = [
@@ -70,7 +70,7 @@ class Population:
     def bytes_needed(
         self, each: int, per_member: PerMember, batches: Batch, clips: int, batch_size: int
     ) -> int:
-        """Bytes on a device that holds `each` members while they train or are judged.
+        """Counts the bytes on a device that holds `each` members while they train or are judged.
 
         Args:
           per_member: [member], of any number of members: their shapes count.
@@ -83,7 +83,7 @@ class Population:
     def programs(
         self, each: int, per_member: PerMember, batches: Batch, clips: int, batch_size: int
     ) -> tuple[jax.stages.Compiled, jax.stages.Compiled]:
-        """The compiled step and evaluation of `each` members a device; arguments as above."""
+        """Compiles the step and the evaluation of `each` members a device; arguments as above."""
         across, rows = self.layout.mesh.shape.values()
         members = each * across
 
@@ -110,11 +110,11 @@ class Population:
         )
 
     def shapes(self, per_member: PerMember) -> TrainState:
-        """Shapes of the states that `init` would give."""
+        """Returns the shapes of the states that `init` would give."""
         return jax.eval_shape(self._init, per_member, self.resident)
 
     def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
-        """The rate that each member's next step takes: float32 [member]."""
+        """Returns the rate that each member's next step takes: float32 [member]."""
         return self._rate(state, per_member)
 
     def place(self, tree):
@@ -127,7 +127,7 @@ class Population:
 
 
 def take(tree, index: int):
-    """One member of a stacked tree, as arrays of its own on the host (safe against donation).
+    """Takes a member out of a stacked tree, as its own arrays on the host (no donation harms).
 
     With several processes, those that hold the member send it to the others.
     """
@@ -154,20 +154,22 @@ def take(tree, index: int):
 
 
 def stack(trees):
-    """Members' trees as one with a leading member axis, on the host."""
+    """Stacks members' trees along a leading member axis, on the host."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def _chunk(system: System) -> Callable:
-    """One member's steps through [step, row, ...] batches."""
+    """Makes one member's steps through [step, row, ...] batches."""
 
-    def run(state, sums, per_member, batches, resident):
+    def run(
+        state: TrainState, sums: Sums, per_member: PerMember, batches: Batch, resident: Resident
+    ) -> tuple[TrainState, Sums]:
         if batches.clip.shape[0] == 1:  # no loop: see mesh.py
             return system.train_step(
                 state, sums, per_member, resident, jax.tree.map(lambda x: x[0], batches)
             )
 
-        def step(carry, batch):
+        def step(carry: tuple[TrainState, Sums], batch: Batch):
             return system.train_step(*carry, per_member, resident, batch), None
 
         return jax.lax.scan(step, (state, sums), batches)[0]
@@ -176,7 +178,7 @@ def _chunk(system: System) -> Callable:
 
 
 def _evaluate(system: System) -> Callable:
-    """One member's evaluation step with the dataset last, as `_over_members` wants it."""
+    """Puts the dataset last in one member's evaluation step, as `_over_members` wants it."""
     return lambda state, per_member, clip, resident: system.evaluate_step(
         state, per_member, resident, clip
     )

@@ -21,12 +21,12 @@ T = TypeVar('T')
 
 
 def is_first() -> bool:
-    """Whether this process writes, prints and draws."""
+    """Returns whether this process writes, prints and draws."""
     return jax.process_index() == 0
 
 
 def send(tree: T, source: int = 0) -> T:
-    """A tree of NumPy arrays as process `source` has it, bit for bit, on all.
+    """Sends a tree of NumPy arrays, as process `source` has it, bit for bit to all.
 
     Args:
       tree: on the others, arrays of the same shapes and types.
@@ -40,7 +40,7 @@ def send(tree: T, source: int = 0) -> T:
 
 
 def tell(value: T) -> T:
-    """A JSON value as the first process has it, on all."""
+    """Sends a JSON value, as the first process has it, to all."""
     if jax.process_count() == 1:
         return value
     text = json.dumps(value).encode()
@@ -51,14 +51,14 @@ def tell(value: T) -> T:
 
 
 def smallest(value: int) -> int:
-    """The smallest of the processes' numbers of bytes, to a MiB."""
+    """Returns the smallest of the processes' numbers of bytes, to a MiB."""
     if jax.process_count() == 1:
         return value
     return int(multihost_utils.process_allgather(np.array(value >> 20, np.int32)).min()) << 20
 
 
 def fetch(tree):
-    """A tree of arrays on the devices as whole NumPy arrays, on all."""
+    """Fetches a tree of arrays from the devices as whole NumPy arrays, on all."""
     if jax.process_count() == 1:
         return jax.device_get(tree)
     return multihost_utils.process_allgather(tree, tiled=True)
@@ -66,7 +66,7 @@ def fetch(tree):
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """A block without agreement in it that fails on all processes where it fails on one.
+    """Makes a block without agreement in it fail on all processes where it fails on one.
 
     Raises:
       UserError: on a process without an error of its own.
@@ -86,14 +86,13 @@ def together() -> Iterator[None]:
 
 
 def first_then_others(make: Callable[[], T]) -> T:
-    """What `make` gives, called on the others when the first has done what they can build on."""
-    with together():
-        if is_first():
-            made = make()
-    with together():
-        if not is_first():
-            made = make()
-    return made
+    """Calls `make` on the first process, then on the others, which build on what it has done."""
+    made: list[T] = []
+    for turn in (True, False):
+        with together():
+            if is_first() == turn:
+                made.append(make())
+    return made[0]
 
 
 def check_same(value: Any, what: str) -> None:
@@ -109,7 +108,7 @@ def check_same(value: Any, what: str) -> None:
 
 
 def any_of(mine: bool) -> bool:
-    """Whether it is so on any process.
+    """Returns whether it is so on any process.
 
     Nothing may be running on the devices: a CPU's collectives of two programs meet each other.
     """

@@ -1,6 +1,7 @@
 """What one member leaves on the disk while it trains: probabilities, history, checkpoints."""
 
-import pathlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,20 +31,19 @@ class MemberRecord:
       failed: the epoch in which it diverged; 0 where it did not.
     """
 
-    def __init__(
-        self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: pathlib.Path
-    ):
+    def __init__(self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: Path):
         self.member = member
         self.last_epoch = min(member.stop_after or epochs, epochs)
         self.checkpoints = MemberCheckpoints(folder)
-        self.history: list[dict] = []
+        self.history: list[dict[str, Any]] = []
         self.stopped, self.failed = False, 0
         self._label = label[member.evaluated]
         shape = (epochs, len(self._label), classes)
-        if processes.is_first():
-            self._probabilities = _file(folder / 'probabilities.npy', shape)
-        else:  # the first process keeps what others only look at once
-            self._probabilities = np.full(shape, np.nan, np.float16)
+        self._on_disk = _file(folder / 'probabilities.npy', shape) if processes.is_first() else None
+        # The first process keeps what others only look at once.
+        self._probabilities = (
+            np.full(shape, np.nan, np.float16) if self._on_disk is None else self._on_disk
+        )
 
     def add_epoch(
         self, learning_rate: float, loss: float, accuracy: float, probabilities: np.ndarray
@@ -63,7 +63,9 @@ class MemberRecord:
             self.stopped, self.failed = True, epoch
             return None
         self._probabilities[epoch - 1] = probabilities
-        row = dict(zip(COLUMNS, (epoch, learning_rate, loss, accuracy), strict=False))
+        row: dict[str, Any] = dict(
+            zip(COLUMNS, (epoch, learning_rate, loss, accuracy), strict=False)
+        )
         part_of = np.arange(len(self._label)) < len(self.member.fold.validation)
         for part, rows in (('validation', part_of), ('test', ~part_of)):
             if rows.any():
@@ -76,7 +78,7 @@ class MemberRecord:
         return row
 
     def best_epoch(self) -> int:
-        """The epoch (from 1) that the validation clips choose; the last where there are none."""
+        """Returns the epoch, from 1, that the validation clips choose; else the last."""
         if 'validation_accuracy' not in self.history[-1]:
             return len(self.history)
         accuracy, loss = (
@@ -86,16 +88,16 @@ class MemberRecord:
         return 1 + rules.best_epoch(accuracy, loss)
 
     def probabilities(self) -> np.ndarray:
-        """float16 [epoch, clip, class] of the epochs run, clips as `member.evaluated`."""
+        """Returns float16 [epoch, clip, class] of the epochs run, clips as `member.evaluated`."""
         return np.array(self._probabilities[: len(self.history)])
 
     def flush(self) -> None:
         """Puts the probabilities on the disk: before a checkpoint that counts them as done."""
-        if processes.is_first():
-            self._probabilities.flush()
+        if self._on_disk is not None:
+            self._on_disk.flush()
 
     def as_json(self, sums: list[float], finished: bool) -> dict:
-        """What a checkpoint keeps besides the state: history, sums of an epoch cut short.
+        """Returns what a checkpoint keeps besides the state: history, sums of an epoch cut short.
 
         The history is copied: a checkpoint is written in the background while epochs are added.
         """
@@ -109,11 +111,11 @@ class MemberRecord:
 
     def restore(self, saved: dict) -> None:
         """Takes over a checkpoint's history."""
-        self.history, self.stopped = list(saved['history']), saved['stopped']
-        self.failed = saved.get('failed', 0)  # older versions ended with the first that diverged
+        self.history = list(saved['history'])
+        self.stopped, self.failed = saved['stopped'], saved['failed']
 
     def finished(self) -> bool:
-        """Whether the newest checkpoint is the member's last; takes over its history if so."""
+        """Returns whether the newest checkpoint is the last; takes over its history if so."""
         positions = self.checkpoints.positions()
         saved = self.checkpoints.record(positions[-1]) if positions else None
         if not saved or not saved['finished']:
@@ -122,8 +124,8 @@ class MemberRecord:
         return True
 
 
-def _file(path: pathlib.Path, shape: tuple[int, ...]) -> np.memmap:
-    """float16 of that shape in a file that is written in place; NaN where it is new."""
+def _file(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Opens a file of float16 of that shape that is written in place; NaN where it is new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         known = np.lib.format.open_memmap(path, mode='r+')

@@ -1,14 +1,19 @@
 """What a member carries from step to step, and what distinguishes it from the others."""
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from flax import struct
 
 from fer_jax.data.clips import ClipSet
+from fer_jax.training.optimizers import Averaged
+
+# On a device, or on the host before it is placed there.
+Array = jax.Array | np.ndarray
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class TrainState:
     """Everything that a step changes and a checkpoint keeps.
 
@@ -22,12 +27,12 @@ class TrainState:
     """
 
     step: jax.Array
-    params: dict
-    batch_stats: dict
-    opt_state: tuple
+    params: dict | Averaged | optax.LookaheadParams
+    batch_stats: dict | Averaged
+    opt_state: optax.OptState
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class PerMember:
     """What one member has of its own besides its clips: traced, so that one program serves all.
 
@@ -50,7 +55,7 @@ class PerMember:
     teachers: tuple[dict, ...] = ()
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Resident:
     """The dataset on the device, the same for all members.
 
@@ -60,14 +65,14 @@ class Resident:
       target: float32 [clip, class], see `ClipSet`; None where there are no votes.
     """
 
-    frames: jax.Array
-    length: jax.Array
-    label: jax.Array
-    target: jax.Array | None = None
+    frames: Array
+    length: Array
+    label: Array
+    target: Array | None = None
 
     @classmethod
     def of(cls, clips: ClipSet) -> 'Resident':
-        """What a step needs of clips."""
+        """Takes from clips what a step needs."""
         return cls(
             clips.frames,
             clips.length.astype(np.int32),
@@ -76,7 +81,7 @@ class Resident:
         )
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Batch:
     """One member's rows of one step; the frames are gathered on the device.
 
@@ -87,13 +92,13 @@ class Batch:
       mask: bool [row], False where the row only fills the batch.
     """
 
-    clip: jax.Array
-    affine: jax.Array
-    contrast: jax.Array
-    mask: jax.Array
+    clip: Array
+    affine: Array
+    contrast: Array
+    mask: Array
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Sums:
     """Running sums of a training epoch; divided on the host.
 
@@ -102,11 +107,11 @@ class Sums:
       correct, count: float32 [], clips.
     """
 
-    loss: jax.Array
-    correct: jax.Array
-    count: jax.Array
+    loss: Array
+    correct: Array
+    count: Array
 
     @classmethod
     def zero(cls) -> 'Sums':
-        """No clips seen."""
+        """Makes the sums of no clips."""
         return cls(*(jnp.zeros((), jnp.float32) for _ in range(3)))

@@ -6,6 +6,7 @@ traced.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -18,6 +19,7 @@ from fer_jax.training import losses
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.optimizers import (
     SCHEDULE_OPTIONS,
+    Averaged,
     evaluated_weights,
     make_optimizer,
     make_schedule,
@@ -79,13 +81,14 @@ class System:
         return self.optimizer.get('average', 0.0)
 
     def init(self, per_member: PerMember, resident: Resident) -> TrainState:
-        """Fresh parameters of one member."""
+        """Makes fresh parameters of one member."""
         clip = jnp.zeros((1,), jnp.int32)
         frames = self._frames(resident, clip, None, per_member)
         length = resident.length[clip]
-        variables = self.model.init(
+        fresh = self.model.init(
             per_member.key, frames, mask=None, length=length, train=False, dropout_rate=None
         )
+        variables: dict[str, Any] = dict(fresh)
         params = wrap(variables['params'], self.optimizer.get('lookahead', False))
         batch_stats = variables.get('batch_stats', {})
         opt_state = self._transformation(per_member).init(params)
@@ -101,7 +104,7 @@ class System:
     def train_step(
         self, state: TrainState, sums: Sums, per_member: PerMember, resident: Resident, batch: Batch
     ) -> tuple[TrainState, Sums]:
-        """One step on one batch; a batch without a single row leaves the whole state unchanged."""
+        """Takes a step on a batch; one without a single row leaves the whole state unchanged."""
         view = batch.affine, batch.contrast
         frames = self._frames(resident, batch.clip, view, per_member)
         label, length = resident.label[batch.clip], resident.length[batch.clip]
@@ -115,8 +118,8 @@ class System:
             frames = augment.erase(frames, jax.random.fold_in(key, 1), self.erase)
         if self.mixup:
             target = losses.distribution(target, len(per_member.class_weight))
-            mixing = jax.random.fold_in(key, 2)
-            frames, target = augment.mix(frames, target, batch.mask, mixing, self.mixup)
+            mixing, rows = jax.random.fold_in(key, 2), jnp.asarray(batch.mask)
+            frames, target = augment.mix(frames, target, rows, mixing, self.mixup)
 
         def loss_of(params):
             params = self._with_frozen(params, jax.lax.stop_gradient(params))
@@ -139,15 +142,17 @@ class System:
 
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (logits, batch_stats)), gradients = gradient(trained(state.params))
-        own = state.params.own if self._keep else state.params
+        averaged, statistics = state.params, state.batch_stats
+        own = averaged.own if isinstance(averaged, Averaged) else averaged
         updates, opt_state = self._transformation(per_member).update(
             gradients, state.opt_state, own
         )
         params = optax.apply_updates(own, updates)
-        batch_stats = self._with_frozen(batch_stats, trained(state.batch_stats))
-        if self._keep:
-            params = state.params.after(params, state.step, self._keep)
-            batch_stats = state.batch_stats.after(batch_stats, state.step, self._keep)
+        batch_stats = self._with_frozen(batch_stats, trained(statistics))
+        if isinstance(averaged, Averaged):
+            params = averaged.after(params, state.step, self._keep)
+        if isinstance(statistics, Averaged):
+            batch_stats = statistics.after(batch_stats, state.step, self._keep)
         new = TrainState(
             step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
         )
@@ -157,7 +162,7 @@ class System:
         return new, Sums(sums.loss + loss * count, sums.correct + correct, sums.count + count)
 
     def probabilities(self, network: Mapping, frames: jax.Array, length: jax.Array) -> jax.Array:
-        """Class probabilities float32 [clip, class], of mirrored frames too where they count.
+        """Computes class probabilities float32 [clip, class], of mirrored frames too if they count.
 
         Args:
           network: {'params', 'batch_stats'} that predict.
@@ -169,7 +174,7 @@ class System:
             logits = self.model.apply(
                 network, frames, mask=None, length=length, train=False, dropout_rate=None
             )
-            return jax.nn.softmax(logits)
+            return jax.nn.softmax(jnp.asarray(logits))
 
         if self.mirrored:
             return (softmax_of(frames) + softmax_of(frames[..., ::-1, :])) / 2
@@ -178,7 +183,7 @@ class System:
     def evaluate_step(
         self, state: TrainState, per_member: PerMember, resident: Resident, clip: jax.Array
     ) -> jax.Array:
-        """Class probabilities of clips as they are: float32 [clip, class]."""
+        """Computes class probabilities of clips as they are: float32 [clip, class]."""
         network = {
             'params': evaluated_weights(state.params),
             'batch_stats': evaluated_weights(state.batch_stats),
@@ -187,7 +192,7 @@ class System:
         return self.probabilities(network, frames, resident.length[clip])
 
     def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
-        """The rate of the member's next step, float32 []."""
+        """Returns the rate of the member's next step, float32 []."""
         options = {key: self.optimizer[key] for key in SCHEDULE_OPTIONS if key in self.optimizer}
         return make_schedule(per_member.learning_rate, per_member.total_steps, **options)(
             state.step
@@ -207,7 +212,7 @@ class System:
         return resident.target[clip]
 
     def _taught(self, resident, clip, view, per_member):
-        """The teachers' mean probabilities of views: float32 [clip, class]."""
+        """Averages the teachers' probabilities of views: float32 [clip, class]."""
         given = resident.frames[clip], view, resident.length[clip]
         each = [
             teacher.probabilities(arrays, *given)
@@ -216,7 +221,7 @@ class System:
         return jax.lax.stop_gradient(sum(each) / len(each))
 
     def _with_frozen(self, tree, other):
-        """`tree` with the frozen groups of `other`."""
+        """Replaces the frozen groups of `tree` by those of `other`."""
         return {name: (other if name in self.frozen else tree)[name] for name in tree}
 
     def _frames(self, resident, clip, view, per_member):

@@ -31,7 +31,7 @@ class Teacher:
         view: tuple[jax.Array, jax.Array],
         length: jax.Array,
     ) -> jax.Array:
-        """What the network says of views, in evaluation.
+        """Computes what the network says of views, in evaluation.
 
         Args:
           arrays: 'params', 'batch_stats', and 'mean' and 'std' of its inputs.

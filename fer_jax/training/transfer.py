@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -32,7 +32,7 @@ class Source:
       failed: members that diverged, whose networks nobody takes.
     """
 
-    path: pathlib.Path
+    path: Path
     chain: dict[str, Any]
     fold: np.ndarray
     seed: np.ndarray
@@ -43,9 +43,8 @@ class Source:
     @classmethod
     def open(cls, path: str, option: str = 'init.run') -> 'Source':
         """Reads all of a finished run but its networks; UserError where it is none."""
-        folder = pathlib.Path(path).expanduser()
-        if not (folder / 'DONE').is_file():
-            raise UserError(f'{option}: {folder} is no finished run (it has no DONE)')
+        folder = Path(path).expanduser()
+        rundir.check_finished(folder, option)
         table = predictions.load(folder / 'probabilities.npz')
         config, dataset, versions, folds = (
             rundir.read_json(folder / f'{name}.json')
@@ -65,7 +64,7 @@ class Source:
         return cls(folder, chain, table.fold, table.seed, seen, option, failed)
 
     def choose(self, member: Member, clips: ClipSet) -> int:
-        """The member of this run whose network a member may build on.
+        """Chooses the member of this run whose network a member may build on.
 
         Where both runs have a dataset in common that is one whose training and validation clips are
         no test clips of the member; among several, and on another dataset, the one with the same
@@ -94,7 +93,7 @@ class Source:
         )
 
     def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
-        """The members with the networks that they start from.
+        """Gives members the networks that they start from.
 
         Raises:
           UserError: as for `choose`.
@@ -112,7 +111,7 @@ class Source:
         return [recordings(self.chain['dataset'], seen) for seen in self.seen]
 
     def network(self, index: int) -> dict:
-        """{'params', 'batch_stats'} of a member's best epoch, on the host."""
+        """Reads {'params', 'batch_stats'} of a member's best epoch."""
         return read_best(self.path / 'checkpoints' / f'{index:03}')[1]
 
 
@@ -129,14 +128,15 @@ def graft(state: TrainState, network: Mapping) -> TrainState:
     own = evaluated_weights(state.params)
     params = _replaced(own, network['params'])
     batch_stats = _replaced(evaluated_weights(state.batch_stats), network['batch_stats'] or {})
-    return state.replace(
+    return dataclasses.replace(
+        state,
         params=wrap_like(params, state.params),
         batch_stats=wrap_like(batch_stats, state.batch_stats),
     )
 
 
 def fresh(params: Any, network: Mapping) -> list[str]:
-    """Names, e.g. 'fc2/kernel', of the parameters that `graft` leaves as they were initialised.
+    """Lists the parameters, e.g. 'fc2/kernel', that `graft` leaves as they were initialised.
 
     Args:
       params: arrays, or their shapes.

@@ -2,10 +2,10 @@
 
 import json
 import os
-import pathlib
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from fer_jax.experiment.sections import Sections
 # How ml_collections loads a config.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 
-CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 SMALL_C3D = [
     f'--config={CONFIGS / "ckplus_c3d.py"}:simulated',
     '--config.data.frames=2',

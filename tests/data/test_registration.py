@@ -79,18 +79,12 @@ def test_similarity_refuses_what_defines_none(source):
         registration.similarity(source, source)
 
 
-def test_invert_undoes():
-    rng = np.random.default_rng(1)
-    matrix, points = random_similarity(rng), rng.uniform(0, 100, (4, 7, 2))
-    back = registration.apply(registration.invert(matrix), registration.apply(matrix, points))
-    np.testing.assert_allclose(back, points, atol=1e-9)
-
-
 @pytest.mark.parametrize('margin', [1.0, 1.3])
 def test_eyes_land_where_they_should(handmade, margin):
     landmarks = handmade.posed_face((70, 66), 50, 17)
     matrix = eye_line(landmarks, 112, margin)
-    eyes = registration.eye_centres(registration.apply(registration.invert(matrix), landmarks))
+    found = registration.apply(cv2.invertAffineTransform(matrix), landmarks)
+    eyes = registration.eye_centres(found)
     assert eyes[0, 1] == pytest.approx(eyes[1, 1])
     assert eyes[1, 0] - eyes[0, 0] == pytest.approx(0.44 * 112 / margin)
     assert eyes.mean(0)[0] == pytest.approx(55.5)
@@ -103,7 +97,7 @@ def test_landmarks_agree_after_registration(handmade):
         pose = (rng.uniform(60, 90, 2), rng.uniform(30, 60), rng.uniform(-30, 30))
         landmarks = handmade.posed_face(*pose)
         matrix = eye_line(landmarks, 64, 1.2)
-        registered.append(registration.apply(registration.invert(matrix), landmarks))
+        registered.append(registration.apply(cv2.invertAffineTransform(matrix), landmarks))
     assert np.ptp(registered, axis=0).max() < 1
 
 
@@ -154,10 +148,10 @@ def test_procrustes_recovers_a_known_shape_and_similarities(points):
     square = template.mean(0) + np.array([[-30, -30], [-30, 30], [30, -30], [30, 30]])
     for move, face in zip(moves, faces, strict=True):
         matrix = registration.similarity(template, face)
-        known = registration.compose(registration.invert(truth), move)
+        known = registration.compose(cv2.invertAffineTransform(truth), move)
         wrong = registration.apply(matrix, square) - registration.apply(known, square)
         assert np.abs(wrong).max() < 0.5
-        landed = registration.apply(registration.invert(matrix), face)
+        landed = registration.apply(cv2.invertAffineTransform(matrix), face)
         assert np.abs(landed - template).max() < 1
 
 

@@ -221,7 +221,7 @@ def test_an_svm_is_fitted_on_the_training_clips_and_leaves_a_run(network, tmp_pa
     'file, changes, message',
     [
         ('afew_rnn', {'features.run': ''}, 'features.run names no run'),
-        ('afew_rnn', {'features.run': 'nowhere'}, 'features.run: nowhere is no finished run'),
+        ('afew_rnn', {'features.run': 'nowhere'}, 'features.run: there is no run at nowhere'),
         ('afew_rnn', {'features.layer': 'pool9'}, "no features 'pool9'; it has conv1a"),
         ('afew_rnn', {'augment.kind': 'random'}, 'features cannot be warped'),
         ('afew_rnn', {'data.name': 'stills', 'protocol.name': 'random', 'protocol.seed': 3},

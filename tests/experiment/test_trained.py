@@ -94,7 +94,7 @@ def test_what_cannot_be_applied_is_one_sentence(place, tmp_path):
         network.probabilities(frames[:, :1])
     with pytest.raises(UserError, match='has members 0 to 3, none of 4'):
         TrainedNetwork.open(run, 4)
-    with pytest.raises(UserError, match='is no finished run'):
+    with pytest.raises(UserError, match='has not finished .no DONE'):
         TrainedNetwork.open(tmp_path, 0)
     copy = tmp_path / 'copy'
     shutil.copytree(run, copy)

@@ -210,11 +210,11 @@ def test_a_run_is_not_drawn_over(place):
 
 
 def test_what_is_no_finished_run_is_refused(place, tmp_path):
-    with pytest.raises(UserError, match='nowhere is no finished run'):
+    with pytest.raises(UserError, match='there is no run at nowhere'):
         call(place, run='nowhere')
     copy = tmp_path / 'copy'
     shutil.copytree(place / 'run', copy, ignore=shutil.ignore_patterns('DONE', 'explain'))
-    with pytest.raises(UserError, match='copy is no finished run .it has no DONE.'):
+    with pytest.raises(UserError, match='copy has not finished .no DONE'):
         call(place, run=copy)
 
 

@@ -66,7 +66,7 @@ def test_combining_agrees_with_loops(silent):
 
 def test_equal_weights_average():
     probabilities, _ = made_up()
-    found = combine(decision_fusion.equal_weights(3, 4), probabilities)
+    found = combine(np.full((3, 4), 1 / 3), probabilities)
     np.testing.assert_allclose(found, probabilities.mean(0), rtol=1e-12)
 
 
@@ -126,7 +126,7 @@ def test_a_planted_optimum_is_found():
         probabilities[k, :, k] = np.where(label == k, 0.3, 0.1)
     probabilities /= probabilities.sum(-1, keepdims=True)
     planted = right(combine(np.eye(4), probabilities), label).mean()
-    average = right(combine(decision_fusion.equal_weights(4, 4), probabilities), label).mean()
+    average = right(combine(np.full((4, 4), 1 / 4), probabilities), label).mean()
     found = search(probabilities, label, seed=0, draws=2000, schedule=spreads(stop=0.05))
     assert found.accuracy >= planted > average + 0.2
     # The first round alone does not get there; the local rounds do.

@@ -5,8 +5,8 @@
 The first process writes the states and sums to OUT.
 """
 
-import pathlib
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -56,4 +56,4 @@ if __name__ == '__main__':
     assert processes.any_of(jax.process_index() == jax.process_count() - 1)
     assert not processes.any_of(False)
     if processes.is_first():
-        np.savez(pathlib.Path(sys.argv[1]), devices=jax.device_count(), **found)
+        np.savez(Path(sys.argv[1]), devices=jax.device_count(), **found)

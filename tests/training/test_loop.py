@@ -2,8 +2,8 @@
 
 import dataclasses
 import os
-import pathlib
 import signal
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -36,7 +36,7 @@ def fit(tiny_system, tiny_members, tiny_clips, tiny_recipe):
             tiny_clips,
             tiny_recipe,
             loop.Schedule(epochs=epochs, evaluate_batch=16, **schedule),
-            pathlib.Path(folder),
+            Path(folder),
             devices=jax.devices()[:devices],
             on_epoch=on_epoch,
         )
@@ -46,7 +46,7 @@ def fit(tiny_system, tiny_members, tiny_clips, tiny_recipe):
 
 def final(folder, member):
     """A member's last checkpoint as it lies on the disk: flat {path: array}."""
-    checkpoints = MemberCheckpoints(pathlib.Path(folder) / f'{member:03}')
+    checkpoints = MemberCheckpoints(Path(folder) / f'{member:03}')
     position = checkpoints.positions()[-1]
     state = checkpoints._latest.restore(position)['state']
     checkpoints.close()

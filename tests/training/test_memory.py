@@ -1,7 +1,7 @@
 """Waves as large as the memory allows: the arithmetic on stand-ins, and XLA's own account."""
 
 import logging
-import pathlib
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -58,7 +58,7 @@ def test_a_single_member_that_does_not_fit_is_told_in_one_line():
 
 def test_what_a_cpu_has_is_divided_among_its_devices():
     one, eight = (memory.available(jax.devices()[:n]) for n in (1, 8))
-    total = int(pathlib.Path('/proc/meminfo').read_text().split()[1]) * 1024
+    total = int(Path('/proc/meminfo').read_text().split()[1]) * 1024
     assert 0 < eight < one < total
     assert eight == pytest.approx(one / 8, rel=0.3)
 

@@ -160,5 +160,5 @@ def test_what_is_frozen_comes_from_another_run():
 
 
 def test_an_unfinished_run_is_no_source(tmp_path):
-    with pytest.raises(UserError, match='no finished run'):
+    with pytest.raises(UserError, match='init.run: .* has not finished'):
         transfer.Source.open(str(tmp_path))

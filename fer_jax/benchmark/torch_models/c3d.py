@@ -86,12 +86,14 @@ class C3D(nn.Module):
 def load_flax(module: C3D, variables: Mapping) -> None:
     """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
     params, stats = variables['params'], variables['batch_stats']
-    for name, (conv, norm, act) in module.blocks.items():
+    for name, block in module.blocks.items():
+        conv, norm, act = block.children()
         copy_conv(conv, params[f'conv{name}'])
         copy_norm(norm, params[f'norm{name}'], stats[f'norm{name}'])
         if isinstance(act, nn.PReLU):
             copy_slope(act, params[f'act{name}'])
-    for number, (linear, act, _) in enumerate(module.dense, 1):
+    for number, block in enumerate(module.dense, 1):
+        linear, act, _ = block.children()
         copy_dense(linear, params[f'fc{number}'], module.last_map if number == 1 else None)
         if isinstance(act, nn.PReLU):
             copy_slope(act, params[f'act_fc{number}'])

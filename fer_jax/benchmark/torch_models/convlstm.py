@@ -25,7 +25,7 @@ class ConvLSTM(nn.Module):
         self.features, self.gate = features, GATES[gate]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Every frame's state [B, F, T, H, W] of maps [B, C, T, H, W]."""
+        """Computes every frame's state [B, F, T, H, W] of maps [B, C, T, H, W]."""
         hidden = cell = x.new_zeros(len(x), self.features, *x.shape[3:])
         states = []
         for frame in x.unbind(2):

@@ -42,9 +42,13 @@ class FrameStack(nn.Module):
             self.map_shapes[f'pool{number}'] = (*space, channels)
 
     def forward(self, x: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """The groups' last maps [N, c, h, w] of images [N, C, H, W], before and after pooling.
+        """Computes the groups' last maps [N, c, h, w], before and after pooling.
 
-        The last of all, after dropout, comes again as the second value.
+        Args:
+            x: images [N, C, H, W].
+
+        Returns:
+            The maps by name, and the last of all again, after dropout.
         """
         maps = {}
         for name, block in self.blocks.items():
@@ -58,7 +62,8 @@ class FrameStack(nn.Module):
 
 def load_stack(module: FrameStack, params: Mapping, stats: Mapping) -> None:
     """Copies 'params' and 'batch_stats' of the Flax stack into the twin."""
-    for name, (conv, *norm) in module.blocks.items():
+    for name, block in module.blocks.items():
+        conv, *norms = block.children()
         copy_conv(conv, params[f'conv{name}'])
-        if norm:
-            copy_norm(*norm, params[f'norm{name}'], stats[f'norm{name}'])
+        for norm in norms:
+            copy_norm(norm, params[f'norm{name}'], stats[f'norm{name}'])

@@ -7,17 +7,17 @@ import torch
 from torch import nn
 
 
-def copy_conv(layer: nn.Conv2d | nn.Conv3d, params: Mapping) -> None:
-    """Copies a kernel [*window, C, O] to [O, C, *window], and the bias where there is one."""
+def copy_conv(layer: nn.Module, params: Mapping) -> None:
+    """Copies a convolution's kernel [*window, C, O] to [O, C, *window], and any bias."""
     _copy(layer.weight, np.moveaxis(np.asarray(params['kernel']), (-1, -2), (0, 1)))
     if layer.bias is not None:
         _copy(layer.bias, params['bias'])
 
 
 def copy_dense(
-    layer: nn.Linear, params: Mapping, channels_last: Sequence[int] | None = None
+    layer: nn.Module, params: Mapping, channels_last: Sequence[int] | None = None
 ) -> None:
-    """Copies a kernel [inputs, units] to [units, inputs], and the bias.
+    """Copies a linear layer's kernel [inputs, units] to [units, inputs], and the bias.
 
     Args:
         layer: takes them over.
@@ -32,10 +32,8 @@ def copy_dense(
     _copy(layer.bias, params['bias'])
 
 
-def copy_norm(
-    layer: nn.BatchNorm2d | nn.BatchNorm3d, params: Mapping, batch_stats: Mapping
-) -> None:
-    """Copies scale, bias and running statistics."""
+def copy_norm(layer: nn.Module, params: Mapping, batch_stats: Mapping) -> None:
+    """Copies scale, bias and running statistics of a batch normalisation."""
     _copy(layer.weight, params['scale'])
     _copy(layer.bias, params['bias'])
     _copy(layer.running_mean, batch_stats['mean'])
@@ -45,7 +43,8 @@ def copy_norm(
 def recurrent(inputs: int, units: int, activation: str) -> nn.RNN:
     """PyTorch's simple recurrent network, batch first, with one bias: its second stays at zero."""
     layer = nn.RNN(inputs, units, nonlinearity=activation, batch_first=True)
-    nn.init.zeros_(layer.bias_hh_l0).requires_grad_(False)
+    second = layer.get_parameter('bias_hh_l0')
+    nn.init.zeros_(second).requires_grad_(False)
     return layer
 
 
@@ -61,8 +60,10 @@ def copy_slope(layer: nn.Module, params: Mapping) -> None:
     _copy(layer.weight, np.asarray(params['slope'])[None])
 
 
-def _copy(target: torch.Tensor, source) -> None:
+def _copy(target: torch.Tensor | nn.Module | None, source) -> None:
     """Fills a parameter or a buffer; the shapes must be equal."""
+    if not isinstance(target, torch.Tensor):
+        raise TypeError(f'{target} is no tensor')
     source = torch.tensor(np.ascontiguousarray(source))
     if source.shape != target.shape:
         raise ValueError(f'parameters of shape {tuple(source.shape)} for {tuple(target.shape)}')

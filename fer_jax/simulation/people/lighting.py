@@ -20,7 +20,7 @@ class Light:
     ambient: float = 0.45
 
     def direction(self) -> np.ndarray:
-        """Unit vector towards the lamp (x right, y down, z to the viewer)."""
+        """Computes the unit vector towards the lamp (x right, y down, z to the viewer)."""
         ce = np.cos(self.elevation)
         return np.array(
             [np.sin(self.azimuth) * ce, -np.sin(self.elevation), np.cos(self.azimuth) * ce],
