@@ -3,6 +3,7 @@
 import concurrent.futures
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -77,14 +78,25 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def simulated(folder: Path) -> dict | None:
-    """What the simulator wrote about the release in `folder`; None for an owners' release."""
+    """Returns what the simulator wrote about the release in `folder`; None for an owners' release.
+
+    Raises:
+      UserError: a note that is not as the simulator writes it: nobody may take drawn faces for
+        real ones because of it.
+    """
     path = folder / SIMULATED_FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
+    again = 'simulate the release again'
+    if not path.is_file():
+        raise UserError(f'{path}: no file; {again}')
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f'{path}: not JSON ({error}); simulate the release again') from error
+        note = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f'{path}: not JSON ({error}); {again}') from error
+    if not isinstance(note, dict) or not isinstance(note.get('dataset'), str):
+        raise UserError(f'{path}: not what the simulator writes (no dataset in it); {again}')
+    return note
 
 
 def fingerprint(folder: Path, *, listed: Sequence[Path], read: Sequence[Path]) -> str:
