@@ -55,7 +55,9 @@ def begin(
     dataset: Mapping,
     kind: str = kinds.RUN,
 ) -> None:
-    """Writes kind.json, config.json, versions.json, folds.json and dataset.json, the config last.
+    """Writes config.json first, then kind.json, versions.json, folds.json and dataset.json.
+
+    A run that was killed before it had written all of them gets what it lacks.
 
     Args:
       kind: which page `fer_jax.report` draws of the folder.
@@ -64,16 +66,21 @@ def begin(
       UserError: the run was begun on other folds or other data than these.
     """
     for name, value in (('folds.json', folds), ('dataset.json', dataset)):
-        if (folder / 'config.json').exists() and rundir.read_json(folder / name) != value:
+        if (folder / name).exists() and rundir.read_json(folder / name) != value:
             raise UserError(
                 f'{folder / name} is not what this run would have: the prepared data has changed; '
                 'give another --workdir'
             )
-        atomic.write_json(folder / name, value)
-    if not (folder / 'config.json').exists():
-        rundir.write_kind(folder, kind)
-        atomic.write_json(folder / 'versions.json', versions())
-        atomic.write_json(folder / 'config.json', configs.as_json(config))
+    files = {
+        'config.json': configs.as_json(config),
+        rundir.KIND: {'kind': kind},
+        'versions.json': versions(),
+        'folds.json': folds,
+        'dataset.json': dataset,
+    }
+    for name, value in files.items():
+        if not (folder / name).exists():
+            atomic.write_json(folder / name, value)
 
 
 def versions() -> dict[str, str]:
