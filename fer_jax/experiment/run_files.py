@@ -3,7 +3,6 @@
 import pathlib
 import platform
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 
@@ -11,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from fer_jax import atomic
+from fer_jax import atomic, cli
 from fer_jax import config as configs
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
@@ -86,10 +85,8 @@ def begin(
 def versions() -> dict[str, str]:
     """Command, Python, platform, devices, commit and the packages that decide a result."""
     device = jax.devices()[0]
-    words = sys.orig_argv[1:]
-    installed = pathlib.Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
     found = {
-        'command': ' '.join(['fer-jax', *words[1:]] if installed else ['python', *words]),
+        'command': cli.command_line(),
         'python': platform.python_version(),
         'platform': platform.platform(),
         'devices': f'{jax.device_count()} x {device.device_kind} ({device.platform})',

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from fer_jax import atomic
+from fer_jax.data.datasets.video import OPTIONS
 from fer_jax.errors import UserError
 from fer_jax.predict.films import Film, Frame
 from fer_jax.predict.results import FilmResult
@@ -193,7 +194,9 @@ def _write_text(
 
 def _sound(film: Film, out, stack: contextlib.ExitStack) -> Iterator[tuple[float, list]]:
     """The film's sound for `out`: (seconds, packets), copied where players know its coding."""
-    source = stack.enter_context(av.open(os.fspath(film.path), metadata_errors='replace'))
+    source = stack.enter_context(
+        av.open(os.fspath(film.path), metadata_errors='replace', options=OPTIONS)
+    )
     given = source.streams.audio[0]
     start = (source.start_time or 0) / av.time_base
     copied = given.codec_context.name in _KNOWN_SOUND

@@ -155,6 +155,13 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.manifest = self.scan(Path(release).expanduser(), **options)
         if not self.manifest.clips:
             raise UserError(f'{release}: no labelled clip found; is the release complete?')
+        known: dict[str, str] = {}
+        for clip in self.manifest.clips:
+            if (other := known.setdefault(clip.clip_id, clip.path)) != clip.path:
+                raise UserError(
+                    f'{release}: {other} and {clip.path} are both the clip {clip.clip_id}; move '
+                    'one of them away'
+                )
         return self.manifest
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -1,6 +1,7 @@
 """Reading a release as its owners ship it, with errors for the person who named the folder."""
 
 import concurrent.futures
+import fnmatch
 import hashlib
 import json
 import os
@@ -99,6 +100,40 @@ def simulated(folder: Path) -> dict | None:
     return note
 
 
+def is_foreign(path: Path) -> bool:
+    """Returns whether a name is of an operating system's making: `._x`, `.DS_Store`, `__MACOSX`."""
+    return path.name.startswith('.') or path.name in ('__MACOSX', 'Thumbs.db', 'desktop.ini')
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Lists the files of a folder whose names match a pattern in either case, sorted.
+
+    Those of an operating system's making are passed over.
+
+    Raises:
+      UserError: the folder cannot be read.
+    """
+    try:
+        return sorted(
+            path
+            for path in (folder.iterdir() if folder.is_dir() else ())
+            if fnmatch.fnmatch(path.name.lower(), pattern.lower()) and not is_foreign(path)
+        )
+    except OSError as error:
+        raise UserError(f'{folder}: {error.strerror}; {pictures.AGAIN}') from error
+
+
+def check_inside(points: np.ndarray, frame: np.ndarray, path: Path) -> None:
+    """Refuses landmarks [P, 2] further outside of their picture than half its longer side."""
+    height, width = frame.shape[:2]
+    beyond = np.maximum(-points, points - (width - 1, height - 1)).max()
+    if beyond > max(height, width) / 2:
+        raise UserError(
+            f'{path}: a landmark lies {beyond:.0f} pixels outside of the picture of '
+            f'{width}x{height}; {pictures.AGAIN}'
+        )
+
+
 def fingerprint(folder: Path, *, listed: Sequence[Path], read: Sequence[Path]) -> str:
     """SHA-256 over names and sizes of the `listed` files and names and contents of the `read` ones.
 
@@ -171,7 +206,7 @@ def read_numbers(path: Path, shape: tuple[int, ...], what: str) -> np.ndarray:
       UserError: the file cannot be read, holds something else, or another count of numbers.
     """
     try:
-        words = path.read_text().split()
+        words = path.read_text(encoding='utf-8-sig').split()
         numbers = np.array([float(word) for word in words])
     except OSError as error:
         raise UserError(f'{path}: {error.strerror}; {pictures.AGAIN}') from error
