@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_PARTIAL = '.partial'  # in the names of what is being written
+
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -19,7 +21,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, because numpy.savez appends its own to a name that lacks it.
-    temporary = path.with_name(f'.{path.stem}-{os.getpid()}.partial{path.suffix}')
+    temporary = path.with_name(f'.{path.stem}-{os.getpid()}{_PARTIAL}{path.suffix}')
     try:
         yield temporary
         os.replace(temporary, path)
@@ -39,16 +41,23 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def is_free(folder: Path | str) -> bool:
-    """Returns whether a folder can be written without mixing with anything: missing or empty."""
+    """Returns whether a folder can be written without mixing with anything: missing or empty.
+
+    What a process that was killed has left half-written counts for nothing.
+    """
     folder = Path(folder)
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(
+        path.name.startswith('.') and _PARTIAL in path.name for path in folder.iterdir()
+    )
 
 
 @contextlib.contextmanager
 def folder_beside(folder: Path | str) -> Iterator[Path]:
     """Yields an empty temporary folder inside `folder`, which is removed at the end in any case."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix='.partial-', dir=folder))
+    temporary = Path(tempfile.mkdtemp(prefix=f'{_PARTIAL}-', dir=folder))
     try:
         # mkdtemp makes private folders; what is published must be as readable as its neighbours.
         temporary.chmod(0o755)

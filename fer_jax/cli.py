@@ -8,6 +8,7 @@ its traceback.
 """
 
 import ast
+import re
 import runpy
 import signal
 import sys
@@ -82,6 +83,19 @@ def _one_line(error: Exception) -> str:
     """Strips an exception's message of line breaks and of the quotes that KeyError adds."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return ' '.join(text.split())
+
+
+def command_line() -> str:
+    """Returns how this process was called, as it may be written down: without passwords."""
+    words = sys.orig_argv[1:]
+    installed = Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
+    return masked(' '.join(['fer-jax', *words[1:]] if installed else ['python', *words]))
+
+
+def masked(text: str) -> str:
+    """Returns text with *** in place of passwords: of an address, or behind `password=`."""
+    text = re.sub(r'(://[^:/@\s]*):[^\s?]*@', r'\1:***@', text)
+    return re.sub(r'(?i)(passw(?:or)?d|passphrase|secret|token)=[^&\s]+', r'\1=***', text)
 
 
 def call(main: Main, define: Define, argv: Sequence[str]) -> None:

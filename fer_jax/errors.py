@@ -1,5 +1,15 @@
 """The one exception that is shown to a user as a sentence instead of a traceback."""
 
+import struct
+import zipfile
+import zlib
+
+# What reading a damaged file of arrays, JSON or rows raises.
+DAMAGED = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, EOFError, MemoryError, OverflowError),
+    *(NotImplementedError, RecursionError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+
 
 class UserError(Exception):
     """A mistake in what the user gave: a path, a file's content, a key or a value.

@@ -16,7 +16,6 @@ audits/<config>-<hash of the config>. The page shows faces of the dataset: do no
 """
 
 import dataclasses
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,7 +123,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
         refusal=refusal,
     )
     facts = {
-        'Command': ' '.join(['python -m fer_jax.protocol', *sys.argv[1:]]),
+        'Command': cli.command_line(),
         'Fingerprint of the data': dataset['fingerprint'],
         'Fold file': source or None,
         'SHA-256 of the fold file': sections.protocol.sha256 or None,

@@ -93,3 +93,19 @@ def test_the_script_imports_nothing_of_other_commands():
     program = "import sys; from fer_jax.cli import console; console(); print('jax' in sys.modules)"
     done = command(start=('-c', program))
     assert done.stdout.splitlines()[-1] == 'False', done.stderr
+
+
+PASSWORDS = ('geheim', 'p@ss:w/ord')
+
+
+@pytest.mark.parametrize('password', PASSWORDS)
+def test_a_command_line_is_kept_without_passwords(monkeypatch, password):
+    address = f'postgresql+psycopg://me:{password}@host:5432/studies'
+    for words in ([f'--storage={address}'], ['--storage', f'{address}?password={password}&a=1']):
+        monkeypatch.setattr(sys, 'orig_argv', ['python', '-m', 'fer_jax.sweep', *words, '--x=a:b'])
+        kept = cli.command_line()
+        assert password not in kept and password[-4:] not in kept
+        assert '://me:***@host:5432/studies' in kept and kept.endswith('--x=a:b')
+        assert kept.startswith('python -m fer_jax.sweep ')
+    monkeypatch.setattr(sys, 'orig_argv', ['python', '/bin/fer-jax', 'main', '--config=a'])
+    assert cli.command_line() == 'fer-jax main --config=a'

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import keys
+from fer_jax.config import keys, ranges
 from fer_jax.config.declared import Ablation
 from fer_jax.errors import UserError
 
@@ -43,8 +43,8 @@ def complete(config: Mapping[str, Any] | ConfigDict) -> ConfigDict:
     is left out, and with augment.kind 'none' all that was stated of another kind.
 
     Raises:
-      UserError: an unknown kind or key, a value of another type, or a key of another kind that
-        would do something there.
+      UserError: an unknown kind or key, a value of another type or out of its range
+        (config/ranges.py), or a key of another kind that would do something there.
     """
     return ConfigDict(filled(plain(config)))
 
@@ -64,7 +64,9 @@ def filled(config: Mapping[str, Any], path: str = 'config') -> dict[str, Any]:
         config = {**config, 'augment': {**config['augment'], 'options': {}}}
     others = [keys.defaults({**config, 'model': {'name': 'rnn'}}, path)] * ('models' not in neutral)
     model = f"model.name '{config.get('model', {}).get('name', '')}'"
-    return _fill(config, neutral, others, path, model)
+    found = _fill(config, neutral, others, path, model)
+    ranges.check(found, path)
+    return found
 
 
 def _union(kinds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -138,8 +140,7 @@ def _typed(value: Any, neutral: Any, place: str) -> Any:
     if isinstance(neutral, float) and type(value) is int:
         return float(value)
     if isinstance(neutral, tuple) and isinstance(value, list | tuple):
-        whole = neutral and isinstance(neutral[0], float)
-        return tuple(float(x) if whole and type(x) is int else x for x in value)
+        return tuple(_typed(x, neutral[0], place) if neutral else x for x in value)
     if type(value) is not type(neutral):
         raise UserError(f'{place} is {value!r}, which is no {type(neutral).__name__}')
     return copy.deepcopy(value)

@@ -67,8 +67,8 @@ def read(path: str | Path, clips: ClipSet, sha256: str = '') -> Protocol:
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f'{path}: its content is not that of protocol.sha256; give the file again')
     try:
-        document = json.loads(content)
-    except ValueError as error:
+        document = json.loads(content.decode('utf-8-sig'))
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f'{path} is not JSON ({error}): fer_jax.protocol writes such a file'
         ) from error
@@ -102,8 +102,10 @@ def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
         if not isinstance(document.get(key), kind):
             raise UserError(f"{source}: '{key}' must be there and a {kind.__name__}")
     repeats = document.get('repeats', 1)
-    if not document['folds'] or not isinstance(repeats, int):
-        raise UserError(f"{source}: 'folds' must not be empty, 'repeats' must be a whole number")
+    if not document['folds'] or type(repeats) is not int or repeats < 1:
+        raise UserError(
+            f"{source}: 'folds' must not be empty, 'repeats' must be a whole number from 1 on"
+        )
     name, disjoint = document['protocol'], document['subject_disjoint']
     if re.fullmatch(r'(idstep|balanced)\d+|loso', name) and not disjoint:
         raise UserError(
@@ -122,6 +124,12 @@ def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
         parts = [[str(clip) for clip in ids] for ids in lists]
         _check_parts(dict(zip(PARTS, parts, strict=True)), index, clips.name, where)
         folds.append(Fold(*(np.sort(np.array([index[c] for c in ids], int)) for ids in parts)))
+    tested = np.bincount(np.concatenate([fold.test for fold in folds]), minlength=1)
+    if len(folds) % repeats or (repeats > 1 and tested.max() == 1):
+        raise UserError(
+            f"{source}: 'repeats' is {repeats}, but there are {len(folds)} folds, and a clip is "
+            f'tested in {tested.max()} of them at most; correct it'
+        )
     return Protocol(name, disjoint, tuple(folds), repeats)
 
 

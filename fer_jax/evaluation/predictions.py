@@ -2,14 +2,13 @@
 
 import csv
 import dataclasses
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from fer_jax import atomic
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 
 NONE, VALIDATION, TEST = 0, 1, 2
 PART_NAMES = ('none', 'validation', 'test')
@@ -98,6 +97,16 @@ class Predictions:
                 raise ValueError(f'{name} has shape {getattr(self, name).shape}, not {shape}')
         if len(self.classes) != classes:
             raise ValueError(f'{len(self.classes)} class names for {classes} probabilities')
+        for name, low, high in (
+            ('label', 0, classes - 1),
+            ('part', 0, TEST),
+            ('duplicate', 0, IN_TRAINING),
+            ('fold', 0, np.inf),
+            ('probabilities', 0, 1),
+        ):
+            values = getattr(self, name)
+            if values.dtype.kind not in 'biuf' or ((values < low) | (values > high)).any():
+                raise ValueError(f'{name} must lie in {low} to {high}')
         run = self.epochs[self.failed == 0]
         if len(run) and not (1 <= run.min() and run.max() <= epochs):
             raise ValueError(f'epochs run must lie in 1..{epochs}: {self.epochs.tolist()}')
@@ -178,7 +187,7 @@ def load(path: Path | str) -> Predictions:
             }
         fields['classes'] = tuple(str(name) for name in fields['classes'])
         return Predictions(**fields)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         reason = ' '.join(str(error).split())
         raise UserError(
             f'{path} is damaged ({reason}): start the command of its run again'

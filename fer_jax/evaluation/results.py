@@ -4,6 +4,7 @@ Every key of the file is a rule. Its value has the metrics (means over seeds), t
 standard deviations, and the tables by seed, fold, class and subject.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ METRIC_TITLES = {
     'mean_class_accuracy': 'Mean over classes',
     'macro_f1': 'Macro F1',
 }
+
+# Test clips of a member, of which one class for all says something.
+_FEWEST_CLIPS = 8
+_NAMED = 4
 
 
 def write(run_dir: Path | str) -> dict[str, dict[str, Any]]:
@@ -69,6 +74,7 @@ def compute(
       optimism: pooled accuracy minus the headline rule's, for optimistic rules, and
         optimism_interval [low, high]: both rules in the same draws, at their own epochs;
       folds, classes, per_subject: tables; confusion: counts [K][K] over all seeds;
+      collapsed [{fold, seed, class, n}]: members that name one class for every test clip;
       duplicates: accuracy with and without test clips identical to others; None without any.
 
     Args:
@@ -107,6 +113,7 @@ def compute(
             'folds': _folds(rows, predictions, chosen[rule]),
             'classes': _classes(rows, predictions, counts, intervals),
             'per_subject': _subjects(rows, predictions) if counts.by_subject else [],
+            'collapsed': _collapsed(rows, predictions),
             'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
         }
         results[rule]['duplicates'] = _duplicates(rows, predictions, results[rule], draws, seed)
@@ -210,6 +217,42 @@ def _folds(rows: Rows, predictions: Predictions, epoch: np.ndarray) -> list[dict
     return table
 
 
+def _collapsed(rows: Rows, predictions: Predictions) -> list[dict[str, Any]]:
+    """Lists members that name one class for all of their test clips, which are of several."""
+    found = []
+    for member in np.unique(rows.member).tolist():
+        mine = rows.where(rows.member == member)
+        said = np.unique(mine.predicted)
+        if len(said) == 1 < len(np.unique(mine.label)) and len(mine.clip) >= _FEWEST_CLIPS:
+            found.append(
+                {
+                    'fold': int(predictions.fold[member]),
+                    'seed': int(predictions.seed[member]),
+                    'class': predictions.classes[int(said[0])],
+                    'n': len(mine.clip),
+                }
+            )
+    return found
+
+
+def collapse(values: Mapping[str, Any]) -> str:
+    """Says in a sentence which members of a rule name one class for every test clip; '' for none.
+
+    Args:
+      values: of the rule, as `compute` gives them.
+    """
+    found = values.get('collapsed', ())  # results of older versions have none
+    if not found:
+        return ''
+    named = [f'fold {own["fold"]} seed {own["seed"]}: {own["class"]}' for own in found[:_NAMED]]
+    named += ['...'] * (len(found) > _NAMED)
+    return (
+        f'Collapsed: {len(found)} of {len(values["folds"])} networks name one class for every test '
+        f'clip ({"; ".join(named)}). They have learned nothing that tells clips apart: try a lower '
+        'learning rate, or look at the curves.'
+    )
+
+
 def _classes(rows: Rows, predictions: Predictions, counts, intervals) -> list[dict[str, Any]]:
     """Lists each class's metrics, counted over all seeds, in the order of the run's classes."""
     confusion = counts.confusion.sum((0, 1))
@@ -302,6 +345,7 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
     if best['intervals']['pooled_accuracy'] is None:
         lines.append(few_units(best))
     lines.append(f'{"Majority class of training":<30}{100 * best["majority_accuracy"]:>8.2f}%')
+    lines += textwrap.wrap(collapse(best), 79)
     for values in results.values():
         if values['optimism'] is not None:
             ends = values.get('optimism_interval')  # results of older versions have none

@@ -7,8 +7,7 @@ paper's whole system, a study or a sweep (the kinds of `reports.kinds`).
 import csv
 import dataclasses
 import json
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from fer_jax import atomic
 from fer_jax.data.protocols import PARTS
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 from fer_jax.evaluation import predictions as predictions_file
 from fer_jax.evaluation.predictions import Predictions
 
@@ -24,11 +23,19 @@ SIMULATED = 'SIMULATED FACES'
 
 KIND, DONE = 'kind.json', 'DONE'
 
-FOLD_KEYS = ('protocol', 'subject_disjoint', 'stamps', 'folds')
-DATASET_KEYS = (
-    'name', 'simulated', 'clips', 'classes', 'class_counts', 'subjects', 'dropped', 'faces',
-    'registration', 'fingerprint',
-)  # fmt: skip
+FOLD_KEYS = {'protocol': str, 'subject_disjoint': bool, 'stamps': list, 'folds': list}
+DATASET_KEYS = {
+    'name': str,
+    'simulated': bool,
+    'clips': int,
+    'classes': list,
+    'class_counts': dict,
+    'subjects': int,
+    'dropped': list,
+    'faces': str,
+    'registration': str,
+    'fingerprint': str,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +129,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(f'{path} is missing: the run has not finished; start its command again')
     try:
         value = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except DAMAGED as error:
         raise UserError(f'{path} is not JSON ({error}): start the command of its run again') from (
             error
         )
@@ -145,7 +152,7 @@ def read_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, np.ndarray]:
     try:
         with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
             return {name: saved[name] for name in names or saved.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise UserError(f'{path} is damaged ({error}): delete it and start its run again') from (
             error
         )
@@ -169,18 +176,14 @@ def load(path: Path | str) -> Run:
         folds=read_json(path / 'folds.json'),
         dataset=read_json(path / 'dataset.json'),
         predictions=predictions,
-        curves=_curves(path / 'metrics.csv', predictions.failed == 0),
+        curves=_curves(path / 'metrics.csv', predictions),
         sample_frames=frames,
         sample_ids=ids,
         filters=_filters(path / 'filters.npz'),
     )
-    for name, value, keys in (
-        ('folds.json', run.folds, FOLD_KEYS),
-        ('dataset.json', run.dataset, DATASET_KEYS),
-    ):
-        missing = [key for key in keys if key not in value]
-        if missing:
-            raise UserError(f'{path / name} lacks {", ".join(missing)}: start its run again')
+    _check_kinds(path / 'folds.json', run.folds, FOLD_KEYS)
+    _check_kinds(path / 'dataset.json', run.dataset, DATASET_KEYS)
+    _check_lists(path, run)
     if predictions.fold.max() >= len(run.folds['folds']):
         raise UserError(
             f'{path / "probabilities.npz"} has a fold {predictions.fold.max()} that '
@@ -199,26 +202,68 @@ def load_finished(path: Path | str) -> Run:
     return load(path)
 
 
-def _curves(path: Path, sound: np.ndarray) -> dict[str, np.ndarray]:
+def _check_kinds(path: Path, value: dict[str, Any], keys: Mapping[str, type]) -> None:
+    """Refuses a JSON object that lacks a key, or has a value of another type under it."""
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise UserError(f'{path} lacks {", ".join(missing)}: start its run again')
+    for key, kind in keys.items():
+        if type(value[key]) is not kind:
+            raise UserError(f"{path}: '{key}' is no {kind.__name__}: start its run again")
+
+
+def _check_lists(path: Path, run: Run) -> None:
+    """Refuses lists of folds.json and dataset.json that hold something else than a page shows."""
+    for number, fold in enumerate(run.folds['folds']):
+        if not isinstance(fold, dict) or not all(isinstance(fold.get(p), list) for p in PARTS):
+            raise UserError(
+                f'{path / "folds.json"}: fold {number} is not lists of {", ".join(PARTS)}: start '
+                'its run again'
+            )
+    about = path / 'dataset.json'
+    counts = run.dataset['class_counts']
+    for name in run.dataset['classes']:
+        if not isinstance(name, str) or type(counts.get(name)) is not int:
+            raise UserError(f"{about}: 'class_counts' lacks {name}: start its run again")
+    for clip in run.dataset['dropped']:
+        if not isinstance(clip, dict) or not {'clip_id', 'reason'} <= set(clip):
+            raise UserError(f"{about}: 'dropped' has {clip}, which is not a clip: run it again")
+
+
+def _curves(path: Path, predictions: Predictions) -> dict[str, np.ndarray]:
     """Takes the columns of metrics.csv that are drawn, [M,E] by member and epoch.
 
     Args:
-      sound: bool [M], False where a member diverged: its rows are not drawn.
+      predictions: whose members and epochs the file must have; those of a member that diverged are
+        not drawn.
     """
     if not path.is_file():
         raise UserError(f'{path} is missing: the run has not finished; start its command again')
     names = [f'{part}_{what}' for what in ('loss', 'accuracy') for part in PARTS]
-    with path.open(encoding='utf-8', newline='') as file:
-        rows = list(csv.DictReader(file))
+    sound = predictions.failed == 0
+    epochs = np.where(sound, predictions.epochs, 0)
+    curves = {name: np.full((len(sound), epochs.max(initial=0)), np.nan) for name in names}
+    seen: dict[int, list[int]] = {}
     try:
-        at = [(int(row['member']), int(row['epoch']) - 1) for row in rows]
-        epochs = max((epoch for _, epoch in at), default=-1) + 1
-        curves = {name: np.full((len(sound), epochs), np.nan) for name in names}
-        for place, row in zip(at, rows, strict=True):
-            for name in names:
-                if row[name] and sound[place[0]]:
-                    curves[name][place] = float(row[name])
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+        with path.open(encoding='utf-8', newline='') as file:
+            for row in csv.DictReader(file):
+                member, epoch = int(row['member']), int(row['epoch'])
+                if not 0 <= member < len(sound):
+                    raise ValueError(f'no member {member}')
+                if not sound[member]:
+                    continue
+                seen.setdefault(member, []).append(epoch)
+                if not 1 <= epoch <= epochs[member]:
+                    continue
+                for name in names:
+                    if row[name]:
+                        curves[name][member, epoch - 1] = float(row[name])
+        for member, last in enumerate(epochs.tolist()):
+            found = seen.get(member, [])
+            if found != list(range(1, last + 1)):
+                said = f'{found[0]} to {found[-1]}' if found else 'none'
+                raise ValueError(f'member {member} has epochs {said}, not 1 to {last}')
+    except (*DAMAGED, csv.Error) as error:
         raise UserError(
             f'{path} is damaged ({type(error).__name__}: {error}): start its run again'
         ) from error

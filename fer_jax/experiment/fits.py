@@ -5,7 +5,6 @@ whose data are gone.
 """
 
 import dataclasses
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 
 from fer_jax import atomic
 from fer_jax.data.fitted import MEAN_SHAPES, MEAN_STD, TEMPLATE, Fitted
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 from fer_jax.training.members import Member
 
 NAME = 'fitted.npz'
@@ -77,7 +76,7 @@ class MemberFits:
             with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
                 arrays = dict(saved)
             classes = tuple(arrays.pop('classes').tolist())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise UserError(f'{path} is damaged ({error}): train its run again') from error
         values: dict[str, tuple[np.ndarray, ...]] = {}
         for key, array in arrays.items():  # in the order in which they were written

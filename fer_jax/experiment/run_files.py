@@ -2,7 +2,6 @@
 
 import platform
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from fer_jax import atomic
+from fer_jax import atomic, cli
 from fer_jax import config as configs
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
@@ -55,7 +54,9 @@ def begin(
     dataset: Mapping,
     kind: str = kinds.RUN,
 ) -> None:
-    """Writes kind.json, config.json, versions.json, folds.json and dataset.json, the config last.
+    """Writes config.json first, then kind.json, versions.json, folds.json and dataset.json.
+
+    A run that was killed before it had written all of them gets what it lacks.
 
     Args:
       kind: which page `fer_jax.report` draws of the folder.
@@ -64,25 +65,28 @@ def begin(
       UserError: the run was begun on other folds or other data than these.
     """
     for name, value in (('folds.json', folds), ('dataset.json', dataset)):
-        if (folder / 'config.json').exists() and rundir.read_json(folder / name) != value:
+        if (folder / name).exists() and rundir.read_json(folder / name) != value:
             raise UserError(
                 f'{folder / name} is not what this run would have: the prepared data has changed; '
                 'give another --workdir'
             )
-        atomic.write_json(folder / name, value)
-    if not (folder / 'config.json').exists():
-        rundir.write_kind(folder, kind)
-        atomic.write_json(folder / 'versions.json', versions())
-        atomic.write_json(folder / 'config.json', configs.as_json(config))
+    files = {
+        'config.json': configs.as_json(config),
+        rundir.KIND: {'kind': kind},
+        'versions.json': versions(),
+        'folds.json': folds,
+        'dataset.json': dataset,
+    }
+    for name, value in files.items():
+        if not (folder / name).exists():
+            atomic.write_json(folder / name, value)
 
 
 def versions() -> dict[str, str]:
     """Lists command, Python, platform, devices, commit and the packages that decide a result."""
     device = jax.devices()[0]
-    words = sys.orig_argv[1:]
-    installed = Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
     found = {
-        'command': ' '.join(['fer-jax', *words[1:]] if installed else ['python', *words]),
+        'command': cli.command_line(),
         'python': platform.python_version(),
         'platform': platform.platform(),
         'devices': f'{jax.device_count()} x {device.device_kind} ({device.platform})',

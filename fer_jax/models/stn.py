@@ -136,6 +136,10 @@ class SpatialTransformerNet(nn.Module):
                 raise UserError(
                     f'model.{option} is {getattr(self, option)!r}; stn knows {", ".join(values)}'
                 )
+        if len(self.localiser_kernels) != len(LOCALISER_FILTERS):
+            raise UserError(
+                f'model.localiser_kernels is {self.localiser_kernels}: give two sides, as (3, 3)'
+            )
         _, t, h, w, _ = shape
         if t != 1:
             raise UserError(f'stn classifies images, not clips of {t} frames: set data.frames to 1')

@@ -21,6 +21,7 @@ import av.error
 import av.stream
 import numpy as np
 
+from fer_jax.data.datasets.video import OPTIONS
 from fer_jax.errors import UserError
 from fer_jax.predict.orientation import Orientation, square_pixels
 
@@ -251,7 +252,7 @@ def _container(path: Path):
     try:
         if path.is_file() and not path.stat().st_size:
             raise UserError(f'{path}: the file is empty; give another film')
-        container = av.open(os.fspath(path), metadata_errors='replace')
+        container = av.open(os.fspath(path), metadata_errors='replace', options=OPTIONS)
     except av.error.InvalidDataError as error:
         raise UserError(
             f'{path}: no film, or one cut off before the list of its pictures (an MP4 file often '

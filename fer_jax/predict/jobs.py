@@ -6,7 +6,6 @@ import hashlib
 import json
 import platform
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import fer_jax
-from fer_jax import atomic
+from fer_jax import atomic, cli
 from fer_jax.data.datasets import pictures
 from fer_jax.errors import UserError
 from fer_jax.evaluation.table import COUNT, NUMBER, Column, Table
@@ -307,7 +306,7 @@ def _decided(film: Film | Camera, model: FaceClassifier, options: Options) -> di
 
 def _versions() -> dict[str, str]:
     found = {
-        'command': ' '.join(['python', *sys.orig_argv[1:]]),
+        'command': cli.command_line(),
         'fer_jax': fer_jax.__version__,
         'python': platform.python_version(),
     }

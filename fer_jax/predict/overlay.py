@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from fer_jax import atomic
+from fer_jax.data.datasets.video import OPTIONS
 from fer_jax.errors import UserError
 from fer_jax.predict.films import Film, Frame
 from fer_jax.predict.results import FilmResult
@@ -196,7 +197,9 @@ def _write_text(
 
 def _sound(film: Film, out, stack: contextlib.ExitStack) -> Iterator[tuple[float, list]]:
     """Copies the film's sound for `out` where players know its coding: (seconds, packets)."""
-    source = stack.enter_context(av.open(os.fspath(film.path), metadata_errors='replace'))
+    source = stack.enter_context(
+        av.open(os.fspath(film.path), metadata_errors='replace', options=OPTIONS)
+    )
     given = source.streams.audio[0]
     start = (source.start_time or 0) / av.time_base
     copied = given.codec_context.name in _KNOWN_SOUND

@@ -210,12 +210,14 @@ def _headline(best: Mapping[str, Any]) -> str:
         small = '' if ends is None else f'<small>{show("interval", ends)}</small>'
         tiles.append(f'<dt>{escape(title)}</dt><dd>{100 * best[name]:.2f} %{small}</dd>')
     groups = ''.join(f'<div>{tile}</div>' for tile in tiles)
+    collapsed = results.collapse(best)
+    collapsed = f'<p><b>{escape(collapsed)}</b></p>' * bool(collapsed)
     return (
         f'<div class="headline"><p class="big">{accuracy:.2f} <small>%</small></p><div>'
         f'<p><b>Accuracy on {escape(_counted(best))}</b>, '
         f'{escape(_rule_sentence(best))}.</p>{strip}</div></div>'
         f'<p class="note" style="margin-top:1rem">{escape(said)}</p>'
-        f'<dl class="tiles">{groups}</dl>'
+        f'{collapsed}<dl class="tiles">{groups}</dl>'
     )
 
 

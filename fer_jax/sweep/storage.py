@@ -8,12 +8,12 @@ import abc
 import contextlib
 import fcntl
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from fer_jax import cli
 from fer_jax.errors import UserError
 
 JOURNAL, POSTGRESQL = 'journal:', 'postgresql+psycopg://'
@@ -169,7 +169,7 @@ class PostgreSQL(Store):
         )
         try:
             url = sqlalchemy.make_url(address)
-            self.address = url.render_as_string(hide_password=True)
+            self.address = cli.masked(url.render_as_string(hide_password=True))
             reach = {'connect_args': {'connect_timeout': 10}}
             # A server has some hundred connections: a worker keeps one, and none for the lock. One
             # that died with the server is noticed before it is used.
@@ -226,7 +226,7 @@ def open_store(address: str) -> Store:
         return Journal(Path(address.removeprefix(JOURNAL)))
     if address.startswith(POSTGRESQL):
         return PostgreSQL(address)
-    shown = re.sub('(://[^:/@]*):.*@', r'\1:***@', address)
+    shown = cli.masked(address)
     raise UserError(
         f'--storage={shown}: give {JOURNAL}PATH (a few workers on one host) or '
         f'{POSTGRESQL}USER@HOST:PORT/DATABASE'
@@ -236,4 +236,4 @@ def open_store(address: str) -> Store:
 def _reason(error: Exception) -> str:
     """Returns the first line of what went wrong, as the system or the driver said it."""
     origin = getattr(error, 'orig', None) or getattr(error.__cause__, 'orig', None) or error
-    return (str(origin).strip().splitlines() or [type(error).__name__])[0]
+    return cli.masked((str(origin).strip().splitlines() or [type(error).__name__])[0])

@@ -16,6 +16,9 @@ COLUMNS = (
     'validation_loss', 'validation_accuracy', 'test_loss', 'test_accuracy',
 )  # fmt: skip
 
+_AGAIN = 'delete this folder of the member and start the same command again'
+_ROUNDING = 0.02  # of a sum of float16 probabilities
+
 
 class MemberRecord:
     """One member's history and its probabilities of every epoch, in its folder of `checkpoints/`.
@@ -37,9 +40,10 @@ class MemberRecord:
         self.checkpoints = MemberCheckpoints(folder)
         self.history: list[dict[str, Any]] = []
         self.stopped, self.failed = False, 0
+        self._path = folder / 'probabilities.npy'
         self._label = label[member.evaluated]
         shape = (epochs, len(self._label), classes)
-        self._on_disk = _file(folder / 'probabilities.npy', shape) if processes.is_first() else None
+        self._on_disk = _file(self._path, shape) if processes.is_first() else None
         # The first process keeps what others only look at once.
         self._probabilities = (
             np.full(shape, np.nan, np.float16) if self._on_disk is None else self._on_disk
@@ -110,9 +114,23 @@ class MemberRecord:
         }
 
     def restore(self, saved: dict) -> None:
-        """Takes over a checkpoint's history."""
-        self.history = list(saved['history'])
-        self.stopped, self.failed = saved['stopped'], saved['failed']
+        """Takes over a checkpoint's history.
+
+        Raises:
+          UserError: the probabilities of its epochs are not in their file.
+        """
+        self.history, self.stopped = list(saved['history']), saved['stopped']
+        self.failed = saved['failed']
+
+        if not processes.is_first():
+            return
+        sums = self.probabilities().sum(axis=2, dtype=np.float32)
+        wrong = np.flatnonzero(~(np.abs(sums - 1) < _ROUNDING).all(axis=1))
+        if len(wrong):
+            raise UserError(
+                f'{self._path.parent}: {self._path.name} lacks epoch {wrong[0] + 1}, which the '
+                f'checkpoints count as done: {_AGAIN}'
+            )
 
     def finished(self) -> bool:
         """Returns whether the newest checkpoint is the last; takes over its history if so."""
@@ -127,11 +145,17 @@ class MemberRecord:
 def _file(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """Opens a file of float16 of that shape that is written in place; NaN where it is new."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        known = np.lib.format.open_memmap(path, mode='r+')
-        if known.shape != shape:
-            raise UserError(f'{path} has shape {known.shape}, not {shape}: delete the run')
-        return known
-    new = np.lib.format.open_memmap(path, mode='w+', dtype=np.float16, shape=shape)
-    new[:] = np.nan
-    return new
+    if not path.exists():
+        new = np.lib.format.open_memmap(path, mode='w+', dtype=np.float16, shape=shape)
+        new[:] = np.nan
+        return new
+    try:
+        known = np.load(path, mmap_mode='r')  # opened for writing, a short file would be filled up
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f'{path.parent}: {path.name} is damaged ({error}): {_AGAIN}') from error
+    if (known.shape, known.dtype) != (shape, np.float16):
+        raise UserError(
+            f'{path.parent}: {path.name} holds {known.dtype}{list(known.shape)}, not '
+            f'float16{list(shape)}: {_AGAIN}'
+        )
+    return np.lib.format.open_memmap(path, mode='r+')

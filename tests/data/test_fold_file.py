@@ -81,6 +81,8 @@ def moved(folds, number, source, target, keep=False):
         (lambda d: d | {'subject_disjoint': 'no'}, "'subject_disjoint' must be there and a bool"),
         (lambda d: d | {'folds': []}, "'folds' must not be empty"),
         (lambda d: d | {'repeats': 'two'}, "'repeats' must be a whole number"),
+        (lambda d: d | {'repeats': 0}, "'repeats' must be a whole number"),
+        (lambda d: d | {'repeats': 7}, "'repeats' is 7, but there are"),
         (lambda d: d | {'folds': [{'train': []}]}, 'fold 0: needs lists of clip ids under train'),
         (lambda d: d | {'folds': [7]}, 'fold 0: needs lists of clip ids under train'),
         (lambda d: d | {'protocol': 'idstep10'}, 'idstep10 keeps subjects apart, but'),

@@ -165,3 +165,18 @@ def test_the_text_has_the_stamps_and_the_headline(values):
     assert text.count('(optimistic)') == 2
     assert f'{100 * values["test_best_fold"]["optimism"]:+.2f}' in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_networks_that_name_one_class_are_named(make_predictions):
+    predictions = make_predictions(folds=3)
+    sound = results.compute(predictions, draws=50)
+    assert all(found['collapsed'] == [] for found in sound.values())
+    assert 'Collapsed' not in results.summary_text(sound)
+    predictions.probabilities[1] = np.eye(7, dtype=np.float16)[4]  # happiness, in every epoch
+    found = results.compute(predictions, draws=50)
+    n = int((predictions.part[1] == TEST).sum())
+    expected = {'fold': 1, 'seed': 0, 'class': 'happiness', 'n': n}
+    assert found['val_best']['collapsed'] == [expected]
+    text = results.summary_text(found)
+    assert 'Collapsed: 1 of 3 networks name one class for every test clip (fold 1' in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -115,6 +115,14 @@ def test_other_stamps_seeds_and_duplicates_are_shown(make_predictions, make_run,
     assert 'Confusion matrix, 2 seeds together:' in text
 
 
+def test_a_collapsed_network_is_named_on_the_page(make_predictions, make_run, tmp_path):
+    predictions = make_predictions(folds=2, epochs=3)
+    predictions.probabilities[1] = np.where(np.arange(7) == 4, 0.94, 0.01)
+    folder = make_run(tmp_path / 'run', predictions, simulated=True)
+    text = run_page.write_report(folder).read_text(encoding='utf-8')
+    assert 'Collapsed: 1 of 2 networks name one class for every test clip (fold 1' in text
+
+
 def test_the_chain_of_runs_is_named(make_predictions, make_run, tmp_path):
     run = make_run(tmp_path / 'last', make_predictions(folds=2, epochs=2), simulated=True)
     first = {'run': 'first', 'config': 'fer2013_cnn', 'dataset': 'fer2013', 'simulated': False}
@@ -321,6 +329,52 @@ def write(name, text):
     return lambda run: (run / name).write_text(text)
 
 
+def lines(name, change):
+    """Damage: other lines in a file."""
+
+    def damage(run):
+        path = run / name
+        path.write_text(''.join(change(path.read_text().splitlines(keepends=True))))
+
+    return damage
+
+
+def cell(name, column, text):
+    """Damage: another cell in the last row of a csv."""
+
+    def change(rows):
+        cells = rows[-1].split(',')
+        cells[column] = text
+        return [*rows[:-1], ','.join(cells)]
+
+    return lines(name, change)
+
+
+def value(name, key, new):
+    """Damage: another value of a key."""
+
+    def damage(run):
+        path = run / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: new}))
+
+    return damage
+
+
+def array(name, new):
+    """Damage: another first value in an array of the probabilities."""
+
+    def damage(run):
+        path = run / 'probabilities.npz'
+        with np.load(path) as saved:
+            arrays = dict(saved)
+        arrays[name] = arrays[name].copy()
+        place = (0, 0, np.flatnonzero(arrays['part'][0])[0], 0) if name == 'probabilities' else 0
+        arrays[name][place] = new
+        np.savez(path, **arrays)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     'damage, message',
     [
@@ -342,6 +396,31 @@ def write(name, text):
         (write('samples.npz', 'no zip'), r'samples\.npz is damaged'),
         (write('filters.npz', 'no zip'), r'filters\.npz is damaged'),
         (write('metrics.csv', 'member,epoch\n0,1\n'), r'metrics\.csv is damaged'),
+        (write('metrics.csv', ''), r'metrics\.csv is damaged .*member 0 has epochs none'),
+        (lines('metrics.csv', lambda rows: rows[:1]), r'metrics\.csv is damaged .*member 0 has'),
+        (lines('metrics.csv', lambda rows: rows[:-1]), r'metrics\.csv is damaged .*member 9 has'),
+        (cell('metrics.csv', 0, '1000000000'), r'metrics\.csv is damaged .*member 1000000000'),
+        (cell('metrics.csv', 0, '-1'), r'metrics\.csv is damaged .*member -1'),
+        (cell('metrics.csv', 3, '1000000000'), r'metrics\.csv is damaged .*epochs'),
+        (cell('metrics.csv', 3, '0'), r'metrics\.csv is damaged .*epochs'),
+        (cell('metrics.csv', 5, 'x'), r'metrics\.csv is damaged'),
+        (write('metrics.csv', 'a' * 200_000), r'metrics\.csv is damaged'),
+        (value('folds.json', 'folds', 3), r"folds\.json: 'folds' is no list"),
+        (value('folds.json', 'folds', [3] * 10), r'folds\.json: fold 0 is not lists'),
+        (value('folds.json', 'stamps', None), r"folds\.json: 'stamps' is no list"),
+        (value('dataset.json', 'class_counts', []), r"dataset\.json: 'class_counts' is no dict"),
+        (value('dataset.json', 'class_counts', {}), r'dataset\.json: .* lacks anger'),
+        (value('dataset.json', 'clips', '3'), r"dataset\.json: 'clips' is no int"),
+        (value('dataset.json', 'dropped', [3]), r'dataset\.json: .* is not a clip'),
+        (write('dataset.json', '[' * 100_000), r'dataset\.json is not JSON'),
+        (array('probabilities', 1.5), r'probabilities\.npz is damaged .probabilities .* 0 to 1'),
+        (array('probabilities', -0.5), r'probabilities\.npz is damaged .probabilities .* 0 to 1'),
+        (array('fold', -1), r'probabilities\.npz is damaged .fold must lie'),
+        (array('fold', 77), 'of different runs'),
+        (array('label', 7), r'probabilities\.npz is damaged .label must lie in 0 to 6'),
+        (array('label', -1), r'probabilities\.npz is damaged .label must lie in 0 to 6'),
+        (array('part', 5), r'probabilities\.npz is damaged .part must lie'),
+        (array('epochs', 0), r'probabilities\.npz is damaged .epochs run must lie'),
     ],
 )
 def test_a_damaged_run_is_one_line_and_nothing_is_written(finished_run, tmp_path, damage, message):

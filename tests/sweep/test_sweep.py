@@ -121,6 +121,18 @@ def test_a_study_is_stopped_goes_on_and_trains_its_best_again(
         assert (tmp_path / 'page' / 'figures' / f'{name}.svg').exists()
 
 
+@pytest.mark.slow
+def test_no_file_of_a_sweep_holds_a_password(call_sweep, tmp_path, monkeypatch):
+    given = '--storage=postgresql+psycopg://me:geheim@host:5432/db?sslpassword=geheim'
+    monkeypatch.setattr(sys, 'orig_argv', ['python', '-m', 'fer_jax.sweep', given])
+    call_sweep('--trials=1')
+    call_sweep('--retrain_best')
+    files = [path for path in tmp_path.rglob('*') if path.is_file()]
+    said = [path.name for path in files if b'//me:***@host' in path.read_bytes()]
+    assert {'versions.json', 'report.html'} <= set(said)
+    assert not [path for path in files if b'geheim' in path.read_bytes()]
+
+
 def test_a_papers_threshold_prunes_its_own_choice_only(call_sweep, place, tmp_path):
     """A nested search ends with a finished best trial where the paper's bound is out of reach."""
     path = place / 'small.py'

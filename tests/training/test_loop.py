@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -252,6 +253,46 @@ def test_numbers_that_are_none_end_a_member(tmp_path, tiny_members, tiny_clips):
     broken[3, 1] = np.nan
     assert record.add_epoch(0.1, 1.0, 0.5, broken) is None
     assert (record.failed, record.stopped, len(record.history)) == (2, True, 1)
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def zeros_at_the_end(path):
+    data = path.read_bytes()
+    path.write_bytes(data[:200] + bytes(len(data) - 200))
+
+
+def other_shape(path):
+    np.save(path, np.load(path)[:, :-1])
+
+
+@pytest.mark.parametrize(
+    'damage, message',
+    [
+        (cut_off, 'probabilities.npy is damaged'),
+        (zeros_at_the_end, 'probabilities.npy lacks epoch 1'),
+        (other_shape, r'probabilities.npy holds float16\[4, .*, not float16\[4,'),
+        (lambda path: path.write_bytes(b''), 'probabilities.npy is damaged'),
+        (lambda path: path.unlink(), 'probabilities.npy lacks epoch 1'),
+    ],
+    ids=['cut off', 'zeros', 'other shape', 'empty', 'deleted'],
+)
+def test_damaged_probabilities_of_an_unfinished_member_are_refused(
+    fit, tmp_path, tiny_members, damage, message
+):
+    members = tiny_members[:1]
+    whole = fit(tmp_path / 'whole', members=members)
+    with pytest.raises(Kill):
+        fit(tmp_path / 'cut', members=members, on_epoch=kill_at(3))
+    folder = tmp_path / 'cut' / f'{members[0].index:03}'
+    damage(folder / 'probabilities.npy')
+    with pytest.raises(UserError, match=message) as caught:
+        fit(tmp_path / 'cut', members=members)
+    assert f'{folder}: ' in str(caught.value) and 'delete this folder' in str(caught.value)
+    shutil.rmtree(folder)  # as the message says
+    assert_same_records(whole, fit(tmp_path / 'cut', members=members))
 
 
 @pytest.mark.parametrize('count,devices,shape', [(3, 8, (4, 2)), (5, 4, (4, 1)), (3, 2, (2, 1))])

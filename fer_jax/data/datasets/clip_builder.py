@@ -160,6 +160,13 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         manifest = self.scan(Path(release).expanduser(), **options)
         if not manifest.clips:
             raise UserError(f'{release}: no labelled clip found; is the release complete?')
+        known: dict[str, str] = {}
+        for clip in manifest.clips:
+            if (other := known.setdefault(clip.clip_id, clip.path)) != clip.path:
+                raise UserError(
+                    f'{release}: {other} and {clip.path} are both the clip {clip.clip_id}; move '
+                    'one of them away'
+                )
         self.manifest = manifest
         return manifest
 

@@ -1,8 +1,10 @@
 """Reading a release as its owners ship it, with errors for the person who named the folder."""
 
 import concurrent.futures
+import fnmatch
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -77,14 +79,59 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def simulated(folder: Path) -> dict | None:
-    """Reads what the simulator wrote about the release in `folder`; None for an owners' release."""
+    """Reads what the simulator wrote about the release in `folder`; None for an owners' release.
+
+    Raises:
+      UserError: a note that is not as the simulator writes it: nobody may take drawn faces for
+        real ones because of it.
+    """
     path = folder / SIMULATED_FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
+    again = 'simulate the release again'
+    if not path.is_file():
+        raise UserError(f'{path}: no file; {again}')
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f'{path}: not JSON ({error}); simulate the release again') from error
+        note = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f'{path}: not JSON ({error}); {again}') from error
+    if not isinstance(note, dict) or not isinstance(note.get('dataset'), str):
+        raise UserError(f'{path}: not what the simulator writes (no dataset in it); {again}')
+    return note
+
+
+def is_foreign(path: Path) -> bool:
+    """Returns whether a name is of an operating system's making: `._x`, `.DS_Store`, `__MACOSX`."""
+    return path.name.startswith('.') or path.name in ('__MACOSX', 'Thumbs.db', 'desktop.ini')
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Lists the files of a folder whose names match a pattern in either case, sorted.
+
+    Those of an operating system's making are passed over.
+
+    Raises:
+      UserError: the folder cannot be read.
+    """
+    try:
+        return sorted(
+            path
+            for path in (folder.iterdir() if folder.is_dir() else ())
+            if fnmatch.fnmatch(path.name.lower(), pattern.lower()) and not is_foreign(path)
+        )
+    except OSError as error:
+        raise UserError(f'{folder}: {error.strerror}; {pictures.AGAIN}') from error
+
+
+def check_inside(points: np.ndarray, frame: np.ndarray, path: Path) -> None:
+    """Refuses landmarks [P, 2] further outside of their picture than half its longer side."""
+    height, width = frame.shape[:2]
+    beyond = np.maximum(-points, points - (width - 1, height - 1)).max()
+    if beyond > max(height, width) / 2:
+        raise UserError(
+            f'{path}: a landmark lies {beyond:.0f} pixels outside of the picture of '
+            f'{width}x{height}; {pictures.AGAIN}'
+        )
 
 
 def fingerprint(folder: Path, *, listed: Sequence[Path], read: Sequence[Path]) -> str:
@@ -159,7 +206,7 @@ def read_numbers(path: Path, shape: tuple[int, ...], what: str) -> np.ndarray:
       UserError: the file cannot be read, holds something else, or another count of numbers.
     """
     try:
-        words = path.read_text().split()
+        words = path.read_text(encoding='utf-8-sig').split()
         numbers = np.array([float(word) for word in words])
     except OSError as error:
         raise UserError(f'{path}: {error.strerror}; {pictures.AGAIN}') from error

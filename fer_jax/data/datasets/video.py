@@ -13,6 +13,15 @@ import numpy as np
 from fer_jax.errors import UserError
 
 _AGAIN = 'copy the file again from the release'
+# How files are opened: as what films and sounds are, and nothing else. FFmpeg would also take a
+# text that names other files for a film.
+OPTIONS = {
+    'format_whitelist': (
+        'avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv,gif,'
+        'h264,hevc,m4v,mjpeg,rawvideo,ivf,nut,rm,wav,w64,mp3,flac,aac,ac3,aiff,au,caf,amr,ape,wv,tta'
+    ),
+    'protocol_whitelist': 'file',
+}
 # Frames further apart than this, in usual intervals, are not evenly spaced.
 _UNEVEN = 1.5
 # A clip is held in memory whole, several at once; of 640 x 360 pixels this is a minute and a half.
@@ -175,7 +184,7 @@ def _opened(path: str | Path, damage: list[str] | None = None):
             raise UserError(f'{path}: unreadable video ({fault}); {_AGAIN}')
         damage.append(fault)
     try:
-        return av.open(os.fspath(path))
+        return av.open(os.fspath(path), options=OPTIONS)
     except av.error.InvalidDataError as error:
         raise UserError(f'{path}: unreadable video ({fault or "no film"}); {_AGAIN}') from error
     except av.error.FFmpegError as error:
@@ -189,7 +198,8 @@ def _unreadable(path: str | Path, error: Exception) -> UserError:
 def _cut_short(path: Path) -> str:
     """Names what is wrong with a file's length, '' where it holds all that it says it holds.
 
-    Looks at the outermost chunks of AVI (RIFF) and MP4 or QuickTime files; of others at nothing.
+    Looks at the outermost chunks of AVI (RIFF), MP4 or QuickTime and Matroska or WebM files; of
+    others at nothing.
     """
     try:
         with open(path, 'rb') as file:
@@ -198,7 +208,9 @@ def _cut_short(path: Path) -> str:
             while at < length:
                 file.seek(at)
                 head = file.read(16)
-                if head[:4] == b'RIFF':
+                if head[:4] in _EBML:
+                    size = _ebml_size(head[4:])
+                elif head[:4] == b'RIFF':
                     size = 8 + int.from_bytes(head[4:8], 'little')
                 elif head[4:8].isalnum() and at + 8 <= length and (at or head[4:8] == b'ftyp'):
                     size = int.from_bytes(head[:4], 'big')
@@ -213,3 +225,16 @@ def _cut_short(path: Path) -> str:
     except OSError as error:
         raise UserError(f'{path}: {error.strerror}; {_AGAIN}') from error
     return '' if length else 'empty file'
+
+
+# The outermost elements of Matroska: the header, and all that follows.
+_EBML = (b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67')
+
+
+def _ebml_size(field: bytes) -> int:
+    """The bytes of an element, its name included, by the size field behind the name; 0: unknown."""
+    width = 9 - field[0].bit_length() if field else 9
+    if width > 8 or len(field) < width:
+        return 0
+    size = int.from_bytes(field[:width], 'big') - (1 << 7 * width)
+    return 0 if size == (1 << 7 * width) - 1 else 4 + width + size

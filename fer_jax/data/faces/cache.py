@@ -3,7 +3,6 @@
 import hashlib
 import os
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from fer_jax.data.datasets import records
 from fer_jax.data.faces.detector import Detector
+from fer_jax.errors import DAMAGED
 
 
 class Cached:
@@ -39,7 +39,7 @@ class Cached:
         try:
             with open(path, 'rb') as file, np.load(file) as known:
                 return records.Faces(known['box'], known['landmarks'])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except DAMAGED:
             pass  # not there, or cut off by a machine that went down
         faces = self.detector.find(frames)
         self.folder.mkdir(parents=True, exist_ok=True)

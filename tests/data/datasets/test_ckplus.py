@@ -147,6 +147,61 @@ def test_a_bad_file_is_named_and_nothing_is_left(ckplus_release, tmp_path, file,
         prepared.describe('ckplus', tmp_path / 'data')
 
 
+FRAME = 'cohn-kanade-images/S005/001/S005_001_0000000{}.png'
+
+
+@pytest.mark.parametrize(
+    'source, copy, message',
+    [
+        (FRAME.format(2), 'cohn-kanade-images/S005/001/S005_001_00000002 (1).png', 'by its name'),
+        (FRAME.format(2), 'cohn-kanade-images/S005/001/S010_002_00000001.png', 'by its name'),
+        (FRAME.format(2), FRAME.format(2).replace('.png', '.PNG'), 'the frame of .* once more'),
+        (LABEL, 'Emotion/S005/001/S010_002_00000002_emotion.txt', 'by its name'),
+    ],
+)
+def test_a_file_of_another_sequence_or_a_copy_is_named(
+    builder, ckplus_release, source, copy, message
+):
+    shutil.copy(ckplus_release / source, ckplus_release / copy)
+    with pytest.raises(UserError, match=message):
+        builder.open(ckplus_release)
+
+
+def test_two_emotion_files_must_agree(builder, ckplus_release):
+    other = ckplus_release / LABEL.replace('00000002', '00000001')
+    shutil.copy(ckplus_release / LABEL, other)
+    assert len(builder.open(ckplus_release).clips) == 4
+    other.write_text('5.0')
+    with pytest.raises(UserError, match='00000001_emotion.txt says happiness, .* says '):
+        builder.open(ckplus_release)
+
+
+def test_names_in_capitals_count_and_those_of_macos_do_not(builder, ckplus_release):
+    before = builder.open(ckplus_release)
+    first = ckplus_release / FRAME.format(1)
+    first.rename(first.with_suffix('.PNG'))
+    for file in (LABEL, FRAME.format(2), POINTS):
+        path = ckplus_release / file
+        path.with_name(f'._{path.name}').write_bytes(b'\0\5\x16\7')
+    (ckplus_release / 'Emotion' / 'S011' / '001').mkdir(parents=True, exist_ok=True)
+    (ckplus_release / 'Emotion' / 'S011' / '001' / '._S011_001_00000002_emotion.txt').touch()
+    label = ckplus_release / LABEL
+    label.write_bytes(b'\xef\xbb\xbf' + label.read_bytes())
+    after = builder.open(ckplus_release)
+    assert [(c.clip_id, c.label) for c in after.clips] == [
+        (c.clip_id, c.label) for c in before.clips
+    ]
+    assert [len(c.payload[0]) for c in after.clips] == [len(c.payload[0]) for c in before.clips]
+
+
+def test_landmarks_far_outside_are_refused(ckplus_release, tmp_path):
+    path = ckplus_release / POINTS
+    numbers = path.read_text().split()
+    path.write_text(' '.join(['-9000', *numbers[1:]]))
+    with pytest.raises(UserError, match=f'{path}: a landmark lies 9000 pixels outside'):
+        preparation.prepare('ckplus', ckplus_release, tmp_path / 'data', report=quiet)
+
+
 @pytest.mark.parametrize('wrong', ['..', 'cohn-kanade-images', 'Emotion/S005'])
 def test_a_wrong_folder_level_names_the_right_one(builder, ckplus_release, wrong):
     with pytest.raises(UserError, match=f'--release={ckplus_release}$'):

@@ -153,7 +153,13 @@ def test_a_bad_row_is_named(builder, fer2013_release, change, message):
         (lambda lines: lines.pop(), ': 6 rows, but the images have 7'),
         (_replace(0, 2, lambda _: 'calm'), ": no column 'neutral'"),
         (_replace(0, 1, lambda _: 'file'), ": no column 'Image name'"),
-        (_replace(3, 4, lambda _: 'many'), ', line 4: 10 votes expected'),
+        (_replace(0, 0, lambda _: 'part'), ": no column 'Usage'"),
+        (_replace(3, 4, lambda _: 'many'), ', line 4: 10 votes of 0 to 10 expected'),
+        (_replace(3, 4, lambda _: '-1'), ", line 4: .* but '-1'"),
+        (_replace(3, 4, lambda _: '11'), ", line 4: .* but '11'"),
+        (_replace(3, 4, lambda _: '1.0'), ", line 4: .* but '1.0'"),
+        (_replace(3, 4, lambda _: '3'), ', line 4: 13 votes of 10 raters'),
+        (_replace(4, 0, lambda _: 'Training'), ", line 5: Usage 'Training', but fer2013.csv:5 is"),
     ],
 )
 def test_bad_votes_are_named(builder, fer2013_release, change, message):
@@ -163,6 +169,22 @@ def test_bad_votes_are_named(builder, fer2013_release, change, message):
     path.write_text('\n'.join(lines) + '\n')
     with pytest.raises(UserError, match=f'{path}{message}'):
         builder.open(fer2013_release)
+
+
+def test_votes_of_other_rows_are_refused(builder, tmp_path, handmade):
+    def release(folder, order):
+        """140 rows of one part whose votes are those of the rows `order`."""
+        rng = np.random.default_rng(0)
+        shown = rng.integers(0, 7, 140)
+        column = (4, 5, 6, 1, 3, 2, 0)  # of each class among the votes
+        votes = [tuple(10 if k == column[label] else 0 for k in range(10)) for label in shown]
+        rows = [(label, 'Training', votes[row]) for label, row in zip(shown, order, strict=True)]
+        return handmade.write_fer2013(tmp_path / folder, rows=rows)
+
+    assert len(builder.open(release('right', range(140))).clips) == 140
+    shuffled = np.random.default_rng(1).permutation(140)
+    with pytest.raises(UserError, match=r'agree .* on \d+\.\d% of the rows .*another order'):
+        builder.open(release('wrong', shuffled))
 
 
 def test_a_wrong_folder_level_names_the_right_one(builder, fer2013_release):

@@ -1,6 +1,7 @@
 """Reading what owners ship: folder levels, frames of a clip, text that is no numbers."""
 
 import concurrent.futures
+import os
 import shutil
 
 import cv2
@@ -103,14 +104,36 @@ def test_the_fingerprint_follows_files_not_places(folder, tmp_path):
     second = mark(folder)
     picture.write_bytes(b'123456')
     third = mark(folder)
-    (folder / release.SIMULATED_FILE).write_text('{"seed": 0}')
+    (folder / release.SIMULATED_FILE).write_text('{"dataset": "x", "seed": 0}')
     assert len({first, second, third, mark(folder)}) == 4
 
 
 def test_the_simulators_note(folder):
     assert release.simulated(folder) is None
-    (folder / release.SIMULATED_FILE).write_text('{"seed": 3}')
-    assert release.simulated(folder) == {'seed': 3}
+    (folder / release.SIMULATED_FILE).write_text('{"dataset": "x", "seed": 3}')
+    assert release.simulated(folder) == {'dataset': 'x', 'seed': 3}
     (folder / release.SIMULATED_FILE).write_text('{"seed"')
     with pytest.raises(UserError, match='not JSON'):
         release.simulated(folder)
+
+
+@pytest.mark.parametrize(
+    'content', ['null', '[]', '3', 'true', '"ckplus"', '{}', '{"dataset": 3}', '', '{', '[' * 10**5]
+)
+def test_a_damaged_note_of_the_simulator_is_refused(tmp_path, content):
+    assert release.simulated(tmp_path) is None
+    note = tmp_path / release.SIMULATED_FILE
+    note.write_text(content)
+    with pytest.raises(UserError, match='SIMULATED.json: not .*simulate the release again'):
+        release.simulated(tmp_path)
+    note.write_text('{"dataset": "ckplus"}')
+    assert release.simulated(tmp_path) == {'dataset': 'ckplus'}
+
+
+def test_a_note_of_the_simulator_that_is_no_file_is_refused(tmp_path):
+    note = tmp_path / release.SIMULATED_FILE
+    for make in (note.mkdir, lambda: os.mkfifo(note), lambda: note.symlink_to('nowhere')):
+        make()
+        with pytest.raises(UserError, match='SIMULATED.json: no file'):
+            release.simulated(tmp_path)
+        note.rmdir() if note.is_dir() else note.unlink()

@@ -193,3 +193,11 @@ def test_a_simulated_release_is_read_like_the_owners(builder, tmp_path):
 def test_a_simulated_savee_has_at_most_its_speakers(subjects):
     with pytest.raises(UserError, match=f'--subjects={subjects}: a simulated SAVEE has 1 to 4'):
         simulated.plan(subjects, seed=0)
+
+
+def test_a_clip_in_two_spellings_is_refused(builder, release):
+    folder = release / 'AudioVisualClip' / 'DC'
+    shutil.copy(folder / 'a01.avi', folder / 'A01.AVI')
+    (folder / '._a01.avi').touch()
+    with pytest.raises(UserError, match='a01.avi: the clip of A01.AVI once more'):
+        builder.open(release)

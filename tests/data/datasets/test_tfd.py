@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.io import savemat
 
 from fer_jax import simulation
@@ -116,8 +117,8 @@ def test_another_fold_does_not_pass_for_the_prepared_one(release, tmp_path):
     assert clips.split.tolist().count('test') == 4
 
 
-def _with(name, row, value):
-    table = tables()[name].astype(int)
+def _with(name, row, value, kind=int):
+    table = tables()[name].astype(kind)
     table[row, 0] = value
     return {name: table}
 
@@ -127,6 +128,12 @@ def _with(name, row, value):
     [
         (_with('labs_ex', 4, 9), 'row 4: labs_ex is 9, not one of -1, 1, 2'),
         (_with('labs_ex', 0, 0), 'row 0: labs_ex is 0'),
+        (_with('labs_ex', 1, 1.5, float), 'row 1: labs_ex is 1.5, no whole number'),
+        (_with('labs_id', 1, np.nan, float), 'row 1: labs_id is nan, no whole number'),
+        (_with('folds', 1, np.inf, float), 'row 1: folds is inf, no whole number'),
+        (_with('labs_ex', 1, 1j, complex), 'labs_ex is no full array of real numbers'),
+        ({'labs_ex': sparse.csc_array(np.ones((12, 1)))}, 'labs_ex is no full array of real'),
+        ({'labs_id': np.full((12, 1), 'a', object)}, 'labs_id is no full array of real numbers'),
         (_with('folds', 7, 4), 'row 7: folds is 4, not one of 0, 1, 2, 3'),
         ({'folds': np.zeros((12, 4))}, 'folds is 12 x 4 instead of N x 5'),
         ({'labs_id': np.zeros((11, 1))}, 'labs_id is 11 x 1 instead of N x 1'),
@@ -170,3 +177,10 @@ def test_a_drawn_release_is_prepared_and_loaded(tmp_path):
     again = simulation.write_release('tfd', tmp_path / 'again', subjects=10, seed=1, workers=1)
     first, second = ((folder / 'TFD_48x48.mat').read_bytes() for folder in (release, again))
     assert first == second
+
+
+def test_a_file_of_matlab_7_3_is_named(builder, tmp_path):
+    path = tmp_path / 'TFD_48x48.mat'
+    path.write_bytes(b'MATLAB 7.3 MAT-file'.ljust(124) + b'\x00\x02IM' + bytes(512))
+    with pytest.raises(UserError, match=f'{path}: a MATLAB 7.3 file .HDF5.; save it once more'):
+        builder.open(tmp_path)

@@ -220,3 +220,27 @@ def test_a_clip_that_would_not_fit_into_memory_is_refused(film, monkeypatch):
     with pytest.raises(UserError, match=r'film.avi: 0 seconds of 128x96 .* start_s and end_s'):
         video.read_video(film)
     assert len(video.read_video(film, end=0.4)) == 5
+
+
+def test_a_matroska_file_that_is_cut_off_is_named(tmp_path):
+    path = tmp_path / 'film.mkv'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=12)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, 'yuv420p'
+        for image in moving_disc():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode())
+    assert len(video.read_video(path)) == 12
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(UserError, match='film.mkv: unreadable video .truncated'):
+        video.read_video(path)
+
+
+def test_a_text_that_names_another_film_is_no_film(film, tmp_path):
+    path = tmp_path / 'text.avi'
+    path.write_text(f"ffconcat version 1.0\nfile '{film.name}'\n")
+    with pytest.raises(UserError, match='text.avi: unreadable video'):
+        video.read_video(path)
+    with pytest.raises(UserError, match='text.avi: unreadable video'):
+        video.read_sound(path)

@@ -1,5 +1,6 @@
 """CK+: posed and spontaneous sequences from the neutral face to the apex (lucey2010)."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
 from fer_jax.errors import UserError
 
+_LABEL_FILE = '*_emotion.txt'
 _IMAGES, _LABELS, _LANDMARKS = 'cohn-kanade-images', 'Emotion', 'Landmarks'
 
 
@@ -58,12 +60,18 @@ class Builder(clip_builder.ClipBuilder):
         sequences = {
             path.relative_to(folder / _IMAGES) for path in (folder / _IMAGES).glob('S*/*/')
         }
-        labelled = {path.parent.relative_to(folder / _LABELS) for path in _label_files(folder)}
+        labelled = {
+            path.relative_to(folder / _LABELS)
+            for path in (folder / _LABELS).glob('S*/*/')
+            if releases.matching(path, _LABEL_FILE)
+        }
         for sequence in sorted(sequences | labelled):
             subject, number = sequence.parts
             clip_id, path = f'{subject}_{number}', f'{_IMAGES}/{sequence.as_posix()}'
-            frames = sorted((folder / _IMAGES / sequence).glob('S*.png'))
-            label_files = sorted((folder / _LABELS / sequence).glob('*_emotion.txt'))
+            frames = releases.matching(folder / _IMAGES / sequence, '*.png')
+            label_files = releases.matching(folder / _LABELS / sequence, _LABEL_FILE)
+            _check_names(clip_id, frames)
+            _check_names(clip_id, label_files)
             reason = 'unlabelled' if not label_files else 'no frames' if not frames else ''
             if reason:
                 dropped.append(
@@ -74,11 +82,11 @@ class Builder(clip_builder.ClipBuilder):
                 folder / _LANDMARKS / sequence / f'{frame.stem}_landmarks.txt' for frame in frames
             ]
             listed += [*frames, *(file for file in landmarks if file.exists())]
-            read.append(label_files[0])
+            read += label_files
             clips.append(
                 records.ClipSource(
                     clip_id=clip_id,
-                    label=self._label(label_files[0]),
+                    label=self._label(label_files),
                     subject=subject,
                     split='',
                     path=path,
@@ -93,7 +101,15 @@ class Builder(clip_builder.ClipBuilder):
             simulated=releases.simulated(folder),
         )
 
-    def _label(self, path: Path) -> str:
+    def _label(self, paths: list[Path]) -> str:
+        """Returns the class that a sequence's label files agree on; the owners ship one."""
+        labels = {self._label_of(path): path for path in paths}
+        if len(labels) > 1:
+            said = ', '.join(f'{path.name} says {label}' for label, path in labels.items())
+            raise UserError(f'{paths[0].parent}: {said}; keep the one of Emotion_labels.zip')
+        return next(iter(labels))
+
+    def _label_of(self, path: Path) -> str:
         classes = self.LABEL_SETS['ckplus']
         value = float(releases.read_numbers(path, (), 'one emotion number'))
         if value not in range(1, len(classes) + 1):
@@ -110,8 +126,21 @@ class Builder(clip_builder.ClipBuilder):
         for index, path in enumerate(landmark_paths):
             if path.exists():
                 points[index] = releases.read_numbers(path, (68, 2), '68 landmarks, x and y')
+                releases.check_inside(points[index], frames[index], path)
         return frames, records.Faces.from_landmarks(points)
 
 
-def _label_files(folder: Path) -> list[Path]:
-    return sorted((folder / _LABELS).glob('S*/*/*_emotion.txt'))
+def _check_names(sequence: str, paths: list[Path]) -> None:
+    """Refuses files that are not of a sequence, and two of one frame."""
+    numbers: dict[int, Path] = {}
+    for path in paths:
+        name = re.fullmatch(rf'{sequence}_(\d+)(_emotion\.txt|\.png)', path.name, re.IGNORECASE)
+        if name is None:
+            raise UserError(
+                f'{path}: not a file of the sequence {sequence} by its name; move it away'
+            )
+        if (
+            path.suffix.lower() == '.png'
+            and (other := numbers.setdefault(int(name[1]), path)) != path
+        ):
+            raise UserError(f'{path}: the frame of {other.name} once more; move one of them away')

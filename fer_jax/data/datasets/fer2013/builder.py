@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from sklearn import metrics
 
 from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
@@ -16,6 +17,11 @@ _SEVEN = forms.CLASSES
 # The vote columns of FER+ in the file's order: a tie goes to the first.
 _EIGHT = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt')
 _VOTES = (*_EIGHT, 'unknown', 'NF')
+_TAGGERS = 10
+_COUNTS = {str(count): count for count in range(_TAGGERS + 1)}
+# Cohen's kappa of both label sets is 0.55 on the original files and 0 on rows in another order.
+_LEAST_KAPPA = 0.2
+_ENOUGH = 100  # rows, for a kappa that means something
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -88,7 +94,7 @@ class Builder(clip_builder.ClipBuilder):
         others, counts = [{}] * len(form.faces), [()] * len(form.faces)
         if joined:
             files.append(votes)
-            others, counts, reasons = _read_votes(votes, len(form.faces))
+            others, counts, reasons = _read_votes(votes, form)
             for row in range(form.voted, len(form.faces)):
                 others[row], counts[row] = {}, [0] * len(_VOTES)
                 for label_set in list(self.LABEL_SETS)[1:]:
@@ -144,32 +150,49 @@ class Builder(clip_builder.ClipBuilder):
 
 
 def _read_votes(
-    path: Path, rows: int
+    path: Path, form: forms.Form
 ) -> tuple[list[dict[str, str]], list[list[int]], dict[tuple[str, int], str]]:
     """Reads FER+'s votes and lets them decide.
 
     Returns:
       For each row its class in ferplus7 and ferplus8, '' where dropped; its ten votes; and why it
       was dropped, by label set and row.
+
+    Raises:
+      UserError: the file is damaged, or its rows are not those of the images: by their number,
+        by the part that both state of a row, or by labels that agree no more than by chance.
     """
-    names, votes = [], []
-    with open(path, newline='', encoding='utf-8', errors='replace') as file:
+    names, votes, usages, rows = [], [], [], len(form.faces)
+    with open(path, newline='', encoding='utf-8-sig', errors='replace') as file:
         reader = csv.reader(file)
-        name, *columns = forms.columns(reader, path, ('Image name', *_VOTES))
+        usage, name, *columns = forms.columns(reader, path, ('Usage', 'Image name', *_VOTES))
         for row in reader:
             try:
-                votes.append([int(row[column]) for column in columns])
+                counts = [_COUNTS[row[column].strip()] for column in columns]
+                usages.append((row[usage].strip(), reader.line_num))
                 names.append(row[name].strip())
-            except (IndexError, ValueError) as error:
+            except (IndexError, KeyError) as error:
                 raise UserError(
-                    f'{path}, line {reader.line_num}: {len(_VOTES)} votes expected, but {error}; '
-                    'take the original file'
+                    f'{path}, line {reader.line_num}: {len(_VOTES)} votes of 0 to {_TAGGERS} '
+                    f'expected, but {error}; take the original file'
                 ) from error
+            if sum(counts) > _TAGGERS:
+                raise UserError(
+                    f'{path}, line {reader.line_num}: {sum(counts)} votes of {_TAGGERS} raters; '
+                    'take the original file'
+                )
+            votes.append(counts)
     if len(votes) != rows:
         raise UserError(
             f'{path}: {len(votes):,} rows, but the images have {rows:,}; the two are joined row by '
             'row: take both original files'
         )
+    for face, (part, line) in zip(form.faces[: form.voted], usages, strict=False):
+        if forms.SPLITS.get(part) != face.split:
+            raise UserError(
+                f"{path}, line {line}: Usage '{part[:20]}', but {face.path} is of {face.split}; "
+                'the two are joined row by row: take both original files'
+            )
     table = np.array(votes)
     classes, reasons = [{} for _ in range(rows)], {}
     for label_set, count in (('ferplus7', 7), ('ferplus8', 8)):
@@ -181,4 +204,24 @@ def _read_votes(
             else:
                 why = 'no vote for its classes' if names[row] else 'no image name in FER+'
                 reasons[label_set, row] = f'{label_set}: {why}'
+    _check_agreement(path, form, classes)
     return classes, votes, reasons
+
+
+def _check_agreement(path: Path, form: forms.Form, classes: list[dict[str, str]]) -> None:
+    """Refuses votes that agree with the images' own labels no more than by chance."""
+    both = [
+        (face.label, own['ferplus7'])
+        for face, own in zip(form.faces[: form.voted], classes, strict=False)
+        if face.label and 'ferplus7' in own
+    ]
+    if len(both) < _ENOUGH:
+        return
+    kappa = metrics.cohen_kappa_score(*zip(*both, strict=True))
+    if not kappa >= _LEAST_KAPPA:
+        same = sum(one == other for one, other in both) / len(both)
+        raise UserError(
+            f"{path}: its labels agree with the images' own on {same:.1%} of the rows (kappa "
+            f'{kappa:.2f}; 62.9% and 0.55 in the original files): rows are in another order; take '
+            'both original files'
+        )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
+from fer_jax.errors import UserError
 
 _FOLDER = 'AudioVisualClip'
 _SPEAKERS = ('DC', 'JE', 'JK', 'KL')
@@ -55,9 +56,14 @@ class Builder(clip_builder.ClipBuilder):
     def scan(self, release: Path) -> records.Manifest:
         folder = releases.root(release, 'SAVEE', {_FOLDER: "the owners' audio-visual clips"})
         clips, dropped = [], []
+        known: dict[tuple[str, str], Path] = {}
         for path in sorted((folder / _FOLDER).glob('*/*')):
-            if path.name.startswith('.'):
+            if releases.is_foreign(path) or releases.is_foreign(path.parent):
                 continue
+            if (other := known.setdefault((path.parent.name, path.name.lower()), path)) != path:
+                raise UserError(
+                    f'{path}: the clip of {other.name} once more; move one of them away'
+                )
             speaker, name = path.parent.name, _NAME.fullmatch(path.name)
             clip_id, inside = f'{speaker}_{path.stem}', f'{_FOLDER}/{speaker}/{path.name}'
             reason = ''

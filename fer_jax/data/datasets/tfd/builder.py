@@ -99,11 +99,17 @@ def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     again = "take the owners' file again"
     try:
         found = scipy.io.loadmat(path, variable_names=list(wanted))
+    except NotImplementedError as error:  # as h5py reads it
+        raise UserError(
+            f'{path}: a MATLAB 7.3 file (HDF5); save it once more in MATLAB with save(..., "-v7")'
+        ) from error
     except Exception as error:  # SciPy's parser meets a damaged file with whatever comes up
         raise UserError(f'{path}: truncated, damaged or no MATLAB file; {again}') from error
     for name, shape in wanted.items():
         if name not in found:
             raise UserError(f"{path}: no variable '{name}' in it; {again}")
+        if not isinstance(found[name], np.ndarray) or found[name].dtype.kind not in 'biuf':
+            raise UserError(f'{path}: {name} is no full array of real numbers; {again}')
         if found[name].shape != (len(found['images']), *shape):
             size, expected = (
                 ' x '.join(map(str, sides)) for sides in (found[name].shape, ('N', *shape))
@@ -111,6 +117,14 @@ def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
             raise UserError(f'{path}: {name} is {size} instead of {expected}; {again}')
     if found['images'].dtype != np.uint8:
         raise UserError(f'{path}: {found["images"].dtype} pixels instead of uint8; {again}')
+    for name in ('labs_ex', 'labs_id', 'folds'):
+        wrong = np.argwhere(~(np.isfinite(found[name]) & (found[name] == np.rint(found[name]))))
+        if len(wrong):
+            row = wrong[0][0]
+            raise UserError(
+                f'{path}, row {row}: {name} is {found[name][tuple(wrong[0])]}, no whole number; '
+                f'correct the row or {again}'
+            )
     expression, person = found['labs_ex'][:, 0].astype(int), found['labs_id'][:, 0].astype(int)
     folds = found['folds'].astype(int)
     for name, values, allowed in (
