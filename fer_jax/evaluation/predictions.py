@@ -59,7 +59,8 @@ class Predictions:
     retrained bool [M]: trained again on training and validation clips, for the epochs that another
       member's validation clips chose; by default none is;
     failed int32 [M]: the epoch (from 1) in which it diverged, 0 where it did not; by default none
-      did. A member that diverged has part 0 for every clip, so that nothing counts it.
+      did. A member that diverged has part 0 for every clip, so that nothing counts it;
+    target float32 [N,K]: the raters' shares of a clip's votes, by default [0,0]: nobody voted.
 
     Raises ValueError where shapes disagree.
     """
@@ -77,6 +78,7 @@ class Predictions:
     duplicate: np.ndarray
     retrained: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
     failed: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
+    target: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
         for name in ('retrained', 'failed'):
@@ -90,7 +92,7 @@ class Predictions:
             'part': (members, clips), 'duplicate': (members, clips), 'label': (clips,),
             'subject': (clips,), 'clip_id': (clips,), 'fold': (members,), 'seed': (members,),
             'epochs': (members,), 'train_counts': (members, classes), 'retrained': (members,),
-            'failed': (members,),
+            'failed': (members,), 'target': (clips, classes) if len(self.target) else (0, 0),
         }  # fmt: skip
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:

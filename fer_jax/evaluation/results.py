@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax import atomic
-from fer_jax.evaluation import bootstrap, metrics, rundir
+from fer_jax.evaluation import bootstrap, calibration, metrics, rundir
 from fer_jax.evaluation import predictions as predictions_file
 from fer_jax.evaluation.predictions import IN_TRAINING, NOT_DUPLICATE, VALIDATION, Predictions, Rows
 from fer_jax.evaluation.rules import RULES, choose
@@ -75,7 +75,9 @@ def compute(
         optimism_interval [low, high]: both rules in the same draws, at their own epochs;
       folds, classes, per_subject: tables; confusion: counts [K][K] over all seeds;
       collapsed [{fold, seed, class, n}]: members that name one class for every test clip;
-      duplicates: accuracy with and without test clips identical to others; None without any.
+      duplicates: accuracy with and without test clips identical to others; None without any;
+      calibration: `calibration.summary`, its temperature fitted on the validation clips at the
+        rule's epochs (under 'nested' at those of 'val_best').
 
     Args:
       stamps: warnings that go with every number, such as 'SIMULATED FACES'.
@@ -117,6 +119,8 @@ def compute(
             'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
         }
         results[rule]['duplicates'] = _duplicates(rows, predictions, results[rule], draws, seed)
+        fitted = calibration.temperature_of(predictions, calibrated_at(rule, chosen))
+        results[rule]['calibration'] = calibration.summary(rows, predictions, fitted)
     for rule, values in results.items():
         values['optimism'] = values['optimism_interval'] = None
         if values['optimistic']:
@@ -126,6 +130,14 @@ def compute(
                 more = drawn[rule]['pooled_accuracy'] - drawn[headline]['pooled_accuracy']
                 values['optimism_interval'] = _numbers(bootstrap.interval(more))
     return results
+
+
+def calibrated_at(rule: str, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the epochs whose validation clips a rule's temperature is fitted on.
+
+    A member that was trained again has seen them: those that chose its epochs have not.
+    """
+    return chosen['val_best' if rule == 'nested' and 'val_best' in chosen else rule]
 
 
 def headline(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -359,6 +371,7 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
             spread = best['standard_deviation']
             shown = '' if spread is None else f'  (s.d. over seeds {100 * spread[name]:.2f})'
             lines.append(f'  {title:<28}{100 * best[name]:>8.2f}%{shown}')
+    lines += _calibration_lines(best['calibration'])
     if best['duplicates'] is not None:
         for name, title in DUPLICATE_TITLES.items():
             entry = best['duplicates'][name]
@@ -368,6 +381,17 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
                     f'  ({entry["removed"]} removed)'
                 )
     return '\n'.join(lines)
+
+
+def _calibration_lines(found: Mapping[str, Any]) -> list[str]:
+    titles = {'raw': 'Calibration error'}
+    if found['scaled']:
+        titles['scaled'] = f'Calibration error at T {found["temperature"]:.2f}'
+    return [
+        f'  {title:<28}{100 * found[name]["error"]:>8.2f}%'
+        f'  (negative log-likelihood {found[name]["loss"]:.3f})'
+        for name, title in titles.items()
+    ]
 
 
 def few_units(values: Mapping[str, Any]) -> str:

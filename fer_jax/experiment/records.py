@@ -90,6 +90,7 @@ def collect(clips: ClipSet, members: Sequence[Member], records: Sequence[Record]
         duplicate=duplicate,
         retrained=retrained,
         failed=failed,
+        **({} if clips.target is None else {'target': clips.target[evaluated]}),
     )
 
 

@@ -42,9 +42,3 @@ def doubts(side: float, sharp: float, turned: float) -> list[str]:
     """Lists the reasons, of REASONS, that lie in the picture."""
     found = [side < SMALL, sharp < BLURRED, turned > TURNED]
     return [reason for reason, so in zip(REASONS, found, strict=False) if so]
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Computes the entropy in bits of probabilities [..., class]; 0 for certainty."""
-    p = np.clip(probabilities, 1e-12, 1)
-    return -(p * np.log2(p)).sum(-1)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax import atomic
+from fer_jax.evaluation import calibration
 from fer_jax.predict import quality
 from fer_jax.predict.films import UNREADABLE
 from fer_jax.predict.pipeline import FACE, NO_FACE
@@ -168,7 +169,7 @@ def header(classes: Sequence[str], *, sequences: bool) -> list[str]:
 def lines(result: FilmResult, *, sequences: bool) -> Iterator[list[str]]:
     """Yields the rows of film.csv, after `header`; empty cells where there is nothing to say."""
     label, doubtful = result.label, result.doubtful
-    entropy = quality.entropy(result.smoothed)
+    entropy = calibration.entropy(result.smoothed)
     for row in range(len(result)):
         status = STATUSES[result.status[row]]
         cells = [f'{result.time[row]:.4f}', str(result.frame[row])]

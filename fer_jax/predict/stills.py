@@ -15,6 +15,7 @@ import numpy as np
 from fer_jax import atomic
 from fer_jax.data.datasets import pictures
 from fer_jax.errors import UserError
+from fer_jax.evaluation import calibration
 from fer_jax.evaluation.table import COUNT, Column, Table
 from fer_jax.predict import NOTE, crops, detection, pipeline, quality
 from fer_jax.predict.detection import FaceFinder, Faces
@@ -165,7 +166,7 @@ def cells(row: StillRow, model: FaceClassifier) -> list[str]:
         f'{row.score:.3f}',
         model.classes[int(p.argmax())],
         ' '.join(doubts),
-        f'{quality.entropy(p):.4f}',
+        f'{calibration.entropy(p):.4f}',
         *(f'{value:.4f}' for value in p),
     ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.evaluation import calibration
 from fer_jax.evaluation.predictions import Rows
 from fer_jax.evaluation.rundir import PARTS
 from fer_jax.evaluation.table import Table, csv_text
@@ -290,6 +291,70 @@ def subjects(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> 
         f'Accuracies of the {len(accuracy)} subjects, in steps of ten points, and their mean.',
         draw(paint, size=PANEL, stamps=stamps),
         table.csv(stamps),
+    )
+
+
+def reliability(rows: Rows, temperature: float | None, stamps: Sequence[str]) -> Drawing:
+    """Draws accuracy against the highest probability, as it is and at the temperature.
+
+    Args:
+      temperature: None where none was fitted.
+    """
+    shown = {'as they are': (rows.probabilities, 'stone')}
+    if temperature is not None:
+        at = calibration.scaled(rows.probabilities, temperature)
+        shown[f'at temperature {temperature:.2f}'] = at, 'blue'
+    found = {name: calibration.bins(p, rows.label) for name, (p, _) in shown.items()}
+
+    def paint(figure) -> None:
+        axes = figure.subplots()
+        axes.plot([0, 100], [0, 100], color=COLOURS['muted'], lw=0.8, ls=(0, (4, 3)))
+        most = max(each['n'].max() for each in found.values())
+        for name, each in found.items():
+            some, colour = each['n'] > 0, COLOURS[shown[name][1]]
+            x, y = 100 * each['confidence'][some], 100 * each['accuracy'][some]
+            axes.plot(x, y, color=colour, lw=1.4, label=name)
+            axes.scatter(x, y, s=8 + 60 * each['n'][some] / most, color=colour, lw=0)
+        axes.set_xlim(-2, 102)
+        axes.set_ylim(-2, 103)
+        axes.set_xlabel('highest probability (%)')
+        axes.set_ylabel('accuracy (%)')
+        _legend_above(axes)
+
+    keys = ('n', 'confidence', 'accuracy')
+    columns = [[name for name in found for _ in range(calibration.BINS)]]
+    columns += [np.concatenate([each[key] for each in found.values()]) for key in keys]
+    return Drawing(
+        'reliability',
+        'Accuracy against the highest probability',
+        f'Accuracy against the highest probability, in {calibration.BINS} bins of equal width; a '
+        "point's size is its number of test clips. On the dashed line they would be equal.",
+        draw(paint, size=PANEL, stamps=stamps),
+        csv_text(['probabilities', *keys], columns, stamps),
+    )
+
+
+def selective(rows: Rows, temperature: float | None, stamps: Sequence[str]) -> Drawing:
+    """Draws accuracy against the share of clips that are judged, the surest first."""
+    probabilities = calibration.scaled(rows.probabilities, temperature or 1.0)
+    share, accuracy = calibration.selective(probabilities, rows.label)
+    # A few hundred points are the curve; of the first ones each clip is a jump.
+    chosen = np.unique(np.linspace(0, len(share) - 1, 200).round().astype(int))
+    chosen = chosen[share[chosen] >= min(0.05, share[-1])]
+
+    def paint(figure) -> None:
+        axes = figure.subplots()
+        axes.plot(100 * share[chosen], 100 * accuracy[chosen], color=COLOURS['blue'])
+        axes.set_xlim(-2, 102)
+        axes.set_xlabel('share of clips that are kept, the surest first (%)')
+        axes.set_ylabel('accuracy on them (%)')
+
+    return Drawing(
+        'selective',
+        'Accuracy when only the surest clips are judged',
+        'Accuracy when only the surest clips are judged, by their highest probability.',
+        draw(paint, size=PANEL, stamps=stamps),
+        csv_text(['kept', 'accuracy'], [share[chosen], accuracy[chosen]], stamps),
     )
 
 

@@ -76,6 +76,8 @@ def write_report(
     confusion = tables.confusion(best)
     roc, precision_recall, scores = plots.ranking(rows, judged.classes, stamps)
     shown['classes'] = tables.classes(best, scores)
+    shown['calibration'] = tables.calibration(best)
+    temperature = best['calibration']['temperature']
     drawings = [
         plots.rules(values, stamps, shown['rules'].csv(stamps)),
         plots.curves(run.curves, 'accuracy', judged.fold, judged.seed, chosen, stamps),
@@ -87,6 +89,8 @@ def write_report(
         plots.recalls(best, stamps, shown['classes'].csv(stamps)),
         roc,
         precision_recall,
+        plots.reliability(rows, temperature, stamps),
+        plots.selective(rows, temperature, stamps),
     ]  # fmt: skip
     if len(run.folds['folds']) <= plots.MOST_LINES:
         drawings.append(plots.folds(shown['folds'], best, stamps))
@@ -145,6 +149,11 @@ def _compose(
             'Classes',
             page.pair(drawing('confusion'), drawing('recalls')) + table('classes')
             + page.pair(drawing('roc'), drawing('precision_recall')),
+        ),
+        (
+            'calibration',
+            'Probabilities',
+            page.pair(drawing('reliability'), drawing('selective')) + table('calibration'),
         ),
         (
             'folds',

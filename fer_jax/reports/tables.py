@@ -10,6 +10,7 @@ from fer_jax.evaluation.table import (
     DIFFERENCE,
     DIFFERENCE_INTERVAL,
     INTERVAL,
+    NUMBER,
     SHARE,
     Column,
     Table,
@@ -184,6 +185,31 @@ def classes(values: Mapping[str, Any], scores: Mapping[str, tuple[float, float]]
         ),
         rows,
     )
+
+
+def calibration(values: Mapping[str, Any]) -> Table:
+    """Tabulates how well probabilities are calibrated, as they are and at the temperature."""
+    found = values['calibration']
+    rows = []
+    for name, title in (('raw', 'As they are'), ('scaled', 'At the temperature')):
+        if found[name]:
+            temperature = 1.0 if name == 'raw' else found['temperature']
+            rows.append({'probabilities': title, 'temperature': temperature, **found[name]})
+    columns = [
+        Column('probabilities', 'Probabilities'),
+        Column('temperature', 'Temperature', NUMBER),
+        Column('error', 'Expected calibration error', SHARE),
+        Column('confidence', 'Mean highest probability', SHARE),
+        Column('loss', 'Negative log-likelihood of labels', NUMBER),
+    ]
+    if found['raw']['votes_loss'] is not None:
+        columns.append(Column('votes_loss', "Of the raters' votes", NUMBER))
+    caption = 'Calibration on the test clips; negative log-likelihoods in nats. '
+    if found['temperature'] is None:
+        caption += 'There are no validation clips to fit a temperature on.'
+    elif found['validation_clips']:
+        caption += f'The temperature was fitted on {found["validation_clips"]:,} validation clips.'
+    return Table('calibration', caption, tuple(columns), rows)
 
 
 def subjects(values: Mapping[str, Any]) -> Table | None:

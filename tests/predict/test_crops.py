@@ -178,8 +178,3 @@ def test_a_turned_head_is_told_from_its_points():
     assert quality.turn(turned @ angle.T) == pytest.approx(0.4)
     assert quality.doubts(30, 0.3, 0.4) == ['turned']
     assert quality.doubts(20, 0.05, 0.1) == ['small', 'blurred']
-
-
-def test_entropy_is_in_bits():
-    assert quality.entropy(np.full(8, 1 / 8)) == pytest.approx(3)
-    assert quality.entropy(np.array([1.0, 0, 0])) == pytest.approx(0, abs=1e-9)

@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
-from fer_jax.predict import pipeline, quality, results
+from fer_jax.evaluation import calibration
+from fer_jax.predict import pipeline, results
 from fer_jax.predict.detection import FaceFinder
 from fer_jax.predict.films import Film
 from fer_jax.predict.pipeline import Settings, Work
@@ -181,7 +182,7 @@ def test_the_table_has_a_row_a_frame_and_face(film, bands, tmp_path):
         assert said[row['label']] == max(said.values())
         assert ('unsure' in row['uncertain'].split()) == (max(said.values()) < model.threshold)
         p = np.array(list(said.values()))
-        assert float(row['entropy']) == pytest.approx(float(quality.entropy(p)), abs=2e-3)
+        assert float(row['entropy']) == pytest.approx(float(calibration.entropy(p)), abs=2e-3)
 
 
 def test_rows_last_until_the_next_frame():

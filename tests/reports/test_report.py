@@ -89,16 +89,16 @@ def test_the_page_needs_nothing_else(drawn):
             assert address.startswith('data:')
     assert not re.search(r'@import|url\(\s*["\']?(?!#)|src="(?!data:)', text)
     assert len(reader.ids) == len(set(reader.ids))
-    assert text.count('<svg ') == 9
+    assert text.count('<svg ') == 11
 
 
 def test_every_figure_table_and_csv_is_stamped_when_faces_are_simulated(drawn):
     text = (drawn / 'report.html').read_text(encoding='utf-8')
     reader = Reader(text)
     assert '<p class="stamp" role="note">SIMULATED FACES</p>' in text
-    assert len(reader.captions) == 9 + 7 + 2  # drawings, tables, two grids of faces
+    assert len(reader.captions) == 11 + 8 + 2  # drawings, tables, two grids of faces
     assert all(caption.startswith('SIMULATED FACES ') for caption in reader.captions)
-    assert len(list((drawn / 'figures').glob('*.csv'))) == 14
+    assert len(list((drawn / 'figures').glob('*.csv'))) == 17
     for path in (drawn / 'figures').glob('*.csv'):
         assert {row['stamps'] for row in read_csv(path)} == {'SIMULATED FACES'}, path.name
     for path in (drawn / 'figures').glob('*.svg'):
