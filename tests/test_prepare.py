@@ -13,8 +13,11 @@ import pytest
 
 from fer_jax import cli, prepare
 from fer_jax.data import prepared
+from fer_jax.data.datasets import clip_builder
 from fer_jax.errors import UserError
 from fer_jax.simulation.people import movie
+
+VERSION = str(clip_builder.ClipBuilder.VERSION)
 
 
 def write_release(folder, rows):
@@ -164,7 +167,7 @@ def test_killed_over_films_it_leaves_no_scenes(tmp_path):
 
     again = run(*flags)  # needs no --overwrite, and clears what was left
     assert again.returncode == 0, again.stderr
-    assert [path.name for path in (data / 'afew' / 'scene').iterdir()] == ['1.0.0']
+    assert [path.name for path in (data / 'afew' / 'scene').iterdir()] == [VERSION]
     assert sum(len(clip) for _, clip in prepared.scenes('afew', data_dir=data)) == 41 * 20
 
 
@@ -205,4 +208,4 @@ def test_killed_while_it_looks_for_faces_it_takes_up_what_it_found(tmp_path):
     assert again.returncode == 0, again.stderr
     assert re.search(r'ckplus: goes on with the faces of \d+ clips found before', again.stdout)
     assert 'kept, without a face in any frame: 30:' in again.stdout
-    assert sorted(path.name for path in folder.iterdir()) == ['1.0.0']
+    assert sorted(path.name for path in folder.iterdir()) == [VERSION]

@@ -35,7 +35,7 @@ EXPERIMENT = {
         'order': 'kept',  # of a clip's frames; or 'shuffled', 'apex'
         'size': 48,  # side of a frame in pixels
         'channels': 1,  # 3: colours
-        'registration': 'none',  # or 'eyes', 'procrustes', 'mean_shape'
+        'registration': 'none',  # or 'box', 'eyes', 'procrustes', 'mean_shape'
         'points': 5,  # landmarks of a shape, for the last two; or 51, 68
         'margin': 1.0,  # side of a frame over that of the face box
         'stills': False,  # each frame is a clip

@@ -9,7 +9,7 @@ import numpy as np
 from fer_jax.data import clips, registration
 from fer_jax.errors import UserError
 
-REGISTRATIONS = ('none', 'eyes', 'procrustes', 'mean_shape')
+REGISTRATIONS = ('none', 'box', 'eyes', 'procrustes', 'mean_shape')
 FITTED = ('procrustes', 'mean_shape')  # those that need training clips
 
 
@@ -79,11 +79,15 @@ def draw(
       The clip's length before padding, and whether the registration had to go by the face box.
     """
     chosen = _chosen(record, geometry)
-    frames = [_as_channels(record['frames'][index], geometry.channels) for index in chosen]
+    record = _on_canvas(record, chosen)
+    frames = [_as_channels(frame, geometry.channels) for frame in record['frames']]
     window = _window(record, geometry)
     matrices = None
     wanted = geometry.registration == 'eyes' or fit is not None
-    if wanted and (fit is None or np.isfinite(fit).all()):
+    if geometry.registration == 'box':
+        matrices = _by_box(record, geometry)
+        matrices = matrices and [matrices[index] for index in chosen]
+    elif wanted and (fit is None or np.isfinite(fit).all()):
         if geometry.registration == 'mean_shape' and fit is not None:
             frames, matrices = _in_noise(frames, record['clip_id'], window, geometry.size, fit)
         else:
@@ -110,6 +114,7 @@ def landmarks(record: dict, geometry: Geometry) -> np.ndarray:
     out = np.full((geometry.frames, points, 2), np.nan, np.float32)
     if 'landmarks' in record:
         chosen = _chosen(record, geometry)
+        record = _on_canvas(record, chosen)
         window = _window(record, geometry)
         points = registration.to_crop(record['landmarks'][chosen], window, geometry.size)
         out[: len(chosen)] = points
@@ -121,6 +126,37 @@ def _chosen(record: dict, geometry: Geometry) -> np.ndarray:
     stored = len(record['frames'])
     chosen = clips.sample_frames(stored, geometry.frames, geometry.sampling)
     return chosen[: min(geometry.frames, stored)]
+
+
+def _on_canvas(record: dict, chosen: np.ndarray) -> dict:
+    """Puts the chosen frames of a record where they lie in the picture, 0 around them.
+
+    Returns:
+      `frames` of the chosen ones alone, and `box` and `landmarks` of all, in pixels of one canvas;
+      as they are stored where the window did not follow the face.
+    """
+    shift = record.get('shift')
+    if shift is None or not shift.any():
+        return record | {'frames': record['frames'][chosen]}
+    shift = shift - shift.min(0)
+    height, width, channels = record['frames'].shape[1:]
+    wide, high = shift.max(0)
+    canvas = np.zeros((len(chosen), height + high, width + wide, channels), np.uint8)
+    for place, index in zip(canvas, chosen, strict=True):
+        x, y = shift[index]
+        place[y : y + height, x : x + width] = record['frames'][index]
+    moved = {'frames': canvas, 'box': record['box'] + np.tile(shift, 2)}
+    if 'landmarks' in record:
+        moved['landmarks'] = record['landmarks'] + shift[:, None]
+    return record | moved
+
+
+def _by_box(record: dict, geometry: Geometry) -> list[np.ndarray] | None:
+    """Returns a matrix for each stored frame; None where no face moves, or none is there."""
+    windows = registration.box_windows(record['box'], geometry.margin)
+    if windows is None or not np.ptp(windows, axis=0).any():
+        return None
+    return [registration.window_matrix(window, geometry.size) for window in windows]
 
 
 def _window(record: dict, geometry: Geometry) -> tuple[int, int, int]:

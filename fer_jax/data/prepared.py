@@ -106,12 +106,14 @@ def load(
       size: side of the square output in pixels.
       channels: 1 grey (OpenCV's weights) or 3 RGB; grey pictures are repeated.
       registration: 'none' crops one window a clip around the median face box, which keeps the
-        head's motion. 'eyes' draws each frame through the similarity that puts its eye centres at
-        fixed places (`registration.eye_places`), which removes it; 'procrustes' through the one
-        that suits its shape best on a template. 'mean_shape' draws all clips of a dataset through
-        one similarity, with noise where the stored picture ends (kahou2015, jain2018). A frame
-        without landmarks takes the nearest frame's matrix; a clip without any (mean_shape: a
-        dataset) is cropped as by 'none', and `ClipSet.registration` says how many.
+        head's motion. 'box' cuts each frame around its own face box, smoothed over time
+        (`registration.box_windows`), which follows a head that moves. 'eyes' draws each frame
+        through the similarity that puts its eye centres at fixed places
+        (`registration.eye_places`), which removes it; 'procrustes' through the one that suits its
+        shape best on a template. 'mean_shape' draws all clips of a dataset through one similarity,
+        with noise where the stored picture ends (kahou2015, jain2018). A frame without landmarks
+        takes the nearest frame's matrix; a clip without any (mean_shape: a dataset) is cropped as
+        by 'none', and `ClipSet.registration` says how many.
       points: of a shape, for the last two: 5, 51 or 68 (`registration.keypoints`).
       margin: side of the output as a multiple of the face box (1: the box).
       drop_faceless: leaves out clips without a face in any frame (`describe` lists them). Otherwise

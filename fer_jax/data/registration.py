@@ -10,9 +10,11 @@ pixels. A window is (x, y, side) in whole pixels: the square whose top left pixe
 """
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from scipy import signal
 
 from fer_jax.errors import UserError
 
@@ -24,6 +26,12 @@ _LEFT_EYE, _RIGHT_EYE = slice(36, 42), slice(42, 48)
 _NOSE_TIP, _MOUTH_CORNERS, _JAW = 30, (48, 54), 17
 # How many points a shape may have (`keypoints`).
 POINTS = (5, 51, 68)
+# Places are smoothed over time by parabolas fitted to so many frames (Savitzky and Golay 1964):
+# these do not lag behind a face that walks.
+_SMOOTHED = 9
+# A window that follows a face keeps this part of the median box free around it, and is at most so
+# many times as wide as the clip's own: a box far above the median is a detector's mistake.
+_FREE, _WIDEST = 0.05, 1.5
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -199,7 +207,7 @@ def noisy_border(
     return canvas, matrix + [[0, 0, left], [0, 0, top]]
 
 
-def window_matrix(window: tuple[int, int, int], size: int) -> np.ndarray:
+def window_matrix(window: Sequence[float], size: int) -> np.ndarray:
     """Returns the matrix [2, 3] of `crop`: pixel of the crop -> pixel of the image."""
     x, y, side = window
     scale = side / size
@@ -228,13 +236,81 @@ def face_window(boxes: np.ndarray, margin: float) -> tuple[int, int, int] | None
     return round(x), round(y), whole
 
 
+def following_windows(boxes: np.ndarray, margin: float) -> np.ndarray | None:
+    """Returns a window for each frame, all of one side, that together hold a face which moves.
+
+    All are `face_window` where that holds the face in every frame. Otherwise the window goes no
+    further than it must to hold the face, smoothly; it is wider where a frame's box is.
+
+    Args:
+      boxes, margin: as of `face_window`.
+    Returns:
+      int [T, 3], (x, y, side) in whole pixels, or None where no frame has a face.
+    """
+    window = face_window(boxes, margin)
+    if window is None:
+        return None
+    known = np.flatnonzero(np.isfinite(boxes).all(1))
+    start, end = boxes[known, :2].astype(np.float64), boxes[known, 2:].astype(np.float64)
+    corner, side = np.array(window[:2]), window[2]
+    # Edges lie half a pixel outside pixel centres.
+    if (start >= corner - 0.5).all() and (end <= corner + side - 0.5).all():
+        return np.tile([*corner, side], (len(boxes), 1))
+    free = _FREE * side / margin
+    widest = math.ceil((end - start).max() + 2 * free)
+    side = max(side, min(widest, round(_WIDEST * side)))
+    corner -= (side - window[2]) // 2
+    # How far the window may lie from its place.
+    least, most = np.ceil(end - side + 0.5) - corner, np.floor(start + 0.5) - corner
+    shift = np.where(
+        least + free > most - free, (least + most) / 2, np.clip(0, least + free, most - free)
+    )
+    smooth = over_time(shift, known, len(boxes))
+    smooth[known] = np.clip(smooth[known], np.minimum(least, most), np.maximum(least, most))
+    places = np.rint(corner + smooth).astype(int)
+    return np.column_stack([places, np.full(len(boxes), side)])
+
+
+def over_time(values: np.ndarray, known: np.ndarray, length: int) -> np.ndarray:
+    """Fills in what lies between known frames by straight lines, and smooths the whole.
+
+    Args:
+      values: float [K, D], of the frames `known`.
+      known: int [K], ascending, K >= 1.
+      length: T, frames of the clip.
+    Returns:
+      float64 [T, D].
+    """
+    lines = np.column_stack([np.interp(np.arange(length), known, each) for each in values.T])
+    frames = min(_SMOOTHED, length - 1 + length % 2)
+    return lines if frames < 5 else signal.savgol_filter(lines, frames, 2, axis=0)
+
+
+def box_windows(boxes: np.ndarray, margin: float) -> np.ndarray | None:
+    """Returns each frame's own window around its box, smoothed over time.
+
+    Args:
+      boxes, margin: as of `face_window`.
+    Returns:
+      float64 [T, 3], (x, y, side) in pixels, or None where no frame has a face.
+    """
+    known = np.flatnonzero(np.isfinite(boxes).all(1))
+    if not len(known):
+        return None
+    start, end = boxes[known, :2].astype(np.float64), boxes[known, 2:].astype(np.float64)
+    sides = (end - start).max(1, keepdims=True)
+    smooth = over_time(np.column_stack([(start + end) / 2, sides]), known, len(boxes))
+    side = smooth[:, 2:] * margin
+    return np.column_stack([smooth[:, :2] + 0.5 - side / 2, side])
+
+
 def _median(values: np.ndarray) -> float:
     """Computes the median of float [T]; np.median spends 50 us on the one frame of a still."""
     values, middle = np.sort(values), len(values) // 2
     return float(values[middle] + values[-1 - middle]) / 2
 
 
-def crop(image: np.ndarray, window: tuple[int, int, int], size: int) -> np.ndarray:
+def crop(image: np.ndarray, window: Sequence[int], size: int) -> np.ndarray:
     """Cuts a window out of `image` [H, W] or [H, W, C] and resizes it to `size` pixels a side.
 
     Outside the image is 0. Shrinking averages over areas (cv2.INTER_AREA), growing is bilinear.
@@ -256,7 +332,29 @@ def crop(image: np.ndarray, window: tuple[int, int, int], size: int) -> np.ndarr
     return cv2.resize(cut, (size, size), interpolation=method)
 
 
-def to_crop(points: np.ndarray, window: tuple[int, int, int], size: int) -> np.ndarray:
+def to_crop(points: np.ndarray, window: Sequence[float], size: int) -> np.ndarray:
     """Carries float [..., 2] points of an image into the crop that `crop` cuts from it."""
     x, y, side = window
     return (np.asarray(points) - (x, y) + 0.5) * (size / side) - 0.5
+
+
+def to_crops(points: np.ndarray, windows: np.ndarray, size: int) -> np.ndarray:
+    """Carries float [T, P, 2] points of T images into the crops of their windows int [T, 3]."""
+    return np.stack(
+        [to_crop(each, window, size) for each, window in zip(points, windows, strict=True)]
+    )
+
+
+def on_grid(windows: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Moves windows so that their crops of `size` pixels lie whole pixels apart.
+
+    Args:
+      windows: int [T, 3], (x, y, side), of one side.
+    Returns:
+      The windows, each moved by less than a pixel of its crop, and int32 [T, 2], x and y of each
+      crop from the first one's in pixels of the crops.
+    """
+    scale = windows[0, 2] / size
+    shift = np.rint((windows[:, :2] - windows[0, :2]) / scale)
+    places = windows[0, :2] + np.rint(shift * scale).astype(int)
+    return np.column_stack([places, windows[:, 2]]), shift.astype(np.int32)

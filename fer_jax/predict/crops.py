@@ -6,7 +6,7 @@ import math
 import cv2
 import numpy as np
 
-from fer_jax.data import clips, cropping, registration
+from fer_jax.data import cropping, registration
 from fer_jax.data.datasets.records import STORED_MARGIN, STORED_SIZE
 from fer_jax.predict.following import Seen
 from fer_jax.predict.models import FaceClassifier
@@ -77,23 +77,21 @@ def clip(patches: list[Patch], model: FaceClassifier) -> tuple[np.ndarray, int]:
       uint8 [T, S, S, C], and how many frames there are before the last one is repeated.
     """
     geometry = model.geometry
-    chosen = clips.sample_frames(len(patches), geometry.frames, geometry.sampling)
-    chosen = chosen[: min(geometry.frames, len(patches))]
     boxes = np.stack([each.box for each in patches])
-    # One window for the whole clip, as in training: a moving head moves in it.
+    # Cut as a preparation cuts its clips, so that the network sees what it saw in training.
     reach = STORED_MARGIN if model.stored else geometry.margin * _STILL_REACH
-    window = registration.face_window(boxes, reach)
-    if window is None:
+    windows = registration.following_windows(boxes, reach)
+    if windows is None:
         raise ValueError('a clip needs a patch with a box')
-    size = min(STORED_SIZE, window[2]) if model.stored else window[2]
-    frames = np.stack([_cut(patches[index], window, size) for index in chosen])
-    points = np.stack([patches[index].points for index in chosen])
+    size = min(STORED_SIZE, windows[0, 2]) if model.stored else windows[0, 2]
+    windows, shift = registration.on_grid(windows, size)
+    points = np.stack([each.points for each in patches])
     record = {
         'clip_id': '',
-        'frames': frames,
-        # Of all frames, so that the median box is the window's and not that of the chosen ones.
-        'box': registration.to_crop(boxes.reshape(-1, 2, 2), window, size).reshape(-1, 4),
-        'landmarks': registration.to_crop(points, window, size),
+        'frames': np.stack([_cut(*each, size) for each in zip(patches, windows, strict=True)]),
+        'box': registration.to_crops(boxes.reshape(-1, 2, 2), windows, size).reshape(-1, 4),
+        'landmarks': registration.to_crops(points, windows, size),
+        'shift': shift,
     }
     out = np.empty((geometry.frames, geometry.size, geometry.size, geometry.channels), np.uint8)
     length, _ = cropping.draw(out, record, geometry, model.fit)

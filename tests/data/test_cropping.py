@@ -222,3 +222,46 @@ def test_without_landmarks_the_box_serves(handmade, kind):
 def test_what_cannot_be_drawn_is_refused(change, message):
     with pytest.raises(UserError, match=message):
         geometry('none', **change)
+
+
+def test_by_box_a_walking_face_stays_in_the_middle(handmade):
+    poses = [((60 + 12 * step, 110 - step), 50, 0) for step in range(12)]
+    record = record_of(handmade, 'a', poses)
+    assert record['shift'].any()
+    drawn, length, out = {}, {}, np.empty((12, 64, 64, 1), np.uint8)
+    for kind in ('none', 'box'):
+        how = geometry(kind, frames=12, size=64, margin=1.2)
+        drawn[kind], length[kind] = out.copy(), 0
+        length[kind], boxed = cropping.draw(drawn[kind], record, how, None)
+        assert length[kind] == 12 and not boxed
+    where = [np.argwhere(frame[..., 0] == 255) for frame in drawn['box']]
+    middles = np.array([points.mean(0) for points in where])
+    assert np.ptp(middles, axis=0).max() < 3  # of 132 pixels that it walks
+    # Without registration it walks through one window: it is not there at first.
+    assert not (drawn['none'][0] == 255).any() and (drawn['none'][6] == 255).any()
+
+
+def test_by_box_a_face_that_does_not_move_is_cut_as_without_registration(handmade):
+    record = record_of(handmade, 'a', [((100, 100), 60, 0)] * 3)
+    out = np.empty((2, 3, 48, 48, 1), np.uint8)
+    for drawn, kind in zip(out, ('none', 'box'), strict=True):
+        cropping.draw(drawn, record, geometry(kind, frames=3, size=48), None)
+    np.testing.assert_array_equal(out[0], out[1])
+
+
+def test_landmarks_of_a_followed_face_lie_where_the_frames_show_them(handmade):
+    poses = [((60 + 12 * step, 110), 50, 0) for step in range(12)]
+    record = record_of(handmade, 'a', poses)
+    how = geometry('mean_shape', frames=12, size=200, margin=1.6)
+    out = np.empty((12, 200, 200, 1), np.uint8)
+    cropping.draw(out, record, how, None)
+    points = cropping.landmarks(record, how)
+    moved = points[1:, 0, 0] - points[:-1, 0, 0]
+    np.testing.assert_allclose(moved, 12 * 200 / (1.6 * 50), rtol=0.15)
+    seen = 0
+    for frame, eyes in zip(out, registration.eye_centres(points), strict=True):
+        for x, y in eyes.round().astype(int):
+            if 5 < x < 194:
+                assert frame[y, x, 0] > 200
+                seen += 1
+    assert seen

@@ -8,7 +8,10 @@ import pytest
 
 from fer_jax import simulation
 from fer_jax.data import preparation, prepared
+from fer_jax.data.datasets import clip_builder
 from fer_jax.errors import UserError
+
+VERSION = str(clip_builder.ClipBuilder.VERSION)
 
 
 def quiet(_line):
@@ -70,7 +73,7 @@ def test_a_failed_replacement_keeps_what_was_there(ckplus_release, tmp_path):
     found = prepared.load('ckplus', data_dir=data, frames=1, sampling='last', size=16)
     assert len(found) == 4
     folder = prepared.location('ckplus', data).parent
-    assert sorted(path.name for path in folder.iterdir()) == ['1.0.0']
+    assert sorted(path.name for path in folder.iterdir()) == [VERSION]
 
 
 def test_a_truncated_picture_costs_one_clip_where_that_is_asked_for(ckplus_release, tmp_path):
@@ -148,7 +151,7 @@ def test_what_a_killed_preparation_left_is_not_taken_over(fer2013_release, tmp_p
     data = tmp_path / 'data'
     preparation.prepare('fer2013', fer2013_release, data, report=quiet)
     target = prepared.location('fer2013', data)
-    left = target.parent / '.preparing' / 'fer2013' / 'faces-release' / '1.0.0'
+    left = target.parent / '.preparing' / 'fer2013' / 'faces-release' / VERSION
     left.parent.mkdir(parents=True)
     target.rename(left)
     with pytest.raises(UserError, match='is not prepared'):

@@ -297,7 +297,7 @@ def test_a_missing_dataset_names_the_command(tmp_path, monkeypatch):
     [
         ({'labels': 'ferplus7'}, "ckplus has no labels 'ferplus7': one of ckplus"),
         ({'channels': 2}, 'channels is 2'),
-        ({'registration': 'ears'}, "unknown registration 'ears': one of none, eyes"),
+        ({'registration': 'ears'}, "unknown registration 'ears': one of none, box, eyes"),
         ({'margin': 1.7}, 'margin is 1.7: ckplus is stored 1.6 face boxes wide'),
         ({'margin': 0}, 'margin is 0'),
         ({'sampling': 'first'}, "unknown frame sampling 'first'"),
@@ -325,5 +325,5 @@ def test_where_prepared_datasets_lie(tmp_path, monkeypatch):
     monkeypatch.setenv('FER_JAX_DATA', '~/faces')
     assert prepared.data_root() == tmp_path / 'faces'
     assert prepared.data_root(tmp_path / 'here') == tmp_path / 'here'
-    expected = tmp_path / 'faces/ckplus/faces-release/1.0.0'
+    expected = tmp_path / 'faces/ckplus/faces-release/1.2.0'
     assert prepared.location('ckplus') == expected

@@ -13,6 +13,8 @@ from fer_jax.data.datasets import clip_builder, video
 from fer_jax.errors import UserError
 from fer_jax.simulation.people import movie
 
+VERSION = str(clip_builder.ClipBuilder.VERSION)
+
 # Film -> frames, height and width; clip -> height and width that are stored.
 FILMS = {
     'Train_AFEW/Angry/000000040': (3, 360, 480),
@@ -117,7 +119,7 @@ def test_a_record_has_no_faces_and_no_sound(films, data_dir):
     assert found['faces'] == 'scene' and found['detector'] is found['stored_margin'] is None
     assert found['clips'] == 6 and found['frames'] == 310 and found['unlabelled'] == 1
     assert not found['faceless'] and not found['faceless_frames'] and not found['landmarked']
-    assert (data_dir / 'afew' / 'scene' / '1.0.0' / 'metadata.json').exists()
+    assert (data_dir / 'afew' / 'scene' / VERSION / 'metadata.json').exists()
 
 
 @pytest.mark.parametrize('faces', ['release', 'haar'])
@@ -145,7 +147,7 @@ def test_preparing_again_and_from_elsewhere(films, release, data_dir):
     prepare(films, data_dir, report=lines.append)
     assert len(lines) == 1 and 'already prepared from this release' in lines[0]
     (release / f'{GREY}.avi').unlink()
-    with pytest.raises(UserError, match=r'afew.scene.1.0.0 was prepared from another release'):
+    with pytest.raises(UserError, match=r'afew.scene.1.2.0 was prepared from another release'):
         prepare(release, data_dir)
 
 
@@ -216,7 +218,7 @@ def test_so_many_are_read_at_once_as_have_a_size(data_dir, monkeypatch, batch, r
 
 
 def test_what_is_not_there_is_refused_at_once(fer2013_release, data_dir, tmp_path):
-    with pytest.raises(UserError, match=r'afew is not prepared at .*scene/1.0.0: .* --scene$'):
+    with pytest.raises(UserError, match=r'afew is not prepared at .*scene/1.2.0: .* --scene$'):
         prepared.scenes('afew', data_dir=tmp_path)
     with pytest.raises(UserError, match='fer2013 has no scenes: choose a dataset of films'):
         prepared.scenes('fer2013', data_dir=tmp_path)

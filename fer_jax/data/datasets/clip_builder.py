@@ -42,19 +42,20 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
 ):
     """Reads one dataset's release into records of clips.
 
-    A record holds: `clip_id`, `label` (class name in the first label set, '' where the owners keep
-    it to themselves) and `label_<set>` for further sets ('' where that set drops the clip),
-    `subject`, `split`, `path` (in the release); `frames` uint8 [T, S, S, C] (C 1 for grey, 3 for
-    RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the crop), `has_face`
-    bool [T]; with LANDMARKS or a detector `landmarks` float32 [T, P, 2] in pixels of the crop, NaN
-    where there is none (P 68, or 5: `faces.landmark_count`); with `sound` also `audio` int16
-    [samples] and `sample_rate` int32 in hertz (empty and 0 without sound); with VOTES `votes` int32
-    [VOTES], zeros where nobody was asked. Of 'scene' only the text and `frames` uint8 [T, H, W, 1],
-    grey (`records.scene`), of the same clips. TFDS stores records in the order of their keys'
-    hashes.
+    A record holds: `clip_id`, `label` (class name in the first label set, '' where the owners
+    keep it to themselves) and `label_<set>` for further sets ('' where that set drops the
+    clip), `subject`, `split`, `path` (in the release); `frames` uint8 [T, S, S, C] (C 1 for
+    grey, 3 for RGB), `box` float32 [T, 4] (left, top, right, bottom edges in pixels of the
+    crop), `has_face` bool [T], `shift` int32 [T, 2] (x and y of each frame's crop from the
+    first one's); with LANDMARKS or a detector `landmarks` float32 [T, P, 2] in pixels of the
+    crop, NaN where there is none (P 68, or 5: `faces.landmark_count`); with `sound` also
+    `audio` int16 [samples] and `sample_rate` int32 in hertz (empty and 0 without sound); with
+    VOTES `votes` int32 [VOTES], zeros where nobody was asked. Of 'scene' only the text and
+    `frames` uint8 [T, H, W, 1], grey (`records.scene`), of the same clips. TFDS stores records
+    in the order of their keys' hashes.
     """
 
-    VERSION = tfds.core.Version('1.0.0')
+    VERSION = tfds.core.Version('1.2.0')  # 1.1.0 stored no shift
 
     # What a dataset states about itself.
     DESCRIPTION: str
@@ -191,6 +192,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             features |= {
                 'box': tfds.features.Tensor(shape=(None, 4), dtype=np.float32, encoding=raw),
                 'has_face': tfds.features.Tensor(shape=(None,), dtype=np.bool_, encoding=raw),
+                'shift': tfds.features.Tensor(shape=(None, 2), dtype=np.int32, encoding=raw),
             }
         if self._with_landmarks():
             features['landmarks'] = tfds.features.Tensor(

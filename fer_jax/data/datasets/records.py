@@ -112,9 +112,11 @@ class Manifest:
 def cropped(
     frames: list[np.ndarray], faces: Faces, margin: float = STORED_MARGIN
 ) -> dict[str, np.ndarray]:
-    """Cuts a clip to its face: one square window around the median box, at most 160 pixels a side.
+    """Cuts a clip to its face: square windows of one side, at most 160 pixels when stored.
 
-    A clip without any face keeps its central square: it stays, marked, for whoever needs no face.
+    The window lies around the median box. Where the face leaves it the window follows
+    (`registration.following_windows`), and `shift` says how far. A clip without any face keeps its
+    central square: it stays, marked, for whoever needs no face.
 
     Args:
       frames: T images uint8 [H, W, C] of one shape.
@@ -122,21 +124,34 @@ def cropped(
       margin: side of the window as a multiple of the box.
     Returns:
       frames uint8 [T, S, S, C], box float32 [T, 4] and landmarks float32 [T, P, 2] in pixels of
-      the crop (NaN where there is none), has_face bool [T].
+      each frame's own crop (NaN where there is none), has_face bool [T], shift int32 [T, 2]: x and
+      y of each crop from the first one's, in its pixels.
     """
-    window = registration.face_window(faces.box, margin)
-    if window is None:
+    windows = registration.following_windows(faces.box, margin)
+    if windows is None:
         height, width = frames[0].shape[:2]
         side = min(height, width)
-        window = ((width - side) // 2, (height - side) // 2, side)
-    size = min(STORED_SIZE, window[2])
-    cut = [registration.crop(frame, window, size) for frame in frames]
-    corners = registration.to_crop(faces.box.reshape(-1, 2, 2), window, size)
+        windows = np.tile([(width - side) // 2, (height - side) // 2, side], (len(frames), 1))
+    size = min(STORED_SIZE, windows[0, 2])
+    windows, shift = registration.on_grid(windows, size)
+    cut = [
+        registration.crop(frame, window, size)
+        for frame, window in zip(frames, windows.tolist(), strict=True)
+    ]
+    box = registration.to_crops(faces.box.reshape(-1, 2, 2), windows, size).reshape(-1, 4)
+    landmarks = registration.to_crops(faces.landmarks, windows, size)
+    placed = Faces(box.astype(np.float32), landmarks.astype(np.float32))
+    return uncut(np.stack(cut).reshape(len(cut), size, size, -1), placed) | {'shift': shift}
+
+
+def uncut(frames: Sequence[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
+    """Makes the arrays of `cropped` from pictures uint8 [S, S, C] that are stored as they are."""
     return {
-        'frames': np.stack(cut).reshape(len(cut), size, size, -1),
-        'box': corners.reshape(-1, 4).astype(np.float32),
-        'landmarks': registration.to_crop(faces.landmarks, window, size).astype(np.float32),
+        'frames': np.stack(frames),
+        'box': faces.box,
+        'landmarks': faces.landmarks,
         'has_face': np.all(np.isfinite(faces.box), 1),
+        'shift': np.zeros((len(frames), 2), np.int32),
     }
 
 

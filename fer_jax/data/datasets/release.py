@@ -190,13 +190,7 @@ def stored_whole(frames: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
     Frames of one shape uint8 [S, S, C], each all face.
     """
-    faces = whole_pictures(frames)
-    return {
-        'frames': np.stack(frames),
-        'box': faces.box,
-        'landmarks': faces.landmarks,
-        'has_face': np.ones(len(frames), bool),
-    }
+    return records.uncut(frames, whole_pictures(frames))
 
 
 def read_numbers(path: Path, shape: tuple[int, ...], what: str) -> np.ndarray:

@@ -10,6 +10,8 @@ from fer_jax.data.datasets import clip_builder, records, storing
 from fer_jax.data.faces import detector
 from fer_jax.errors import UserError
 
+VERSION = str(clip_builder.ClipBuilder.VERSION)
+
 FRAMES = {'a': 3, 'b': 7, 'c': 1, 'd': 12}  # clip -> how many
 
 
@@ -263,7 +265,7 @@ def test_an_interrupted_preparation_goes_on_with_the_faces_it_found(tmp_path, mo
     preparation.prepare('films', tmp_path, tmp_path / 'data', faces='haar', report=lines.append)
     assert Interrupted.clips == 10 + 4 - known  # the others are not looked for again
     assert lines[0] == f'films: goes on with the faces of {known} clips found before it stopped'
-    assert [path.name for path in folder.iterdir()] == ['1.0.0']
+    assert [path.name for path in folder.iterdir()] == [VERSION]
     kept = stored(tmp_path, 'haar')
     monkeypatch.setattr(preparation, 'make_detector', lambda name, weights: Corner())
     prepare(tmp_path, faces='haar', overwrite=True)

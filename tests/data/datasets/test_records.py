@@ -39,6 +39,60 @@ def test_a_clip_is_cut_to_one_window(handmade, colour, width):
     assert record['has_face'].all()
 
 
+def walk(handmade, frames=24, width=40, grows=0.0):
+    """A face that crosses a picture of 640 x 240 in one second, with a detector's jitter."""
+    jitter = np.random.default_rng(0).normal(0, 0.6, (frames, 1, 2))
+    at = np.linspace(0, 1, frames)
+    centres = np.column_stack([60 + 520 * at, 120 + 10 * np.sin(6 * at)])
+    landmarks = np.stack(
+        [
+            handmade.posed_face(centre, width * (1 + grows * t), 0)
+            for centre, t in zip(centres, at, strict=True)
+        ]
+    )
+    pictures = [handmade.drawn_face(points, (240, 640))[:, :, None] for points in landmarks]
+    return pictures, records.Faces.from_landmarks(landmarks + jitter), landmarks
+
+
+@pytest.mark.parametrize('width, grows', [(40, 0.0), (150, 0.0), (60, 0.5)])
+def test_a_face_that_crosses_the_picture_is_in_every_frame(handmade, width, grows):
+    pictures, faces, landmarks = walk(handmade, width=width, grows=grows)
+    record = records.cropped(pictures, faces)
+    size = record['frames'].shape[1]
+    inside = np.clip(record['box'], -0.5, size - 0.5)
+    areas = [np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (inside, record['box'])]
+    assert (areas[0] >= 0.99 * areas[1]).all()
+    for frame, points in zip(record['frames'], record['landmarks'], strict=True):
+        for x, y in registration.eye_centres(points).round().astype(int):
+            assert frame[y, x, 0] == 255  # the disc that is drawn there
+    # `shift` carries the landmarks back to where they lie in the picture.
+    scale = np.ptp(landmarks[0, :, 0]) / np.ptp(record['landmarks'][0, :, 0])
+    back = (record['landmarks'] + record['shift'][:, None]) * scale
+    np.testing.assert_allclose(back - back[:1], faces.landmarks - faces.landmarks[:1], atol=1.5)
+    steps = np.abs(np.diff(record['shift'], axis=0))
+    assert steps.max() * scale < 2 * 520 / len(pictures)  # it does not leap
+
+
+def test_the_window_stays_as_long_as_it_holds_the_face(handmade):
+    landmarks = np.stack([handmade.posed_face((100 + step, 90), 60, 0) for step in range(12)])
+    frames = [handmade.drawn_face(points, (200, 220))[:, :, None] for points in landmarks]
+    faces = records.Faces.from_landmarks(landmarks)
+    record = records.cropped(frames, faces)
+    window = registration.face_window(faces.box, 1.6)
+    assert not record['shift'].any()
+    expected = [registration.crop(frame, window, window[2]) for frame in frames]
+    np.testing.assert_array_equal(record['frames'], expected)
+
+
+def test_a_mistaken_box_does_not_make_the_window_as_wide(handmade):
+    _, faces, _ = walk(handmade)
+    faces.box[5] = -100, -100, 700, 700
+    windows = registration.following_windows(faces.box, 1.6)
+    assert windows[0, 2] <= 1.5 * registration.face_window(faces.box, 1.6)[2] + 1
+    known = np.delete(np.arange(len(windows)), range(2, 9))
+    assert (windows[known, 0] - 0.5 <= faces.box[known, 0]).all()
+
+
 def test_frames_without_a_face_are_marked(handmade):
     landmarks = np.stack([handmade.posed_face((75, 60), 50, 0)] * 3)
     landmarks[1] = np.nan

@@ -183,13 +183,7 @@ class Builder(clip_builder.ClipBuilder):
     def record(self, source, pool):
         if not source.payload[1]:
             return super().record(source, pool)
-        frames, faces = self._read_aligned(source.payload[1], pool)
-        return {
-            'frames': np.stack(frames),
-            'box': faces.box,
-            'landmarks': faces.landmarks,
-            'has_face': np.ones(len(frames), bool),
-        }
+        return records.uncut(*self._read_aligned(source.payload[1], pool))
 
     def sound(self, source):
         return self.heard(source, source.payload[0])

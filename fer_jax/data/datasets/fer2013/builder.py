@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import tensorflow_datasets as tfds
 from sklearn import metrics
 
 from fer_jax.data.datasets import clip_builder, records
@@ -52,7 +51,6 @@ class Builder(clip_builder.ClipBuilder):
     'Challenges in Representation Learning: Facial Expression Recognition', and for the FER+ label
     sets fer2013new.csv from https://github.com/microsoft/FERPlus. Pass the folder that holds both.
     """
-    VERSION = tfds.core.Version('1.1.0')  # 1.0.0 stored no votes
     DESCRIPTION = (
         'FER2013: 35,887 grey 48x48 faces, 7 emotions; FER+ labels where its votes are given.'
     )
@@ -137,13 +135,7 @@ class Builder(clip_builder.ClipBuilder):
         return [image], records.Faces(box, np.full((1, 68, 2), np.nan, np.float32))
 
     def record(self, source, pool):
-        (image,), faces = self.read(source, pool)
-        return {
-            'frames': image[None],
-            'box': faces.box,
-            'landmarks': faces.landmarks,
-            'has_face': np.isfinite(faces.box).all(1),
-        }
+        return records.uncut(*self.read(source, pool))
 
     def _differences(self, counts, splits, subjects):
         return [*super()._differences(counts, splits, subjects), *self._notes]
