@@ -19,8 +19,8 @@ minutes, with all drawing and preparing.
 Paper: validation part, 26.6 % activity, 33.2 % audio, 35.0 % aggregated CNN, 39.6 % RNN, 43.7 %
 fusion network; submission 6, test part, 52.875 %. Ours: needs the licensed release; `:simulated`,
 test part of 260 clips, simulated people, 7 of them without a face, of which the last three models
-say nothing: 24.62, 41.92, 57.71, 41.11, 46.64 %; submission 6 58.85 % (53.1 to 64.6). README.md has
-the intervals and the validation part.
+say nothing: 24.62, 41.92, 57.71, 41.11, 46.64 %; submission 6 58.85 % (53.1 to 64.6).
+docs/results.md has the intervals and the validation part.
 
 Deviations: the parts that a model stops by, and that weights are searched on, are the paper's, so
 validation accuracies are optimistic and the report says so (configs/afew_rnn.py has an honest one).

@@ -23,7 +23,7 @@ of them; the paper stops by the validation part, which judges it (our rule `test
 Clips of more than 96 frames are sampled uniformly. AFEW's own aligned faces are taken as they are,
 without the similarity onto FER2013's mean shape (configs/fer2013_cnn.py says why); clips without a
 face are left out, which is what the paper's 711 and 371 clips point to (its card,
-fer_jax/cards/kahou2015.toml, Table 2).
+fer_jax/papers/kahou2015.toml, Table 2).
 """
 
 from ml_collections import ConfigDict

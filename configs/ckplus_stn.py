@@ -16,7 +16,7 @@ Deviations: the division is drawn anew (the paper's is not published); people ar
 it, and the report says so. `balanced` has five folds of equal size by subject, each with 70 / 10 /
 20 % of the people. The classes are the seven emotions of the labelled sequences; with the ablation
 `neutral` their first frames are an eighth. The stated initialiser and learning rate are ablations
-too (BUILD_NOTES.md). Batches have 16 images, which the paper does not state.
+too (docs/papers/minaee2019.md). Batches have 16 images, which the paper does not state.
 """
 
 from ml_collections import ConfigDict

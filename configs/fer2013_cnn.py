@@ -18,15 +18,15 @@ eight frames of each of AFEW's training clips, each a still with the clip's labe
 and those of its validation clips judge. The variants of structure combine with those of data:
 `:afew,three5`. A run of any is the first stage of configs/afew_rnn.py and configs/afew_svm.py.
 
-Hardware and time: README.md has the runs on FER2013 that were made. `tfd`, `all` and `afew`: not
+Hardware and time: docs/results.md has the runs on FER2013. `tfd`, `all` and `afew`: not
 run, they need the licensed releases; `afew` holds 1.5 GB while it loads. `:simulated` has FER2013
 and TFD of 800 drawn people each (120 with `afew`), half the width, batch normalisation, dropout of
 0.1, Adam at 0.002 with cosine decay, batches of 32 and 10 epochs: 122 CPU seconds, drawing
 not counted.
 
 Paper: no figure for these networks themselves; what is built on them is in configs/afew_rnn.py and
-configs/afew_svm.py. Ours: README.md; `:simulated` 68.58 % (66.0 to 71.1; majority class 21.82 %),
-simulated faces.
+configs/afew_svm.py. Ours: docs/results.md; `:simulated` 68.58 % (66.0 to 71.1; majority class 21.82
+%), simulated faces.
 
 Deviations: no dataset is registered onto FER2013's mean shape, as neither FER2013 nor TFD ships
 landmarks (`data.registration=mean_shape` is there for sets that have them). The mean and deviation
@@ -36,7 +36,7 @@ test of what is built on these networks. The paper names no optimiser, rate, sch
 at 0.0003 with cosine decay and batches of 32 are ours. With SGD at 0.01, momentum of 0.9 and
 batches of 128 the second convolution was dead on FER2013 when looked at (`three9` after four
 epochs, `three5` after two; 256 PublicTest images), and such networks can only say the majority
-class. What else is left open stands in BUILD_NOTES.md.
+class. What else is left open: docs/papers/kahou2015.md.
 """
 
 from ml_collections import ConfigDict

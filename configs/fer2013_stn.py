@@ -6,12 +6,12 @@ Command:
     python -m fer_jax.main --config=configs/fer2013_stn.py:simulated    # a laptop, no download
     python -m fer_jax.ablate --config=configs/fer2013_stn.py:ferplus7   # what the paper leaves open
 
-Hardware and time, results: README.md.
+Hardware and time, results: docs/results.md.
 
-Paper: 70.02 %, which its Figure 8 shows to be on FER+ labels (BUILD_NOTES.md). Ours: README.md.
+Paper: 70.02 %, which its Figure 8 shows to be on FER+ labels. Ours: docs/results.md.
 
-Deviations: see BUILD_NOTES.md (the stated N(0, 0.05) initialisation and learning rate of 0.005 are
-the variant `stated`; the default is the ablation under which the recipe trains).
+Deviations: docs/papers/minaee2019.md (the stated N(0, 0.05) initialisation and learning rate of
+0.005 are the variant `stated`; the default is the ablation under which the recipe trains).
 """
 
 from ml_collections import ConfigDict

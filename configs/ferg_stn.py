@@ -15,7 +15,7 @@ majority class 14.29 %).
 
 Deviations: the division is drawn anew (the paper's is not published), with the stated sizes and
 1,000 test images of each class; its six characters are on both sides of it, and the report says so.
-The stated initialiser and learning rate are ablations (BUILD_NOTES.md).
+The stated initialiser and learning rate are ablations (docs/papers/minaee2019.md).
 """
 
 from ml_collections import ConfigDict

@@ -21,8 +21,8 @@ Ours: needs the licensed release; simulated, 64 images, majority class 15.62 %: 
 79.4), CNN-RNN 65.62 (51.7 to 78.0), CNN-IRNN 67.19 (53.3 to 78.5).
 
 Deviations: the paper's contradictions are ablations, and what is a default here stands in
-BUILD_NOTES.md. The stated rate falls a hundredfold every 20 epochs, by which a run of 149 images
-has ended after a hundred steps or so; `step_tenth` and the others stand beside it. Mean and
+docs/papers/jain2018.md. The stated rate falls a hundredfold every 20 epochs, by which a run of 149
+images has ended after a hundred steps or so; `step_tenth` and the others stand beside it. Mean and
 deviation image are of the training part only. Faces are found by OpenCV's cascade, not by a cascade
 of CNNs (with `combined` the ablation `mean_shape` takes landmarks). A sequence of several takes of
 one subject is not built; a still's sequence is the rows of its last map, in `combined` too.

@@ -14,8 +14,8 @@ Paper: 92.8 % (65 of 70). Ours: needs the licensed release; simulated 61.43 % of
 
 Deviations: the division is drawn anew (the paper's is not published), with the stated sizes and ten
 test images of each class; women are on both sides of it, and the report says so. The stated
-initialiser and learning rate are ablations (BUILD_NOTES.md). Batches have 16 images and faces are
-found by OpenCV's cascade; the paper states neither.
+initialiser and learning rate are ablations (docs/papers/minaee2019.md). Batches have 16 images and
+faces are found by OpenCV's cascade; the paper states neither.
 """
 
 from ml_collections import ConfigDict

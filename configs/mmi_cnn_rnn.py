@@ -21,8 +21,8 @@ Paper: CNN-IRNN 92.07 %. Ours: needs the licensed release; simulated, 54 clips, 
 %: CNN 38.89 % (25.0 to 52.7), CNN-RNN 64.81 (48.1 to 80.7), CNN-IRNN 57.41 (42.3 to 72.1).
 
 Deviations: the paper's contradictions are ablations, and what is a default here stands in
-BUILD_NOTES.md. MMI labels six emotions and no neutral: six classes. A clip is 8 equally spaced
-frames of the whole video (P has no value); the CNN alone learns from the mean of its frames'
+docs/papers/jain2018.md. MMI labels six emotions and no neutral: six classes. A clip is 8 equally
+spaced frames of the whole video (P has no value); the CNN alone learns from the mean of its frames'
 probabilities. Mean and deviation image are of the training part only. Faces are found by OpenCV's
 cascade, not by a cascade of CNNs. `:simulated` cuts them closer, and learns by Adam at 1e-3 with
 cosine decay, little dropout and other views.

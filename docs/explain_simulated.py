@@ -1,4 +1,4 @@
-"""Draws the README's picture of what two networks look at; it shows simulated faces only.
+"""Draws the picture of docs/running.md: what two networks look at; it shows simulated faces only.
 
 Two runs, the pages of what they look at, and the picture of both:
 

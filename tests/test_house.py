@@ -20,7 +20,7 @@ from fer_jax import cli
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / 'fer_jax').rglob('*.py'))
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
-FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', '.ci')
+FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', 'docs', '.ci', '.github')
 
 # The rooms of the core, from the ground up: each may import those before it, none that follows.
 CORE = (
@@ -322,8 +322,13 @@ def test_nothing_names_a_machine_or_a_registry():
 
 
 def documented_commands() -> list[list[str]]:
-    """The commands of the README, of the notes and of docstrings, as words."""
-    files = [*ROOT.glob('*.md'), *SOURCES, *(ROOT / 'configs').glob('*.py')]
+    """The commands of the README, of docs/ and of docstrings, as words."""
+    files = [
+        *ROOT.glob('*.md'),
+        *(ROOT / 'docs').rglob('*.md'),
+        *SOURCES,
+        *(ROOT / 'configs').glob('*.py'),
+    ]
     pattern = re.compile(r'^ +(?:python -m|bash) .+|(?<=`)(?:python -m|bash) [^`\n]+', re.MULTILINE)
     lines = [line for path in files for line in pattern.findall(path.read_text())]
     return [shlex.split(line.strip(), comments=True) for line in lines]

@@ -1,0 +1,1 @@
+"""One run: its clips, members, features, learner and records, from config to report."""

@@ -1,0 +1,98 @@
+"""The documents: short where they are read first, without dead links, no figure with two values."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / 'docs'
+# Outside docs/, where the build of the site does not look.
+PAGES = sorted([*ROOT.glob('*.md'), *(ROOT / '.github').rglob('*.md')])
+RESULTS = (DOCS / 'results.md').read_text()
+
+# A row of the README's results -> the heading and the first cell of its row in docs/results.md.
+ROWS = {
+    'haddad2020, C3D, CK+': ('haddad2020', '`ckplus_c3d.py`'),
+    'jain2018, CNN + IRNN, JAFFE': ('jain2018', '`jaffe_cnn_rnn.py --config.init.run=CNN`'),
+    'kahou2015, whole system, AFEW, test part': ('The whole EmotiW system', 'Submission 6'),
+    'minaee2019, STN, FER2013 with FER+ labels': (
+        'Real FER2013',
+        'FER+ seven classes, STN, 40',
+    ),
+    'saurav2020, 3D CNN + ConvLSTM, CK+': ('saurav2020', '`ckplus_convlstm.py`'),
+}
+
+
+def prose(path: Path) -> str:
+    """Returns a page without its code."""
+    return re.sub(r'^ {4,}.*$|`[^`]*`', '', path.read_text(), flags=re.MULTILINE)
+
+
+def slugs(path: Path) -> set[str]:
+    """Returns the anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r'^#+ (.+)$', path.read_text(), re.MULTILINE)
+    return {
+        re.sub(r'[^\w\- ]', '', heading.replace('`', '').lower()).strip().replace(' ', '-')
+        for heading in headings
+    }
+
+
+def rows(text: str, heading: str = '') -> dict[str, list[str]]:
+    """Returns the rows of a page's tables, or of those under a heading, by their first cell."""
+    if heading:
+        text = re.split(rf'^#+ {re.escape(heading)}$', text, flags=re.MULTILINE)[1]
+        text = re.split(r'^#+ ', text, maxsplit=1, flags=re.MULTILINE)[0]
+    lines = [line.strip('|').split('|') for line in text.splitlines() if line.startswith('|')]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+
+
+def figures(cells: list[str]) -> set[str]:
+    """Returns the accuracies, with their intervals, that cells hold."""
+    found = re.findall(r'(?<![\d.,])\d+(?:\.\d+)?(?: \([\d.]+ to [\d.]+\))?', ' | '.join(cells))
+    return {figure for figure in found if '.' in figure or figure == '100'}
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.name)
+def test_links_into_the_repository_lead_somewhere(path):
+    wrong = []
+    for link in re.findall(r'\]\(\s*([^)\s]+)\s*\)', prose(path)):
+        if re.match(r'https?:|mailto:', link):
+            continue
+        file, _, anchor = link.partition('#')
+        target = (path.parent / file).resolve() if file else path
+        if not target.exists() or (anchor and anchor not in slugs(target)):
+            wrong.append(link)
+    assert not wrong
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / 'README.md').read_bytes()) <= 10_000
+
+
+def test_the_notes_list_every_decision():
+    decisions = re.findall(r'^### (.+)$', (DOCS / 'decisions.md').read_text(), re.MULTILINE)
+    notes = ' '.join((ROOT / 'BUILD_NOTES.md').read_text().split())
+    assert len(decisions) > 60
+    assert not [decision for decision in decisions if f'[{decision}]' not in notes]
+
+
+def test_no_figure_of_the_readme_has_another_value_in_the_results():
+    found = rows((ROOT / 'README.md').read_text(), 'Results')
+    assert {name for name in found if re.match(r'\w+\d{4}', name)} == set(ROWS)
+    for name, (heading, first) in ROWS.items():
+        known = figures(rows(RESULTS, heading)[first])
+        assert figures(found[name]), name
+        assert figures(found[name]) <= known, name
+
+
+def test_no_figure_of_a_config_is_missing_in_the_results():
+    flat = ' '.join(RESULTS.split())
+    wrong = []
+    for path in sorted((ROOT / 'configs').glob('*.py')):
+        doc = ' '.join((ast.get_docstring(ast.parse(path.read_text())) or '').split())
+        for interval in re.findall(r'\([\d.]+ to [\d.]+(?=[;)])', doc):
+            if interval not in flat:
+                wrong.append(f'{path.name}: {interval})')
+    assert not wrong
