@@ -144,8 +144,8 @@ def cropped(
     return uncut(np.stack(cut).reshape(len(cut), size, size, -1), placed) | {'shift': shift}
 
 
-def uncut(frames: Sequence[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
-    """Makes the arrays of `cropped` from pictures uint8 [S, S, C] that are stored as they are."""
+def uncut(frames: np.ndarray | Sequence[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
+    """Makes the arrays of `cropped` from T pictures uint8 [S, S, C] stored as they are."""
     return {
         'frames': np.stack(frames),
         'box': faces.box,
