@@ -110,6 +110,12 @@ def test_unreadable_frames_keep_their_rows_and_break_nothing(people, scene, find
     assert {track for faces in seen for track in faces} == {1}
 
 
+def test_a_film_may_begin_with_unreadable_frames_and_nobody(people, scene, finder):
+    shown, empty = scene((people[0][0], 60, 40)), scene()
+    seen = followed([None, None, empty, shown, shown], finder)
+    assert [sorted(faces) for faces in seen] == [[], [], [], [1], [1]]
+
+
 def test_spans_do_not_depend_on_where_they_are_gone_on_from(people, scene, finder):
     images = [scene((people[0][k // 10], 20 + 3 * k, 30)) for k in range(40)]
     images[17:29] = [scene()] * 12
