@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: written beside their place, then renamed into it."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,68 @@ from pathlib import Path
 from typing import Any
 
 _PARTIAL = '.partial'  # in the names of what is being written
+
+# What to do where the system refuses a file.
+_REMEDIES = {
+    errno.ENOSPC: 'make room, and start the same command again',
+    errno.EDQUOT: 'make room, and start the same command again',
+    errno.EFBIG: 'give a folder on another file system',
+    errno.EROFS: 'give a folder that can be written',
+    errno.EACCES: 'give a place that you may read and write',
+    errno.EPERM: 'give a place that you may read and write',
+    errno.EMFILE: 'raise the limit (ulimit -n 4096), and start the same command again',
+    errno.ENFILE: 'close other programs, and start the same command again',
+    errno.EIO: 'the disk has a fault; give a folder on another one',
+    errno.ENOTDIR: 'give a folder',
+    errno.EISDIR: 'give a file',
+    errno.EEXIST: 'give another folder, or move it away',
+    errno.ENOTEMPTY: 'give another folder, or move it away',
+    errno.ELOOP: 'its links lead round in a circle; give another place',
+    errno.ENAMETOOLONG: 'give a shorter name',
+    errno.ESTALE: 'the network drive went away; start the same command again',
+}
+
+
+def refusal(error: BaseException | None) -> str:
+    """Returns what the system refused and what to do, in a sentence; '' for any other error.
+
+    Libraries wrap what the system says: the causes of an error, and its text, are looked at too.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        number = error.errno if isinstance(error, OSError) else None
+        if number is None and not isinstance(error, OSError):
+            number = _number_in(str(error))
+        if number in _REMEDIES:
+            place = getattr(error, 'filename', None)
+            where = f'{os.fsdecode(place)}: ' if isinstance(place, str | bytes) else ''
+            return f'{where}{os.strerror(number)}; {_REMEDIES[number]}'
+        error = error.__cause__ or error.__context__
+    return ''
+
+
+def _number_in(text: str) -> int | None:
+    """The number of the system's error that a text speaks of."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE):
+        if os.strerror(number) in text:
+            return number
+    return None
+
+
+def reserve(path: Path | str, size: int) -> None:
+    """Makes sure that a file has room for `size` bytes: what is mapped may not fail later.
+
+    Raises:
+      OSError: there is no room.
+    """
+    with open(path, 'rb+') as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system without
+                return
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 @contextlib.contextmanager

@@ -2,31 +2,38 @@
 
 A command module has `define(fv)`, which declares its flags on an `absl.flags.FlagValues` of its own
 (nothing is global, so that tests can import all commands), and `main(fv)`. The script fer-jax runs
-them as Python's -m does. Exit status: 0 done (and --help), 1 the user's mistake (one line), 2 an
-unknown flag or command, 143 interrupted and ready to resume; anything else is a defect and shows
-its traceback.
+them as Python's -m does. Exit status: 0 done (and --help), 1 the user's mistake or what the system
+refuses (one line), 2 an unknown flag or command, 130 stopped by Ctrl-C and 143 by SIGTERM (a run is
+then ready to resume), 141 nobody reads what is printed; anything else is a defect and shows its
+traceback.
 """
 
 import ast
+import contextlib
+import os
 import re
 import runpy
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
-from fer_jax import __version__, host
-from fer_jax.config import find_config
-from fer_jax.errors import Interrupted, UserError
+from fer_jax import __version__, atomic, host
+from fer_jax.config import find_config, load_config, read_config
+from fer_jax.errors import Interrupted, Stopped, UserError
 
 Define = Callable[[flags.FlagValues], None]
 Main = Callable[[flags.FlagValues], None]
 
-EXIT_INTERRUPTED = 128 + signal.SIGTERM
+POSITIONAL = 'positional'
+
+_PATIENCE = 5.0  # seconds of cleaning up, in which a second Ctrl-C is passed over
 
 # As `fer-jax` lists them; each is a module, or a package with a __main__.
 COMMANDS = (
@@ -36,11 +43,39 @@ COMMANDS = (
 
 
 class _ConfigParser(ConfigFileFlagParser):
-    """Reads FILE[:variant] from wherever `find_config` finds the file."""
+    """Reads FILE[:variant] from wherever `find_config` finds the file; or a run's config.json."""
 
     def parse(self, path: str) -> ConfigDict:
         file, colon, variant = path.partition(':')
-        return super().parse(f'{find_config(file)}{colon}{variant}')
+        found = find_config(file)
+        if found.suffix == '.json':
+            return read_config(found)
+        try:
+            config = load_config(found, variant) if colon else load_config(found)
+        except UserError:
+            raise
+        except Exception as error:  # whatever comes up in a file that somebody writes
+            raise UserError(f'{found}{_line_in(found, error)}: {_said(error)}') from error
+        if not isinstance(config, ConfigDict):
+            raise UserError(f'{found}: get_config gives {config!r}, which is no ConfigDict')
+        return config.lock()
+
+
+def _line_in(file: Path, error: Exception) -> str:
+    """The line of a config file in which an error came up, as ', line 3'; '' for none."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+             if frame.filename == str(file)]  # fmt: skip
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines.append(error.lineno)
+    return f', line {lines[-1]}' if lines else ''
+
+
+def _said(error: Exception) -> str:
+    """The kind of an error and the last line of its message."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    last = (text.strip().splitlines() or [''])[-1]
+    kind = type(error).__name__
+    return last if last.startswith(kind) else f'{kind}: {last}'
 
 
 def define_config(fv: flags.FlagValues) -> None:
@@ -51,13 +86,18 @@ def define_config(fv: flags.FlagValues) -> None:
     fv['config'].parser = _ConfigParser('config')
 
 
+def define_positional(fv: flags.FlagValues, words: str) -> None:
+    """Declares that a command takes arguments that are no flags: `words`, as its help has them."""
+    flags.DEFINE_list(POSITIONAL, [], words, flag_values=fv)
+
+
 def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
     """Parses `argv` (without the program's name); the rest lies in `fv.positional`, a list of str.
 
     Raises:
       absl.flags.Error: an unknown flag.
-      UserError: a value that a flag does not accept, or a wrong --config file, variant, key or
-        value.
+      UserError: a value that a flag does not accept, an argument that is no flag of a command that
+        takes none, or a wrong --config file, variant, key or value.
     """
     fv = flags.FlagValues()
     define(fv)
@@ -66,16 +106,18 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
     sys.argv = ['fer_jax', *argv]  # where ml_collections looks for --config.x.y
     try:
         rest = fv(sys.argv)[1:]
-        if 'config' in fv and not isinstance(fv.config, ConfigDict | None):
-            fv.config.lock()  # it stands for a file that could not be read: using it says why
     except flags.IllegalFlagValueError as error:
         raise UserError(_one_line(error)) from error
     except (AttributeError, KeyError, TypeError, ValueError, ImportError, OSError) as error:
         raise UserError(f'--config: {_one_line(error)}') from error
     finally:
         sys.argv = given
-    flags.DEFINE_list('positional', rest, 'arguments that are no flags', flag_values=fv)
+    if POSITIONAL not in fv:
+        if rest:
+            raise UserError(f"'{rest[0]}' is no flag: this command takes flags alone (--help)")
+        define_positional(fv, '')
     fv.mark_as_parsed()
+    fv[POSITIONAL].value = rest
     return fv
 
 
@@ -105,28 +147,75 @@ def call(main: Main, define: Define, argv: Sequence[str]) -> None:
 
 def run(main: Main, define: Define, doc: str | None) -> None:
     """Runs a command with `sys.argv` and exits with its status."""
-    try:
+    with _statuses():
         fv = parse(define, sys.argv[1:])
         if fv.help:
             print((doc or '').strip(), '\n\nflags:')
             print('\n'.join(_help_lines(fv)))
-            sys.exit(0)
-        main(fv)
+        else:
+            main(fv)
+
+
+@contextlib.contextmanager
+def _statuses() -> Iterator[None]:
+    """Exits with the status of what a block raises, and says it in a line."""
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A shell's background job ignores Ctrl-C, and goes on doing so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _Stop())
+        yield
+        sys.stdout.flush()
     except flags.Error as error:
-        print(f'error: {error} (--help lists the flags)', file=sys.stderr)
+        print(f'error: {_printable(error)} (--help lists the flags)', file=sys.stderr)
         sys.exit(2)
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {_printable(error)}', file=sys.stderr)
         sys.exit(1)
-    except (Interrupted, KeyboardInterrupt) as error:
+    except Interrupted as error:
         print(f'interrupted: {error}' if str(error) else 'interrupted', file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(128 + error.number)
+    except KeyboardInterrupt as error:
+        number = error.args[0] if isinstance(error, Stopped) else signal.SIGINT
+        print('interrupted', file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(128 + number)  # what libraries do at an exit in the middle of their work may crash
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed once more at exit
+        sys.exit(128 + signal.SIGPIPE)
+    except Exception as error:
+        said = atomic.refusal(error)
+        if not said:
+            raise
+        print(f'error: {_printable(said)}', file=sys.stderr)
+        sys.exit(1)
+
+
+class _Stop:
+    """What a signal calls: raises `Stopped` once, and ends the process when asked later again."""
+
+    def __init__(self):
+        self._since: float | None = None
+
+    def __call__(self, number: int, _frame: object) -> None:
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            raise Stopped(number)
+        if now - self._since > _PATIENCE:
+            os._exit(128 + number)
+
+
+def _printable(text: object) -> str:
+    """A message with its control characters, which would steer a terminal, as escapes."""
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def _help_lines(fv: flags.FlagValues) -> list[str]:
     """Writes one line a flag: name, help and default."""
     lines = []
-    for name in sorted({flag.name for flag in fv._flags().values()} - {'positional', 'help'}):
+    for name in sorted({flag.name for flag in fv._flags().values()} - {POSITIONAL, 'help'}):
         flag = fv[name]
         default = '' if flag.default in (None, '', False) else f' (default {flag.default})'
         lines.append(f'  --{name}: {flag.help}{default}')
@@ -136,7 +225,11 @@ def _help_lines(fv: flags.FlagValues) -> list[str]:
 def console() -> None:
     """Runs `fer-jax COMMAND ...`, and imports no other command."""
     host.keep_buffers()
-    words = sys.argv[1:] or ['--help']
+    with _statuses():
+        _console(sys.argv[1:] or ['--help'])
+
+
+def _console(words: list[str]) -> None:
     if words[0] in ('--help', '-h'):
         width = max(map(len, COMMANDS))
         print('fer-jax COMMAND ... is python -m fer_jax.COMMAND ...\n\ncommands:')

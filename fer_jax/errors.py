@@ -1,5 +1,6 @@
 """The one exception that is shown to a user as a sentence instead of a traceback."""
 
+import signal
 import struct
 import zipfile
 import zlib
@@ -20,4 +21,16 @@ class UserError(Exception):
 
 
 class Interrupted(Exception):
-    """The run was asked to stop (SIGTERM, Ctrl-C) and has saved everything needed to resume."""
+    """The run was asked to stop (SIGTERM, Ctrl-C) and has saved everything needed to resume.
+
+    Attributes:
+      number: of the signal.
+    """
+
+    def __init__(self, message: str = '', number: int = signal.SIGTERM):
+        super().__init__(message)
+        self.number = number
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal came; its number is the argument."""

@@ -38,6 +38,7 @@ from fer_jax.reports import comparison_page, kinds
 
 def define(fv: flags.FlagValues) -> None:
     """Declares this command's flags."""
+    cli.define_positional(fv, 'RUN, or runs to compare')
     flags.DEFINE_string('out', None, 'folder for report.html and figures/', flag_values=fv)
     flags.DEFINE_enum(
         'rule', None, list(RULES), f'compare under this rule: {", ".join(RULES)}', flag_values=fv

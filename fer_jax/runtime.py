@@ -13,11 +13,24 @@ SHUTDOWN = 60
 
 
 def prepare() -> None:
-    """Keeps compiled programs in $JAX_COMPILATION_CACHE_DIR, else in the user's cache folder."""
+    """Keeps compiled programs in $JAX_COMPILATION_CACHE_DIR, else in the user's cache folder.
+
+    Raises:
+      UserError: JAX finds no device of the kind that $JAX_PLATFORMS asks for.
+    """
     if not jax.config.values['jax_compilation_cache_dir']:
         base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
         jax.config.update('jax_compilation_cache_dir', str(Path(base) / 'fer_jax' / 'xla'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        wanted = os.environ.get('JAX_PLATFORMS', '')
+        said = ' '.join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"JAX finds no device for JAX_PLATFORMS='{wanted}' ({said[:200]}): unset it, or "
+            'install what the device needs'
+        ) from error
 
 
 def join(distributed: str) -> None:

@@ -1,6 +1,9 @@
 """Exit status and messages of commands, as a shell sees them."""
 
+import errno
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,3 +112,134 @@ def test_a_command_line_is_kept_without_passwords(monkeypatch, password):
         assert kept.startswith('python -m fer_jax.sweep ')
     monkeypatch.setattr(sys, 'orig_argv', ['python', '/bin/fer-jax', 'main', '--config=a'])
     assert cli.command_line() == 'fer-jax main --config=a'
+
+
+def define(fv):
+    """The flags of a command that takes a config, and no other argument."""
+    cli.define_config(fv)
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (b'def get_config(:', 'line 1: SyntaxError: invalid syntax'),
+        (b'def get_config():\n\tx = 1\n        return 2', 'line 3: TabError'),
+        (b'x = 1\0', 'SyntaxError: source code .* null bytes'),
+        (b'# -*- coding: nowhere -*-', 'SyntaxError: .*encoding'),
+        (b'"\xff\xfe"', 'line 1: SyntaxError'),
+        (b'\n1 / 0', 'line 2: ZeroDivisionError: division by zero'),
+        (b'def get_config():\n    return nowhere', "line 2: NameError: name 'nowhere'"),
+        (b'def get_config():\n    return get_config()', 'line 2: RecursionError'),
+        (b'import nowhere', "line 1: ModuleNotFoundError: No module named 'nowhere'"),
+        (b'assert False', 'line 1: AssertionError'),
+        (b'raise KeyError("key")', "line 1: KeyError: 'key'"),
+        (b'x = 3', 'declares no config: write get_config'),
+        (b'def get_config(): return {}[1]', 'line 1: KeyError: 1'),
+        (b'def get_config(): return 3', 'get_config gives 3, which is no ConfigDict'),
+    ],
+)
+def test_a_config_file_that_fails_is_named_with_its_line(tmp_path, content, message):
+    file = tmp_path / 'mine.py'
+    file.write_bytes(content)
+    with pytest.raises(cli.UserError, match=f'{file}(, |: | ){message}') as caught:
+        cli.parse(define, [f'--config={file}'])
+    assert '\n' not in str(caught.value)
+
+
+def test_the_config_of_a_run_is_a_config(tmp_path):
+    from fer_jax.config import as_json, complete, identity, load_config
+
+    config = complete(load_config('fer2013_stn.py'))
+    file = tmp_path / 'config.json'
+    file.write_text(json.dumps(as_json(config)))
+    read = cli.parse(define, [f'--config={file}']).config
+    assert identity(read) == identity(config) and complete(read).to_dict() == config.to_dict()
+    changed = cli.parse(define, [f'--config={file}', '--config.train.epochs=3']).config
+    assert changed.train.epochs == 3
+    for text in ('{', '[]', '{"a": 1}', '[' * 100_000):
+        file.write_text(text)
+        with pytest.raises(cli.UserError, match='give the config.json of a run'):
+            cli.parse(define, [f'--config={file}'])
+
+
+def test_arguments_that_no_command_takes_are_refused():
+    with pytest.raises(cli.UserError, match="'here' is no flag: this command takes flags alone"):
+        cli.parse(define, ['here'])
+
+    def takes(fv):
+        cli.define_positional(fv, 'RUN')
+
+    assert cli.parse(takes, ['one', 'two']).positional == ['one', 'two']
+    assert cli.parse(define, []).positional == []
+
+
+PROGRAM = """
+import pathlib, signal, sys, time
+from fer_jax import atomic, cli
+def define(fv): pass
+def main(fv):
+    with atomic.replacing('target') as temporary:
+        temporary.write_text('half')
+        print('ready', flush=True)
+        time.sleep(60)
+cli.run(main, define, 'doc')
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('times', [1, 2])
+def test_a_signal_is_one_word_one_status_and_leaves_nothing(tmp_path, number, times):
+    process = subprocess.Popen(
+        [sys.executable, '-c', PROGRAM],
+        cwd=tmp_path, env=os.environ | {'PYTHONPATH': str(ROOT)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == 'ready\n'
+    for _ in range(times):
+        process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (128 + number, 'interrupted\n')
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_that_nobody_reads_to_its_end():
+    done = subprocess.run(
+        f'{sys.executable} -m fer_jax.main --help | head -1; exit ${{PIPESTATUS[0]}}',
+        shell=True, executable='/bin/bash', capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stderr == '' and done.stdout.count('\n') == 1
+    assert done.returncode in (0, 141)  # all may fit into the pipe before head ends
+
+
+def test_a_device_that_is_not_there_is_one_line(monkeypatch):
+    monkeypatch.setenv('JAX_PLATFORMS', 'nowhere')
+    done = command('--config=fer2013_stn.py', '--data_dir=nowhere')
+    assert done.returncode == 1
+    assert "JAX_PLATFORMS='nowhere'" in one_line(done)
+
+
+@pytest.mark.parametrize('error', [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EMFILE])
+def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, error):
+    def main(fv):
+        try:
+            raise OSError(error, os.strerror(error), 'some/file')
+        except OSError as cause:
+            raise ValueError('of a library') from cause
+
+    monkeypatch.setattr(sys, 'argv', ['fer_jax'])
+    monkeypatch.setattr(signal, 'signal', lambda *given: None)
+    with pytest.raises(SystemExit) as status:
+        cli.run(main, lambda fv: None, '')
+    assert status.value.code == 1
+    assert capsys.readouterr().err.startswith(f'error: some/file: {os.strerror(error)}; ')
+
+
+def test_control_characters_are_shown_not_obeyed(monkeypatch, capsys):
+    def main(fv):
+        raise cli.UserError('a\x1b[31mb\nc\u202e: \u00fcber')
+
+    monkeypatch.setattr(sys, 'argv', ['fer_jax'])
+    monkeypatch.setattr(signal, 'signal', lambda *given: None)
+    with pytest.raises(SystemExit):
+        cli.run(main, lambda fv: None, '')
+    assert capsys.readouterr().err == 'error: a\\x1b[31mb\\nc\\u202e: \u00fcber\n'

@@ -18,6 +18,8 @@ from fer_jax.config.declared import (
     load_config,
     load_space,
     parse_variant,
+    read_config,
+    tuples,
 )
 from fer_jax.config.keys import defaults
 from fer_jax.config.sections import bind, changed, complete, merged, with_values
@@ -43,5 +45,7 @@ __all__ = [
     'load_space',
     'merged',
     'parse_variant',
+    'read_config',
+    'tuples',
     'with_values',
 ]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.resources
+import json
 import runpy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 
 # The files of configs/: a link to it in a checkout, a folder of the package once installed.
 CONFIGS = Path(str(importlib.resources.files('fer_jax'))) / 'configs'
@@ -108,9 +109,31 @@ def find_config(path: str | Path) -> Path:
     raise UserError(f'{path}: no such config; there are: {names}')
 
 
-def load_config(path: str | Path, variant: str = '') -> ConfigDict:
-    """Calls get_config(variant) of another config file: for a config that is made of others."""
-    return _declared(path, 'get_config', 'config')(variant)
+def read_config(path: Path) -> ConfigDict:
+    """Returns the config that a run's config.json holds, to run again what the run did.
+
+    Raises:
+      UserError: the file cannot be read, or holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except DAMAGED as error:
+        raise UserError(f'{path} is not JSON ({error}): give the config.json of a run') from error
+    if not isinstance(found, dict) or not {'name', 'runner'} <= set(found):
+        raise UserError(f'{path} is no config: give the config.json of a run')
+    return ConfigDict(tuples(found))
+
+
+def tuples(value: Any) -> Any:
+    """Returns a value with tuples for lists, which JSON has in their place."""
+    if isinstance(value, Mapping):
+        return {key: tuples(own) for key, own in value.items()}
+    return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def load_config(path: str | Path, *variant: str) -> ConfigDict:
+    """Calls get_config(variant) of a config file."""
+    return _declared(path, 'get_config', 'config')(*variant)
 
 
 def load_ablations(path: str, config: ConfigDict) -> dict[str, Ablation]:
@@ -133,7 +156,8 @@ def load_space(path: str, config: ConfigDict) -> Space:
 
 def _declared(path: str | Path, name: str, what: str) -> Callable:
     """Imports the function `name` of a config file."""
-    declared = runpy.run_path(str(find_config(path)))
+    file = find_config(path)
+    declared = {} if file.suffix == '.json' else runpy.run_path(str(file))
     if name not in declared:
         raise UserError(f'{path} declares no {what}: write {name}(config) into it')
     return declared[name]

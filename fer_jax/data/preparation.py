@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fer_jax.data import datasets, prepared
+from fer_jax.data import checksums, datasets, prepared
 from fer_jax.data.faces import DETECTORS, cache, make_detector
 from fer_jax.errors import UserError
 
@@ -91,6 +91,7 @@ def prepare(
                 known = f'{len(builder.detector):,} clips found before it stopped'
                 report(f'{name}: goes on with the faces of {known}')
         _write(builder, Path(release).expanduser())
+        checksums.write(Path(builder.data_dir))
         if target.exists():
             target.rename(staging / 'replaced')
         Path(builder.data_dir).rename(target)

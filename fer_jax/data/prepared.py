@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data import clips, cropping, datasets
+from fer_jax.data import checksums, clips, cropping, datasets
 from fer_jax.data.fitted import Fitted
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 
 DATA_DIR_VARIABLE = 'FER_JAX_DATA'
 DEFAULT_DATA_DIR = '~/.local/share/fer_jax'
+# What every description holds.
+_DESCRIBED = {
+    *('dataset', 'faces', 'release', 'simulated', 'fingerprint', 'stored_margin', 'clips'),
+    *('subjects', 'splits', 'label_sets', 'class_counts', 'dropped', 'faceless', 'differences'),
+}
 _BATCH = 2**24  # bytes of records read at once, about
 
 
@@ -56,15 +61,43 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
       differences from the published counts [sentence], stored_margin. Of scenes what
       speaks of faces is empty or None.
     Raises:
-      UserError: not prepared; the message holds the command that prepares it.
+      UserError: not prepared, or damaged; the message holds the command that prepares it.
     """
     folder = location(name, data_dir, faces)
     try:
-        return json.loads((folder / 'metadata.json').read_text())
+        found = json.loads((folder / 'metadata.json').read_text(encoding='utf-8'))
+        lacking = _DESCRIBED - set(found)
+        if lacking or type(found['clips']) is not int or type(found['label_sets']) is not dict:
+            raise ValueError(f'metadata.json lacks {min(lacking, default="a number of clips")}')
     except FileNotFoundError as error:
-        option = '--scene' if faces == datasets.SCENE else f'--faces={faces}'
-        command = prepare_command(name, data_dir, *([option] if faces else []))
+        if (folder / 'features.json').exists():
+            raise _damaged(name, data_dir, faces, error) from error
+        command = prepare_command(name, data_dir, *_faces_option(faces))
         raise UserError(f'{name} is not prepared at {folder}: {command}') from error
+    except DAMAGED as error:
+        raise _damaged(name, data_dir, faces, error) from error
+    checksums.check(folder, _again(name, data_dir, faces), records=False)
+    return found
+
+
+def _damaged(
+    name: str, data_dir: str | Path | None, faces: str, error: Exception | str
+) -> UserError:
+    """What is said of a prepared dataset that cannot be read."""
+    said = ' '.join(f'{error or type(error).__name__}'.split())[:200]
+    folder = location(name, data_dir, faces)
+    return UserError(f'{folder} is damaged ({said}): {_again(name, data_dir, faces)}')
+
+
+def _again(name: str, data_dir: str | Path | None, faces: str) -> str:
+    return prepare_command(name, data_dir, *_faces_option(faces), '--overwrite')
+
+
+def _faces_option(faces: str) -> list[str]:
+    """The option of `prepare` for a way of finding faces; none for the dataset's default."""
+    if not faces:
+        return []
+    return ['--scene' if faces == datasets.SCENE else f'--faces={faces}']
 
 
 def prepare_command(name: str, data_dir: str | Path | None = None, *options: str) -> str:
@@ -216,12 +249,24 @@ def about(
 
 
 def records(name: str, data_dir: str | Path | None = None, faces: str = '') -> Iterator[dict]:
-    """Reads all records of a prepared dataset, in stored order, with `ClipBuilder`'s fields."""
+    """Reads all records of a prepared dataset, in stored order, with `ClipBuilder`'s fields.
+
+    Raises:
+      UserError: the dataset is damaged.
+    """
+    checksums.check(location(name, data_dir, faces), _again(name, data_dir, faces), records=True)
+    try:
+        yield from _records(location(name, data_dir, faces))
+    except Exception as error:  # of TFDS, of the format's library or of what was decoded
+        raise _damaged(name, data_dir, faces, error) from error
+
+
+def _records(folder: Path) -> Iterator[dict]:
     import tensorflow_datasets as tfds  # takes a second: not at import
 
     from fer_jax.data.datasets import clip_builder
 
-    builder = tfds.builder_from_directory(location(name, data_dir, faces))
+    builder = tfds.builder_from_directory(folder)
     # Bytes, read many at once. A decorator of TFDS hides the parameters from a type checker.
     raw = builder.as_data_source(clip_builder.SPLIT).data_source  # pyright: ignore[reportCallIssue]
     stored = builder.info.features
@@ -286,7 +331,10 @@ def _load(
     voted = chosen in found.get('voted_sets', ())
     columns = [found['votes'].index(label) for label in classes] if voted else []
     rows, landmarks, votes, by_box = [], [], [], 0
-    for record in records(name, data_dir, faces):
+    count = 0
+    for count, record in enumerate(records(name, data_dir, faces), 1):  # noqa: B007
+        if len(rows) == len(pictures):
+            break
         if record[feature] not in numbers:
             continue
         if drop_faceless and not record['has_face'].any():
@@ -299,6 +347,9 @@ def _load(
             votes.append(record['votes'][columns])
         text = (record[key] for key in ('clip_id', 'subject', 'split'))
         rows.append((*text, length, numbers[record[feature]]))
+    if count != found['clips']:
+        said = f'{count} records or more, of {found["clips"]} clips'
+        raise _damaged(name, data_dir, faces, said)
     if not rows:
         raise UserError(f"{name}: no clip has a label in '{chosen}'; choose another label set")
     order = sorted(range(len(rows)), key=lambda row: rows[row][0])

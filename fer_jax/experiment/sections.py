@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_jax.config import bind, complete
+from fer_jax.config import bind, complete, tuples
 from fer_jax.data import fold_file, protocols
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
@@ -82,7 +82,7 @@ class Sections:
         Raises:
           UserError: as `config.complete`, or a value out of range.
         """
-        plain = _plain(complete(config))
+        plain = tuples(complete(config).to_dict())
         section = features.section_of(plain)
         scenes = bool(section) and features.source_class(section).scenes
         return cls(
@@ -119,10 +119,3 @@ class Sections:
         if not self.section:
             return None
         return features.source_class(self.section).open(self.options, self.clips, data_dir)
-
-
-def _plain(value: Any) -> Any:
-    """Turns sections into dicts and lists, which JSON has for tuples, into tuples."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value

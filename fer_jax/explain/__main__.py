@@ -31,6 +31,7 @@ from fer_jax.explain.occlusion import KINDS, Windows
 
 def define(fv: flags.FlagValues) -> None:
     """Defines the command's flags."""
+    cli.define_positional(fv, 'RUN')
     flags.DEFINE_integer('member', 0, 'which fold under which seed, from 0', flag_values=fv)
     flags.DEFINE_integer('clips', 50, 'maps of a class at most; 0 for all', flag_values=fv)
     flags.DEFINE_integer('window', 8, 'side of the zeroed square in pixels', flag_values=fv)

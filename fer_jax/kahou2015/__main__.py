@@ -21,6 +21,7 @@ from fer_jax.kahou2015 import page, system
 
 def define(fv: flags.FlagValues) -> None:
     """Declares this command's flags."""
+    cli.define_positional(fv, 'RUN, to draw its page again')
     cli.define_config(fv)
     flags.DEFINE_string(
         'workdir', None, 'the run (default runs/<config>-<hash of the config>)', flag_values=fv

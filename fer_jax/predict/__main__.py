@@ -51,6 +51,7 @@ _SIDES, _SMALL_SIDES = (320, 640), (640, 1280)
 
 def define(fv: flags.FlagValues) -> None:
     """Defines the command's flags."""
+    cli.define_positional(fv, 'films, pictures, folders')
     flags.DEFINE_string('model', '', 'a finished run', flag_values=fv)
     flags.DEFINE_integer(
         'member', -1, 'the one member of a run to take; -1 takes the mean of all', flag_values=fv

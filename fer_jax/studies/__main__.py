@@ -53,6 +53,7 @@ SUBJECTS = 118
 
 def define(fv: flags.FlagValues) -> None:
     """Declares this command's flags."""
+    cli.define_positional(fv, 'STUDY')
     flags.DEFINE_integer(
         'seeds', None, 'starts of each network (default 2; leakage 3)', flag_values=fv
     )

@@ -2,7 +2,10 @@
 
 import contextlib
 import dataclasses
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -191,7 +194,10 @@ class _Together:
 
     def run(self, progress: TrainingProgress, stop: '_Stop', on_epoch: Callable) -> None:
         """Trains the members from their newest common checkpoint to their end."""
+        stop.safe = True
         state, sums, epoch, step = self._restore(on_epoch)
+        if epoch > 1 or step:
+            progress.say(f'{self._who()} goes on from epoch {epoch}, step {step + 1}')
         progress.skip(sum(self.steps) * (epoch - 1))
         while epoch <= self.schedule.epochs and not all(record.stopped for record in self.records):
             progress.describe(self._title(epoch))
@@ -224,6 +230,7 @@ class _Together:
             )
             before = sums
             state, sums = self.population.train(state, sums, self.per_member, part)
+            stop.safe = False
             jax.block_until_ready(before)  # one call runs while the next is made ready
             taken = min(steps_per_call, self.longest - step)
             member_steps = sum(a and step <= s < n for a, n in zip(active, self.steps, strict=False)
@@ -234,7 +241,9 @@ class _Together:
                 self._save(state, sums, epoch, step, finished=False)
                 for record in self.records:
                     record.checkpoints.wait()
-                raise Interrupted('everything is saved; start the same command again to go on')
+                raise Interrupted(
+                    'everything is saved; start the same command again to go on', stop.number
+                )
         return state, sums
 
     def _evaluate(self, state, sums, epoch):
@@ -285,12 +294,15 @@ class _Together:
     def _no_sums(self):
         return self.population.zero_sums(len(self.members))
 
-    def _title(self, epoch):
+    def _who(self):
         first, last = self.records[0].member, self.records[-1].member
         who = f'fold {first.fold_number} seed {first.seed}'
         if last is not first:
             who += f' to fold {last.fold_number} seed {last.seed}'
-        return f'{who} epoch {epoch}/{self.schedule.epochs}'
+        return who
+
+    def _title(self, epoch):
+        return f'{self._who()} epoch {epoch}/{self.schedule.epochs}'
 
     def _save(self, state, sums, epoch, step, finished):
         """Saves every member at one position, when the last round is on the disk."""
@@ -348,32 +360,61 @@ def _farewell(record: MemberRecord) -> str:
 
 @dataclasses.dataclass
 class _Stop:
-    asked: bool = False  # of this process
+    """Whether to stop.
+
+    Attributes:
+      number: of the signal that asked for it; 0: none did.
+      safe: nothing would be lost: no step has been taken since the last checkpoint.
+    """
+
+    number: int = 0
+    safe: bool = True
 
     def now(self, dispatched: Sums) -> bool:
         """Returns whether to stop after this dispatch: the same answer on all processes."""
         if jax.process_count() > 1:
             jax.block_until_ready(dispatched)  # see any_of
-        return processes.any_of(self.asked)
+        return processes.any_of(bool(self.number))
 
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[_Stop]:
-    """Turns SIGTERM and Ctrl-C into a flag read between dispatches; a second one kills."""
+    """Turns SIGTERM and Ctrl-C into a number read between dispatches; a second one kills.
+
+    While nothing would be lost (programs are compiled, which takes minutes in which Python answers
+    no signal) a thread of its own ends the process at once.
+    """
     stop = _Stop()
 
     def ask(number, frame):
-        stop.asked = True
+        stop.number = number
         signal.signal(
             number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         )
 
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    threading.Thread(target=_end_at_once, args=(reader, stop), daemon=True).start()
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    awake = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
         yield stop
     finally:
+        signal.set_wakeup_fd(awake)
+        os.close(writer)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_at_once(reader: int, stop: _Stop) -> None:
+    """Reads the numbers of signals from a pipe until its end; ends the process where it may."""
+    while numbers := os.read(reader, 1):
+        number = numbers[0]
+        if number in (signal.SIGTERM, signal.SIGINT) and stop.safe and jax.process_count() == 1:
+            said = 'nothing new is lost; start the same command again to go on'
+            print(f'interrupted: {said}', file=sys.stderr, flush=True)
+            os._exit(128 + number)
+    os.close(reader)
 
 
 def _fill(array: np.ndarray, steps: int) -> np.ndarray:

@@ -106,11 +106,14 @@ class Recipe:
     ) -> Batch:
         """Makes an epoch of all members, each in an order of its own: [member, step, row, ...].
 
-        Members with fewer steps than the longest end in steps without a row; so do inactive ones.
+        Members with fewer steps than the longest end in steps without a row; so do inactive ones. A
+        step has at most the rows that there are.
         """
         tables = [self.views(member, clips, epoch) for member in members]
-        steps = -(-max(map(len, tables)) // self.batch_size)
-        shape = (len(members), steps * self.batch_size)
+        most = max(map(len, tables))
+        rows = min(self.batch_size, most)
+        steps = -(-most // rows)
+        shape = (len(members), steps * rows)
         clip, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
         affine, contrast = np.zeros((*shape, 2, 3), np.float32), np.ones(shape, np.float32)
         for row, (member, table) in enumerate(zip(members, tables, strict=True)):
@@ -120,7 +123,7 @@ class Recipe:
             contrast[row, : len(order)] = table.contrast[order]
             mask[row, : len(order)] = active[row]
         batches = Batch(clip, affine, contrast, mask)
-        shape = (len(members), steps, self.batch_size)
+        shape = (len(members), steps, rows)
         return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[2:]), batches)
 
 

@@ -16,7 +16,8 @@ SHARE = 0.9
 def available(devices: Devices) -> int | None:
     """Returns the bytes that a run may take on each device of this process; None: unknown.
 
-    On a CPU the memory that the system can give now, divided among them.
+    On a CPU the memory that the system can give now, to a container what it may have, divided among
+    them.
     """
     device = devices[0]
     if device.platform == 'cpu':
@@ -24,11 +25,25 @@ def available(devices: Devices) -> int | None:
         if not table.exists():
             return None
         (line,) = (ln for ln in table.read_text().splitlines() if ln.startswith('MemAvailable'))
-        return int(line.split()[1]) * 1024 // len(devices)
+        left = [int(line.split()[1]) * 1024, *_left_to_container()]
+        return min(left) // len(devices)
     told = device.memory_stats()
     if not told or 'bytes_limit' not in told:
         return None
     return int(SHARE * (told['bytes_limit'] - told['bytes_in_use']))
+
+
+def _left_to_container(group: pathlib.Path = pathlib.Path('/sys/fs/cgroup')) -> list[int]:
+    """Bytes that a control group (version 2) leaves to this process; [] where it states none.
+
+    What files keep in memory counts as used there, and is given back when it is needed.
+    """
+    try:
+        limit, used = ((group / f'memory.{name}').read_text() for name in ('max', 'current'))
+        kept = dict(line.split() for line in (group / 'memory.stat').read_text().splitlines())
+        return [int(limit) - int(used) + int(kept.get('inactive_file', 0))]
+    except (OSError, ValueError):  # no such group, or the limit is 'max'
+        return []
 
 
 def needed(compiled: jax.stages.Compiled) -> int:

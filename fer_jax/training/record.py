@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax import atomic
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
 from fer_jax.training import processes
@@ -147,6 +148,11 @@ def _file(path: Path, shape: tuple[int, ...]) -> np.memmap:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         new = np.lib.format.open_memmap(path, mode='w+', dtype=np.float16, shape=shape)
+        try:
+            atomic.reserve(path, path.stat().st_size)
+        except OSError:
+            path.unlink()
+            raise
         new[:] = np.nan
         return new
     try:

@@ -1,5 +1,7 @@
 """Loading prepared datasets: order, geometry, sampling, and what is refused."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -327,3 +329,55 @@ def test_where_prepared_datasets_lie(tmp_path, monkeypatch):
     assert prepared.data_root(tmp_path / 'here') == tmp_path / 'here'
     expected = tmp_path / 'faces/ckplus/faces-release/1.2.0'
     assert prepared.location('ckplus') == expected
+
+
+def flipped(data):
+    """Another bit in the middle."""
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :]
+
+
+DAMAGE = {
+    'flipped': flipped,
+    'cut off': lambda data: data[: len(data) * 2 // 3],
+    'empty': lambda data: b'',
+    'other': lambda data: b'{}',
+    'null': lambda data: b'null',
+    'deep': lambda data: b'[' * 100_000,
+    'missing': None,
+}
+
+
+@pytest.mark.parametrize('with_checksums', [True, False])
+@pytest.mark.parametrize('damage', DAMAGE)
+def test_damaged_prepared_data_name_the_folder_and_the_way_out(
+    data_dir, tmp_path, damage, with_checksums
+):
+    wanted = prepared.load('ckplus', data_dir=data_dir, **GEOMETRY)
+    names = [path.name for path in prepared.location('ckplus', data_dir).iterdir()]
+    assert 'checksums.json' in names and len(names) == 5
+    for name in names:
+        shutil.copytree(data_dir, tmp_path / name)
+        folder = prepared.location('ckplus', tmp_path / name)
+        if not with_checksums:
+            (folder / 'checksums.json').unlink()
+            if name == 'checksums.json':
+                continue
+        if DAMAGE[damage] is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(DAMAGE[damage]((folder / name).read_bytes()))
+        # Without a checksum a flip in a text may be one in words that nobody reads.
+        harmless = name == 'checksums.json' and damage in ('missing', 'other', 'flipped')
+        harmless |= not with_checksums and damage == 'flipped' and name.endswith('.json')
+        said, found = '', None
+        try:
+            found = prepared.load('ckplus', data_dir=tmp_path / name, **GEOMETRY)
+        except UserError as error:
+            said = str(error)
+        if found is not None:
+            assert harmless, f'{name} {damage}: accepted'
+            np.testing.assert_array_equal(found.frames, wanted.frames)
+            continue
+        assert f'{folder} is damaged (' in said and '--overwrite' in said and '\n' not in said
+        assert 'fer_jax.prepare --dataset=ckplus' in said

@@ -4,6 +4,8 @@ import dataclasses
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -334,3 +336,32 @@ def test_a_member_that_does_not_fit_is_told(fit, tmp_path, tiny_members, monkeyp
 def test_schedule_refuses_zero(key):
     with pytest.raises(UserError, match=f'train.{key} is 0'):
         loop.Schedule(**{'epochs': 1, key: 0})
+
+
+BUSY = """
+import hashlib
+from fer_jax.training import loop
+with loop._stop_signal() as stop:
+    stop.safe = {safe}
+    print('ready', flush=True)
+    hashlib.pbkdf2_hmac('sha256', b'', b'', {rounds})  # answers no signal, as a compiler
+    print('number', stop.number, flush=True)
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('safe', [True, False])
+def test_a_signal_ends_a_process_at_once_where_nothing_is_lost(number, safe):
+    rounds = 2**31 - 1 if safe else 3_000_000
+    process = subprocess.Popen(
+        [sys.executable, '-c', BUSY.format(safe=safe, rounds=rounds)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == 'ready\n'
+    process.send_signal(number)
+    out, said = process.communicate(timeout=60)
+    if safe:
+        assert process.returncode == 128 + number
+        assert said == ('interrupted: nothing new is lost; start the same command again to go on\n')
+    else:
+        assert (process.returncode, out) == (0, f'number {int(number)}\n')

@@ -76,3 +76,13 @@ def test_an_epoch_shows_each_fixed_view_once_in_another_order(tiny_clips, tiny_m
 def test_mistakes_are_the_user_s(tiny_clips, tiny_members, kind, options, message):
     with pytest.raises(UserError, match=message):
         Recipe(kind, options, 8).views(tiny_members[0], tiny_clips, 1)
+
+
+def test_a_step_has_no_more_rows_than_there_are_views(tiny_clips, tiny_members):
+    clips = len(tiny_members[0].fold.train)
+    whole = Recipe('none', {}, clips).batches(tiny_members[:1], tiny_clips, 1, [True])
+    huge = Recipe('none', {}, 1_000_000).batches(tiny_members[:1], tiny_clips, 1, [True])
+    assert huge.clip.shape == (1, 1, clips)
+    np.testing.assert_array_equal(huge.clip, whole.clip)
+    small = Recipe('none', {}, clips - 1).batches(tiny_members[:1], tiny_clips, 1, [True])
+    assert small.clip.shape == (1, 2, clips - 1) and small.mask.sum() == clips

@@ -109,3 +109,13 @@ def test_the_account_is_of_the_program_that_runs(
 def compilations(caplog):
     """What has been compiled so far, by what the log says."""
     return [record for record in caplog.records if record.message.startswith('Compiling')]
+
+
+def test_a_container_has_what_its_group_leaves(tmp_path):
+    assert memory._left_to_container(tmp_path) == []
+    (tmp_path / 'memory.max').write_text('1000\n')
+    (tmp_path / 'memory.current').write_text('700\n')
+    (tmp_path / 'memory.stat').write_text('anon 500\ninactive_file 200\n')
+    assert memory._left_to_container(tmp_path) == [500]
+    (tmp_path / 'memory.max').write_text('max\n')
+    assert memory._left_to_container(tmp_path) == []

@@ -355,3 +355,24 @@ def test_people_stand_in_one_part_and_shares_are_drawn():
 def test_sizes_out_of_range_are_named(options, message):
     with pytest.raises(UserError, match=message):
         simulated.plan(seed=0, **options)
+
+
+def test_files_of_macos_are_passed_over(builder, release):
+    before = builder.open(release)
+    for path in [*release.rglob('*.avi'), *release.rglob('*.jpg')]:
+        path.with_name(f'._{path.name}').write_bytes(b'\0\5\x16\7')
+        copy = release / '__MACOSX' / path.relative_to(release)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(b'\0\5\x16\7')
+    copied = release / 'Train_AFEW' / '__MACOSX' / '000000001.avi'
+    copied.parent.mkdir()
+    copied.write_bytes(b'\0\5\x16\7')
+    after = builder.open(release)
+    assert after.clips == before.clips and after.dropped == before.dropped
+
+
+def test_films_of_another_type_are_named(builder, release):
+    for path in release.rglob('*.avi'):
+        path.rename(path.with_suffix('.mp4'))
+    with pytest.raises(UserError, match=r'mp4: the films of AFEW are .avi, here are .mp4'):
+        builder.open(release)

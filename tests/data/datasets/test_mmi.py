@@ -152,6 +152,7 @@ SESSION = 'Sessions/2'
         ('S001-002.xml', '<M><Metatag Name="Emotion" Value="happy"/></M>', "emotion 'happy' is no"),
         ('S001-002.xml', '<M><Metatag Name="Emotion" Value="0"/></M>', "emotion '0' is no number"),
         ('session.xml', '', 'truncated or no XML'),
+        ('session.xml', '<?xml version="1.0" encoding="nowhere"?><a/>', 'truncated or no XML'),
         ('holiday.avi', '', "no name of a video or picture of MMI, which is like 'S001-002.avi'"),
     ],
 )

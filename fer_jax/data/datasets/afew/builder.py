@@ -32,6 +32,7 @@ _ALIGNED = (
     '{0}_AFEW/{0}_*Faces*',
     '{0}_*Faces*',
 )
+_OTHER_FILMS = ('.mp4', '.mkv', '.mov', '.mpg', '.webm', '.wmv', '.m4v')
 _PICTURES = {'.jpg', '.jpeg', '.png', '.bmp'}
 # Edition -> published clips of each part. EmotiW 2015; 2016; 2017, distributed again in 2018.
 _EDITIONS = {
@@ -131,7 +132,7 @@ class Builder(clip_builder.ClipBuilder):
         for place in places:
             here: dict[str, list[Path]] = {}
             for path in place.rglob('*'):
-                if path.suffix.lower() in _PICTURES:
+                if path.suffix.lower() in _PICTURES and not releases.is_foreign(path):
                     here.setdefault(path.parent.name, []).append(path)
             faces = here | faces  # the same clip in a second place is a copy
         return {name: sorted(paths) for name, paths in faces.items()}
@@ -192,7 +193,18 @@ class Builder(clip_builder.ClipBuilder):
 def _clips(folder: Path, part: str) -> tuple[list[tuple[Path, str]], list[dict[str, str]]]:
     """Lists the films of a part with their labels, and what was left out."""
     labelled = part in _LABELLED
-    films = sorted((folder / part).glob('*/*.avi' if labelled else '**/*.avi'))
+    files = [
+        path
+        for path in sorted((folder / part).glob('*/*' if labelled else '**/*'))
+        if not any(map(releases.is_foreign, (path, *path.relative_to(folder).parents)))
+    ]
+    films = [path for path in files if path.suffix.lower() == '.avi']
+    others = [path for path in files if path.suffix.lower() in _OTHER_FILMS]
+    if labelled and others and not films:
+        raise UserError(
+            f'{others[0]}: the films of AFEW are .avi, here are {others[0].suffix}; take those of '
+            'the release (a film that was converted has other pictures)'
+        )
     times = collections.Counter(path.stem for path in films)
     found, dropped = [], []
     for path in films:

@@ -143,7 +143,9 @@ def _folders(folder: Path) -> Form:
     faces, files = [], []
     parts = _parts(folder)
     for part, split in parts.items():
-        for shown in sorted(path for path in part.iterdir() if path.is_dir()):
+        for shown in sorted(part.glob('*/')):
+            if releases.is_foreign(shown):
+                continue
             label = _LABELS.get(shown.name.lower())
             if label is None:
                 raise UserError(
@@ -151,7 +153,7 @@ def _folders(folder: Path) -> Form:
                     f'{", ".join(sorted(set(_LABELS)))}; for other classes take --dataset=own'
                 )
             for path in sorted(shown.iterdir()):
-                if path.name.startswith('.') or path.suffix.lower() not in pictures.TYPES:
+                if releases.is_foreign(path) or path.suffix.lower() not in pictures.TYPES:
                     continue
                 usage = SPLITS.get(path.name.partition('_')[0])
                 name = path.relative_to(folder).as_posix()

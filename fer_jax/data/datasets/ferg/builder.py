@@ -95,7 +95,7 @@ class Builder(clip_builder.ClipBuilder):
 
 
 def _folders(inside: Path) -> list[Path]:
-    return sorted(path for path in inside.glob('*/') if not path.name.startswith('.'))
+    return sorted(path for path in inside.glob('*/') if not releases.is_foreign(path))
 
 
 def _known(character: Path) -> Path:
@@ -118,7 +118,7 @@ def _clips(shown: Path, character: str, root: Path) -> list[records.ClipSource]:
     pattern = re.compile(rf'{character}_{emotion}_(\d+)\.png', re.IGNORECASE)
     clips = []
     for path in shown.iterdir():
-        if path.suffix.lower() != '.png' or path.name.startswith('.'):
+        if path.suffix.lower() != '.png' or releases.is_foreign(path):
             continue
         number = pattern.fullmatch(path.name)
         if not number:

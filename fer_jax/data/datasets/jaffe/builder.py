@@ -91,5 +91,5 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in ('.tiff', '.tif') and not path.name.startswith('.')
+        if path.suffix.lower() in ('.tiff', '.tif') and not releases.is_foreign(path)
     )

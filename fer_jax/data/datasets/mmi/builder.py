@@ -129,7 +129,7 @@ def _left_out(number: int | None, view: str) -> str:
 
 def _folders(sessions: Path) -> list[Path]:
     """Lists the sessions' folders by number."""
-    folders = [path for path in sessions.glob('*/') if not path.name.startswith('.')]
+    folders = [path for path in sessions.glob('*/') if not releases.is_foreign(path)]
     for path in folders:
         if not path.name.isdecimal():
             raise UserError(
@@ -143,7 +143,7 @@ def _media(session: Path) -> dict[str, list[Path]]:
     """Maps each name (S001-002) to its video, or its pictures in order."""
     found: dict[str, list[tuple[int, Path]]] = {}
     for path in session.iterdir():
-        if path.suffix.lower() not in (*_FILMS, *_PICTURES) or path.name.startswith('.'):
+        if path.suffix.lower() not in (*_FILMS, *_PICTURES) or releases.is_foreign(path):
             continue
         parts = _NAME.fullmatch(path.stem)
         if not parts:
@@ -176,7 +176,7 @@ def _emotion(path: Path) -> int | None:
     for tag in _elements(path, 'Metatag'):
         if tag.get('Name') == 'Emotion':
             value = tag.get('Value', '')
-            if not (value.isdecimal() and int(value)):
+            if not (value.isdecimal() and len(value) < 10 and int(value)):
                 raise UserError(
                     f"{path}: emotion '{value[:20]}' is no number from 1; "
                     'copy the file again from the release'
@@ -189,7 +189,7 @@ def _elements(path: Path, name: str) -> list[xml.etree.ElementTree.Element]:
     """Finds all elements of a name, whatever their namespace."""
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
-    except xml.etree.ElementTree.ParseError as error:
+    except (xml.etree.ElementTree.ParseError, LookupError, ValueError, OSError) as error:
         raise UserError(
             f'{path}: truncated or no XML ({error}); copy the file again from the release'
         ) from error

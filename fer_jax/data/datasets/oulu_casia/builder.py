@@ -117,7 +117,7 @@ class Builder(clip_builder.ClipBuilder):
 
 
 def _folders(inside: Path) -> list[Path]:
-    return sorted(path for path in inside.glob('*/') if not path.name.startswith('.'))
+    return sorted(path for path in inside.glob('*/') if not releases.is_foreign(path))
 
 
 def _frames(clip: Path) -> list[Path]:
@@ -125,7 +125,7 @@ def _frames(clip: Path) -> list[Path]:
     frames = [
         path
         for path in clip.iterdir()
-        if path.suffix.lower() in ('.jpeg', '.jpg') and not path.name.startswith('.')
+        if path.suffix.lower() in ('.jpeg', '.jpg') and not releases.is_foreign(path)
     ]
     for path in frames:
         if not _FRAME.fullmatch(path.name):

@@ -132,6 +132,8 @@ class Builder(clip_builder.ClipBuilder):
             return frames, releases.whole_pictures(frames)
         if self._way() == 'release':
             found = _landmarks(folder / row.landmarks, len(frames))
+            for points, frame in zip(found.landmarks, frames, strict=True):
+                releases.check_inside(points, frame, folder / row.landmarks)
             first = self.__dict__.setdefault('_first_count', found.landmarks.shape[1])
             if found.landmarks.shape[1] != first:
                 raise UserError(

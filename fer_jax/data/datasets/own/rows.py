@@ -120,8 +120,7 @@ def by_number(name: str) -> list:
 
 def hidden(path: Path) -> bool:
     """Tells whether a file is one that systems, or the simulator, leave in folders."""
-    names = ('Thumbs.db', 'desktop.ini', '__MACOSX', release.SIMULATED_FILE)
-    return path.name.startswith('.') or path.name in names
+    return release.is_foreign(path) or path.name == release.SIMULATED_FILE
 
 
 def frames_in(folder: Path) -> list[Path]:
