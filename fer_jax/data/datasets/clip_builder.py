@@ -28,6 +28,7 @@ from fer_jax.host import cores
 
 # More clips at once are little faster and take more memory: a second of video holds 30 MB.
 _CLIPS_AT_ONCE = 4
+_BLANK = 16  # pixels a side of what stands for the picture of a sound
 # Of a release with more unreadable clips than this part (and a few) something else is wrong.
 _UNREADABLE, _A_FEW = 0.05, 3
 
@@ -112,17 +113,20 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self, source: records.ClipSource, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
         """One clip's stored arrays: the frames that `read` gives, cut to the face or whole."""
-        frames, shipped = self.read(source, pool)
+        if self.has_pictures(source):
+            frames, shipped = self.read(source, pool)
+        else:
+            frames, shipped = [np.zeros((_BLANK, _BLANK, 1), np.uint8)], None
         if self._way() == datasets.SCENE:
             return records.scene(frames)
-        if self.detector is not None:
+        if self.detector is not None and self.has_pictures(source):
             frames, found = self._found(source, frames)
         else:
-            found = shipped or records.Faces.nowhere(len(frames))
+            found = shipped or records.Faces.nowhere(len(frames), self._points() or 68)
         return records.cropped(frames, found, self.STORED_MARGIN)
 
     def has_pictures(self, source: records.ClipSource) -> bool:
-        """Whether a clip is more than sound."""
+        """Whether a clip is more than sound; of one that is not, `read` is not asked."""
         return True
 
     def film(self, source: records.ClipSource, path: Path, **span: float) -> list[np.ndarray]:
