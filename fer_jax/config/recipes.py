@@ -48,7 +48,7 @@ def small(config: ConfigDict, kind: str) -> ConfigDict:
     """
     named = {'name': f'{config.name}_{kind}'}
     if kind == 'audio':
-        heard = {'sound': {}, 'model': {'name': 'svm', 'bins': 1}}
+        heard = {'sound': {}, 'model': {'name': 'svm', 'bins': 1, 'scale': False}}
         return merged(config, named, heard, {'data': {'drop_soundless': True}})
     # An IRNN's states grow without a bound: its gradients are held.
     clip = [{'optimizer': {'clip': 1.0}}] if kind == 'cnn_rnn' else []

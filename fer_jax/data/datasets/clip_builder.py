@@ -315,8 +315,10 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {
             'dataset': self.title or self.name,
             'faces': self.builder_config.name,
-            'detector': self.detector
-            and {'identity': self.detector.identity, 'package': self.detector.package},
+            # That has found nothing yet is false: sounds alone ask for nothing.
+            'detector': None
+            if self.detector is None
+            else {'identity': self.detector.identity, 'package': self.detector.package},
             'simulated': self.manifest.simulated,
             'fingerprint': self.manifest.fingerprint,
             'stored_margin': None if self._way() == datasets.SCENE else self.STORED_MARGIN,
