@@ -41,7 +41,7 @@ def get_config(variant: str = '') -> ConfigDict:
             'name': 'afew_audio',
             'data': {'drop_soundless': True},
             'sound': {},
-            'model': {'name': 'svm', 'bins': 1},
+            'model': {'name': 'svm', 'bins': 1, 'scale': False},
         },
     )
     if options.simulated:
@@ -52,10 +52,13 @@ def get_config(variant: str = '') -> ConfigDict:
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """Lists what kahou2015 leaves open of its sound, against the config as it stands."""
     return {
-        f'components_{count}': Ablation(
-            f'{count} principal components: their number is not given for the SVM; the fusion '
-            'network takes 10.',
-            {'sound.components': count},
-        )
-        for count in (10, 100)
+        **{
+            f'components_{count}': Ablation(
+                f'{count} principal components: their number is not given for the SVM; the fusion '
+                'network takes 10.',
+                {'sound.components': count},
+            )
+            for count in (10, 100)
+        },
+        **kahou2015.SOUND,
     }

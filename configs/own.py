@@ -31,35 +31,9 @@ counts.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import complete, merged, parse_variant
-
-# For every clip and epoch anew: few pictures need many views.
-LIGHT = {'flip': 0.5, 'rotation': 8.0, 'shift': 0.04, 'scale': 0.06, 'contrast': 0.3}
-TRAINED = {
-    'inputs': {'normalize': 'mean_std'},
-    'augment': {'kind': 'random', 'options': LIGHT},
-    'loss': {'class_weights': True},
-    'optimizer': {'learning_rate': 1e-3, 'schedule': 'cosine'},
-    'train': {'batch_size': 16, 'epochs': 40, 'checkpoint_every': 10, 'evaluate_batch': 64},
-}
-FILMS = {'data': {'frames': 8, 'sampling': 'uniform'}}
-MODELS = {
-    'cnn': {
-        'name': 'frame_cnn',
-        'structure': 'very_deep',
-        'batch_norm': True,
-        'dropout_rate': 0.2,
-        'width': 0.375,
-    },
-    'c3d': {
-        'name': 'c3d',
-        'activation': 'elu',
-        'pooling': 'max',
-        'dropout_rate': 0.1,
-        'width': 0.125,
-    },
-    'convlstm': {'name': 'convlstm', 'dropout_rate': 0.2, 'width': 0.5},
-}
+from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.config.recipes import small
+from fer_jax.papers import kahou2015
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -67,20 +41,20 @@ def get_config(variant: str = '') -> ConfigDict:
     names = ('c3d', 'convlstm', 'audio', 'random', 'official', 'loso', 'simulated')
     options = parse_variant(variant, **dict.fromkeys(names, False))
     films = options.c3d or options.convlstm
-    config = ConfigDict({'data': {'name': 'own:data'}, 'protocol': {'name': 'balanced', 'k': 5}})
+    base = {'name': 'own', 'data': {'name': 'own:data'}, 'protocol': {'name': 'balanced', 'k': 5}}
+    kind = next((name for name in ('audio', 'c3d', 'convlstm') if options[name]), 'cnn')
+    config = small(ConfigDict(base), kind)
     for name in ('random', 'official', 'loso'):
         if options[name]:
             config.protocol = {'name': name}
-    if options.audio:
-        sound = {'sound': {}, 'model': {'name': 'svm', 'bins': 1}, 'name': 'own_audio'}
-        config = merged(config, {**sound, 'data': {'drop_soundless': True}})
-    else:
-        kind = 'c3d' if options.c3d else 'convlstm' if options.convlstm else 'cnn'
-        named = {'name': f'own_{kind}', 'model': MODELS[kind], 'data': {'registration': 'eyes'}}
-        config = merged(config, TRAINED, named, *([FILMS] if films else []))
     if options.simulated:
         drawn = 'own:films' if films or options.audio else 'own:pictures'
         config = merged(config, {'simulated': {'subjects': 20}, 'data': {'name': drawn}})
         if films:
             config = merged(config, {'data': {'frames': 4, 'size': 32}})
     return complete(config)
+
+
+def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
+    """Lists what may be heard otherwise, of the variant `audio`."""
+    return {**kahou2015.SOUND, **kahou2015.BY_SPEAKER} if 'sound' in config else {}

@@ -4,6 +4,7 @@
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+ --faces=dlib
     python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013 --ferplus=fer2013new.csv
     python -m fer_jax.prepare --dataset=afew --release=/data/AFEW --scene
+    python -m fer_jax.prepare --dataset=crema_d --release=/data/CREMA-D --ratings=face
     python -m fer_jax.prepare --dataset=ckplus --report [--out=DIR]
     python -m fer_jax.prepare --dataset=own --name=clinic --release=/data/clinic/manifest.csv
     python -m fer_jax.prepare --dataset=own --name=photos --release=/data/photos --faces=none
@@ -50,7 +51,10 @@ from fer_jax.errors import UserError
 from fer_jax.reports import contact_sheet
 
 # That not every dataset takes.
-OPTIONS = ('ferplus', 'camera', 'light', 'fold', 'subject_pattern', 'sequences', 'ignore_columns')
+OPTIONS = (
+    *('ferplus', 'camera', 'light', 'fold', 'ratings'),
+    *('subject_pattern', 'sequences', 'ignore_columns'),
+)
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -66,7 +70,7 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_string('data_dir', None, data_dir_help, flag_values=fv)
     faces_help = f'{", ".join(["release", *faces.DETECTORS])} or none; default: release, else yunet'
     flags.DEFINE_string('faces', '', faces_help, flag_values=fv)
-    scene_help = 'afew, mmi, savee: whole grey frames, for an activity system, instead of faces'
+    scene_help = 'datasets of films: whole grey frames, for an activity system, instead of faces'
     flags.DEFINE_bool('scene', False, scene_help, flag_values=fv)
     weights_help = 'what the detector has learnt: file, or folder for face_alignment'
     flags.DEFINE_string('weights', None, weights_help, flag_values=fv)
@@ -80,6 +84,8 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_string('light', None, light_help, flag_values=fv)
     fold_help = 'tfd: which of the five official folds becomes the split, 1 (the default) to 5'
     flags.DEFINE_integer('fold', None, fold_help, flag_values=fv)
+    ratings_help = 'crema_d: whose votes: audio_visual (the default), face or voice'
+    flags.DEFINE_string('ratings', None, ratings_help, flag_values=fv)
     pattern_help = "own: a regular expression that finds the subject in a path, such as '(\\d+)_'"
     flags.DEFINE_string('subject_pattern', None, pattern_help, flag_values=fv)
     sequences_help = 'own: folders of pictures below a class folder are clips, not each picture'

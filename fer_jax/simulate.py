@@ -15,12 +15,14 @@ nobody is real. Without --subjects it has the published size:
     fer2013      35,887 faces of 48x48 in fer2013.csv and FER+ like votes in fer2013new.csv
     ferg         55,767 pictures of 6 drawn characters; --subjects=1 to 6 is so many characters with
                  30 pictures of each emotion
+    ravdess      1,440 videos with sound of 24 actors: all of the speech
+    crema_d      7,442 videos with sound of 91 actors, with votes of raters; ask for fewer
     own_pictures 60 pictures of 20 people in three classes whose names are in another script: data
                  of one's own, in folders; own_films: 120 films with sound, in a manifest
     tfd          4,178 labelled faces of 48x48 among 112,234 rows, of which the others are black
 
 Videos have fewer or smaller frames than the originals, to be drawn in minutes; the first lines of
-fer_jax/data/simulated/<dataset>.py say what else differs.
+fer_jax/simulation/releases/<dataset>.py say what else differs.
 """
 
 from absl import flags

@@ -26,6 +26,8 @@ PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015', "fe
 ITEMS = ('Command', 'Hardware and time', 'Paper', 'Ours', 'Deviations')
 # People drawn at most, one member of one seed and one epoch: whether it trains, not how well.
 SUBJECTS = 20
+# Label set -> classes, where they are not seven.
+CLASSES = {'ferplus8': 8, 'ravdess8': 8, 'crema_d': 6, 'crema_d_rated': 6}
 # The variant that a network behind another one needs a run of, with the key that names the run.
 BEHIND = {
     'jaffe_cnn_rnn': ('init.run', 'jaffe_cnn_rnn', 'cnn'),
@@ -130,7 +132,7 @@ def run_abstractly(config):
             run_abstractly(own)
         fuse_abstractly(config.fusion)
         return
-    classes = 8 if config.data.labels == 'ferplus8' else 7
+    classes = CLASSES.get(config.data.labels, 7)
     learner = Sections.open(config).learner
     if isinstance(learner, ClassifierLearner):  # fitted at once: there is no step to trace
         assert callable(learner.classifier.fit_predict)
@@ -157,7 +159,7 @@ def run_abstractly(config):
         frames=array(jnp.uint8, clips, config.data.frames, size, size, channels),
         length=array(jnp.int32, clips),
         label=array(jnp.int32, clips),
-        target=array(jnp.float32, clips, classes) if 'ferplus' in config.data.labels else None,
+        target=array(jnp.float32, clips, classes) if config.loss.targets == 'votes' else None,
     )
     batch = Batch(
         clip=array(jnp.int32, rows),

@@ -112,7 +112,9 @@ SOURCES = {
     },
     'sound': {
         'file': '',  # SMILExtract's; '': openSMILE hears the prepared sound
-        'components': 50,  # principal ones
+        'components': 50,  # principal ones; 0: the features themselves, scaled
+        'whiten': False,  # components have deviation 1
+        'scale_speakers': False,  # by each speaker's clips, tested ones too, without labels
     },
     'activity': {  # see kahou2015.activity
         'blocks': 200_000,  # of all training scenes, at most
@@ -213,7 +215,11 @@ NETWORKS = {
 # Fitted at once, without steps: such a config has no sections TRAINED.
 CLASSIFIERS = {
     'averaging': {},
-    'svm': {'bins': 15},  # of a clip's frames
+    'svm': {
+        'bins': 15,  # of a clip's frames
+        'kernel': 'rbf',  # or 'linear'
+        'scale': True,  # each value to mean 0 and deviation 1
+    },
     'chi2_svm': {'penalty': 100.0},  # C
 }
 # The key that says of which kind a section is, and what each kind has besides.

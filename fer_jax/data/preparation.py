@@ -199,7 +199,7 @@ def summary(found: dict) -> list[str]:
         ids = [clip['clip_id'] for clip in found['dropped'] if clip['reason'] == reason]
         lines.append(f'  dropped, {reason}: {_some(ids)}')
     lines += [f'    {clip["fault"]}' for clip in found['dropped'] if 'fault' in clip]
-    if found['detector']:
+    if found['detector'] and found['frames']:
         points = f'landmarks in {found["landmarked"]:,} frames'
         without = 'no landmarks: registration falls back to the face box'
         finder = found['detector']['package']

@@ -101,31 +101,67 @@ def kept(sound: Mapping[str, tuple[np.ndarray, int]], folder: Path) -> tuple:
         return found['names'].tolist(), found['values']
 
 
-def fit_components(values: np.ndarray, indices: np.ndarray, components: int) -> Fitted:
-    """Fits whitened principal components of features scaled to mean 0 and deviation 1.
+def fit_components(
+    values: np.ndarray, indices: np.ndarray, components: int, whiten: bool = False
+) -> Fitted:
+    """Fits principal components of features scaled to mean 0 and deviation 1.
 
     Args:
       values: float [N, feature].
       indices: int [clip], the clips to fit on.
-      components: K; those of the greatest variance come first.
+      components: K; those of the greatest variance come first. 0: the scaled features themselves.
+      whiten: the components are scaled to deviation 1 too.
 
     Returns:
       A Fitted whose value is (mean, matrix), float64 [feature] and [feature, K]: the components are
-      (values - mean) @ matrix, of mean 0 and variance 1 (divided by n - 1) over the clips.
+      (values - mean) @ matrix, of mean 0 over the clips. Their variances (divided by n - 1) descend
+      and add up to no more than the number of features; whitened, each is 1.
 
     Raises:
       UserError: more components than the clips span.
     """
     scaler = StandardScaler().fit(values[indices].astype(np.float64))
+    if not components:
+        scale = np.diag(1 / scaler.scale_)
+        return Fitted('scale of sound', (scaler.mean_, scale), np.asarray(indices))
     scaled = scaler.transform(values[indices].astype(np.float64))
     most = np.linalg.matrix_rank(scaled)
     if not 0 < components <= most:
         raise UserError(
-            f'sound.components is {components}: the {len(indices)} training clips give 1 to {most}'
+            f'sound.components is {components}: the {len(indices)} training clips give 1 to '
+            f'{most}; 0 takes the features themselves'
         )
-    pca = PCA(components, svd_solver='full').fit(scaled)
-    matrix = pca.components_.T / np.sqrt(pca.explained_variance_) / scaler.scale_[:, None]
+    pca = PCA(components, whiten=whiten, svd_solver='full').fit(scaled)
+    turned = pca.components_.T / (np.sqrt(pca.explained_variance_) if whiten else 1)
+    matrix = turned / scaler.scale_[:, None]
     return Fitted('principal components of sound', (scaler.mean_, matrix), np.asarray(indices))
+
+
+def scale_speakers(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """Scales each speaker's features to mean 0 and deviation 1 over that speaker's clips.
+
+    Labels are not looked at, but the clips of a speaker who is tested are, all at once: whoever
+    knows one clip of a stranger cannot do this.
+
+    Args:
+      values: float [clip, feature].
+      subject: str [clip].
+
+    Returns:
+      float64 [clip, feature].
+
+    Raises:
+      UserError: clips that name no subject.
+    """
+    if (subject == '').any():
+        raise UserError(
+            f'sound.scale_speakers: {np.sum(subject == "")} clips name no subject; leave it False'
+        )
+    out = np.empty(values.shape)
+    for name in np.unique(subject):
+        own = subject == name
+        out[own] = StandardScaler().fit_transform(values[own].astype(np.float64))
+    return out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +173,10 @@ class Sound:
     Attributes:
       folder, name, faces: where the prepared sound lies.
       file: SMILExtract's .arff or .csv, '' where openSMILE is to be run on the prepared sound.
-      components: principal components, fitted on each fold's training clips.
+      components: principal components, fitted on each fold's training clips; 0: the features
+        themselves, scaled.
+      whiten: as of `fit_components`.
+      scale_speakers: features are scaled by speaker first (`scale_speakers`).
     """
 
     folder: Path
@@ -146,6 +185,8 @@ class Sound:
     _: dataclasses.KW_ONLY
     file: str
     components: int
+    whiten: bool
+    scale_speakers: bool
 
     key = 'sound'
     scenes = False
@@ -193,10 +234,12 @@ class Sound:
           frames are components float32 [clip, 1, component].
         """
         values = self.features(clips)
+        if self.scale_speakers:
+            values = scale_speakers(values, clips.subject)
         found = []
         for number in dict.fromkeys(member.fold_number for member in members):
             own = [member for member in members if member.fold_number == number]
-            fit = fit_components(values, own[0].fold.train, self.components)
+            fit = fit_components(values, own[0].fold.train, self.components, self.whiten)
             leaks.check_fitted(fit, own[0].fold)
             mean, matrix = fit.value
             heard = dataclasses.replace(
@@ -210,7 +253,11 @@ class Sound:
 
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """Describes where the features come from, for dataset.json."""
-        said = {'components': self.components}
+        said = {
+            'components': self.components,
+            'whiten': self.whiten,
+            'scale_speakers': self.scale_speakers,
+        }
         if self.file:
             path = Path(self.file).expanduser()
             return said | {
@@ -222,7 +269,12 @@ class Sound:
 
     def in_words(self, chain: Mapping[str, Any]) -> str:
         """Implements `FeatureSource`."""
-        return f'{chain["components"]} principal components of sound: {chain["features"]}'
+        count = chain['components']
+        taken = f'{count} principal components' if count else 'all features, scaled,'
+        if chain['whiten'] and count:
+            taken = f'{count} whitened principal components'
+        scaled = ', each speaker scaled by all of his or her clips, without labels'
+        return f'{taken} of sound: {chain["features"]}{scaled * chain["scale_speakers"]}'
 
     def filters(self, member: Member) -> np.ndarray | None:
         """Returns None, as `FeatureSource` asks: components are no filters."""

@@ -36,17 +36,22 @@ class Averaging:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AggregatedSVM:
-    """Frames averaged in bins, an SVM with RBF kernel behind them (kahou2015, sec. 2.3).
+    """Frames averaged in bins, an SVM behind them (kahou2015, sec. 2.3: with RBF kernel).
 
     Attributes:
       bins: k of the paper.
+      kernel, scale: as of `svm.fit`.
     """
 
     bins: int = 15
+    kernel: str = 'rbf'
+    scale: bool = True
 
     def __post_init__(self):
         if self.bins < 1:
             raise UserError(f'model.bins is {self.bins}: give at least 1')
+        if self.kernel not in svm.KERNELS:
+            raise UserError(f"model.kernel is '{self.kernel}': one of {', '.join(svm.KERNELS)}")
 
     def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """As of `Classifier`: any features will do."""
@@ -55,7 +60,14 @@ class AggregatedSVM:
         """As of `Classifier`."""
         values = bins.aggregate(clips.frames, clips.length, self.bins)
         train = member.fold.train
-        machine = svm.fit(values[train], clips.label[train], clips.subject[train], seed=member.seed)
+        machine = svm.fit(
+            values[train],
+            clips.label[train],
+            clips.subject[train],
+            kernel=self.kernel,
+            scale=self.scale,
+            seed=member.seed,
+        )
         _say(machine, member)
         return machine.probabilities(values, len(clips.classes))
 

@@ -72,9 +72,7 @@ def audio(build: Build, table: ClipTable, components: int) -> Arrays:
             f'fusion.components is {components}: models.audio.sound.components gives 1 to '
             f'{built.source.components}'
         )
-    return _said(learned, table) | _seen(
-        learned, table, lambda clips: clips.frames[:, 0, :components]
-    )
+    return _said(learned, table) | _seen(learned, table, functools.partial(_whitened, components))
 
 
 def aggregated(build: Build, table: ClipTable) -> Arrays:
@@ -89,7 +87,9 @@ def aggregated(build: Build, table: ClipTable) -> Arrays:
     assert isinstance(classifier, AggregatedSVM)
     clips, count = learned[0].clips, classifier.bins
     averaging = bins.average_probabilities(clips.frames, clips.length)
-    binned = _seen(learned, table, lambda clips: bins.aggregate(clips.frames, clips.length, count))
+    binned = _seen(
+        learned, table, lambda own: bins.aggregate(own.clips.frames, own.clips.length, count)
+    )
     return {**_said(learned, table), **binned, 'averaging': table.spread(clips, averaging)}
 
 
@@ -120,9 +120,15 @@ def _said(learned: Sequence[Learned], table: ClipTable) -> Arrays:
 
 
 def _seen(
-    learned: Sequence[Learned], table: ClipTable, describe: Callable[[ClipSet], np.ndarray]
+    learned: Sequence[Learned], table: ClipTable, describe: Callable[[Learned], np.ndarray]
 ) -> Arrays:
-    return {'features': np.stack([table.spread(own.clips, describe(own.clips)) for own in learned])}
+    return {'features': np.stack([table.spread(own.clips, describe(own)) for own in learned])}
+
+
+def _whitened(components: int, own: Learned) -> np.ndarray:
+    """The first components of sound, float32 [clip, component], of deviation 1 over training."""
+    values = own.clips.frames[:, 0, :components]
+    return values / values[own.member.fold.train].std(0, ddof=1)
 
 
 def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:

@@ -20,10 +20,26 @@ from fer_jax.training.inputs import equalize_frames
 
 # Highest probabilities below it are called uncertain where a network says nothing else.
 THRESHOLD = 0.4
-# Frames a second, and mean seconds of a clip, of datasets of films, as their papers give them; a
-# window of a network that saw frames spread over whole clips is as long as those were.
-_RATES = {'ckplus': 30.0, 'oulu_casia': 25.0, 'mmi': 25.0, 'savee': 60.0, 'afew': 25.0}
-_SECONDS = {'ckplus': 0.6, 'oulu_casia': 0.9, 'mmi': 2.5, 'savee': 3.8, 'afew': 2.5}
+# Frames a second, and mean seconds of a clip, of datasets of films, as their papers or users give
+# them; a window of a network that saw frames spread over whole clips is as long as those were.
+_RATES = {
+    'ckplus': 30.0,
+    'oulu_casia': 25.0,
+    'mmi': 25.0,
+    'savee': 60.0,
+    'afew': 25.0,
+    'ravdess': 30.0,
+    'crema_d': 30.0,
+}
+_SECONDS = {
+    'ckplus': 0.6,
+    'oulu_casia': 0.9,
+    'mmi': 2.5,
+    'savee': 3.8,
+    'afew': 2.5,
+    'ravdess': 3.7,
+    'crema_d': 2.5,
+}
 _RATE, _CLIP = 25.0, 1.0
 
 

@@ -40,6 +40,8 @@ DATASETS = {
         'fer2013',
         'ferg',
         'tfd',
+        'ravdess',
+        'crema_d',
         'own_pictures',
         'own_films',
     )

@@ -11,6 +11,7 @@ from fer_jax.training.mesh import Devices
 
 # Of an accelerator's memory; the rest is for what XLA does not count: gaps, a checkpoint's copy.
 SHARE = 0.9
+_CONTROL_GROUP = Path('/sys/fs/cgroup')
 
 
 def available(devices: Devices) -> int | None:
@@ -33,8 +34,8 @@ def available(devices: Devices) -> int | None:
     return int(SHARE * (told['bytes_limit'] - told['bytes_in_use']))
 
 
-def _left_to_container(group: pathlib.Path = pathlib.Path('/sys/fs/cgroup')) -> list[int]:
-    """Bytes that a control group (version 2) leaves to this process; [] where it states none.
+def _left_to_container(group: Path = _CONTROL_GROUP) -> list[int]:
+    """Reads the bytes that a control group (version 2) leaves to this process; [] where it states none.
 
     What files keep in memory counts as used there, and is given back when it is needed.
     """

@@ -238,6 +238,6 @@ def test_what_is_not_there_is_refused_at_once(fer2013_release, data_dir, tmp_pat
 def test_datasets_of_films_have_scenes(name):
     builder = datasets.builder_class('own:films' if name == 'own' else name)
     names = [config.name for config in builder.BUILDER_CONFIGS]
-    films = name in ('afew', 'mmi', 'savee', 'own')
+    films = name in ('afew', 'mmi', 'savee', 'ravdess', 'crema_d', 'own')
     assert ('scene' in names) == films and names[0] == f'faces-{builder.FACES[0]}'
     assert len(names) == len(builder.FACES) + films

@@ -121,29 +121,65 @@ def test_without_the_package_it_is_one_line(monkeypatch):
     assert '\n' not in str(error.value)
 
 
-def test_components_are_those_of_the_singular_values():
+@pytest.mark.parametrize('whiten', [False, True])
+def test_components_are_those_of_the_singular_values(whiten):
+    values = awkward()
+    train = np.arange(0, 30, 2)
+    fit = audio.fit_components(values, train, 4, whiten)
+    np.testing.assert_array_equal(fit.clips, train)
+    mean, matrix = fit.value
+    std = values[train].std(0)
+    std[-1] = 1
+    _, s, vt = np.linalg.svd((values[train] - values[train].mean(0)) / std, full_matrices=False)
+    want = (values - values[train].mean(0)) / std @ vt[:4].T
+    if whiten:
+        want = want / s[:4] * np.sqrt(14)
+    got = (values - mean) @ matrix
+    sign = np.sign((want * got).sum(0))
+    np.testing.assert_allclose(got, want * sign, rtol=1e-6, atol=1e-8)
+    variances = np.ones(4) if whiten else s[:4] ** 2 / 14
+    np.testing.assert_allclose(np.cov(got[train].T), np.diag(variances), atol=1e-8)
+    for wrong in (-1, 7):
+        with pytest.raises(UserError, match=f'{wrong}: the 15 training clips give 1 to 6'):
+            audio.fit_components(values, train, wrong, whiten)
+
+
+def awkward():
+    """Thirty clips that span six directions, on scales that differ; one value never changes."""
     rng = np.random.default_rng(0)
     values = (
         rng.standard_normal((30, 6))
         @ rng.standard_normal((6, 50))
         * 10.0 ** (np.arange(50) % 9 - 4)
     )
-    values = np.concatenate([values, np.full((30, 1), 7.0)], 1)  # one that never changes
-    train = np.arange(0, 30, 2)
-    fit = audio.fit_components(values, train, 4)
-    np.testing.assert_array_equal(fit.clips, train)
-    mean, matrix = fit.value
-    std = values[train].std(0)
-    std[-1] = 1
-    _, s, vt = np.linalg.svd((values[train] - values[train].mean(0)) / std, full_matrices=False)
-    want = (values - values[train].mean(0)) / std @ vt[:4].T / s[:4] * np.sqrt(14)
+    return np.concatenate([values, np.full((30, 1), 7.0)], 1)
+
+
+def test_without_components_the_features_are_scaled():
+    values, train = awkward(), np.arange(0, 30, 2)
+    mean, matrix = audio.fit_components(values, train, 0).value
     got = (values - mean) @ matrix
-    sign = np.sign((want * got).sum(0))
-    np.testing.assert_allclose(got, want * sign, rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(np.cov(got[train].T), np.eye(4), atol=1e-8)
-    for wrong in (0, 7):
-        with pytest.raises(UserError, match=f'{wrong}: the 15 training clips give 1 to 6'):
-            audio.fit_components(values, train, wrong)
+    assert got.shape == values.shape
+    np.testing.assert_allclose(got[train].mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(got[train, :-1].std(0), 1)
+    assert (got[:, -1] == 0).all()
+
+
+def test_speakers_are_scaled_by_their_own_clips():
+    rng = np.random.default_rng(0)
+    subject = np.array(['03', '08', '16'])[np.arange(30) % 3]
+    own = rng.standard_normal((30, 5))
+    offset = {'03': (100.0, 5.0), '08': (-20.0, 0.1), '16': (0.0, 1.0)}
+    values = np.stack(
+        [offset[name][0] + offset[name][1] * v for name, v in zip(subject, own, strict=True)]
+    )
+    scaled = audio.scale_speakers(values.astype(np.float32), subject)
+    for name in offset:
+        mine = own[subject == name]
+        want = (mine - mine.mean(0)) / mine.std(0)
+        np.testing.assert_allclose(scaled[subject == name], want, atol=2e-3)
+    with pytest.raises(UserError, match='1 clips name no subject'):
+        audio.scale_speakers(values, np.where(np.arange(30) == 4, '', subject))
 
 
 def members_of(clips):
@@ -158,25 +194,50 @@ def members_of(clips):
     )  # fmt: skip
 
 
+def sound_from(folder, **changes):
+    """Sound as a config has it by default, with changes."""
+    keys = dict.fromkeys(('whiten', 'scale_speakers'), False) | {'file': ''}
+    return audio.Sound(folder, 'films', '', **(keys | changes))
+
+
+def test_whitening_and_speakers_are_as_asked(monkeypatch, tmp_path):
+    clips = dataclasses.replace(drawn(), subject=np.array(['a', 'b'])[np.arange(24) // 12])
+    values = np.random.default_rng(0).standard_normal((24, 20)) * np.arange(1, 21)
+    monkeypatch.setattr(audio.Sound, 'features', lambda self, clips: values)
+    _, heard = sound_from(tmp_path, components=3, whiten=True).groups(members_of(clips), clips)[0]
+    train = members_of(clips)[0].fold.train
+    np.testing.assert_allclose(heard.frames[train, 0].std(0, ddof=1), 1, rtol=1e-5)
+    stage = sound_from(tmp_path, components=0, scale_speakers=True)
+    _, heard = stage.groups(members_of(clips), clips)[0]
+    scaled = audio.scale_speakers(values, clips.subject)
+    want = (scaled - scaled[train].mean(0)) / scaled[train].std(0)
+    np.testing.assert_allclose(heard.frames[:, 0], want, rtol=1e-4, atol=1e-5)
+    said = stage.in_words({'components': 0, 'features': 'F', 'scale_speakers': True})
+    assert said.startswith('all features, scaled, of sound: F, each speaker scaled by all')
+    before = {'components': 5, 'features': 'F'}  # dataset.json of a run that whitened
+    assert stage.in_words(before) == '5 whitened principal components of sound: F'
+
+
 def test_each_fold_has_components_of_its_training_clips(monkeypatch, tmp_path):
     clips = drawn()
     values = np.random.default_rng(0).standard_normal((len(clips), 20))
     monkeypatch.setattr(audio.Sound, 'features', lambda self, clips: values)
-    stage = audio.Sound(tmp_path, 'films', '', file='', components=3)
+    stage = sound_from(tmp_path, components=3)
     groups = stage.groups(members_of(clips), clips)
     assert [[m.seed for m in members] for members, _ in groups] == [[0, 1], [0, 1]]
     for members, heard in groups:
         train = members[0].fold.train
         assert heard.frames.shape == (24, 1, 3) and heard.frames.dtype == np.float32
         np.testing.assert_allclose(heard.frames[train, 0].mean(0), 0, atol=1e-6)
-        np.testing.assert_allclose(heard.frames[train, 0].std(0, ddof=1), 1, rtol=1e-5)
+        variance = heard.frames[train, 0].var(0)
+        assert (np.diff(variance) < 0).all() and variance[0] > 1.2  # not whitened
         for member in members:
             np.testing.assert_array_equal(member.fits[-1].clips, train)
     fit = audio.fit_components
     monkeypatch.setattr(
         audio,
         'fit_components',
-        lambda values, indices, k: dataclasses.replace(fit(values, np.arange(24), k)),
+        lambda values, indices, *given: fit(values, np.arange(24), *given),
     )
     with pytest.raises(UserError, match='leak: the principal components of sound'):
         stage.groups(members_of(clips), clips)
@@ -187,7 +248,7 @@ def test_a_clip_without_sound_is_left_out_or_refused(monkeypatch, tmp_path, caps
     clips = drawn(6)
     sound = sound_of(clips) | {'train/002': (np.zeros(0, np.int16), 0)}
     monkeypatch.setattr(prepared, 'load_audio', lambda name, **given: sound)
-    stage = audio.Sound(tmp_path, 'films', '', file='', components=2)
+    stage = sound_from(tmp_path, components=2)
     with pytest.raises(UserError, match='1 clips have no sound: train/002; give --config.data'):
         stage.features(clips)
     give(clips, monkeypatch)

@@ -56,6 +56,31 @@ def test_the_chosen_machine_is_the_best_of_the_inner_folds(machine):
     assert scores[best] > 0.8 > min(scores.values())
 
 
+def test_unscaled_values_keep_their_variances():
+    """A direction of hardly any variance counts for nothing, until it is scaled up."""
+    rng = np.random.default_rng(0)
+    label = np.arange(80) % 2
+    features = rng.standard_normal((80, 2)) * (1.0, 1e-3)
+    features[:, 1] += 2e-3 * label
+    scores = {scale: svm.fit(features, label, scale=scale).accuracy for scale in (False, True)}
+    assert scores[False] < 0.65 < 0.75 < scores[True]
+
+
+@pytest.mark.parametrize('scale', [False, True])
+def test_a_linear_machine_suits_many_values(scale):
+    """More values than clips, a few of which tell the class: any number, any unit."""
+    rng = np.random.default_rng(0)
+    label = np.arange(90) % 3
+    features = rng.standard_normal((180, 600))
+    features[:, :30] += np.eye(3)[np.tile(label, 2)].repeat(10, 1)
+    features *= 50.0
+    machine = svm.fit(features[:90], label, kernel='linear', scale=scale)
+    assert machine.gamma == 0 and machine.accuracy > 0.6
+    said = machine.probabilities(features[90:], 3)
+    assert (said.argmax(1) == label).mean() > 0.6
+    np.testing.assert_allclose(said.sum(1), 1)
+
+
 def test_probabilities_decide_as_the_machine_does(machine):
     features, label = drawn(120, 0.6, 0)
     others, truth = drawn(90, 0.6, 1)

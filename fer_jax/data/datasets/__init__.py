@@ -18,6 +18,8 @@ DATASETS = {
         'fer2013',
         'ferg',
         'tfd',
+        'ravdess',
+        'crema_d',
         'own',
     )
 }

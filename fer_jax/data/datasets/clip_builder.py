@@ -30,6 +30,7 @@ from fer_jax.host import cores
 
 # More clips at once are little faster and take more memory: a second of video holds 30 MB.
 _CLIPS_AT_ONCE = 4
+_BLANK = 16  # pixels a side of what stands for the picture of a sound
 # Of a release with more unreadable clips than this part (and a few) something else is wrong.
 _UNREADABLE, _A_FEW = 0.05, 3
 
@@ -118,17 +119,20 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         self, source: records.ClipSource, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
         """Makes a clip's stored arrays: the frames that `read` gives, cut to the face or whole."""
-        frames, shipped = self.read(source, pool)
+        if self.has_pictures(source):
+            frames, shipped = self.read(source, pool)
+        else:
+            frames, shipped = [np.zeros((_BLANK, _BLANK, 1), np.uint8)], None
         if self._way() == datasets.SCENE:
             return records.scene(frames)
-        if self.detector is not None:
+        if self.detector is not None and self.has_pictures(source):
             frames, found = self._found(source, frames, self.detector)
         else:
-            found = shipped or records.Faces.nowhere(len(frames))
+            found = shipped or records.Faces.nowhere(len(frames), self._points() or 68)
         return records.cropped(frames, found, self.STORED_MARGIN)
 
     def has_pictures(self, source: records.ClipSource) -> bool:
-        """Tells whether a clip is more than sound."""
+        """Tells whether a clip is more than sound; of one that is not, `read` is not asked."""
         return True
 
     def film(self, source: records.ClipSource, path: Path, **span: float) -> list[np.ndarray]:
@@ -337,8 +341,10 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         return {
             'dataset': self.title or self.name,
             'faces': self.builder_config.name,
-            'detector': self.detector
-            and {'identity': self.detector.identity, 'package': self.detector.package},
+            # That has found nothing yet is false: sounds alone ask for nothing.
+            'detector': None
+            if self.detector is None
+            else {'identity': self.detector.identity, 'package': self.detector.package},
             'simulated': self.manifest.simulated,
             'fingerprint': self.manifest.fingerprint,
             'stored_margin': None if self._way() == datasets.SCENE else self.STORED_MARGIN,

@@ -25,6 +25,7 @@ BROW, LID, NOSE, CHEEK, LIPS, JAW = (
 # emotion -> groups with (onset, rise); what is not named moves with the lips
 COURSES = {
     'neutral': {},
+    'calm': {},
     'anger': {
         BROW: (0.12, 0.34),
         LID: (0.26, 0.30),

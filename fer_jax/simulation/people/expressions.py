@@ -17,6 +17,7 @@ CORE = {
     'happiness': {6: 0.55, 12: 0.80},
     'sadness': {1: 0.65, 4: 0.45, 15: 0.70},
     'surprise': {1: 0.75, 2: 0.80, 25: 0.80, 26: 0.65},
+    'calm': {12: 0.20},  # RAVDESS's: next to nothing
 }
 OPTIONAL = {
     'neutral': {},
@@ -61,6 +62,7 @@ OPTIONAL = {
         25: (0.10, 0.3),
     },
     'surprise': {5: (0.75, 0.60), 27: (0.38, 0.65), 4: (0.05, 0.25)},
+    'calm': {6: (0.30, 0.15)},
 }
 ONE_SIDED = {'contempt': (12, 14)}
 

@@ -1,6 +1,7 @@
-"""Writing simulated films: the same bytes on every call."""
+"""Writing simulated films and sounds: the same bytes on every call."""
 
 import os
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import numpy as np
 
 _QUALITY = 4  # MPEG-4's quantiser, 1 finest to 31: hardly visible
 _LAMBDA = 118  # FFmpeg counts quality in these
+# A file's ending -> format, codec of its pictures, and of its sound. Flash films stay silent.
+_FORMATS = {
+    '.avi': ('avi', 'mpeg4', 'pcm_s16le'),
+    '.mp4': ('mp4', 'mpeg4', 'aac'),
+    '.flv': ('flv', 'flv', ''),
+}
 
 
 def write_movie(
@@ -19,7 +26,7 @@ def write_movie(
     sound: np.ndarray | None = None,
     rate: int = 0,
 ) -> None:
-    """Writes an AVI file: MPEG-4 pictures, uncompressed sound.
+    """Writes a film in the format of its name's ending, .avi, .mp4 or .flv.
 
     Args:
       frames: uint8 [H, W, C], RGB or grey, H and W even; at least one.
@@ -28,15 +35,18 @@ def write_movie(
       rate: samples a second.
     """
     height, width, channels = frames[0].shape
+    form, codec, sound_codec = _FORMATS[Path(path).suffix]
     # bitexact: no library version in the file, and arithmetic that does not depend on the machine.
     exact = {'flags': '+bitexact+qscale', 'global_quality': str(_QUALITY * _LAMBDA)}
-    with av.open(os.fspath(path), 'w', format='avi', options={'fflags': '+bitexact'}) as film:
-        pictures = film.add_stream('mpeg4', rate=fps, width=width, height=height, options=exact)
+    with av.open(os.fspath(path), 'w', format=form, options={'fflags': '+bitexact'}) as film:
+        pictures = film.add_stream(codec, rate=fps, width=width, height=height, options=exact)
+        assert isinstance(pictures, av.VideoStream)
         pictures.pix_fmt = 'yuv420p'
         pictures.codec_context.thread_count = 1
         voice = None
         if sound is not None:
-            voice = film.add_stream('pcm_s16le', rate=rate, layout='mono')
+            voice = film.add_stream(sound_codec, rate=rate, layout='mono')
+            assert isinstance(voice, av.AudioStream)
         for index, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(image[..., 0] if channels == 1 else image),
@@ -51,6 +61,15 @@ def write_movie(
         film.mux(pictures.encode())
         if voice is not None:
             film.mux(voice.encode())
+
+
+def write_sound(path: str | Path, sound: np.ndarray, rate: int) -> None:
+    """Writes a .wav file of int16 [samples], mono, `rate` samples a second."""
+    with wave.open(os.fspath(path), 'wb') as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(sound.astype('<i2').tobytes())
 
 
 def _write_sound(film, stream, samples: np.ndarray, rate: int) -> None:

@@ -53,6 +53,7 @@ PROSODY = {
     'happiness': Prosody(5.0, 2.0, 4.0, 1.10, 0.3, 1.0, -0.5),
     'sadness': Prosody(-2.5, 0.5, -6.0, 0.75, -0.8, 1.4, -3.0),
     'surprise': Prosody(7.0, 2.2, 3.0, 1.00, 0.2, 1.0, 6.0),
+    'calm': Prosody(-0.5, 0.6, -3.0, 0.88, -0.4, 1.0, -2.5),  # a quieter neutral
 }
 # Formants in hertz of an average male tract (after Peterson and Barney 1952) and their bandwidths;
 # how far the mouth opens for the vowel.

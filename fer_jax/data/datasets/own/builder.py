@@ -10,8 +10,6 @@ from fer_jax.data.datasets import release as releases
 from fer_jax.data.datasets.own import folders, manifest, rows
 from fer_jax.errors import UserError
 
-_BLANK = 16  # pixels a side of what stands for the picture of a sound
-
 
 class Builder(clip_builder.ClipBuilder):
     """Reads what a manifest lists, or what lies in folders named after classes.
@@ -121,8 +119,6 @@ class Builder(clip_builder.ClipBuilder):
     def read(self, source, pool):
         folder, row = source.payload
         path = folder / row.path
-        if row.kind == rows.SOUND:
-            return [np.zeros((_BLANK, _BLANK, 1), np.uint8)], None
         if row.kind == rows.FILM:
             frames = self.film(source, path, start=row.start, end=row.end)
         else:
@@ -142,13 +138,6 @@ class Builder(clip_builder.ClipBuilder):
                 )
             return frames, found
         return frames, None
-
-    def record(self, source, pool):
-        if self.has_pictures(source) or self._way() == datasets.SCENE:
-            return super().record(source, pool)
-        frames, _ = self.read(source, pool)
-        nowhere = records.Faces.nowhere(1, self._points() or 68)
-        return records.cropped(frames, nowhere, self.STORED_MARGIN)
 
     def has_pictures(self, source):
         return source.payload[1].kind != rows.SOUND

@@ -1,0 +1,56 @@
+"""Networks of a laptop's size, and how they are trained, for data that no paper has a recipe for.
+
+Configs of own data and of open corpora take them; the networks are those of the papers, narrowed.
+"""
+
+from ml_collections import ConfigDict
+
+from fer_jax.config.sections import merged
+
+# For every clip and epoch anew: few pictures need many views.
+_LIGHT = {'flip': 0.5, 'rotation': 8.0, 'shift': 0.04, 'scale': 0.06, 'contrast': 0.3}
+_TRAINED = {
+    'data': {'registration': 'eyes'},
+    'inputs': {'normalize': 'mean_std'},
+    'augment': {'kind': 'random', 'options': _LIGHT},
+    'loss': {'class_weights': True},
+    'optimizer': {'learning_rate': 1e-3, 'schedule': 'cosine'},
+    'train': {'batch_size': 16, 'epochs': 40, 'checkpoint_every': 10, 'evaluate_batch': 64},
+}
+_FILMS = {'data': {'frames': 8, 'sampling': 'uniform'}}
+_MODELS = {
+    'cnn': {
+        'name': 'frame_cnn',
+        'structure': 'very_deep',
+        'batch_norm': True,
+        'dropout_rate': 0.2,
+        'width': 0.375,
+    },
+    'c3d': {
+        'name': 'c3d',
+        'activation': 'elu',
+        'pooling': 'max',
+        'dropout_rate': 0.1,
+        'width': 0.125,
+    },
+    'convlstm': {'name': 'convlstm', 'dropout_rate': 0.2, 'width': 0.5},
+    'cnn_rnn': {'name': 'cnn_rnn', 'dropout_rate': 0.1, 'width': 0.5},
+}
+
+
+def small(config: ConfigDict, kind: str) -> ConfigDict:
+    """Adds a network, or a machine that hears, and how it is trained.
+
+    Args:
+      config: whose `name` is a prefix; kept but for what is added.
+      kind: 'cnn' (of a clip's last frame), 'c3d', 'convlstm' or 'cnn_rnn' (of eight frames from
+        first to last), or 'audio' (an SVM on principal components of openSMILE's features).
+    """
+    named = {'name': f'{config.name}_{kind}'}
+    if kind == 'audio':
+        heard = {'sound': {}, 'model': {'name': 'svm', 'bins': 1, 'scale': False}}
+        return merged(config, named, heard, {'data': {'drop_soundless': True}})
+    # An IRNN's states grow without a bound: its gradients are held.
+    clip = [{'optimizer': {'clip': 1.0}}] if kind == 'cnn_rnn' else []
+    films = [] if kind == 'cnn' else [_FILMS]
+    return merged(config, _TRAINED, named, {'model': _MODELS[kind]}, *films, *clip)

@@ -1,0 +1,1 @@
+"""The crowd-sourced emotional multimodal actors dataset (CREMA-D)."""

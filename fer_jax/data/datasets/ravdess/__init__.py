@@ -1,0 +1,1 @@
+"""The Ryerson audio-visual database of emotional speech and song (RAVDESS)."""

@@ -1,0 +1,157 @@
+"""The CREMA-D builder on files written by hand, and on a simulated release."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from fer_jax.data import preparation, prepared
+from fer_jax.data.datasets.crema_d import builder as crema_d
+from fer_jax.errors import UserError
+from fer_jax.simulation.people import movie
+from fer_jax.simulation.releases import crema_d as simulated
+
+RATE = 16000
+NOISE = np.random.default_rng(0).integers(-999, 999, RATE // 4).astype(np.int16)
+# As the owners' table has it: rows of what raters heard (1), saw (2), and both (3); more columns.
+VOTES = """"","A","D","F","H","N","S","fileName","numResponses","agreement","emoVote"
+"100001",1,1,1,0,6,1,"1001_DFA_ANG_XX",10,0.6,"N"
+"200001",4,4,0,0,1,1,"1001_DFA_ANG_XX",10,0.4,"A:D"
+"300001",7,2,0,0,1,0,"1001_DFA_ANG_XX",10,0.7,"A"
+"300002",0,4,0,0,4,1,"1001_IEO_DIS_LO",9,0.444444444444444,"D:N"
+"300003",0,0,0,1,8,1,"1040_ITH_SAD_XX",10,0.8,"N"
+"""
+
+
+@pytest.fixture
+def release(tmp_path):
+    """Two films with sound beside them, one of sound alone whose name lacks an X, one unrated."""
+    folder = tmp_path / 'CREMA-D'
+    for name in ('VideoFlash', 'AudioWAV', 'AudioMP3', 'processedResults'):
+        (folder / name).mkdir(parents=True)
+    images = [np.full((48, 64, 3), 40 + 30 * t, np.uint8) for t in range(3)]
+    for name in ('1001_DFA_ANG_XX', '1001_IEO_DIS_LO', '1002_TIE_HAP_XX', '1040_ITH_SAD_XX'):
+        movie.write_movie(folder / 'VideoFlash' / f'{name}.flv', images, 12)
+    for name in ('1001_DFA_ANG_XX', '1040_ITH_SAD_X', '1090_WSI_FEA_XX'):
+        movie.write_sound(folder / 'AudioWAV' / f'{name}.wav', NOISE, RATE)
+    (folder / 'processedResults' / 'tabulatedVotes.csv').write_text(VOTES)
+    return folder
+
+
+@pytest.fixture
+def builder(tmp_path):
+    return crema_d.Builder(data_dir=tmp_path / 'unused', config='faces-haar')
+
+
+def test_scan_reads_names_and_finds_the_sound(builder, release):
+    found = {clip.clip_id: clip for clip in builder.open(release).clips}
+    assert [(name, clip.label, clip.subject) for name, clip in found.items()] == [
+        ('1001_DFA_ANG_XX', 'anger', '1001'),
+        ('1001_IEO_DIS_LO', 'disgust', '1001'),
+        ('1002_TIE_HAP_XX', 'happiness', '1002'),
+        ('1040_ITH_SAD_XX', 'sadness', '1040'),
+        ('1090_WSI_FEA_XX', 'fear', '1090'),
+    ]
+    np.testing.assert_array_equal(builder.sound(found['1040_ITH_SAD_XX'])[0], NOISE)
+    assert builder.sound(found['1001_IEO_DIS_LO'])[1] == 0
+    assert len(builder.read(found['1001_DFA_ANG_XX'], None)[0]) == 3
+    assert not builder.has_pictures(found['1090_WSI_FEA_XX'])
+
+
+@pytest.mark.parametrize(
+    'ratings, rated, votes',
+    [
+        ('audio_visual', 'anger', [7, 2, 0, 0, 1, 0]),
+        ('face', '', [4, 4, 0, 0, 1, 1]),
+        ('voice', 'neutral', [1, 1, 1, 0, 6, 1]),
+    ],
+)
+def test_votes_are_those_asked_for(builder, release, ratings, rated, votes):
+    manifest = builder.open(release, ratings=ratings)
+    clip = manifest.clips[0]
+    order = [builder.VOTES.index(name) for name in
+             ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')]  # fmt: skip
+    assert [clip.votes[k] for k in order] == votes
+    assert clip.other_labels == {'crema_d_rated': rated}
+    said = builder._description(manifest.clips, [])['differences']
+    assert ('the votes are those of face alone' in said) == (ratings == 'face')
+
+
+def test_who_has_no_most_votes_has_no_rated_class(builder, release):
+    dropped = {clip['clip_id']: clip for clip in builder.open(release).dropped}
+    reason = 'crema_d_rated: no emotion has most votes'
+    assert dropped['1001_IEO_DIS_LO']['reason'] == reason
+    assert dropped['1002_TIE_HAP_XX']['reason'] == 'crema_d_rated: nobody rated it'
+    assert {clip['label_set'] for clip in dropped.values()} == {'crema_d_rated'}
+
+
+def test_without_votes_there_is_one_label_set(builder, release):
+    before = builder.open(release).fingerprint
+    assert builder.open(release, ratings='face').fingerprint != before
+    (release / 'processedResults' / 'tabulatedVotes.csv').unlink()
+    manifest = builder.open(release)
+    assert manifest.label_sets == ('crema_d',) and not manifest.dropped
+    said = builder._description(manifest.clips, [])['differences']
+    assert any('no label set crema_d_rated' in line for line in said)
+
+
+def test_another_table_and_another_choice_are_refused(builder, release):
+    with pytest.raises(UserError, match='--ratings=both: one of voice, face, audio_visual'):
+        builder.open(release, ratings='both')
+    (release / 'processedResults' / 'tabulatedVotes.csv').write_text('fileName,emoVote\na,A\n')
+    with pytest.raises(UserError, match="owners' table of votes expected .* KeyError"):
+        builder.open(release)
+
+
+def test_pointers_of_git_lfs_are_named(builder, release):
+    path = release / 'VideoFlash' / '1001_DFA_ANG_XX.flv'
+    path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n')
+    with pytest.raises(UserError, match=f"{path} and 0 more .* 'git lfs pull'"):
+        builder.open(release)
+
+
+def test_full_size_has_the_published_counts(builder, tmp_path):
+    folder = tmp_path / 'full' / 'VideoFlash'
+    folder.mkdir(parents=True)
+    for clip in simulated.plan(None, seed=1):
+        (folder / f'{clip.name}.flv').touch()
+    found = builder._description(builder.open(tmp_path / 'full').clips, [])
+    assert found['clips'] == 7442 and found['subjects'] == 91
+    assert len(found['differences']) == 1  # the votes
+
+
+def test_a_simulated_release_has_targets_of_votes(tmp_path):
+    plan = [clip for clip in simulated.plan(2, seed=3) if clip.sentence == 'TIE'][::3]
+    drawn, data = tmp_path / 'drawn', tmp_path / 'data'
+    drawn.mkdir()
+    simulated.write(drawn, plan, 3, run=lambda tasks: (f(*a) for f, a in tasks))
+    preparation.prepare('crema_d', drawn, data)
+    geometry = {'frames': 4, 'sampling': 'uniform', 'size': 32, 'registration': 'eyes'}
+    acted = prepared.load('crema_d', data_dir=data, **geometry)
+    assert acted.target is None and acted.clip_id.tolist() == sorted(clip.name for clip in plan)
+    rated = prepared.load('crema_d', data_dir=data, labels='crema_d_rated', **geometry)
+    assert 0 < len(rated) <= len(acted)
+    np.testing.assert_allclose(rated.target.sum(1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(rated.target.argmax(1), rated.label)
+    sound = prepared.load_audio('crema_d', data_dir=data)
+    assert all(rate == 16000 and len(samples) > rate for samples, rate in sound.values())
+
+
+def test_simulated_raters_perceive_as_published():
+    clips = [clip for clip in simulated.plan(20, seed=0) if clip.level == 'XX']
+    for kind, share in ((1, 0.409), (2, 0.582), (3, 0.636)):
+        right = [
+            simulated.perceive(clip, kind, np.random.default_rng([kind, clip.number]))[
+                'ADFHNS'.index(clip.emotion[0])
+            ]
+            for clip in clips
+        ]
+        assert np.mean(right) / simulated.RATERS == pytest.approx(share, abs=0.02)
+
+
+def test_a_simulated_crema_d_has_at_most_its_actors():
+    assert collections.Counter(clip.actor for clip in simulated.plan(3, 0)) == dict.fromkeys(
+        (1001, 1002, 1003), 82
+    )
+    with pytest.raises(UserError, match='--subjects=92: a simulated CREMA-D has 1 to 91'):
+        simulated.plan(92, seed=0)
