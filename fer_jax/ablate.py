@@ -3,11 +3,13 @@
     python -m fer_jax.ablate --config=configs/fer2013_stn.py:ferplus7
     python -m fer_jax.ablate --config=configs/ckplus_c3d.py --ablations=class_weights,balanced
 
+First flags: --config=FILE[:variant], --ablations=A,B, --workdir=DIR. Documented in docs/index.md
+(the commands) and docs/extending.md (how a config declares them).
+
 An ablation is one way to read what a paper contradicts or leaves open: a name, a sentence, and the
-values that it changes. A config file declares its ablations in get_ablations(config). The config as
-it stands (`base`) and each ablation are runs like any other, trained one after another: each goes
-where fer_jax.main with the same values would put it, and one that is finished there is only read.
-Started again the command goes on where it was.
+values that it changes, from get_ablations(config) of the config file. The config as it stands
+(`base`) and each ablation are runs like any other, trained one after another where fer_jax.main
+with the same values would put them; one that is finished is only read.
 
 Then it writes report.html and figures/ into runs/<config>-<hash of the config>-ablations, and
 prints the same table: every ablation, what it changes, its accuracy, and its difference from the

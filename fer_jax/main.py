@@ -1,19 +1,17 @@
-"""Train and evaluate an experiment under its protocol, from its config to its report.
+"""Trains and evaluates an experiment under its protocol, from its config to its report.
 
-    python -m fer_jax.main --config=configs/ckplus_c3d.py
     python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated
     python -m fer_jax.main --config=configs/ckplus_c3d.py --config.train.epochs=3 --workdir=/tmp/run
     python -m fer_jax.main --config=configs/ckplus_c3d.py --print_config
     python -m fer_jax.main --config=configs/ckplus_c3d.py --distributed=node0:8476,2,0
 
-With --print_config nothing is trained: every key with its value is printed, with a star where it
-differs from the defaults (fer_jax/config/keys.py has them), and the folder that the run would have.
+First flags: --config=FILE[:variant], --config.KEY=VALUE, --workdir=DIR. Documented in
+docs/running.md; all keys are in fer_jax/config/keys.py.
 
 Writes a run's directory (config, folds, checkpoints, probabilities, predictions, results, report).
 Started again with the same config it goes on where it was, and a finished run is only read.
-
-configs/afew_emotiw.py is made of several models: its run has a stage for each, and a stage that is
-there is not trained again.
+With --print_config nothing is trained: every key with its value is printed, with a star where it
+differs from the defaults, and the folder that the run would have.
 
 With --distributed the processes that are given the same command are one run over all their devices.
 Each needs the prepared data; the first alone writes and prints.

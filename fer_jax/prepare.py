@@ -1,44 +1,17 @@
 """Prepares a dataset: from a release as its owners ship it to records of face clips, once.
 
     python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+
-    python -m fer_jax.prepare --dataset=ckplus --release=/data/CK+ --faces=dlib
-    python -m fer_jax.prepare --dataset=fer2013 --release=/data/fer2013 --ferplus=fer2013new.csv
-    python -m fer_jax.prepare --dataset=afew --release=/data/AFEW --scene
-    python -m fer_jax.prepare --dataset=crema_d --release=/data/CREMA-D --ratings=face
     python -m fer_jax.prepare --dataset=ckplus --report [--out=DIR]
     python -m fer_jax.prepare --dataset=own --name=clinic --release=/data/clinic/manifest.csv
-    python -m fer_jax.prepare --dataset=own --name=photos --release=/data/photos --faces=none
 
-Own data (data.name own:clinic): a manifest .csv or .tsv with a line for each clip: path and label
-and, where wanted, subject, split (train, validation, test), start_s and end_s (a part of a film or
-sound), landmarks (a file with 68 or 5 points of each frame, for --faces=release). Or a folder with
-one folder for each class, or with train, validation and test with these inside; subjects come from
-the paths by --subject_pattern. A path is a picture, a film, a folder of frames or a sound (wav,
-flac, mp3: for the audio model). Rows without a label are kept for prediction.
+First flags: --dataset=NAME, --release=DIR, --report. Documented in docs/datasets.md (each dataset's
+layout, ways of finding faces) and docs/own-data.md (folders, manifests).
 
 Writes DATA_DIR/<dataset>/faces-<faces>/<version>/: array_record files and metadata.json, which says
 what was found, what was dropped and why. Prints the same, and warns where the counts are not the
-published ones. Interrupted, it leaves what a detector found in .detections beside that folder,
-where the same command takes it up again.
-
---scene stores the films' whole frames in DATA_DIR/<dataset>/scene/<version>/, grey and at most 320
-pixels a side, for an activity system, which needs no face; beside the faces, not in their place.
-
---report draws report.html beside the records, or into --out: sample faces of each class, counts by
-class and subject, what was left out, face sizes. Look before you train; do not publish the page.
-
-Ways of finding faces (--faces), each in a folder of its own; not every dataset offers all of them:
-  release          boxes, landmarks or cut faces that ship with the dataset
-  yunet            a small network for faces from 12 pixels, with five points (eyes, nose, mouth);
-                   the default where a release ships no faces; turns clips that lie on their side
-  dlib             HOG detector and correlation tracker; landmarks with --weights=FILE, dlib's
-                   shape_predictor_68_face_landmarks.dat
-  haar             OpenCV's cascade, no landmarks
-  face_alignment   S3FD and FAN, 68 landmarks; --weights=FOLDER with both networks' files, else
-                   $TORCH_HOME/hub/checkpoints or a download
-  none             own data: the pictures are faces already
-  opencv_dnn       OpenCV's deep learning model, no landmarks; --weights=FILE.caffemodel with its
-                   .prototxt beside it
+published ones. Interrupted, the same command takes up the faces that were found. --scene stores
+whole frames in DATA_DIR/<dataset>/scene/<version>/ instead. --report draws a page of sample faces
+and counts: look before you train; do not publish it.
 """
 
 from typing import Any

@@ -3,15 +3,16 @@
     python -m fer_jax.protocol --dataset=ckplus --name=idstep10 --out=folds.json
     python -m fer_jax.protocol --audit --config=configs/fer2013_stn.py --out=audit
 
+First flags: --dataset and --name for folds, --config with --audit, --out. Documented in
+docs/protocols.md.
+
 Names: idstep10 and balanced10 (any number of folds), loso, official, random80x5 (80 % for training,
 five times). The file names clips and subjects, so that laboratories can exchange folds; a run takes
-it with --config.protocol.file=folds.json and refuses it where it breaks its promise. The folds.json
-of a finished run is such a file too.
+it with --config.protocol.file=folds.json and refuses it where it breaks its promise.
 
---audit trains nothing. It looks for subjects in two parts of a fold, clips of one part that are
-identical or similar to a clip of another, views and fitted statistics that saw other than training
-clips, identical clips with different labels, and classes out of balance. It prints what it found
-and writes report.html with figures/ (all tables as CSV) to --out, by default to
+--audit trains nothing. It looks for people and similar clips in two parts of a fold, for statistics
+that were fitted on other than training clips, and for labels that contradict each other. It prints
+what it found and writes report.html with figures/ to --out, by default to
 audits/<config>-<hash of the config>. The page shows faces of the dataset: do not publish it.
 """
 

@@ -5,24 +5,17 @@
     python -m fer_jax.report --card=haddad2020:table4 [RUN ...] [--out=DIR]
     python -m fer_jax.report STUDY [--out=DIR]
 
-RUN is a directory that fer_jax.main wrote and finished. Both write report.html, which needs nothing
-else, and figures/ (every figure as SVG, every number drawn as CSV) into DIR, and print the results
-as text.
+First flags: --out=DIR, --rule=RULE, --card=PAPER:TABLE. Documented in docs/protocols.md (rules,
+what is compared) and docs/running.md (what a run leaves).
 
-With one run DIR is by default the run's own directory. With several it is comparison/: every run
-under every rule of choosing an epoch, and for every pair the difference of their accuracies with an
-interval, an effect size, and p-values: paired and corrected resampled t-tests and Wilcoxon's test
-over folds, McNemar's exact test on clips. Runs are paired by fold and clip; where datasets,
-classes, labels, test clips or training clips are not the same the comparison is refused. RULE is
-the rule that the pairs are compared under, by default val_best, or last where a run has no
-validation clips.
+RUN is a directory that fer_jax.main wrote and finished, STUDY one of fer_jax.studies or
+fer_jax.sweep, of a sweep also while it goes on. Writes report.html, which needs nothing else, and
+figures/ (every figure as SVG, every number drawn as CSV), and prints the results.
 
-STUDY is a directory that fer_jax.studies or fer_jax.sweep wrote. A sweep is drawn also while it
-goes on: its history, what each hyper-parameter explains, every trial, and what the settings were
-chosen on. Every directory records what it is, so that one command draws them all.
-
-With --card a paper's table is printed beside the finished runs that answer it, and drawn as a page
-where --out is given.
+With one run DIR is by default the run's own. With several it is comparison/: every run under every
+rule of choosing an epoch, and each pair's difference with an interval, an effect size and p-values.
+Runs that are not of the same folds are refused. RULE is by default val_best, or last where a run
+has no validation clips. With --card a paper's table is printed beside the runs that answer it.
 """
 
 from pathlib import Path

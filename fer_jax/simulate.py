@@ -1,28 +1,14 @@
 """Draws a simulated dataset and lays it out as its owners ship it.
 
-    python -m fer_jax.simulate --dataset=ckplus --out=DIR [--subjects=N] [--seed=S]
+    python -m fer_jax.simulate --dataset=ckplus --out=/data/simulated/ckplus
+    python -m fer_jax.simulate --dataset=own_pictures --out=photos
+
+First flags: --dataset=NAME, --out=DIR, --subjects=N. Documented in docs/datasets.md (what is drawn
+of each).
 
 Writes DIR whole or not at all, with DIR/SIMULATED.json to say what it is. Everyone shown is drawn;
-nobody is real. Without --subjects it has the published size:
-
-    ckplus       593 sequences (327 labelled) of 123 people at 640x490, about 1 GB
-    jaffe        213 pictures of 10 people, 256x256 TIFF
-    mmi          2,900 sessions of 75 people: videos from onset to offset, stills; 360x288
-    oulu_casia   480 sequences of 80 people at 320x240, camera VL in Strong light
-    savee        480 videos with sound of 4 speakers
-    afew         1,809 videos with sound of 302 people: training, validation and test parts;
-                 --rendered=0.1 draws a tenth and leaves the others black
-    fer2013      35,887 faces of 48x48 in fer2013.csv and FER+ like votes in fer2013new.csv
-    ferg         55,767 pictures of 6 drawn characters; --subjects=1 to 6 is so many characters with
-                 30 pictures of each emotion
-    ravdess      1,440 videos with sound of 24 actors: all of the speech
-    crema_d      7,442 videos with sound of 91 actors, with votes of raters; ask for fewer
-    own_pictures 60 pictures of 20 people in three classes whose names are in another script: data
-                 of one's own, in folders; own_films: 120 films with sound, in a manifest
-    tfd          4,178 labelled faces of 48x48 among 112,234 rows, of which the others are black
-
-Videos have fewer or smaller frames than the originals, to be drawn in minutes; the first lines of
-fer_jax/simulation/releases/<dataset>.py say what else differs.
+nobody is real. Without --subjects it has the published size: some seconds for jaffe, minutes for
+ckplus (1 GB), fer2013 and ferg. Videos have fewer or smaller frames than the originals.
 """
 
 from absl import flags

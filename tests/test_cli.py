@@ -1,14 +1,17 @@
 """Exit status and messages of commands, as a shell sees them."""
 
 import errno
+import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
 
 from fer_jax import cli
 
@@ -243,3 +246,17 @@ def test_control_characters_are_shown_not_obeyed(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.run(main, lambda fv: None, '')
     assert capsys.readouterr().err == 'error: a\\x1b[31mb\\nc\\u202e: \u00fcber\n'
+
+
+@pytest.mark.parametrize('name', cli.COMMANDS)
+def test_help_fits_a_screen_and_says_where_more_is(name):
+    module = importlib.import_module(
+        f'fer_jax.{name}' if (ROOT / f'fer_jax/{name}.py').is_file() else f'fer_jax.{name}.__main__'
+    )
+    known = flags.FlagValues()
+    module.define(known)
+    assert len(module.__doc__.strip().splitlines()) + len(known) + 3 <= 46  # lines of --help
+    assert f'\n    python -m fer_jax.{name} ' in module.__doc__
+    assert '\nFirst flags: --' in module.__doc__
+    pages = re.findall(r'docs/[\w/]+\.md', module.__doc__.split('Documented in')[1])
+    assert pages and all((ROOT / page).is_file() for page in pages)

@@ -1,28 +1,20 @@
-"""Measure a config's training step and inference on this machine, alone or beside PyTorch.
+"""Measures a config's training step and inference on this machine, alone or beside PyTorch.
 
     python -m fer_jax.benchmark --config=configs/ckplus_c3d.py --batch=4 --against=torch
     python -m fer_jax.benchmark --config=configs/fer2013_stn.py --against=torch --forms
-    python -m fer_jax.benchmark --config=configs/fer2013_stn.py --json=stn.json
     python -m fer_jax.benchmark --config=configs/ckplus_convlstm.py --film=film.mp4
-    python -m fer_jax.benchmark --config=configs/afew_rnn.py --config.data.frames=32 --against=torch
 
-Needs no data: the clips are noise of the config's geometry. A network that learns from another
-run's features gets noise in the shape of features.run's, or where that names no run, of what
-kahou2015's IRNN sees, 10 x 10 x 32 values a frame (second pooling of configs/fer2013_cnn.py). The
-step is the one that training dispatches, for one member: gathering, augmentation, forward, backward
-and optimizer. With --against=torch the same network in PyTorch takes turns with it in this process,
-on the same number of threads. Pictures are handed to it ready made (so that augmentation counts
-against fer_jax only), clips of features it picks as fer_jax does; the ratio is the median over
-rounds of fer_jax's time over PyTorch's, below 1 where fer_jax is faster. --forms adds the native
-formulations (3D convolution, reduce_window). On a GPU the twin is compiled (torch.compile). --film
-measures what a live camera would wait for, on a film's first frames: to find the face in a new
-frame (--detector), to cut it out and scale it, and to classify the clip that it ends.
+First flags: --config=FILE[:variant], --batch=N, --against=torch. Documented in docs/running.md.
 
-Floating-point operations are those of XLA's cost analysis of the native form, in which positions in
-the padding count for nothing, and what a loop over frames does counts once; the peak is the fastest
-float32 (and, on accelerators, bfloat16) matrix product measured on the device in the same run.
+Needs no data: the clips are noise of the config's geometry. The step is the one that training
+dispatches, for one member. With --against=torch the same network in PyTorch takes turns with it in
+this process, on the same number of threads; the ratio is the median over rounds of fer_jax's time
+over PyTorch's, below 1 where fer_jax is faster. --forms adds the native formulations. --film
+measures what a live camera would wait for.
 
-Prints a table; --json writes the same figures to a file.
+Floating-point operations are those of XLA's cost analysis of the native form; the peak is the
+fastest matrix product measured on the device in the same run. Prints a table; --json writes the
+same figures to a file.
 """
 
 import dataclasses

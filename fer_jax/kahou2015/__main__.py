@@ -3,6 +3,9 @@
     python -m fer_jax.kahou2015 --config=configs/afew_emotiw.py[:simulated] [--workdir=RUN]
     python -m fer_jax.kahou2015 RUN [--out=DIR]
 
+First flags: --config=FILE[:variant], --workdir=RUN, --out=DIR. Documented in
+docs/papers/kahou2015.md.
+
 The system is several models and their fusions: its run has a stage for each, and a stage that is
 there is not trained again. fer_jax.main with the same config makes the same run, and fer_jax.report
 draws the same page; here is the system by itself, for whoever looks for it under the paper's name.

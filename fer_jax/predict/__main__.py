@@ -8,23 +8,18 @@ PATH is a picture, a film, or a folder of both. RUN is a directory that fer_jax.
 finished: its members' probabilities are averaged, or one is named with --member. Networks of
 sequences see windows of the length that they were trained on, or of --window seconds.
 
+First flags: --out=DIR, --model, --events=elan. Documented in docs/predict.md.
+
 For film.mp4 these are written into DIR (default predictions/):
-  film.csv           a row for each frame and face: time, person, box, label, probabilities as they
-                     are and smoothed over time; a row with its status for a frame without a face
+  film.csv           a row for each frame and face
   film.tracks.csv    a row for each person: seconds seen, share of each class with an interval
   film.overlay.mp4   the film with boxes, numbers and bars; its sound is kept; --blur hides faces
   film.html          one file: the film beside a time line for each person
   film.json          film, network, settings and counts; written last
 For pictures: pictures.csv, a row for each face, and pictures.html, a sheet of the faces. For
-several films also films.csv. --events writes stretches of expressions for ELAN (.eaf), BORIS
-(.boris) or as subtitles (.vtt). --against compares with a human coder's table (columns start_s,
-end_s, label and, for several people, track): film.agreement.csv with Cohen's kappa.
-
-`label` is the class with the highest smoothed probability. `uncertain` says why a row is doubtful:
-small (a face under 24 pixels), blurred, turned (about 50 degrees and more), unsure (the highest
-probability is low). Persons are numbered within a film; who is away for less than 2.5 seconds keeps
-the number. Interrupted, also by kill -9, the same command goes on where it was; what is finished is
-only read.
+several films also films.csv. --events writes stretches of expressions for ELAN, BORIS or as
+subtitles. --against compares with a human coder's table. Interrupted, also by kill -9, the same
+command goes on where it was.
 
 The labels say how people would name the expression in a picture, not what a person feels. The
 European Union's AI Act, Article 5(1)(f), forbids inferring emotions at work and in education,

@@ -4,28 +4,19 @@
     python -m fer_jax.studies order [--seeds=N] [--subjects=N] [--out=DIR] [--data_dir=DIR]
     python -m fer_jax.studies leakage [--seeds=N] [--subjects=N] [--out=DIR] [--data_dir=DIR]
 
+First flags: --seeds=N, --subjects=N, --out=DIR. Documented in docs/results.md (studies) and
+docs/protocols.md (what leaks are worth).
+
 adding: the IRNN and a tanh RNN of the same size learn the adding problem over 150 steps (Le et al.
-2015).
-
-order: on simulated CK+, divided by subject, a 3D CNN and a ConvLSTM learn the same clips with
-their frames in order, shuffled, and with the apex in place of all.
-
-leakage: measures, on simulated CK+, how much four leaks flatter an accuracy. It leaks on purpose;
-no run can. Small networks are trained with and without
-  (a) augmenting before the clips are divided,
-  (b) clips divided at random instead of subjects,
-  (c) the best epoch on the test clips instead of one chosen on inner validation subjects,
-  (d) the best setting (learning rate, dropout) on the test clips instead of one chosen likewise,
-and nothing else different. Every part of its page is stamped.
-
-order and leakage draw and prepare simulated CK+ first, once.
+2015). order: on simulated CK+, divided by subject, a 3D CNN and a ConvLSTM learn the same clips
+with their frames in order, shuffled, and with the apex in place of all. leakage: measures, on
+simulated CK+, how much four leaks flatter an accuracy. It leaks on purpose; no run can.
 
 Writes DIR/report.html with figures/ (every figure as SVG, every number drawn as CSV) and
 results.json, and prints the results; `python -m fer_jax.report DIR` draws the page again. Started
 again a study goes on where it was; adding and leakage then also take more --seeds and train the new
-ones only. order keeps its runs, DIR/<network>/<order>, which are runs like any other, and compares
-each network's in DIR/<network>/report.html. leakage keeps outcomes.npz, what every network got
-right, from which all is computed.
+ones only. order keeps its runs in DIR/<network>/<order>, leakage what every network got right in
+outcomes.npz.
 """
 
 import dataclasses

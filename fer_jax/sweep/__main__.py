@@ -4,25 +4,19 @@
     python -m fer_jax.sweep --config=FILE[:variant] --study=NAME --storage=ADDRESS --retrain_best
     python -m fer_jax.sweep --config=FILE[:variant] --study=NAME --storage=ADDRESS --finish=NUMBER
 
+First flags: --config, --study with --storage, --trials. Documented in docs/running.md.
+
 ADDRESS is journal:PATH, a file for a few workers on one host, or for many
 postgresql+psycopg://USER@HOST:PORT/DATABASE, with the password in $PGPASSWORD or ~/.pgpass.
 
 The config file declares what is varied in get_space(config). A trial is one population: all folds
 of one setting, a run like any other in WORKDIR/trial-NUMBER. --trials is the total of the study:
-start the same command as often as there is room, on one host (journal) or on many (PostgreSQL, and
-a WORKDIR that all see, so that another worker can go on where one ended). Workers come and go: a
-trial whose worker was stopped or killed is taken over from its checkpoints.
+start the same command as often as there is room. A trial whose worker was stopped or killed is
+taken over from its checkpoints.
 
-Settings are compared on inner validation clips of the training part; no test clip is judged until
---retrain_best trains the best setting again, in WORKDIR/best-NUMBER-of-TRIALS. With
---choose_on_test they are compared on the test folds, as in haddad2020, and every report says so. A
-setting whose remaining folds cannot reach the threshold any more is given up (exactly: no outcome
-could); its folder stays, and --finish=NUMBER trains it to its end. Folds are looked at as
-they end: on an accelerator, which may train all at once, pruning saves something only with
---config.train.members_at_once=16 or so.
-
-Writes WORKDIR/study.json after each trial and, when all trials have ended, report.html and figures/
-(python -m fer_jax.report WORKDIR draws them at any time).
+Settings are compared on inner validation clips; no test clip is judged until --retrain_best. With
+--choose_on_test they are compared on the test folds, and every report says so. A setting whose
+remaining folds cannot reach the threshold any more is given up; --finish=NUMBER trains it.
 """
 
 import contextlib

@@ -35,7 +35,7 @@ def available(devices: Devices) -> int | None:
 
 
 def _left_to_container(group: Path = _CONTROL_GROUP) -> list[int]:
-    """Reads the bytes that a control group (version 2) leaves to this process; [] where it states none.
+    """Reads the bytes that a control group (version 2) leaves to this process; [] if it is silent.
 
     What files keep in memory counts as used there, and is given back when it is needed.
     """
