@@ -147,7 +147,7 @@ def cropped(
 def uncut(frames: np.ndarray | Sequence[np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
     """Makes the arrays of `cropped` from T pictures uint8 [S, S, C] stored as they are."""
     return {
-        'frames': np.stack(frames),
+        'frames': np.asarray(frames),
         'box': faces.box,
         'landmarks': faces.landmarks,
         'has_face': np.all(np.isfinite(faces.box), 1),
