@@ -133,7 +133,7 @@ def run_abstractly(config):
     classes = 8 if config.data.labels == 'ferplus8' else 7
     learner = Sections.open(config).learner
     if isinstance(learner, ClassifierLearner):  # fitted at once: there is no step to trace
-        assert callable(learner.classifier.fit_predict)
+        assert callable(learner.classifier.fit) and callable(learner.classifier.predict)
         return
     system = learner.system(classes)
 
