@@ -100,7 +100,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @abc.abstractmethod
     def read(
-        self, source: records.ClipSource, pool: concurrent.futures.Executor
+        self, source: records.FoundClip, pool: concurrent.futures.Executor
     ) -> tuple[list[np.ndarray], records.Faces | None]:
         """One clip's frames uint8 [H, W, C] and its faces in their pixels; raises UserError.
 
@@ -109,7 +109,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
 
     def record(
-        self, source: records.ClipSource, pool: concurrent.futures.Executor
+        self, source: records.FoundClip, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
         """One clip's stored arrays: the frames that `read` gives, cut to the face or whole."""
         frames, shipped = self.read(source, pool)
@@ -121,11 +121,11 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             found = shipped or records.Faces.nowhere(len(frames))
         return records.cropped(frames, found, self.STORED_MARGIN)
 
-    def has_pictures(self, source: records.ClipSource) -> bool:
+    def has_pictures(self, source: records.FoundClip) -> bool:
         """Whether a clip is more than sound."""
         return True
 
-    def film(self, source: records.ClipSource, path: Path, **span: float) -> list[np.ndarray]:
+    def film(self, source: records.FoundClip, path: Path, **span: float) -> list[np.ndarray]:
         """The frames of a film (`video.read_video`).
 
         With `skip_unreadable` those of a damaged film that can be read; what is wrong is noted.
@@ -136,12 +136,12 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             self.incomplete[source.clip_id] = damage[0]
         return frames
 
-    def heard(self, source: records.ClipSource, path: Path, **span: float):
+    def heard(self, source: records.FoundClip, path: Path, **span: float):
         """The sound of a film or sound file (`video.read_sound`), as `film`."""
         return video.read_sound(path, damage=[] if self.skip_unreadable else None, **span)
 
     def _found(
-        self, source: records.ClipSource, frames: list[np.ndarray]
+        self, source: records.FoundClip, frames: list[np.ndarray]
     ) -> tuple[list[np.ndarray], records.Faces]:
         """A clip with its faces, turned so that they are upright; notes the turn."""
         turns = self.detector.quarter_turns(frames)
@@ -256,7 +256,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             **dataclasses.asdict(tally),
         )
 
-    def _arrays(self, source: records.ClipSource, pool: concurrent.futures.Executor) -> dict:
+    def _arrays(self, source: records.FoundClip, pool: concurrent.futures.Executor) -> dict:
         """All fields of one clip's record."""
         record = self.record(source, pool)
         if not self._with_landmarks():
@@ -280,7 +280,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             **record,
         }
 
-    def _unreadable(self, source: records.ClipSource, error: UserError, number: int) -> dict:
+    def _unreadable(self, source: records.FoundClip, error: UserError, number: int) -> dict:
         """Notes an unreadable clip, the `number`-th; UserError where it is not to be left out."""
         if not self.skip_unreadable:
             raise UserError(f'{error}, or leave such clips out with --skip_unreadable') from error
@@ -298,7 +298,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             'fault': str(error),
         }
 
-    def _description(self, clips: list[records.ClipSource], unreadable: list[dict]) -> dict:
+    def _description(self, clips: list[records.FoundClip], unreadable: list[dict]) -> dict:
         """What is stored beside the records: counts, what was dropped, and from where."""
         counts = {}
         for name in self.manifest.label_sets:

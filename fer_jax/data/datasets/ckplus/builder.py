@@ -76,7 +76,7 @@ class Builder(clip_builder.ClipBuilder):
             listed += [*frames, *(file for file in landmarks if file.exists())]
             read.append(label_files[0])
             clips.append(
-                records.ClipSource(
+                records.FoundClip(
                     clip_id=clip_id,
                     label=self._label(label_files[0]),
                     subject=subject,
