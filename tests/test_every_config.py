@@ -135,7 +135,7 @@ def run_abstractly(config):
     classes = CLASSES.get(config.data.labels, 7)
     learner = Sections.open(config).learner
     if isinstance(learner, ClassifierLearner):  # fitted at once: there is no step to trace
-        assert callable(learner.classifier.fit_predict)
+        assert callable(learner.classifier.fit) and callable(learner.classifier.predict)
         return
     system = learner.system(classes)
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fer_jax import atomic
 from fer_jax.config import bind
 from fer_jax.data import views
 from fer_jax.data.clips import ClipSet
@@ -16,6 +17,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.records import Record
+from fer_jax.training import processes
 from fer_jax.training.members import Member, make_members
 
 # `model.name` of a config -> the classifier, imported when a config names it.
@@ -24,6 +26,8 @@ CLASSIFIERS = {
     'svm': 'fer_jax.kahou2015.fitting:AggregatedSVM',
     'chi2_svm': 'fer_jax.kahou2015.fitting:ChiSquaredSVM',
 }
+# Keeps what was fitted for a member, beside its `fits.NAME`.
+NAME = 'classifier.npz'
 
 
 class Classifier(Protocol):
@@ -33,14 +37,27 @@ class Classifier(Protocol):
         """Refuses (UserError) features of what knows such classes, for clips of such ones."""
         ...
 
-    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
-        """Fits on the member's training clips and predicts all clips.
+    def fit(self, clips: ClipSet, member: Member) -> dict[str, np.ndarray]:
+        """Fits on the member's training clips.
 
         Args:
           clips: whose frames are features float32 [clip, frame, ...].
 
         Returns:
-          Class probabilities float [clip, class].
+          All that `predict` needs; it is kept with the run.
+        """
+        ...
+
+    def predict(
+        self, fitted: Mapping[str, np.ndarray], frames: np.ndarray, length: np.ndarray, classes: int
+    ) -> np.ndarray:
+        """Computes class probabilities float [clip, class].
+
+        Args:
+          fitted: from `fit`.
+          frames: features float32 [clip, frame, ...].
+          length: int [clip], frames before padding.
+          classes: how many there are.
         """
         ...
 
@@ -100,10 +117,13 @@ class ClassifierLearner:
         on_epoch: Callable[[Record], None],
         on_members_done: Callable[[Sequence[Record]], None],
     ) -> list[Record]:
-        """As of `learners.Learner`; nothing is written."""
+        """As of `learners.Learner`; what was fitted is written beside `fits.NAME`."""
         records: list[Record] = []
         for member in members:
-            record = FittedRecord.of(self.classifier, member, clips)
+            record, fitted = FittedRecord.of(self.classifier, member, clips)
+            if processes.is_first():
+                with atomic.replacing(folder / f'{member.index:03}' / NAME) as temporary:
+                    np.savez_compressed(temporary, **fitted)  # type: ignore  a name is no option
             on_epoch(record)
             records.append(record)
         on_members_done(records)
@@ -126,9 +146,13 @@ class FittedRecord:
     failed: int = 0
 
     @classmethod
-    def of(cls, classifier: Classifier, member: Member, clips: ClipSet) -> 'FittedRecord':
-        """Fits a member and scores its training, validation and test clips."""
-        probabilities = classifier.fit_predict(clips, member).astype(np.float16)
+    def of(
+        cls, classifier: Classifier, member: Member, clips: ClipSet
+    ) -> tuple['FittedRecord', dict[str, np.ndarray]]:
+        """Fits a member and scores its clips; returns what was fitted besides."""
+        fitted = classifier.fit(clips, member)
+        said = classifier.predict(fitted, clips.frames, clips.length, len(clips.classes))
+        probabilities = said.astype(np.float16)
         row: dict[str, float] = {'epoch': 1}
         for part in ('train', 'validation', 'test'):
             own = getattr(member.fold, part)
@@ -138,7 +162,7 @@ class FittedRecord:
                 row[f'{part}_loss'], row[f'{part}_accuracy'] = (
                     float(total[0]) / len(own) for total in (loss, correct)
                 )
-        return cls(member, [row], probabilities[member.evaluated][None])
+        return cls(member, [row], probabilities[member.evaluated][None]), fitted
 
     def best_epoch(self) -> int:
         """As of `Record`."""

@@ -1,7 +1,7 @@
 """Classifiers of clips that are fitted at once, without steps, on what a network says of frames."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Averaging:
                 f'are {", ".join(clips)}: both must have the same classes'
             )
 
-    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
+    def fit(self, clips: ClipSet, member: Member) -> dict[str, np.ndarray]:
         """As of `Classifier`; the features are logits of the clips' classes, in their order."""
         if clips.frames.shape[2:] != (len(clips.classes),):
             raise UserError(
@@ -31,7 +31,13 @@ class Averaging:
                 f'{clips.name}, not values of shape {clips.frames.shape[2:]}: give '
                 '--config.features.layer=logits'
             )
-        return bins.average_probabilities(clips.frames, clips.length)
+        return {}
+
+    def predict(
+        self, fitted: Mapping[str, np.ndarray], frames: np.ndarray, length: np.ndarray, classes: int
+    ) -> np.ndarray:
+        """As of `Classifier`."""
+        return bins.average_probabilities(frames, length)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,12 +62,12 @@ class AggregatedSVM:
     def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """As of `Classifier`: any features will do."""
 
-    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
+    def fit(self, clips: ClipSet, member: Member) -> dict[str, np.ndarray]:
         """As of `Classifier`."""
-        values = bins.aggregate(clips.frames, clips.length, self.bins)
         train = member.fold.train
+        values = bins.aggregate(clips.frames[train], clips.length[train], self.bins)
         machine = svm.fit(
-            values[train],
+            values,
             clips.label[train],
             clips.subject[train],
             kernel=self.kernel,
@@ -69,7 +75,14 @@ class AggregatedSVM:
             seed=member.seed,
         )
         _say(machine, member)
-        return machine.probabilities(values, len(clips.classes))
+        return machine.arrays()
+
+    def predict(
+        self, fitted: Mapping[str, np.ndarray], frames: np.ndarray, length: np.ndarray, classes: int
+    ) -> np.ndarray:
+        """As of `Classifier`."""
+        values = bins.aggregate(frames, length, self.bins)
+        return svm.Machine.load(fitted).probabilities(values, classes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,7 +102,7 @@ class ChiSquaredSVM:
     def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """As of `Classifier`: any histograms will do."""
 
-    def fit_predict(self, clips: ClipSet, member: Member) -> np.ndarray:
+    def fit(self, clips: ClipSet, member: Member) -> dict[str, np.ndarray]:
         """As of `Classifier`; the features are histograms of clips of one frame."""
         values = clips.frames.reshape(len(clips), -1).astype(np.float64)
         if values.min() < 0:
@@ -106,7 +119,14 @@ class ChiSquaredSVM:
             seed=member.seed,
         )
         _say(machine, member)
-        return machine.probabilities(values, len(clips.classes))
+        return machine.arrays()
+
+    def predict(
+        self, fitted: Mapping[str, np.ndarray], frames: np.ndarray, length: np.ndarray, classes: int
+    ) -> np.ndarray:
+        """As of `Classifier`."""
+        values = frames.reshape(len(frames), -1).astype(np.float64)
+        return svm.Machine.load(fitted).probabilities(values, classes)
 
 
 def _say(machine: svm.Machine, member: Member) -> None:

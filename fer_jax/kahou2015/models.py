@@ -96,9 +96,14 @@ def aggregated(build: Build, table: ClipTable) -> Arrays:
 def _fit(build: Build) -> tuple[Experiment, list[Learned]]:
     """Fits a model in one step and predicts after each of TRAININGS."""
     built = build(functools.partial(data_of, stopped=False))
-    fit_predict = _classifier(built).fit_predict
+    classifier = _classifier(built)
+
+    def said(clips: ClipSet, member: Member) -> np.ndarray:
+        fitted = classifier.fit(clips, member)
+        return classifier.predict(fitted, clips.frames, clips.length, len(clips.classes))
+
     found = [
-        Learned(group.clips, member, fit_predict(group.clips, member))
+        Learned(group.clips, member, said(group.clips, member))
         for group in built.groups
         for member in group.members
     ]

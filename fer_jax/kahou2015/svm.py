@@ -6,12 +6,15 @@ in place of the first is not in the paper.
 
 import dataclasses
 import functools
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from joblib import parallel_config
+from scipy import special
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.metrics.pairwise import additive_chi2_kernel, chi2_kernel
+from sklearn.metrics.pairwise import additive_chi2_kernel, chi2_kernel, pairwise_kernels
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedGroupKFold,
@@ -38,20 +41,46 @@ FOLDS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A fitted machine.
+    """A fitted machine: the arrays by which it predicts.
 
     Attributes:
+      kernel: one of KERNELS, or chi2.
       penalty, gamma: C and the kernel's, 0 where it has none.
       accuracy: mean over the inner folds, in 0..1; where a grid was searched, of the best.
       classes: int [known], the classes that it was shown.
-      estimator: scaling, machine and calibration.
+      center, spread: float64 [value], or [] for all, by which features are scaled.
+      vectors: float64 [vector, value], the support vectors, scaled, class after class.
+      counts: int [known], support vectors of each class.
+      weights: float64 [known - 1, vector], scikit-learn's `dual_coef_`.
+      intercepts: float64 [pair], of each two classes.
+      sharpness: inverse of the temperature.
     """
 
+    kernel: str
     penalty: float
     gamma: float
     accuracy: float
     classes: np.ndarray
-    estimator: Any
+    center: np.ndarray
+    spread: np.ndarray
+    vectors: np.ndarray
+    counts: np.ndarray
+    weights: np.ndarray
+    intercepts: np.ndarray
+    sharpness: float
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, np.ndarray]) -> 'Machine':
+        """Makes the machine of which these are the `arrays`."""
+        scalars = ('kernel', 'penalty', 'gamma', 'accuracy', 'sharpness')
+        values: dict[str, Any] = {
+            name: array.item() if name in scalars else array for name, array in arrays.items()
+        }
+        return cls(**values)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns all of it as arrays, by the attributes' names."""
+        return {name: np.asarray(value) for name, value in vars(self).items()}
 
     def probabilities(self, features: np.ndarray, num_classes: int) -> np.ndarray:
         """Computes float64 [clip, num_classes]; 0 for a class that it was not shown.
@@ -59,9 +88,39 @@ class Machine:
         Args:
           features: float [clip, value].
         """
+        scaled = (features - self.center) / self.spread
+        kernel = pairwise_kernels(
+            scaled, self.vectors, self.kernel, filter_params=True, gamma=self.gamma
+        )
         out = np.zeros((len(features), num_classes))
-        out[:, self.classes] = self.estimator.predict_proba(features)
+        out[:, self.classes] = special.softmax(self.sharpness * self._decisions(kernel), axis=1)
         return out
+
+    def _decisions(self, kernel: np.ndarray) -> np.ndarray:
+        """Computes each class's decision value as SVC.decision_function does, [clip, known].
+
+        Of two classes these are the pair's value and its negative. Of more they are a class's votes
+        among its pairs and, below a third of a vote, its summed values there.
+
+        Args:
+          kernel: float64 [clip, vector].
+        """
+        known = len(self.classes)
+        if known == 2:
+            value = kernel @ self.weights[0] + self.intercepts[0]
+            return np.stack([-value, value], axis=1)
+        ends = np.cumsum(self.counts)
+        own = [slice(end - count, end) for end, count in zip(ends, self.counts, strict=True)]
+        votes, total = np.zeros((2, len(kernel), known))
+        pairs = itertools.combinations(range(known), 2)
+        for (one, other), intercept in zip(pairs, self.intercepts, strict=True):
+            value = kernel[:, own[one]] @ self.weights[other - 1, own[one]]
+            value += kernel[:, own[other]] @ self.weights[one, own[other]] + intercept
+            votes[:, one] += value >= 0
+            votes[:, other] += value < 0
+            total[:, one] += value
+            total[:, other] -= value
+        return votes + total / (3 * (np.abs(total) + 1))
 
 
 def fit(
@@ -104,9 +163,23 @@ def fit(
     # Threads: libsvm leaves the interpreter's lock, and processes would import for seconds.
     with parallel_config(backend='threading', n_jobs=cores()):
         search.fit(features, label)
-        estimator = _calibrated(search.best_estimator_, inner).fit(features, label)
+        fitted, sharpness = _calibrated(search.best_estimator_, inner, features, label)
     best = {'svc__gamma': 0.0} | search.best_params_
-    return Machine(best['svc__C'], best['svc__gamma'], search.best_score_, classes, estimator)
+    machine = fitted[-1]
+    return Machine(
+        kernel=kernel,
+        penalty=best['svc__C'],
+        gamma=best['svc__gamma'],
+        accuracy=float(search.best_score_),
+        classes=classes,
+        center=fitted[0].mean_ if scale else np.zeros(()),
+        spread=fitted[0].scale_ if scale else np.ones(()),
+        vectors=machine.support_vectors_,
+        counts=machine.n_support_,
+        weights=machine.dual_coef_,
+        intercepts=machine.intercept_,
+        sharpness=sharpness,
+    )
 
 
 def fit_chi2(
@@ -137,8 +210,21 @@ def fit_chi2(
     kernel = functools.partial(chi2_kernel, gamma=gamma)
     machine = SVC(C=penalty, kernel=kernel, break_ties=True)
     accuracy = cross_val_score(machine, histograms, label, cv=inner).mean()
-    estimator = _calibrated(machine, inner).fit(histograms, label)
-    return Machine(penalty, gamma, accuracy, classes, estimator)
+    machine, sharpness = _calibrated(machine, inner, histograms, label)
+    return Machine(
+        kernel='chi2',
+        penalty=penalty,
+        gamma=gamma,
+        accuracy=accuracy,
+        classes=classes,
+        center=np.zeros(()),
+        spread=np.ones(()),
+        vectors=histograms[machine.support_],  # which a kernel of ours does not keep
+        counts=machine.n_support_,
+        weights=machine.dual_coef_,
+        intercepts=machine.intercept_,
+        sharpness=sharpness,
+    )
 
 
 def _inner_folds(
@@ -159,5 +245,10 @@ def _inner_folds(
     return classes, label, list(inner.split(label, label, subject if known else None))
 
 
-def _calibrated(machine: Any, inner: list) -> CalibratedClassifierCV:
-    return CalibratedClassifierCV(machine, method='temperature', cv=inner, ensemble=False)
+def _calibrated(
+    machine: Any, inner: list, features: np.ndarray, label: np.ndarray
+) -> tuple[Any, float]:
+    """Fits a machine, and the inverse temperature of its probabilities on the inner folds."""
+    whole = CalibratedClassifierCV(machine, method='temperature', cv=inner, ensemble=False)
+    (fitted,) = whole.fit(features, label).calibrated_classifiers_
+    return fitted.estimator, float(fitted.calibrators[0].beta_)

@@ -97,6 +97,36 @@ def test_probabilities_decide_as_the_machine_does(machine):
     assert abs(probabilities.max(1).mean() - right) < 0.12
 
 
+@pytest.mark.parametrize('kinds', [2, 3])
+def test_a_machine_says_what_scikit_learn_does_and_is_kept_as_arrays(kinds, tmp_path, monkeypatch):
+    features, label = drawn(120, 0.9, 4)
+    kept = label <= (0, 2, 3)[kinds - 1]
+    others, _ = drawn(90, 0.9, 5)
+    calibrations = []
+
+    class Watched(svm.CalibratedClassifierCV):
+        def fit(self, *given):
+            calibrations.append(self)
+            return super().fit(*given)
+
+    monkeypatch.setattr(svm, 'CalibratedClassifierCV', Watched)
+    monkeypatch.setattr(svm, 'PENALTIES', (2.0,))
+    histograms = np.abs(features) / 100
+    for found, given in (
+        (svm.fit(features[kept], label[kept]), others),
+        (svm.fit_chi2(histograms[kept], label[kept], penalty=3.0), np.abs(others) / 100),
+    ):
+        expected = calibrations.pop(0).predict_proba(given)
+        assert expected.shape == (90, kinds) and expected.std() > 0.1
+        probabilities = found.probabilities(given, 4)
+        np.testing.assert_allclose(probabilities[:, found.classes], expected, atol=1e-9)
+        np.savez(tmp_path / 'machine.npz', **found.arrays())
+        with np.load(tmp_path / 'machine.npz', allow_pickle=False) as saved:
+            again = svm.Machine.load(dict(saved))
+        np.testing.assert_array_equal(again.probabilities(given, 4), probabilities)
+        assert (again.penalty, again.gamma) == (found.penalty, found.gamma)
+
+
 def test_subjects_are_kept_apart_inside(monkeypatch_module, monkeypatch):
     features, label = drawn(60, 0.6, 2)
     subject = np.array([f'S{i // 3}' for i in range(60)])

@@ -74,7 +74,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     LANDMARKS: bool  # are there landmarks with the faces of 'release'
     SCENES = False  # are its clips films, so that there is 'scene'
     # Of a dataset with sound: a method (source) -> int16 [samples], mono, and their rate in hertz.
-    sound: Callable[[records.ClipSource], tuple[np.ndarray, int]] | None = None
+    sound: Callable[[records.FoundClip], tuple[np.ndarray, int]] | None = None
     STORED_MARGIN = records.STORED_MARGIN  # how far the stored frames reach around the face box
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
@@ -107,7 +107,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
 
     @abc.abstractmethod
     def read(
-        self, source: records.ClipSource, pool: concurrent.futures.Executor
+        self, source: records.FoundClip, pool: concurrent.futures.Executor
     ) -> tuple[list[np.ndarray], records.Faces | None]:
         """Reads a clip's frames uint8 [H, W, C] and its faces in their pixels; raises UserError.
 
@@ -116,7 +116,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         """
 
     def record(
-        self, source: records.ClipSource, pool: concurrent.futures.Executor
+        self, source: records.FoundClip, pool: concurrent.futures.Executor
     ) -> dict[str, np.ndarray]:
         """Makes a clip's stored arrays: the frames that `read` gives, cut to the face or whole."""
         if self.has_pictures(source):
@@ -131,11 +131,11 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             found = shipped or records.Faces.nowhere(len(frames), self._points() or 68)
         return records.cropped(frames, found, self.STORED_MARGIN)
 
-    def has_pictures(self, source: records.ClipSource) -> bool:
+    def has_pictures(self, source: records.FoundClip) -> bool:
         """Tells whether a clip is more than sound; of one that is not, `read` is not asked."""
         return True
 
-    def film(self, source: records.ClipSource, path: Path, **span: float) -> list[np.ndarray]:
+    def film(self, source: records.FoundClip, path: Path, **span: float) -> list[np.ndarray]:
         """Reads the frames of a film (`video.read_video`).
 
         With `skip_unreadable` those of a damaged film that can be read; what is wrong is noted.
@@ -146,12 +146,12 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             self.incomplete[source.clip_id] = damage[0]
         return frames
 
-    def heard(self, source: records.ClipSource, path: Path, **span: float):
+    def heard(self, source: records.FoundClip, path: Path, **span: float):
         """Reads the sound of a film or sound file (`video.read_sound`), as `film`."""
         return video.read_sound(path, damage=[] if self.skip_unreadable else None, **span)
 
     def _found(
-        self, source: records.ClipSource, frames: list[np.ndarray], detector: Detector | Cached
+        self, source: records.FoundClip, frames: list[np.ndarray], detector: Detector | Cached
     ) -> tuple[list[np.ndarray], records.Faces]:
         """Finds the faces of a clip, turned so that they are upright; notes the turn."""
         turns = detector.quarter_turns(frames)
@@ -286,7 +286,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             **dataclasses.asdict(tally),
         )
 
-    def _arrays(self, source: records.ClipSource, pool: concurrent.futures.Executor) -> dict:
+    def _arrays(self, source: records.FoundClip, pool: concurrent.futures.Executor) -> dict:
         """Makes all fields of one clip's record."""
         record = self.record(source, pool)
         if not self._with_landmarks():
@@ -310,7 +310,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             **record,
         }
 
-    def _unreadable(self, source: records.ClipSource, error: UserError, number: int) -> dict:
+    def _unreadable(self, source: records.FoundClip, error: UserError, number: int) -> dict:
         """Notes an unreadable clip, the `number`-th; UserError where it is not to be left out."""
         if not self.skip_unreadable:
             raise UserError(f'{error}, or leave such clips out with --skip_unreadable') from error
@@ -328,7 +328,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             'fault': str(error),
         }
 
-    def _description(self, clips: list[records.ClipSource], unreadable: list[dict]) -> dict:
+    def _description(self, clips: list[records.FoundClip], unreadable: list[dict]) -> dict:
         """Describes the records for description.json: counts, what was dropped, and from where."""
         counts = {}
         for name in self.manifest.label_sets:

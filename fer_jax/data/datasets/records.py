@@ -65,7 +65,7 @@ class Faces:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipSource:
+class FoundClip:
     """A clip that a scan found, not yet read.
 
     Attributes:
@@ -102,7 +102,7 @@ class Manifest:
       simulated: content of SIMULATED.json, None for the owners' release.
     """
 
-    clips: list[ClipSource]
+    clips: list[FoundClip]
     label_sets: tuple[str, ...]
     dropped: list[dict[str, str]]
     fingerprint: str

@@ -38,7 +38,7 @@ class Films(clip_builder.ClipBuilder, skip_registration=True):
     def scan(self, release):
         return records.Manifest(
             clips=[
-                records.ClipSource(
+                records.FoundClip(
                     name, '' if name == 'd' else 'sadness', 's', 'train', f'{name}.avi'
                 )
                 for name in FRAMES

@@ -96,7 +96,7 @@ class Builder(clip_builder.ClipBuilder):
                 pictures = faces.get(path.stem, [])
                 listed += [path, *pictures]
                 clips.append(
-                    records.ClipSource(
+                    records.FoundClip(
                         clip_id=f'{split}/{path.stem}',
                         label=label,
                         subject='',

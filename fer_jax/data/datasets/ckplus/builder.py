@@ -84,7 +84,7 @@ class Builder(clip_builder.ClipBuilder):
             listed += [*frames, *(file for file in landmarks if file.exists())]
             read += label_files
             clips.append(
-                records.ClipSource(
+                records.FoundClip(
                     clip_id=clip_id,
                     label=self._label(label_files),
                     subject=subject,

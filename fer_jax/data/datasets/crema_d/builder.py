@@ -99,7 +99,7 @@ class Builder(recordings.RecordingBuilder):
                 reason = 'no emotion has most votes' if counts else 'nobody rated it'
                 dropped.append(_dropped(clip_id, path, f'{_RATED}: {reason}', _RATED))
             clips.append(
-                records.ClipSource(
+                records.FoundClip(
                     clip_id=clip_id,
                     label=_EMOTIONS[name[2]],
                     subject=name[1],

@@ -98,7 +98,7 @@ class Builder(clip_builder.ClipBuilder):
                 for label_set in list(self.LABEL_SETS)[1:]:
                     reasons[label_set, row] = f'{label_set}: {form.unvoted}'
         clips = [
-            records.ClipSource(
+            records.FoundClip(
                 clip_id=f'fer2013/{face.name}',
                 label=face.label,
                 subject='',

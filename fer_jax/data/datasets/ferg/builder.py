@@ -107,7 +107,7 @@ def _known(character: Path) -> Path:
     return character
 
 
-def _clips(shown: Path, character: str, root: Path) -> list[records.ClipSource]:
+def _clips(shown: Path, character: str, root: Path) -> list[records.FoundClip]:
     """Lists the pictures of one expression of one character, by number."""
     emotion = shown.name.removeprefix(f'{character}_')
     if emotion not in _CLASSES or emotion == shown.name:
@@ -127,7 +127,7 @@ def _clips(shown: Path, character: str, root: Path) -> list[records.ClipSource]:
                 'rename the file as in the release, or move it elsewhere'
             )
         clips.append(
-            records.ClipSource(
+            records.FoundClip(
                 clip_id=f'{shown.name}_{int(number[1]):05d}',
                 label=_CLASSES[emotion],
                 subject=character,

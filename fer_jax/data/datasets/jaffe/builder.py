@@ -66,7 +66,7 @@ class Builder(clip_builder.ClipBuilder):
                     'rename the file as in the release'
                 )
             clips.append(
-                records.ClipSource(
+                records.FoundClip(
                     clip_id=path.stem,
                     label=_CODES[code],
                     subject=subject,

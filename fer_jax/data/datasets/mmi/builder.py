@@ -79,7 +79,7 @@ class Builder(clip_builder.ClipBuilder):
                 coded = (session / f'{name}-oao_aucs.xml').exists()
                 listed += files
                 clips.append(
-                    records.ClipSource(
+                    records.FoundClip(
                         clip_id=clip_id,
                         label=_CLASSES[number - 1],
                         subject=name.split('-')[0],

@@ -82,7 +82,7 @@ class Builder(clip_builder.ClipBuilder):
                 listed += frames
                 label = shown.name.lower()
                 clips.append(
-                    records.ClipSource(clip_id, label, subject.name, '', path, payload=frames)
+                    records.FoundClip(clip_id, label, subject.name, '', path, payload=frames)
                 )
         return records.Manifest(
             clips=clips,

@@ -105,7 +105,7 @@ class Builder(clip_builder.ClipBuilder):
         files = [file for row in kept for file in _files(folder, row)]
         return records.Manifest(
             clips=[
-                records.ClipSource(
+                records.FoundClip(
                     row.clip_id, row.label, row.subject, row.split, row.path, payload=(folder, row)
                 )
                 for row in kept

@@ -92,7 +92,7 @@ class Builder(recordings.RecordingBuilder):
                 dropped.append(_dropped(clip_id, path, 'calm', 'ravdess7'))
             others = {'ravdess7': label if label in _SEVEN else ''}
             clips.append(
-                records.ClipSource(clip_id, label, actor, '', path, others, payload=recording)
+                records.FoundClip(clip_id, label, actor, '', path, others, payload=recording)
             )
         return records.Manifest(
             clips=clips,

@@ -77,7 +77,7 @@ class Builder(clip_builder.ClipBuilder):
                 )
                 continue
             clips.append(
-                records.ClipSource(
+                records.FoundClip(
                     clip_id=clip_id,
                     label=_LETTERS[name[1].lower()],
                     subject=speaker,

@@ -56,7 +56,7 @@ class Builder(clip_builder.ClipBuilder):
         rows = np.flatnonzero(expression != -1)
         part = folds[:, int(fold) - 1]
         clips = [
-            records.ClipSource(
+            records.FoundClip(
                 clip_id=f'tfd/{row:06d}',
                 label=_CLASSES[expression[row] - 1],
                 subject='' if person[row] == -1 else str(person[row]),
