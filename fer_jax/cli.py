@@ -29,7 +29,7 @@ EXIT_INTERRUPTED = 128 + signal.SIGTERM
 
 # As `fer-jax` lists them; each is a module, or a package with a __main__.
 COMMANDS = (
-    *('main', 'ablate', 'prepare', 'simulate', 'protocol', 'report', 'explain'),
+    *('main', 'ablate', 'prepare', 'simulate', 'protocol', 'report', 'evaluate', 'explain'),
     *('sweep', 'predict', 'export', 'studies', 'kahou2015', 'benchmark'),
 )
 
