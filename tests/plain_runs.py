@@ -58,12 +58,21 @@ def write_release(folder: Path) -> Path:
 
 
 def train(folder: Path, data: Path, **changes) -> Path:
-    """Trains a run on the prepared pictures; keys of the config with '__' for the dots."""
+    """Trains a run on the prepared pictures.
+
+    Args:
+      changes: of the config: whole sections, or keys with '__' for the dots.
+    """
     from fer_jax.experiment import run as experiment
 
     config = configs.load_config(ROOT / 'configs' / 'fer2013_plain.py')
-    more = {key.replace('__', '.'): value for key, value in changes.items()}
-    config.update_from_flattened_dict({**CHANGES, **more})
+    config.update_from_flattened_dict(CHANGES)
+    with config.unlocked():
+        for key, value in changes.items():
+            if isinstance(value, dict):
+                config[key] = value
+    keys = {k.replace('__', '.'): v for k, v in changes.items() if not isinstance(v, dict)}
+    config.update_from_flattened_dict(keys)
     experiment.run(config, workdir=str(folder), data_dir=data, pages=False)
     return folder
 

@@ -26,8 +26,6 @@ from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.trained import TrainedNetwork, sections_of
 from fer_jax.training import model_folder
 
-# A highest probability below it is called uncertain.
-THRESHOLD = 0.4
 # Clips that pass through the networks at a time, at most.
 _BATCH = 256
 

@@ -1,6 +1,7 @@
 """Writes a finished run's networks as a model folder (`training.model_folder`)."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import jax
@@ -16,7 +17,7 @@ from fer_jax.simulation.releases import fer2013
 from fer_jax.training import model_folder, transfer
 
 # Faces that are drawn to compare networks on, and those of them that the folder keeps.
-_DRAWN, _KEPT = 42, 8
+_DRAWN, _KEPT = 42, 4
 _SEED = 24
 # Kernels take two bytes a number where no probability of a drawn face changes by more.
 _LOST = 0.002
@@ -102,17 +103,22 @@ def drawn_faces(predictor: Predictor) -> tuple[np.ndarray, np.ndarray]:
     Returns:
       uint8 [_DRAWN, T, S, S, C], and the length int32 of each.
     """
+    network = predictor.networks[0]
+    frames = np.stack([predictor.framed(face, row) for row, face in enumerate(_faces())])
+    # A clip of a sequence shows the faces that follow.
+    clips = np.stack([np.roll(frames, -shift, 0) for shift in range(network.shape[0])], axis=1)
+    return clips, np.full(len(clips), network.shape[0], np.int32)
+
+
+@functools.cache
+def _faces() -> list[np.ndarray]:
+    """Faces uint8 [48, 48] of every class in turn, six of a person."""
     labels = [k % len(fer2013.CLASSES) for k in range(_DRAWN)]
     each = fer2013.PER_PERSON
     people = [
         (k, ('PrivateTest', labels[k * each : (k + 1) * each])) for k in range(_DRAWN // each)
     ]
-    faces = [image for _, _, image, _ in fer2013.draw_people(people, _SEED)]
-    network = predictor.networks[0]
-    frames = np.stack([predictor.framed(face, row) for row, face in enumerate(faces)])
-    # A clip of a sequence shows the faces that follow.
-    clips = np.stack([np.roll(frames, -shift, 0) for shift in range(network.shape[0])], axis=1)
-    return clips, np.full(len(clips), network.shape[0], np.int32)
+    return [image for _, _, image, _ in fer2013.draw_people(people, _SEED)]
 
 
 def _said(networks, frames: np.ndarray, length: np.ndarray) -> np.ndarray:

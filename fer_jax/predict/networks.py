@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 
 from fer_jax.data import cropping
+from fer_jax.evaluation import calibration
 from fer_jax.experiment.clips import ClipSource
-from fer_jax.experiment.predictor import THRESHOLD, Predictor
+from fer_jax.experiment.predictor import Predictor
 from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.predict import models
 
@@ -81,7 +82,7 @@ class NetworkClassifier:
             stored=clips.name.split('+')[0] != 'fer2013',
             fit=fit,
             seconds=(window or seconds_of(clips)) if sequences else 0.0,
-            threshold=THRESHOLD,
+            threshold=calibration.UNCERTAIN,
             notes=tuple(notes),
             predictor=predictor,
         )

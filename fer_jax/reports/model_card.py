@@ -13,11 +13,20 @@ from typing import Any
 
 from fer_jax import atomic
 from fer_jax.errors import UserError
-from fer_jax.evaluation import rundir
+from fer_jax.evaluation import calibration, rundir
 from fer_jax.reports import page
 from fer_jax.training import model_folder
 
 EVALUATIONS = 'evaluations.json'
+
+# What must be known of datasets that networks were trained on.
+_KNOWN = {
+    'fer2013': (
+        "FER2013's pictures were collected by a web search: the rights of those who are shown and "
+        'of those who took the pictures are unresolved. It names neither age, sex nor origin of '
+        'anybody. Its parts have identical pictures, which are counted apart below.'
+    )
+}
 
 
 def text(folder: Path) -> str:
@@ -98,16 +107,22 @@ def _data(trained: Mapping[str, Any]) -> str:
     before += trained['taught_by']
     for chain in filter(None, before):
         said += f' It builds on run {chain["run"]} ({chain["config"]} on {chain["dataset"]}).'
-    return said
+    datasets = {part for chain in (trained, *filter(None, before)) for part in _parts(chain)}
+    return '\n'.join([said, *(_KNOWN[name] for name in sorted(datasets & set(_KNOWN)))])
+
+
+def _parts(chain: Mapping[str, Any]) -> list[str]:
+    return [] if chain['simulated'] else chain['dataset'].split('+')
 
 
 def _temperature(config: Mapping[str, Any]) -> str:
-    if config['temperature'] is None:
-        return 'No temperature was fitted: there were no validation clips.'
-    return (
-        f'Probabilities are calibrated by a temperature of {config["temperature"]:.3f}, fitted on '
-        f'{config["validation_clips"]:,} validation clips.'
-    )
+    said = 'No temperature was fitted: there were no validation clips.'
+    if config['temperature'] is not None:
+        said = (
+            f'Probabilities are calibrated by a temperature of {config["temperature"]:.3f}, fitted '
+            f'on {config["validation_clips"]:,} validation clips.'
+        )
+    return f'{said} predict calls a highest probability below {calibration.UNCERTAIN:g} uncertain.'
 
 
 def _evaluation(found: Mapping[str, Any]) -> str:
@@ -173,7 +188,14 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def add(folder: Path, key: str, figures: Mapping[str, Any]) -> None:
-    """Puts an evaluation into evaluations.json, in place of an earlier one of the same data."""
-    found = evaluations(folder) | {key: json.loads(json.dumps(figures))}
-    atomic.write_json(folder / EVALUATIONS, found)
+    """Puts an evaluation into evaluations.json, in place of an earlier one of the same data.
+
+    Args:
+      key: of the data.
+      figures: of a judgement; what the card does not show is left out, numbers have six digits.
+    """
+    shown = {name: value for name, value in figures.items() if name not in ('confusion', 'facts')}
+    rounded = json.loads(json.dumps(shown), parse_float=lambda text: round(float(text), 6))
+    found = evaluations(folder) | {key: rounded}
+    atomic.write_text(folder / EVALUATIONS, json.dumps(found, separators=(',', ':')) + '\n')
     atomic.write_text(folder / model_folder.CARD, text(folder))

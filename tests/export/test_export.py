@@ -80,7 +80,7 @@ def leaves(tree):
 def test_golden_outputs_come_again(folder):
     with np.load(folder / 'golden.npz') as golden:
         frames, expected = golden['frames'], golden['probabilities']
-        assert frames.shape == (8, 1, 24, 24, 1) and frames.dtype == np.uint8
+        assert frames.shape == (4, 1, 24, 24, 1) and frames.dtype == np.uint8
         assert frames.std() > 10  # faces, no blank
         assert golden['classes'].tolist() == [*fer_jax.load(str(folder)).classes]
     found = fer_jax.load(str(folder)).probabilities(frames)
@@ -175,3 +175,32 @@ def test_a_folder_teaches(folder, plain_data, plain_train, tmp_path):
     run = plain_train(tmp_path / 'run', plain_data, **given)
     (chain,) = rundir.read_json(run / 'dataset.json')['taught_by']
     assert chain['config'] == 'fer2013_plain' and chain['networks'] == [0]
+
+
+def test_a_network_on_features_takes_the_one_that_makes_them_along(
+    plain_run, plain_data, plain_train, pictures, tmp_path
+):
+    """Its run's first stage may be deleted: the folder needs neither."""
+    run = plain_train(tmp_path / 'second', plain_data, **on_features(plain_run))
+    call(run, f'--out={tmp_path / "model"}')
+    config = rundir.read_json(tmp_path / 'model' / 'config.json')
+    assert config['earlier']['layer'] == 'pool1' and config['earlier']['name'] == 'fer2013_plain'
+    expected = Predictor.open(run).images(pictures)
+    shutil.rmtree(run)
+    found = fer_jax.load(str(tmp_path / 'model')).images(pictures)
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+    assert np.abs(found - found[:1]).max() > 0.01
+
+
+def on_features(first):
+    """Changes of the config: a recurrent network that learns from a layer of the first run's."""
+    return {
+        'features': {'run': str(first), 'layer': 'pool1'},
+        'model': {'name': 'rnn', 'units': 8, 'activation': 'tanh'},
+        'optimizer__learning_rate': 0.01,
+        'inputs': {'normalize': 'none'},
+        'augment': {'kind': 'none'},
+        'loss__targets': 'labels',
+        'train__seeds': 1,
+        'train__epochs': 2,
+    }
