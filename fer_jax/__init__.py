@@ -4,9 +4,30 @@ Importing it changes nothing in the process, but where Python is starting one of
 is the first file of theirs that runs, and how a process keeps memory cannot be set any later.
 """
 
+from typing import TYPE_CHECKING
+
 from fer_jax import host
+
+if TYPE_CHECKING:
+    from fer_jax.experiment.predictor import Predictor
 
 __version__ = '0.1.0'
 
 if host.starts_command():
     host.keep_buffers()
+
+
+def load(name: str, member: int = -1) -> 'Predictor':
+    """Opens trained networks to classify pictures with; see `fer_jax.experiment.predictor`.
+
+    Args:
+      name: of a network of the package, e.g. 'small'; or the directory of a finished run, or of a
+        model folder.
+      member: of several, the one to take; -1 takes the mean of their probabilities.
+
+    Raises:
+      UserError: nothing of that name, or a damaged file.
+    """
+    from fer_jax.experiment.predictor import Predictor  # imports jax: not with the package
+
+    return Predictor.open(name, member)

@@ -37,8 +37,8 @@ _PATIENCE = 5.0  # seconds of cleaning up, in which a second Ctrl-C is passed ov
 
 # As `fer-jax` lists them; each is a module, or a package with a __main__.
 COMMANDS = (
-    *('main', 'ablate', 'prepare', 'simulate', 'protocol', 'report', 'explain', 'sweep'),
-    *('predict', 'studies', 'kahou2015', 'benchmark'),
+    *('main', 'ablate', 'prepare', 'simulate', 'protocol', 'report', 'evaluate', 'explain'),
+    *('sweep', 'predict', 'export', 'studies', 'kahou2015', 'benchmark'),
 )
 
 

@@ -2,6 +2,7 @@
 
     python -m fer_jax.report RUN [--out=DIR]
     python -m fer_jax.report RUN RUN [RUN ...] [--rule=RULE] [--out=DIR]
+    python -m fer_jax.report RUN RUN [RUN ...] --ensemble [--out=DIR]
     python -m fer_jax.report --card=haddad2020:table4 [RUN ...] [--out=DIR]
     python -m fer_jax.report STUDY [--out=DIR]
 
@@ -15,7 +16,9 @@ figures/ (every figure as SVG, every number drawn as CSV), and prints the result
 With one run DIR is by default the run's own. With several it is comparison/: every run under every
 rule of choosing an epoch, and each pair's difference with an interval, an effect size and p-values.
 Runs that are not of the same folds are refused. RULE is by default val_best, or last where a run
-has no validation clips. With --card a paper's table is printed beside the runs that answer it.
+has no validation clips. With --ensemble the runs are one system: the mean of their probabilities is
+judged, DIR is by default ensemble/. With --card a paper's table is printed beside the runs that
+answer it.
 """
 
 from pathlib import Path
@@ -24,9 +27,9 @@ from absl import flags
 
 from fer_jax import cli
 from fer_jax.errors import UserError
-from fer_jax.evaluation import comparison, rundir
+from fer_jax.evaluation import comparison, ensembles, rundir
 from fer_jax.evaluation.rules import RULES
-from fer_jax.reports import comparison_page, kinds
+from fer_jax.reports import comparison_page, judgement_page, kinds
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -35,6 +38,9 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_string('out', None, 'folder for report.html and figures/', flag_values=fv)
     flags.DEFINE_enum(
         'rule', None, list(RULES), f'compare under this rule: {", ".join(RULES)}', flag_values=fv
+    )
+    flags.DEFINE_bool(
+        'ensemble', False, "judge the mean of the runs' probabilities", flag_values=fv
     )
     flags.DEFINE_string(
         'card', None, 'a reproduction card, PAPER:TABLE; a wrong name lists all', flag_values=fv
@@ -51,12 +57,16 @@ def main(fv: flags.FlagValues) -> None:
     if fv.rule and (fv.card or len(fv.positional) == 1):
         without = 'leave it out with --card' if fv.card else 'name two runs or more'
         raise UserError(f'--rule is for comparing runs: {without}')
+    if fv.ensemble and (fv.card or fv.rule or len(fv.positional) < 2):
+        raise UserError('--ensemble is for two runs or more, without --card and --rule')
     if fv.card:
         text, page = kinds.draw_card(fv.card, fv.positional, fv.out)
     elif not fv.positional:
         raise UserError('name a run, or runs to compare: python -m fer_jax.report RUN [RUN ...]')
     elif len(fv.positional) == 1:
         text, page = kinds.redraw(Path(fv.positional[0]), fv.out)
+    elif fv.ensemble:
+        text, page = _ensemble(fv)
     else:
         text, page = _compare(fv)
     print(text)
@@ -66,12 +76,29 @@ def main(fv: flags.FlagValues) -> None:
 
 def _compare(fv: flags.FlagValues) -> tuple[str, Path]:
     """Draws the comparison of the runs; returns it as text, and the page's path."""
-    out = Path(fv.out or 'comparison')
-    if (out / 'config.json').exists():
-        raise UserError(f'{out} is a run, whose own report lies there: give another --out')
-    runs = [rundir.load_finished(name) for name in fv.positional]
+    out, runs = _out(fv.out or 'comparison'), _runs(fv)
     values = comparison.compute(runs, rule=fv.rule)
     return comparison.summary_text(values), comparison_page.write(values, out)
+
+
+def _ensemble(fv: flags.FlagValues) -> tuple[str, Path]:
+    """Draws the mean of the runs as one system; returns it as text, and the page's path."""
+    out, runs = _out(fv.out or 'ensemble'), _runs(fv)
+    found = ensembles.judge(runs)
+    sentence = 'each network at the epoch that its own validation clips chose'
+    return found.summary_text(), judgement_page.write(found, out, sentence)
+
+
+def _out(name: str) -> Path:
+    """Returns a folder that pages may be drawn into; UserError for a run's."""
+    out = Path(name)
+    if (out / 'config.json').exists():
+        raise UserError(f'{out} is a run, whose own report lies there: give another --out')
+    return out
+
+
+def _runs(fv: flags.FlagValues) -> list[rundir.Run]:
+    return [rundir.load_finished(name) for name in fv.positional]
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 # Fixtures of runs as fer_jax.main leaves them, for the tests of evaluation/ and of reports/, and a
 # browser for the tests of pages.
-pytest_plugins = ['tests.browser', 'tests.finished_runs']
+pytest_plugins = ['tests.browser', 'tests.finished_runs', 'tests.plain_runs']
 
 
 @pytest.fixture(scope='session', autouse=True)

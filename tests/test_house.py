@@ -36,6 +36,7 @@ WINGS = {
     'explain': set(),
     'benchmark': set(),
     'predict': set(),
+    'export': set(),
 }
 # The modules of the core that name what is in a wing, as strings that are imported when asked for.
 REGISTRIES = {
@@ -47,7 +48,7 @@ COMMAND = 'a command'
 ONLY = {
     'jax': {
         *('ops', 'models', 'training', 'experiment', 'runtime', COMMAND),
-        *('kahou2015', 'explain', 'studies', 'benchmark', 'predict', 'sweep.__main__'),
+        *('kahou2015', 'explain', 'studies', 'benchmark', 'predict', 'export', 'sweep.__main__'),
     },
     'flax': {'models', 'training', 'kahou2015', 'benchmark', COMMAND},
     'orbax': {'training.checkpoint'},

@@ -195,6 +195,23 @@ def load_audio(
     return sound
 
 
+def load_votes(
+    name: str, *, data_dir: str | Path | None = None, faces: str = ''
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Loads all votes of a dataset whose labels raters decided, those that no label set counts too.
+
+    Returns:
+      What raters could choose, and {clip id: int [choice]}, how many of them did.
+    Raises:
+      UserError: not prepared, or a dataset without votes.
+    """
+    found = describe(name, data_dir, faces)
+    if not found.get('voted_sets'):
+        raise UserError(f'{name} was prepared without votes: prepare it with those of its raters')
+    votes = {record['clip_id']: record['votes'] for record in records(name, data_dir, faces)}
+    return tuple(found['votes']), votes
+
+
 def scenes(name: str, *, data_dir: str | Path | None = None) -> Iterator[tuple[str, np.ndarray]]:
     """Reads the whole frames of all clips, labelled or not, under the ids that `load` gives them.
 

@@ -18,6 +18,8 @@ from fer_jax.evaluation.rules import SMALLEST
 BINS = 15
 # Shares of the clips, the surest first, that `selective` gives accuracies of.
 KEPT = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+# A highest probability below it is called uncertain.
+UNCERTAIN = 0.4
 # Where a temperature is looked for.
 LOWEST, HIGHEST = 0.05, 20.0
 

@@ -55,6 +55,7 @@ def compute(
     predictions: Predictions,
     *,
     stamps: Sequence[str] = (),
+    chosen: Mapping[str, np.ndarray] | None = None,
     draws: int = bootstrap.DRAWS,
     seed: int = bootstrap.SEED,
 ) -> dict[str, dict[str, Any]]:
@@ -81,11 +82,12 @@ def compute(
 
     Args:
       stamps: warnings that go with every number, such as 'SIMULATED FACES'.
+      chosen: the epochs of some rules (`rules.choose`); None for those of all.
 
     Raises:
       UserError: where a member has no test clips or no numbers.
     """
-    chosen = choose(predictions)
+    chosen = choose(predictions) if chosen is None else chosen
     headline = next(rule for rule in RULES if rule in chosen)
     results: dict[str, dict[str, Any]] = {}
     drawn = {}
@@ -371,7 +373,7 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
             spread = best['standard_deviation']
             shown = '' if spread is None else f'  (s.d. over seeds {100 * spread[name]:.2f})'
             lines.append(f'  {title:<28}{100 * best[name]:>8.2f}%{shown}')
-    lines += _calibration_lines(best['calibration'])
+    lines += calibration_lines(best['calibration'])
     if best['duplicates'] is not None:
         for name, title in DUPLICATE_TITLES.items():
             entry = best['duplicates'][name]
@@ -383,7 +385,8 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
     return '\n'.join(lines)
 
 
-def _calibration_lines(found: Mapping[str, Any]) -> list[str]:
+def calibration_lines(found: Mapping[str, Any]) -> list[str]:
+    """Formats calibration errors and likelihoods for a terminal."""
     titles = {'raw': 'Calibration error'}
     if found['scaled']:
         titles['scaled'] = f'Calibration error at T {found["temperature"]:.2f}'

@@ -9,11 +9,9 @@ from typing import Any
 
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
-from fer_jax.evaluation import rundir
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.learners import Learner, NetworkLearner
-from fer_jax.experiment.sections import Sections
-from fer_jax.experiment.trained import TrainedNetwork
+from fer_jax.experiment.trained import TrainedNetwork, sections_of
 from fer_jax.training import transfer
 from fer_jax.training.members import Member
 from fer_jax.training.teacher import Teacher
@@ -117,7 +115,7 @@ def taught(learner: Learner, source: ClipSource, clips: ClipSet) -> Learner:
 
 def _check(run: transfer.Source, learner: NetworkLearner, source: ClipSource) -> None:
     """Refuses (UserError) a run whose networks cannot see the views of the student's clips."""
-    sections = Sections.open(rundir.read_json(run.path / 'config.json'))
+    sections = sections_of(run.path)
     if sections.section or not isinstance(sections.learner, NetworkLearner):
         raise UserError(f'{_OPTION}: {run.path} is no run of a network that sees faces')
     for key in _SHARED:

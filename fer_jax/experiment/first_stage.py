@@ -14,7 +14,6 @@ import numpy as np
 from fer_jax.config import bind
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
-from fer_jax.evaluation import rundir
 from fer_jax.experiment import trained
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.trained import Layer, TrainedNetwork
@@ -62,7 +61,7 @@ class FirstStage:
                 '--config.features.run'
             )
         source = transfer.Source.open(run, 'features.run')
-        return cls(source, layer, rundir.read_json(source.path / 'dataset.json')['classes'])
+        return cls(source, layer, source.classes)
 
     def groups(
         self, members: Sequence[Member], clips: ClipSet

@@ -1,4 +1,4 @@
-"""A member of a finished run, applied to frames: nothing is needed but the run's own files.
+"""A network of a finished run or of a model folder, applied to frames, without the run's data.
 
 network = TrainedNetwork.open(run, member)
 probabilities = network.probabilities(frames)
@@ -20,7 +20,9 @@ from fer_jax.experiment import fits
 from fer_jax.experiment.classifiers import NAME, Classifier, ClassifierLearner
 from fer_jax.experiment.fits import MemberFits
 from fer_jax.experiment.sections import Sections
+from fer_jax.models import plain_cnn
 from fer_jax.models.features import features
+from fer_jax.training import model_folder
 from fer_jax.training.checkpoint import read_best
 from fer_jax.training.inputs import batches_of, equalize_frames, model_inputs
 from fer_jax.training.step import System
@@ -29,6 +31,21 @@ from fer_jax.training.step import System
 _FRAMES = 512
 # What a network is asked for, where it is not a layer.
 _PROBABILITIES = ''
+# The sections of a config that say what a network sees and what it is, and its name.
+_SECTIONS = ('name', 'data', 'inputs', 'model')
+
+
+def sections_of(folder: Path) -> Sections:
+    """Opens the config of a run; of a model folder what it keeps of it, else neutral."""
+    if model_folder.is_folder(folder):
+        return _sections(model_folder.read_config(folder))
+    return Sections.open(rundir.read_json(folder / 'config.json'))
+
+
+def _sections(about: Mapping[str, Any]) -> Sections:
+    """Opens what a model folder keeps of a config; a protocol must have a name, this one any."""
+    own = {key: about[key] for key in _SECTIONS}
+    return Sections.open({**own, 'protocol': {'name': 'official'}})
 
 
 class Layer(NamedTuple):
@@ -48,7 +65,7 @@ class TrainedNetwork:
     """A member of a finished run as it was after its best epoch.
 
     Attributes:
-      run: the run's folder.
+      run: the run's folder, or the model folder.
       member: its number, from 0.
       shape: frames, height, width and channels of the clips that the run was trained on.
       equalize: how frames are equalised, see `equalize_frames`.
@@ -74,11 +91,21 @@ class TrainedNetwork:
     def open(cls, run: Path | str, member: int) -> 'TrainedNetwork':
         """Reads a member of a finished run, and of the runs that it learned from.
 
+        Args:
+          run: its folder; or a model folder.
+
         Raises:
-          UserError: no finished run, one whose members see no frames, no such member, or one that
-            diverged.
+          UserError: no finished run, one whose members see no frames, no such member, one that
+            diverged, or a damaged file.
         """
         folder = Path(run).expanduser()
+        if model_folder.is_folder(folder):
+            config = model_folder.read_config(folder)
+            last = len(config['members']) - 1
+            if not 0 <= member <= last:
+                raise UserError(f'{folder} has members 0 to {last}, none of {member}')
+            arrays = model_folder.read_arrays(folder, config)[member]
+            return cls.of_arrays(folder, member, config, config['members'][member]['epoch'], arrays)
         sections, earlier, fitted = _open(folder, member)
         epoch, network = read_best(folder / 'checkpoints' / f'{member:03}')
         clips = sections.clips
@@ -93,6 +120,82 @@ class TrainedNetwork:
             fitted,
             earlier,
         )
+
+    @classmethod
+    def of_arrays(
+        cls,
+        folder: Path,
+        member: int,
+        about: Mapping[str, Any],
+        epoch: int,
+        arrays: Mapping[str, Any],
+    ) -> 'TrainedNetwork':
+        """Builds a network from what a model folder keeps of it.
+
+        Args:
+          folder, member, epoch: where it is from.
+          about: as of `about`.
+          arrays: as of `arrays`.
+        """
+        sections = _sections(about)
+        earlier = None
+        if about['earlier']:
+            # Its epoch is one of its own run, of which nothing is left.
+            source = cls.of_arrays(folder, member, about['earlier'], 0, arrays['earlier'])
+            earlier = Layer(source, about['earlier']['layer'])
+        fitted = MemberFits(
+            tuple(about['classes']),
+            {
+                name: tuple(parts[str(number)] for number in range(len(parts)))
+                for name, parts in arrays.get('fits', {}).items()
+            },
+        )
+        clips = sections.clips
+        return cls(
+            folder,
+            member,
+            (clips.frames, clips.size, clips.size, clips.channels),
+            sections.network.equalize,
+            sections.network.system(len(fitted.classes)),
+            epoch,
+            {key: arrays[key] for key in ('params', 'batch_stats') if key in arrays},
+            fitted,
+            earlier,
+        )
+
+    def about(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what config.json of a model folder says of the network.
+
+        Args:
+          config: of the run that it is read from (config.json).
+        """
+        about = {key: config[key] for key in _SECTIONS}
+        about |= {'classes': list(self.classes), 'earlier': None}
+        if self.earlier:
+            source = self.earlier.network
+            before = rundir.read_json(source.run / 'config.json')
+            about['earlier'] = {**source.about(before), 'layer': self.earlier.name}
+        return about
+
+    def arrays(self) -> dict[str, Any]:
+        """Returns all arrays, as `model_folder.read_arrays` gives them."""
+        found: dict[str, Any] = {key: dict(value) for key, value in self.variables.items()}
+        found['fits'] = {
+            name: {str(number): part for number, part in enumerate(parts)}
+            for name, parts in self.fits.values.items()
+        }
+        if self.earlier:
+            found['earlier'] = self.earlier.network.arrays()
+        return found
+
+    def folded(self) -> 'TrainedNetwork':
+        """Returns the network with batch normalisation in its convolutions, where its kind can."""
+        model = self.system.model
+        if not isinstance(model, plain_cnn.PlainCNN) or model.folded:
+            return self
+        system = dataclasses.replace(self.system, model=model.clone(folded=True))
+        folded = {'params': plain_cnn.fold(self.variables)}
+        return dataclasses.replace(self, system=system, variables=folded)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """Predicts expressions in pictures, films and from a camera, with any network of this project.
 
-    python -m fer_jax.predict PATH [PATH ...] --model=RUN [--out=DIR]
+    python -m fer_jax.predict PATH [PATH ...] [--model=small] [--out=DIR]
     python -m fer_jax.predict film.mp4 --model=RUN --fps=5 --events=elan --against=codes.csv
-    python -m fer_jax.predict --camera=0 --model=RUN
+    python -m fer_jax.predict --camera=0 --model=FOLDER
 
-PATH is a picture, a film, or a folder of both. RUN is a directory that fer_jax.main wrote and
-finished: its members' probabilities are averaged, or one is named with --member. Networks of
-sequences see windows of the length that they were trained on, or of --window seconds.
+PATH is a picture, a film, or a folder of both. The model is a network of the package by its name,
+RUN, a directory that fer_jax.main wrote and finished, or FOLDER, one that fer_jax.export wrote. The
+probabilities of several members are averaged, or one is named with --member; they are calibrated on
+the validation clips. Networks of sequences see windows of the length that they were trained on, or
+of --window seconds.
 
 First flags: --out=DIR, --model, --events=elan. Documented in docs/predict.md.
 
@@ -47,7 +49,9 @@ _SIDES, _SMALL_SIDES = (320, 640), (640, 1280)
 def define(fv: flags.FlagValues) -> None:
     """Defines the command's flags."""
     cli.define_positional(fv, 'films, pictures, folders')
-    flags.DEFINE_string('model', '', 'a finished run', flag_values=fv)
+    flags.DEFINE_string(
+        'model', 'small', 'a network of the package, a finished run, or a folder', flag_values=fv
+    )
     flags.DEFINE_integer(
         'member', -1, 'the one member of a run to take; -1 takes the mean of all', flag_values=fv
     )
@@ -93,8 +97,6 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError('name a picture, a film or a folder, or give --camera=0')
     if fv.camera is not None and fv.positional:
         raise UserError('--camera and files do not go together: predict one after the other')
-    if not fv.model:
-        raise UserError('--model is missing: give a finished run, a directory of fer_jax.main')
     given = Given.find(fv.positional) if fv.positional else None
     if fv.against and (given is None or len(given.films) != 1 or given.pictures):
         raise UserError('--against is for one film: name that film alone')

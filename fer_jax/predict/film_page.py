@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.predict import NOTE, overlay, segments, summary
+from fer_jax.predict import overlay, segments, summary
 from fer_jax.predict.results import FilmResult
 from fer_jax.reports import page
 from fer_jax.reports.figures import SERIES
@@ -70,7 +70,7 @@ def _page(name, result, about, film, pictures, table, stamps) -> str:
     )
     shown = _film(film) if film is not None else _stills(pictures)
     parts = [
-        ('film', name, shown + _timeline(result) + f'<p class="note">{escape(NOTE)}</p>'),
+        ('film', name, shown + _timeline(result) + f'<p class="note">{escape(page.NOTE)}</p>'),
         ('people', 'People', page.table(summary.tracks(result), stamps).replace(
             'figures/tracks.csv', _stem(name) + '.tracks.csv')),
         ('frames', 'Frames', page.facts(counted) + _download(name, table)),

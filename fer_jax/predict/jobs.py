@@ -18,7 +18,6 @@ from fer_jax.data.datasets import pictures
 from fer_jax.errors import UserError
 from fer_jax.evaluation.table import COUNT, NUMBER, Column, Table
 from fer_jax.predict import (
-    NOTE,
     agreement,
     detection,
     events,
@@ -35,6 +34,7 @@ from fer_jax.predict.detection import FaceFinder
 from fer_jax.predict.films import Film
 from fer_jax.predict.models import FaceClassifier
 from fer_jax.predict.pipeline import Settings, Work
+from fer_jax.reports import page
 
 FILMS = frozenset(
     ['.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv', '.3gp']
@@ -190,7 +190,7 @@ def predict_film(
         'counts': summary.counts(result),
         'settings': decided['settings'],
         'remarks': remarks,
-        'note': NOTE,
+        'note': page.NOTE,
         'versions': _versions(),
         'identity': identity,
     }

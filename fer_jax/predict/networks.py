@@ -1,25 +1,16 @@
 """The networks that --model names, as `models.FaceClassifier`."""
 
 import dataclasses
-import functools
-import hashlib
-import itertools
-from pathlib import Path
 
-import jax
 import numpy as np
 
 from fer_jax.data import cropping
-from fer_jax.errors import UserError
-from fer_jax.evaluation import predictions, rundir
+from fer_jax.evaluation import calibration
 from fer_jax.experiment.clips import ClipSource
-from fer_jax.experiment.sections import Sections
+from fer_jax.experiment.predictor import Predictor
 from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.predict import models
-from fer_jax.training.inputs import equalize_frames
 
-# Highest probabilities below it are called uncertain where a network says nothing else.
-THRESHOLD = 0.4
 # Frames a second, and mean seconds of a clip, of datasets of films, as their papers or users give
 # them; a window of a network that saw frames spread over whole clips is as long as those were.
 _RATES = {
@@ -47,64 +38,41 @@ def open_model(name: str, *, member: int = -1, window: float = 0.0) -> models.Fa
     """Opens what --model names.
 
     Args:
-      name: the directory of a finished run.
-      member: of a run, the one member to take; -1 takes the mean of all.
+      name: of a network of the package; or the directory of a finished run, or a model folder.
+      member: of several, the one to take; -1 takes the mean of all.
       window: seconds that a network of sequences sees; 0 for those of its training.
     Raises:
-      UserError: nothing of that name, or a run that cannot be applied to faces of films.
+      UserError: nothing of that name, a damaged file, or networks that do not see faces.
     """
-    path = Path(name).expanduser()
-    if (path / 'config.json').is_file() and (path / 'checkpoints').is_dir():
-        return RunClassifier.open(path, member=member, window=window)
-    raise UserError(f'--model={name}: no finished run; give the directory that fer_jax.main wrote')
+    return NetworkClassifier.of(Predictor.open(name, member), window=window)
 
 
 @dataclasses.dataclass(frozen=True)
-class RunClassifier(models.FaceClassifier):
-    """Members of a finished run; several are one by the mean of their probabilities.
+class NetworkClassifier(models.FaceClassifier):
+    """A predictor with how faces are cut out of frames for it.
 
     Attributes:
       notes: what is not as in training, for people.
-      networks: the members'.
+      predictor: makes probabilities of clips.
     """
 
     notes: tuple[str, ...]
-    networks: tuple[TrainedNetwork, ...]
+    predictor: Predictor
 
     @classmethod
-    def open(cls, run: Path, *, member: int = -1, window: float = 0.0) -> 'RunClassifier':
-        """Opens a run; `member` and `window` as of `open_model`.
-
-        Raises:
-          UserError: not finished, or a network that does not see faces.
-        """
-        rundir.check_finished(run)
-        config = rundir.read_json(run / 'config.json')
-        clips = Sections.open(config).clips
-        notes: list[str] = []
-        if rundir.read_json(run / 'dataset.json')['simulated']:
-            notes.append('trained on SIMULATED faces')
-        table = predictions.load(run / 'probabilities.npz')
-        chosen = [member]
-        if member < 0:
-            chosen = [k for k in range(table.members) if not table.failed[k]]
+    def of(cls, predictor: Predictor, *, window: float = 0.0) -> 'NetworkClassifier':
+        """Finds out how faces are cut; `window` as of `open_model`."""
+        clips, notes = predictor.clips, list(predictor.notes)
         registration, fit = clips.registration, None
-        if registration in cropping.FITTED and member < 0 and len(chosen) > 1:
-            # Each member's faces are registered to what was fitted on its own training clips.
-            notes.append(f'member {chosen[0]} alone: the registration was fitted for each member')
-            chosen = chosen[:1]
-        if not chosen:
-            raise UserError(f'{run}: every member diverged; train it again')
-        networks = tuple(TrainedNetwork.open(run, index) for index in chosen)
         if registration in cropping.FITTED and clips.points == 5:
-            fit = _fit(networks[0], clips)
+            fit = _fit(predictor.networks[0], clips)
         elif registration in cropping.FITTED:
             notes.append(
                 f'registered by the face box: its training used {clips.points} landmarks, faces '
                 'are found here with five'
             )
             registration = 'none'
-        sequences = clips.frames > 1 and not clips.stills and not clips.neutral
+        sequences = predictor.sequences
         geometry = cropping.Geometry(
             frames=clips.frames if sequences else 1,
             sampling=clips.sampling,
@@ -115,46 +83,22 @@ class RunClassifier(models.FaceClassifier):
             margin=clips.margin,
         )
         return cls(
-            name=f'{config["name"]} ({run.resolve().name})',
-            digest=_digest(networks),
-            classes=networks[0].classes,
+            name=predictor.name,
+            digest=predictor.digest,
+            classes=predictor.classes,
             geometry=geometry,
             framing=framing_of(clips),
             stored=clips.name.split('+')[0] != 'fer2013',
             fit=fit,
             seconds=(window or seconds_of(clips)) if sequences else 0.0,
-            threshold=THRESHOLD,
+            threshold=calibration.UNCERTAIN,
             notes=tuple(notes),
-            networks=networks,
+            predictor=predictor,
         )
 
     def probabilities(self, clips: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """Averages the members' probabilities, float32 [n, class]; see `models.FaceClassifier`."""
-        said = [self._apply(index, clips, length) for index in range(len(self.networks))]
-        return np.asarray(np.mean(said, axis=0, dtype=np.float32))
-
-    def _apply(self, index: int, clips: np.ndarray, length: np.ndarray) -> np.ndarray:
-        network = self.networks[index]
-        if network.earlier:
-            return network.probabilities(clips, length)
-        frames = equalize_frames(clips, network.equalize)
-        return np.asarray(self._compiled[index](frames, length), np.float32)
-
-    @functools.cached_property
-    def _compiled(self):
-        """A compiled function for each network; each shape of batch is compiled once."""
-
-        def compiled(network):
-            variables = jax.device_put(network.variables)
-
-            @jax.jit
-            def apply(variables, frames, length):
-                seen = network.inputs(frames)
-                return network.system.probabilities(variables, seen, length)
-
-            return functools.partial(apply, variables)
-
-        return [compiled(network) for network in self.networks]
+        """Computes them calibrated, float32 [n, class]; see `models.FaceClassifier`."""
+        return self.predictor.probabilities(clips, length)
 
 
 def framing_of(clips: ClipSource) -> models.Framing:
@@ -178,20 +122,3 @@ def _fit(network: TrainedNetwork, clips: ClipSource) -> np.ndarray | None:
     if fitted is None:
         return None
     return fitted.value if clips.registration == 'procrustes' else fitted.value[0]
-
-
-def _digest(networks: tuple[TrainedNetwork, ...]) -> str:
-    """Hashes (SHA-256) the networks' arrays, by their names."""
-    digest = hashlib.sha256()
-    for network in networks:
-        leaves = jax.tree_util.tree_leaves_with_path(network.variables)
-        fitted = sorted(network.fits.values.items())
-        arrays = itertools.chain(
-            ((str(path), value) for path, value in leaves),
-            ((name, part) for name, value in fitted for part in value),
-        )
-        for name, value in arrays:
-            value = np.ascontiguousarray(value)
-            digest.update(f'{name} {value.dtype} {value.shape}'.encode())
-            digest.update(value.tobytes())
-    return digest.hexdigest()

@@ -17,7 +17,7 @@ from fer_jax.data.datasets import pictures
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration
 from fer_jax.evaluation.table import COUNT, Column, Table
-from fer_jax.predict import NOTE, crops, detection, pipeline, quality
+from fer_jax.predict import crops, detection, pipeline, quality
 from fer_jax.predict.detection import FaceFinder, Faces
 from fer_jax.predict.films import UNREADABLE, ahead_of
 from fer_jax.predict.following import Seen
@@ -223,7 +223,9 @@ def sheet(
         'Network': model.name,
     }
     counted = page.table(table, stamps).replace('figures/labels.csv', 'pictures.csv')
-    parts = [('pictures', 'Pictures', page.facts(facts) + f'<p class="note">{escape(NOTE)}</p>')]
+    parts = [
+        ('pictures', 'Pictures', page.facts(facts) + f'<p class="note">{escape(page.NOTE)}</p>')
+    ]
     parts.append(('labels', 'Labels', counted))
     for name in model.classes:
         own = [row for row in chosen if row['label'] == name]

@@ -22,6 +22,12 @@ from fer_jax.evaluation.table import (
 from fer_jax.reports import figures, samples
 from fer_jax.reports.figures import Drawing
 
+# What a prediction means and where it must not be used: on pages, tables and model cards.
+NOTE = (
+    'The labels say how people would name the expression in a picture, not what a person feels. '
+    "The European Union's AI Act, Article 5(1)(f), forbids inferring emotions at work and in "
+    'education, except for medical or safety reasons. This is general information, no legal advice.'
+)
 # Longer tables scroll within the page.
 TALL = 16
 # Longer text wraps within its cell, shorter never does.

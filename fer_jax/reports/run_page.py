@@ -132,7 +132,7 @@ def _compose(
         return page.drawing(drawings[name], stamps) if name in drawings else ''
 
     sections = [
-        ('headline', 'Result', _headline(best)),
+        ('headline', 'Result', headline(best, _rule_sentence(best))),
         (
             'rules',
             'Choosing an epoch',
@@ -167,11 +167,12 @@ def _compose(
          + table('dropped', f'{len(run.dataset["dropped"])} dropped clips')),
         ('provenance', 'How to repeat it', _provenance(run)),
     ]  # fmt: skip
-    lead = f'{run.dataset["name"]} · {run.folds["protocol"]} · {_counted(best)}'
+    lead = f'{run.dataset["name"]} · {run.folds["protocol"]} · {counted(best)}'
     return page.page(run.name, lead, stamps, sections)
 
 
-def _counted(best: Mapping[str, Any]) -> str:
+def counted(best: Mapping[str, Any]) -> str:
+    """Says how many test clips, of how many subjects and seeds, the results are of."""
     people = ''
     if best['subjects'] is not None:
         people = f' of {show(COUNT, best["subjects"])} subjects'
@@ -180,8 +181,13 @@ def _counted(best: Mapping[str, Any]) -> str:
     return f'{show(COUNT, best["clips"])} test clips{people}{repeats}{seeds}'
 
 
-def _headline(best: Mapping[str, Any]) -> str:
-    """Shows accuracy, its interval on a line from 0 to 100, and the other metrics."""
+def headline(best: Mapping[str, Any], sentence: str) -> str:
+    """Shows accuracy, its interval on a line from 0 to 100, and the other metrics.
+
+    Args:
+      best: the results under one rule.
+      sentence: what follows 'Accuracy on so many test clips,'.
+    """
     accuracy, majority = 100 * best['pooled_accuracy'], 100 * best['majority_accuracy']
     interval = best['intervals']['pooled_accuracy']
     level = f'{100 * best["interval"]["level"]:.0f} % interval'
@@ -223,8 +229,8 @@ def _headline(best: Mapping[str, Any]) -> str:
     collapsed = f'<p><b>{escape(collapsed)}</b></p>' * bool(collapsed)
     return (
         f'<div class="headline"><p class="big">{accuracy:.2f} <small>%</small></p><div>'
-        f'<p><b>Accuracy on {escape(_counted(best))}</b>, '
-        f'{escape(_rule_sentence(best))}.</p>{strip}</div></div>'
+        f'<p><b>Accuracy on {escape(counted(best))}</b>, '
+        f'{escape(sentence)}.</p>{strip}</div></div>'
         f'<p class="note" style="margin-top:1rem">{escape(said)}</p>'
         f'{collapsed}<dl class="tiles">{groups}</dl>'
     )

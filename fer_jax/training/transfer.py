@@ -12,6 +12,7 @@ import numpy as np
 from fer_jax.data.clips import ClipSet, recordings
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
+from fer_jax.training import model_folder
 from fer_jax.training.checkpoint import read_best
 from fer_jax.training.members import Member
 from fer_jax.training.optimizers import evaluated_weights, wrap_like
@@ -20,7 +21,7 @@ from fer_jax.training.state import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A finished run whose networks others start from, or learn from the features of.
+    """A finished run, or a model folder, whose networks others start from or learn from.
 
     Attributes:
       path: its directory.
@@ -28,6 +29,7 @@ class Source:
         run itself started or learned from.
       fold, seed: int [member].
       seen: for each fold, the ids of the clips that its network was fitted or chosen on.
+      classes: what the networks know.
       option: of the config, for messages.
       failed: members that diverged, whose networks nobody takes.
     """
@@ -36,14 +38,17 @@ class Source:
     chain: dict[str, Any]
     fold: np.ndarray
     seed: np.ndarray
-    seen: Sequence[frozenset[str]]
+    seen: Mapping[int, frozenset[str]]
+    classes: Sequence[str]
     option: str = 'init.run'
     failed: frozenset[int] = frozenset()
 
     @classmethod
     def open(cls, path: str, option: str = 'init.run') -> 'Source':
-        """Reads all of a finished run but its networks; UserError where it is none."""
+        """Reads all but the networks of what a user names; UserError where it is neither."""
         folder = Path(path).expanduser()
+        if path in model_folder.shipped() or model_folder.is_folder(folder):
+            return cls._of_folder(model_folder.find(path), option)
         rundir.check_finished(folder, option)
         table = predictions.load(folder / 'probabilities.npz')
         config, dataset, versions, folds = (
@@ -59,9 +64,23 @@ class Source:
             'starts_from': dataset.get('starts_from'),
             'features_from': dataset.get('features_from'),
         }
-        seen = [frozenset(fold['train'] + fold['validation']) for fold in folds['folds']]
+        seen = {
+            number: frozenset(fold['train'] + fold['validation'])
+            for number, fold in enumerate(folds['folds'])
+        }
         failed = frozenset(np.flatnonzero(table.failed).tolist())
-        return cls(folder, chain, table.fold, table.seed, seen, option, failed)
+        classes = dataset['classes']
+        return cls(folder, chain, table.fold, table.seed, seen, classes, option, failed)
+
+    @classmethod
+    def _of_folder(cls, folder: Path, option: str) -> 'Source':
+        config = model_folder.read_config(folder)
+        fold, seed = (
+            np.array([member[key] for member in config['members']]) for key in ('fold', 'seed')
+        )
+        chain = {**config['trained_on'], 'weights': config['weights']['sha256']}
+        seen = model_folder.read_seen(folder)
+        return cls(folder, chain, fold, seed, seen, config['classes'], option)
 
     def choose(self, member: Member, clips: ClipSet) -> int:
         """Chooses the member of this run whose network a member may build on.
@@ -106,12 +125,17 @@ class Source:
         ]
 
     @functools.cached_property
-    def _recordings(self) -> list[set[str]]:
+    def _recordings(self) -> dict[int, set[str]]:
         """What each fold has `seen`, by the names that no combination of datasets changes."""
-        return [recordings(self.chain['dataset'], seen) for seen in self.seen]
+        name = self.chain['dataset']
+        return {fold: recordings(name, seen) for fold, seen in self.seen.items()}
 
     def network(self, index: int) -> dict:
         """Reads {'params', 'batch_stats'} of a member's best epoch."""
+        if model_folder.is_folder(self.path):
+            config = model_folder.read_config(self.path)
+            arrays = model_folder.read_arrays(self.path, config)[index]
+            return {'params': arrays['params'], 'batch_stats': arrays.get('batch_stats', {})}
         return read_best(self.path / 'checkpoints' / f'{index:03}')[1]
 
 

@@ -17,6 +17,7 @@ from fer_jax import cli
 from fer_jax.errors import UserError
 from fer_jax.predict import __main__ as command
 from fer_jax.predict import camera, networks
+from fer_jax.training import model_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,8 +85,9 @@ def test_what_cannot_be_is_said(call, arguments, said):
         call(*arguments)
 
 
-def test_without_a_network_there_is_nothing_to_predict(film):
-    with pytest.raises(UserError, match='--model is missing'):
+def test_without_a_network_there_is_nothing_to_predict(film, tmp_path, monkeypatch):
+    monkeypatch.setattr(model_folder, 'SHIPPED', tmp_path)
+    with pytest.raises(UserError, match='small: no such network or folder; give a name'):
         cli.call(command.main, command.define, [str(film)])
 
 

@@ -129,7 +129,7 @@ def test_a_run_says_what_it_is(place):
 
 def test_what_is_no_run_is_said(place, tmp_path):
     run, _ = place
-    with pytest.raises(UserError, match='no finished run'):
+    with pytest.raises(UserError, match='has not finished'):
         networks.open_model(str(tmp_path))
     with pytest.raises(UserError, match='members 0 to 1'):
         networks.open_model(str(run), member=7)

@@ -11,7 +11,7 @@ import pytest
 
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Fold
-from fer_jax.evaluation import ablations, comparison, rundir
+from fer_jax.evaluation import ablations, comparison, ensembles, rundir
 from fer_jax.evaluation.predictions import TEST, Predictions
 from fer_jax.evaluation.table import SHARE, Column, Table
 from fer_jax.experiment.fits import MemberFits
@@ -20,7 +20,7 @@ from fer_jax.explain import page as explain_page
 from fer_jax.explain import saliency
 from fer_jax.explain.network import Trained
 from fer_jax.explain.occlusion import Windows
-from fer_jax.reports import comparison_page, page, run_page
+from fer_jax.reports import comparison_page, judgement_page, page, run_page
 from fer_jax.studies.leakage import LeakageDesign, divisions, optimism
 from fer_jax.studies.leakage import page as leakage_page
 from fer_jax.studies.leakage.outcomes import Outcomes
@@ -44,6 +44,9 @@ def pages(tmp_path_factory, finished_run, other_run, make_predictions, make_run)
         'run': run_page.write_report(finished_run, out / 'report'),
         'comparison': comparison_page.write(comparison.compute([base, other]), out / 'comparison'),
         'ablations': comparison_page.write(ablations.compute(runs, about), out / 'ablations'),
+        'ensemble': judgement_page.write(
+            ensembles.judge([base, other]), out / 'ensemble', 'by its own validation clips'
+        ),
         'laboratory': write_laboratory(out / 'laboratory'),
         'explain': write_explain(base, out / 'explain'),
     }
@@ -136,7 +139,9 @@ def write_explain(run, out):
     return explain_page.write(trained, study, 'flip', out, {'command': 'python -m fer_jax.explain'})
 
 
-PAGES = pytest.mark.parametrize('name', ['run', 'comparison', 'ablations', 'laboratory', 'explain'])
+PAGES = pytest.mark.parametrize(
+    'name', ['run', 'comparison', 'ablations', 'laboratory', 'explain', 'ensemble']
+)
 
 BROKEN_IMAGES = '[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)'
 OVERFLOW = 'document.scrollingElement.scrollWidth - document.documentElement.clientWidth'

@@ -123,10 +123,10 @@ def test_sauravs_second_branch_takes_the_convolutions_trained_on_fer2013(simulat
 
 
 def source_of(clips, folds, pairs):
-    seen = [frozenset(clips.clip_id[np.array(train)].tolist()) for train in folds]
+    seen = {k: frozenset(clips.clip_id[np.array(t)].tolist()) for k, t in enumerate(folds)}
     fold, seed = np.array(pairs).T
     chain = {'dataset': clips.name}
-    return transfer.Source('runs/first', chain, fold, seed, seen)
+    return transfer.Source('runs/first', chain, fold, seed, seen, clips.classes)
 
 
 def test_the_network_with_the_same_fold_and_seed_comes_first(tiny_clips, tiny_members):

@@ -1,0 +1,98 @@
+"""Judges a trained network on the test clips of a prepared dataset.
+
+    python -m fer_jax.evaluate MODEL --dataset=fer2013 [--labels=ferplus8] [--out=DIR]
+    python -m fer_jax.evaluate FOLDER --dataset=fer2013 --labels=ferplus8 --card
+
+MODEL is a network of the package by its name (small), a directory that fer_jax.main wrote and
+finished, or a folder that fer_jax.export wrote. Its classes are matched to the labels' by their
+names. The owners' test part is judged, or all clips where there is none; clips are cut out as the
+network was trained.
+
+Writes into DIR (default evaluation/): report.html, figures/ and results.json with accuracy, its
+interval, mean over classes, macro F1, calibration, confusion, and accuracy by size, sharpness and
+brightness of the pictures. Test clips that are identical to a training clip are counted apart. Of
+labels that raters' votes decide both rules are counted: all clips, by the first class with most
+votes; and those on which a majority agrees, as FER+'s authors count (single votes removed, then
+more than half of what remains, and no vote for 'unknown' or 'no face').
+
+With --card the figures are written into the model folder: evaluations.json and README.md.
+
+The temperature that calibrates a network comes from its own validation clips; nothing is fitted
+here. The labels say how people would name the expression in a picture, not what a person feels.
+"""
+
+from pathlib import Path
+
+import tqdm
+from absl import flags
+
+from fer_jax import cli, runtime
+from fer_jax.data import prepared
+from fer_jax.errors import UserError
+from fer_jax.experiment import judging
+from fer_jax.experiment.predictor import Predictor
+from fer_jax.reports import judgement_page, model_card
+from fer_jax.training import model_folder
+
+
+def define(fv: flags.FlagValues) -> None:
+    """The command's flags."""
+    flags.DEFINE_string('dataset', '', 'a prepared dataset, e.g. fer2013', flag_values=fv)
+    flags.DEFINE_string('labels', '', 'its label set (default its first)', flag_values=fv)
+    flags.DEFINE_string('faces', '', 'how its faces were found (default its first)', flag_values=fv)
+    flags.DEFINE_string(
+        'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
+    )
+    flags.DEFINE_integer('member', -1, 'the one member to judge; -1 for all', flag_values=fv)
+    flags.DEFINE_string('out', 'evaluation', 'folder for the page and its numbers', flag_values=fv)
+    flags.DEFINE_bool('card', False, "write the figures into MODEL's card too", flag_values=fv)
+
+
+def main(fv: flags.FlagValues) -> None:
+    """Judges what the command names, prints the numbers and where the page is.
+
+    Raises:
+      UserError: no model, no dataset, one that is not prepared, or a card without a model folder.
+    """
+    if len(fv.positional) != 1:
+        raise UserError('name one model: python -m fer_jax.evaluate MODEL --dataset=NAME')
+    if not fv.dataset:
+        raise UserError('--dataset is missing: give a prepared dataset, e.g. fer2013')
+    out = Path(fv.out)
+    if (out / 'config.json').exists():
+        raise UserError(f'{out} is a run or a model folder: give another --out')
+    runtime.prepare()
+    predictor = Predictor.open(fv.positional[0], fv.member)
+    if fv.card and not model_folder.is_folder(predictor.path):
+        raise UserError(
+            f'--card: {predictor.path} is a run; write a model folder first: '
+            f'python -m fer_jax.export {fv.positional[0]} --out=DIR'
+        )
+    for note in predictor.notes:
+        print(f'note: {note}')
+    with tqdm.tqdm(unit=' clips', disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = judging.judge(
+            predictor,
+            fv.dataset,
+            data_dir=prepared.data_root(fv.data_dir),
+            labels=fv.labels,
+            faces=fv.faces,
+            say=lambda line: print(line, flush=True),
+            progress=show,
+        )
+    print(found.summary_text())
+    page = judgement_page.write(found, out, 'the network as it is, nothing fitted here')
+    print(f'\n{page}')
+    if fv.card:
+        key = ' '.join(filter(None, (fv.dataset, fv.labels, fv.faces)))
+        model_card.add(predictor.path, key, found.figures())
+        print(predictor.path / model_folder.CARD)
+
+
+if __name__ == '__main__':
+    cli.run(main, define, __doc__)

@@ -1,0 +1,107 @@
+"""Several runs as one system: the mean of their probabilities, judged as a run is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.evaluation import calibration, judgement, pairing
+from fer_jax.evaluation.judgement import Judgement
+from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
+from fer_jax.evaluation.results import calibrated_at
+from fer_jax.evaluation.rules import RULES, choose
+from fer_jax.evaluation.rundir import Run
+
+
+def judge(runs: Sequence[Run]) -> Judgement:
+    """Judges the mean of runs as one system.
+
+    Its temperature is fitted on the validation clips that no network was trained on.
+
+    Raises:
+      UserError: as of `mean`, or a run that is given twice.
+    """
+    paths = [run.path.resolve() for run in runs]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise UserError(f'{twice[0]} is given twice: name different runs')
+    predictions = mean(runs)
+    names = [path.name for path in paths]
+    dataset, networks = runs[0].dataset, sum(run.predictions.members for run in runs)
+    stamps = tuple(dict.fromkeys(stamp for run in runs for stamp in run.stamps))
+    return judgement.judge(
+        predictions,
+        title=f'Ensemble of {len(runs)} runs',
+        lead=f'mean of {networks} networks of {", ".join(names)} on {dataset["name"]}',
+        temperature=calibration.temperature_of(predictions, np.zeros(predictions.members, int)),
+        stamps=stamps,
+        facts={
+            'Runs': ', '.join(map(str, paths)),
+            'Dataset': dataset['name'],
+            'Protocol': runs[0].folds['protocol'],
+            'Fingerprint': dataset['fingerprint'],
+        },
+    )
+
+
+def mean(runs: Sequence[Run]) -> Predictions:
+    """Averages the probabilities of all networks of the same fold, of all runs and seeds.
+
+    Each network counts at the epoch that its run's own validation clips chose; a network that
+    diverged does not count. Columns are matched by the names of classes.
+
+    Returns:
+      A member for each fold and one epoch; of validation clips those that no network of the fold
+      was trained on.
+
+    Raises:
+      UserError: runs of other data, classes, test clips, labels or training clips.
+    """
+    for other in runs[1:]:
+        if reason := pairing.refusal(runs[0], other):
+            raise UserError(reason)
+    first = runs[0].predictions
+    folds = np.unique(first.fold)
+    columns = {name: column for column, name in enumerate(first.classes)}
+    clips = {name: row for row, name in enumerate(first.clip_id.tolist())}
+    shape = (len(folds), len(clips), len(first.classes))
+    total = {part: np.zeros(shape) for part in (VALIDATION, TEST)}
+    count = {part: np.zeros(shape[:2], int) for part in (VALIDATION, TEST)}
+    networks = np.zeros(len(folds), int)
+    for run in runs:
+        table = run.predictions
+        order = [table.classes.index(name) for name in columns]
+        row_of = np.array([clips.get(name, -1) for name in table.clip_id.tolist()])
+        chosen = choose(table)
+        rule = next(rule for rule in RULES if rule in chosen)
+        for part, epoch in ((TEST, chosen[rule]), (VALIDATION, calibrated_at(rule, chosen))):
+            rows = table.at(epoch, part)
+            place = np.searchsorted(folds, rows.fold), row_of[rows.clip]
+            known = place[1] >= 0
+            place = place[0][known], place[1][known]
+            np.add.at(total[part], place, rows.probabilities[known][:, order])
+            np.add.at(count[part], place, 1)
+        counted = table.fold[calibrated_at(rule, chosen) >= 0]
+        networks += np.bincount(np.searchsorted(folds, counted), minlength=len(folds))
+    part = np.zeros(shape[:2], np.int8)
+    # A clip that chose an epoch in one run may have been trained on in another one.
+    part[count[VALIDATION] == networks[:, None]] = VALIDATION
+    part[count[TEST] > 0] = TEST
+    probabilities = np.full(shape, np.nan, np.float32)
+    for name in (VALIDATION, TEST):
+        mine = part == name
+        probabilities[mine] = total[name][mine] / count[name][mine][:, None]
+    own = [np.flatnonzero(first.fold == fold)[0] for fold in folds.tolist()]
+    return Predictions(
+        probabilities=probabilities[:, None],
+        part=part,
+        label=first.label,
+        subject=first.subject,
+        clip_id=first.clip_id,
+        classes=first.classes,
+        fold=folds.astype(np.int32),
+        seed=np.zeros(len(folds), np.int32),
+        epochs=np.ones(len(folds), np.int32),
+        train_counts=first.train_counts[own],
+        duplicate=first.duplicate[own],
+        target=first.target,
+    )

@@ -1,0 +1,1 @@
+"""Writes trained networks in forms that others can run."""

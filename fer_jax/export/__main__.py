@@ -1,0 +1,56 @@
+"""Writes the networks of a finished run in a form that is used without the run.
+
+    python -m fer_jax.export RUN --format=folder --out=DIR [--member=0] [--name=NAME]
+
+DIR must be missing or empty. All members of the run are written, and whoever loads the folder gets
+the mean of their probabilities; --member takes one alone.
+
+Format folder: what `fer_jax.load(DIR)`, `--model=DIR` of predict and evaluate and
+`--config.init.run=DIR` of training take, with nothing else at hand:
+  model.safetensors  the networks' arrays; kernels in two bytes a number where nothing is lost
+  config.json        classes, what is cut out of a picture and what a network sees of it, the
+                     network, the temperature that calibrates it, the SHA-256 of the arrays
+  seen.json.xz       the clips that it was trained or chosen on, which it may never be judged on
+  golden.npz         drawn faces and what the networks say of them
+  README.md          the model card; evaluate --card fills in its figures
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from fer_jax import atomic, cli, runtime
+from fer_jax.errors import UserError
+from fer_jax.experiment.predictor import Predictor
+from fer_jax.export import formats
+
+
+def define(fv: flags.FlagValues) -> None:
+    """The command's flags."""
+    known = [*formats.FORMATS]
+    flags.DEFINE_enum('format', known[0], known, f'one of {", ".join(known)}', flag_values=fv)
+    flags.DEFINE_string('out', '', 'the folder to write', flag_values=fv)
+    flags.DEFINE_integer('member', -1, 'the one member to write; -1 for all', flag_values=fv)
+    flags.DEFINE_string('name', '', "what to call it (default the config's name)", flag_values=fv)
+
+
+def main(fv: flags.FlagValues) -> None:
+    """Writes what the command names, and prints what came of it.
+
+    Raises:
+      UserError: not one run, a run that cannot be applied, or a folder that is not free.
+    """
+    if len(fv.positional) != 1:
+        raise UserError('name one finished run: python -m fer_jax.export RUN --out=DIR')
+    if not fv.out:
+        raise UserError('--out is missing: give the folder to write')
+    out = Path(fv.out).expanduser()
+    if not atomic.is_free(out):
+        raise UserError(f'{out} is not empty: give another --out')
+    runtime.prepare()
+    predictor = Predictor.open(fv.positional[0], fv.member)
+    print('\n'.join(formats.writer(fv.format)(predictor, out, fv.name)))
+
+
+if __name__ == '__main__':
+    cli.run(main, define, __doc__)

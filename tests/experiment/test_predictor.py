@@ -1,0 +1,130 @@
+"""`fer_jax.load`: pictures of any size and kind, names, calibration, and what is refused."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import fer_jax
+from fer_jax.errors import UserError
+from fer_jax.evaluation import calibration, predictions, rundir
+from fer_jax.experiment.predictor import Predictor
+from fer_jax.experiment.trained import TrainedNetwork
+from fer_jax.training import model_folder
+
+
+@pytest.fixture(scope='module')
+def predictor(plain_run):
+    return fer_jax.load(str(plain_run))
+
+
+@pytest.fixture(scope='module')
+def pictures(plain_stripes):
+    rng = np.random.default_rng(6)
+    return np.stack([plain_stripes(k % 7, rng) for k in range(9)])
+
+
+def test_importing_the_package_imports_no_jax():
+    code = 'import fer_jax, sys; assert callable(fer_jax.load); print("jax" in sys.modules)'
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == 'False'
+
+
+def test_a_run_says_what_training_saw_it_say(predictor, plain_run, plain_data):
+    """The mean of both members on the test clips, made from what was saved after their epochs."""
+    clips = predictor.clips.load(plain_data)
+    table = predictions.load(plain_run / 'probabilities.npz')
+    epochs = np.array(rundir.read_json(plain_run / 'results.json')['val_best']['epochs']) - 1
+    rows = table.at(epochs)
+    saved = rows.probabilities.reshape(2, -1, len(table.classes)).mean(0)
+    tested = np.isin(clips.clip_id, table.clip_id[rows.clip])
+    found = predictor.probabilities(clips.frames[tested], clips.length[tested])
+    np.testing.assert_allclose(
+        found, calibration.scaled(saved.astype(np.float64), predictor.temperature), atol=3e-3
+    )
+    # The temperature is that of the mean on the validation clips.
+    validation = table.at(epochs, 1).probabilities.reshape(2, -1, len(table.classes)).mean(0)
+    label = table.at(epochs, 1).label[: len(validation)]
+    assert predictor.temperature == pytest.approx(
+        calibration.fit_temperature(validation, label), rel=1e-3
+    )
+    assert predictor.validation_clips == len(validation) == 35
+
+
+def test_pictures_grey_or_colour_of_any_size(predictor, pictures):
+    grey = predictor.images(pictures)
+    assert grey.shape == (9, 8) and grey.dtype == np.float32
+    assert predictor.classes == (
+        'anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral', 'contempt'
+    )  # fmt: skip
+    colour = predictor.images(np.repeat(pictures[..., None], 3, axis=-1))
+    np.testing.assert_allclose(colour, grey, atol=0.02)
+    large = [cv2.resize(p, (96 + 10 * k, 96 + 10 * k)) for k, p in enumerate(pictures)]
+    unequal = predictor.images([*large[:-1], np.repeat(large[-1][..., None], 3, axis=-1)])
+    assert np.abs(unequal - grey).mean() < 0.05
+    # One by one, or all together: the same.
+    one = np.concatenate([predictor.images(picture[None]) for picture in pictures])
+    np.testing.assert_allclose(one, grey, atol=1e-5)
+
+
+def test_what_is_not_square_is_centred(predictor, pictures):
+    high = np.zeros((60, 48), np.uint8)
+    high[6:54] = pictures[0]
+    whole = np.zeros((60, 60), np.uint8)
+    whole[6:54, 6:54] = pictures[0]
+    first, second = predictor.images([high, whole])
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_entropy_is_of_the_raters(predictor, pictures):
+    p = predictor.images(pictures)
+    np.testing.assert_allclose(predictor.entropy(p), -(p * np.log2(p)).sum(1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'images, said',
+    [
+        (np.zeros((0, 48, 48), np.uint8), 'there is no picture'),
+        (np.zeros((2, 48, 48), np.float32), r'picture 0 is float32 \[48, 48\]: give uint8'),
+        (np.zeros((2, 48, 48, 4), np.uint8), r'picture 0 is uint8 \[48, 48, 4\]'),
+        ([np.zeros((4, 4), np.uint8), np.zeros((0, 4), np.uint8)], 'picture 1 is empty'),
+    ],
+)
+def test_what_is_no_picture_is_said(predictor, images, said):
+    with pytest.raises(UserError, match=said):
+        predictor.images(images)
+
+
+def test_folding_changes_nothing(predictor, plain_run, pictures):
+    frames = np.stack([predictor.framed(picture) for picture in pictures])[:, None]
+    for network in predictor.networks:
+        assert network.system.model.folded and 'batch_stats' not in network.variables
+        whole = TrainedNetwork.open(plain_run, network.member)
+        np.testing.assert_allclose(
+            network.probabilities(frames), whole.probabilities(frames), atol=1e-5
+        )
+
+
+def test_names_of_the_package_come_first(plain_run, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match='nothing: no such network or folder; give a name'):
+        fer_jax.load('nothing')
+    with pytest.raises(UserError, match='has not finished'):
+        fer_jax.load(str(tmp_path))
+    monkeypatch.setattr(model_folder, 'SHIPPED', tmp_path / 'weights')
+    with pytest.raises(UserError, match=r'small: no such .*\(none in this installation\)'):
+        fer_jax.load('small')
+    (tmp_path / 'weights' / 'small').mkdir(parents=True)
+    (tmp_path / 'weights' / 'small' / 'config.json').write_text('{}')
+    monkeypatch.chdir(tmp_path / 'weights')
+    assert model_folder.shipped() == ['small']
+    assert model_folder.find('small') == tmp_path / 'weights' / 'small'
+    (tmp_path / 'weights' / 'other').mkdir()
+    assert model_folder.find('other').resolve() == tmp_path / 'weights' / 'other'
+
+
+def test_a_digest_is_of_the_arrays(predictor, plain_run):
+    assert len(predictor.digest) == 64
+    assert Predictor.open(plain_run).digest == predictor.digest
+    assert Predictor.open(plain_run, 0).digest != predictor.digest

@@ -1,0 +1,151 @@
+"""The command evaluate: numbers by other means, both rules, classes by name, copies, the card."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from fer_jax import cli
+from fer_jax import evaluate as command
+from fer_jax.data import prepared
+from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir, votes
+from fer_jax.experiment import judging
+from fer_jax.experiment.predictor import Predictor
+from fer_jax.export import folder as exported
+
+FER2013 = ('fer2013', '--labels=ferplus8')
+
+
+def call(*words):
+    cli.call(command.main, command.define, [*map(str, words)])
+
+
+@pytest.fixture(scope='module')
+def judged(plain_run, plain_data):
+    said = []
+    found = judging.judge(
+        Predictor.open(plain_run),
+        'fer2013',
+        data_dir=plain_data,
+        labels='ferplus8',
+        say=said.append,
+    )
+    return found, said
+
+
+def test_numbers_recomputed_from_the_runs_own_file(judged, plain_run, plain_data):
+    found, said = judged
+    assert said == ['the 8 classes of the labels are those of the networks']
+    predictor = Predictor.open(plain_run)
+    clips = predictor.clips.load(plain_data)
+    tested = clips.split == 'test'
+    p = predictor.probabilities(clips.frames[tested], clips.length[tested])
+    label = clips.label[tested]
+    row = found.counted[0]
+    assert row['n'] == 42 and row['removed'] == 0
+    assert row['accuracy'] == pytest.approx((p.argmax(1) == label).mean())
+    assert row['mean_class_accuracy'] == pytest.approx(
+        reference.balanced_accuracy_score(label, p.argmax(1))
+    )
+    low, high = row['accuracy_interval']
+    assert low <= row['accuracy'] <= high
+    scaled = found.values['calibration']['scaled']
+    assert scaled['loss'] == pytest.approx(-np.log(p[np.arange(len(p)), label]).mean(), rel=1e-3)
+    target = clips.target[tested]
+    assert scaled['votes_loss'] == pytest.approx(-(target * np.log(p)).sum(1).mean(), rel=1e-3)
+
+
+def test_both_rules_and_the_copies_are_counted(judged):
+    found, _ = judged
+    counted = {row['what']: row for row in found.counted}
+    # Of 42 pictures every seventh has votes 4, 3, 3, of which no majority is left; two are copies.
+    assert counted[judging.MAJORITY]['n'] == 36
+    assert counted['Without copies in training']['removed'] == 2
+    conditions = [row['condition'] for row in found.conditions]
+    assert conditions[0] == 'Shrunk to 16 x 16 pixels' and len(conditions) == 7
+    assert sum(row['n'] for row in found.conditions[1:4]) == 42
+
+
+def test_classes_are_matched_by_their_names(plain_run, plain_data):
+    said = []
+    given = {'data_dir': plain_data, 'labels': 'fer2013', 'say': said.append}
+    found = judging.judge(Predictor.open(plain_run), 'fer2013', **given)
+    assert said == ['classes differ: contempt of the networks left out, the rest made to sum to 1']
+    assert len(found.predictions.classes) == 7
+    np.testing.assert_allclose(found.predictions.probabilities.sum(-1), 1, rtol=1e-5)
+    assert len(found.counted) == 3  # no votes: one rule
+
+
+def test_test_clips_that_were_trained_on_are_stamped(plain_run, plain_data, monkeypatch):
+    predictor = Predictor.open(plain_run)
+    clips = predictor.clips.load(plain_data)
+    assert judging._seen(predictor, clips, np.flatnonzero(clips.split == 'test')) == 0
+    assert judging._seen(predictor, clips, np.flatnonzero(clips.split != 'test')[:9]) == 9
+
+
+def test_the_card_is_filled_from_files(plain_run, plain_data, tmp_path, capsys):
+    model = tmp_path / 'model'
+    exported.write(Predictor.open(plain_run), model, '')
+    words = (model, '--dataset=fer2013', f'--data_dir={plain_data}', f'--out={tmp_path / "out"}')
+    call(*words, '--labels=ferplus8', '--card')
+    printed = capsys.readouterr().out
+    accuracy = rundir.read_json(tmp_path / 'out' / 'results.json')['counted'][0]['accuracy']
+    text = (model / 'README.md').read_text()
+    assert f'| All test clips | 42 | {100 * accuracy:.2f} (' in text
+    assert f'{100 * accuracy:.2f}%' in printed
+    assert 'Shrunk to 16 x 16' in text and 'None yet' not in text
+    first = (model / 'evaluations.json').read_text()
+    call(*words, '--labels=fer2013', '--card')
+    assert set(json.loads((model / 'evaluations.json').read_text())) == {
+        'fer2013 ferplus8', 'fer2013 fer2013'
+    }  # fmt: skip
+    call(*words, '--labels=ferplus8', '--card')
+    again = json.loads((model / 'evaluations.json').read_text())['fer2013 ferplus8']
+    assert again == json.loads(first)['fer2013 ferplus8']
+    html = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'Article 5(1)(f)' in html and 'figure-reliability' in html
+
+
+def test_what_cannot_be_judged_is_said(plain_run, plain_data, tmp_path):
+    here = f'--data_dir={plain_data}'
+    with pytest.raises(UserError, match='--dataset is missing'):
+        call(plain_run)
+    with pytest.raises(UserError, match='name one model'):
+        call('--dataset=fer2013')
+    with pytest.raises(UserError, match="no labels 'nine'"):
+        call(plain_run, '--dataset=fer2013', '--labels=nine', here, f'--out={tmp_path}')
+    with pytest.raises(UserError, match='is not prepared'):
+        call(plain_run, '--dataset=jaffe', here, f'--out={tmp_path}')
+    with pytest.raises(UserError, match='--card: .* is a run; write a model folder first'):
+        call(plain_run, '--dataset=fer2013', here, '--card', f'--out={tmp_path}')
+    with pytest.raises(UserError, match='give another --out'):
+        call(plain_run, '--dataset=fer2013', here, f'--out={plain_run}')
+
+
+@pytest.mark.slow
+def test_counts_of_both_rules_and_of_the_copies_on_the_original(tmp_path):
+    """FER_JAX_REAL_DATA names a folder with fer2013.csv and fer2013new.csv."""
+    from fer_jax.data import leaks, preparation
+    from fer_jax.data.protocols import Fold
+
+    release = Path(os.environ.get('FER_JAX_REAL_DATA', ''))
+    if 'FER_JAX_REAL_DATA' not in os.environ or not (release / 'fer2013new.csv').exists():
+        pytest.skip('the original is not at hand: FER_JAX_REAL_DATA names its folder')
+    preparation.prepare('fer2013', release, tmp_path, report=lambda line: None)
+    geometry = {'frames': 1, 'sampling': 'last', 'size': 48}
+    clips = prepared.load('fer2013', data_dir=tmp_path, labels='ferplus8', **geometry)
+    tested = np.flatnonzero(clips.split == 'test')
+    assert len(tested) == 3573
+    choices, given = prepared.load_votes('fer2013', data_dir=tmp_path)
+    table = np.stack([given[name] for name in clips.clip_id[tested].tolist()])
+    agreed = votes.majority(table, choices, clips.classes)
+    assert (agreed >= 0).sum() == 3153
+    np.testing.assert_array_equal(agreed[agreed >= 0], clips.label[tested][agreed >= 0])
+    clips = prepared.load('fer2013', data_dir=tmp_path, **geometry)
+    parts = (np.flatnonzero(clips.split == name) for name in ('train', 'validation', 'test'))
+    marks = leaks.duplicate_marks(leaks.duplicates(clips), fold := Fold(*parts))[fold.test]
+    assert ((marks == 2).sum(), (marks > 0).sum()) == (288, 314)
