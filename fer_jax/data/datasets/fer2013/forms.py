@@ -7,7 +7,7 @@ is said to be missing; nothing is guessed.
 import contextlib
 import csv
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -185,7 +185,7 @@ def read_image(path: Path) -> np.ndarray:
     return image if image.shape[2] == 1 else np.rint(image.mean(2, keepdims=True)).astype(np.uint8)
 
 
-def lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def lines(path: Path) -> Generator[tuple[int, list[str]], None, None]:
     """Reads a csv: the number of each row's last line, and its cells.
 
     Raises:
