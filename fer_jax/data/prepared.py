@@ -94,7 +94,7 @@ def _again(name: str, data_dir: str | Path | None, faces: str) -> str:
 
 
 def _faces_option(faces: str) -> list[str]:
-    """Returns the option of `prepare` for a way of finding faces; none for the dataset's default."""
+    """Returns `prepare`'s option for a way of finding faces; none for the dataset's default."""
     if not faces:
         return []
     return ['--scene' if faces == datasets.SCENE else f'--faces={faces}']
