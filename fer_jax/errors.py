@@ -1,5 +1,6 @@
 """The one exception that is shown to a user as a sentence instead of a traceback."""
 
+import re
 import signal
 import struct
 import zipfile
@@ -11,13 +12,19 @@ DAMAGED = (
     *(NotImplementedError, RecursionError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
+_LONG = re.compile(r'\S{400,}')
+
 
 class UserError(Exception):
     """A mistake in what the user gave: a path, a file's content, a key or a value.
 
     The message is one line that says what was wrong, in which file (and row), and what to do.
-    Commands print it and exit with status 1; everything else that escapes is a defect.
+    Commands print it and exit with status 1; everything else that escapes is a defect. Of a word
+    that nobody would read to its end the middle is left out.
     """
+
+    def __init__(self, message: str):
+        super().__init__(_LONG.sub(lambda word: f'{word[0][:80]}...{word[0][-20:]}', message))
 
 
 class Interrupted(Exception):

@@ -242,7 +242,7 @@ def imported_distributions(paths: list[Path], at_once_only: bool = False) -> dic
         'dlib': ['dlib-bin'],  # whose metadata name its binary only
         'cv2': ['opencv-python-headless'],  # the landmarks extra brings another one
     }
-    ours = {'fer_jax', *(path.stem for path in paths)}
+    ours = {'fer_jax', 'tests', *(path.stem for path in paths)}
     found: dict[str, set[str]] = {}
     for path in paths:
         for imported, at_once in imports_of(path):

@@ -83,7 +83,7 @@ def describe(name: str, data_dir: str | Path | None = None, faces: str = '') -> 
 def _damaged(
     name: str, data_dir: str | Path | None, faces: str, error: Exception | str
 ) -> UserError:
-    """What is said of a prepared dataset that cannot be read."""
+    """Returns what is said of a prepared dataset that cannot be read."""
     said = ' '.join(f'{error or type(error).__name__}'.split())[:200]
     folder = location(name, data_dir, faces)
     return UserError(f'{folder} is damaged ({said}): {_again(name, data_dir, faces)}')
@@ -94,7 +94,7 @@ def _again(name: str, data_dir: str | Path | None, faces: str) -> str:
 
 
 def _faces_option(faces: str) -> list[str]:
-    """The option of `prepare` for a way of finding faces; none for the dataset's default."""
+    """Returns `prepare`'s option for a way of finding faces; none for the dataset's default."""
     if not faces:
         return []
     return ['--scene' if faces == datasets.SCENE else f'--faces={faces}']

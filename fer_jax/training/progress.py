@@ -1,6 +1,7 @@
 """What a person sees while a population trains: epoch, step, clips/s, time left."""
 
 import sys
+import threading
 import time
 
 from rich.console import Console
@@ -16,13 +17,15 @@ from rich.progress import (
 from fer_jax.training import processes
 
 LINE_EVERY_S = 15.0
+BEAT_EVERY_S = 30.0  # where no step ends, as while programs are compiled
 
 
 class TrainingProgress:
     """A live bar on a terminal; elsewhere (a log file) a line every 15 seconds.
 
     Used as a context manager; `total` counts member-steps over the whole run, and the rate is in
-    `unit`, what a step takes several of.
+    `unit`, what a step takes several of. The rate begins with the end of the first step, which
+    waits for the compiler; while none ends, a line says so every 30 seconds.
     """
 
     def __init__(self, total: int, done: int = 0, unit: str = 'clips'):
@@ -36,14 +39,27 @@ class TrainingProgress:
         self._task = self._bar.add_task('starting', total=total, completed=done, rate='')
         self._total, self._done, self._begun_with, self._unit = total, done, done, unit
         self._clips, self._description = 0, 'starting'
-        self._begin = self._last_line = time.monotonic()
+        self._begin: float | None = None  # the end of the first step
+        self._last_line = self._last_step = time.monotonic()
+        self._ended = threading.Event()
 
     def __enter__(self) -> 'TrainingProgress':
         self._bar.start()
+        if not self._console.is_terminal:
+            threading.Thread(target=self._beat, daemon=True).start()
         return self
 
     def __exit__(self, *error) -> None:
+        self._ended.set()
         self._bar.stop()
+
+    def _beat(self) -> None:
+        """Says that no step has ended for a while, until training has ended."""
+        while not self._ended.wait(BEAT_EVERY_S):
+            now = time.monotonic()
+            if now - max(self._last_line, self._last_step) >= BEAT_EVERY_S:
+                doing = 'at work' if self._begin else 'compiling'
+                self.say(f'{self._description}: {doing}, {_clock(now - self._last_step)} so far')
 
     def describe(self, text: str) -> None:
         """Sets the words before the bar, e.g. 'fold 3 seed 0 epoch 5/16'."""
@@ -53,8 +69,12 @@ class TrainingProgress:
     def advance(self, steps: int, clips: int) -> None:
         """Counts finished member-steps and the clips in them."""
         self._done += steps
+        now = self._last_step = time.monotonic()
+        if self._begin is None:
+            self._begin, self._begun_with = now, self._done
+            self._bar.update(self._task, completed=self._done)
+            return
         self._clips += clips
-        now = time.monotonic()
         elapsed = max(now - self._begin, 1e-9)
         rate = f'{self._clips / elapsed:,.0f} {self._unit}/s'
         self._bar.update(self._task, completed=self._done, rate=rate)

@@ -13,6 +13,8 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -167,6 +169,10 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             raise UserError(f'{release}: no labelled clip found; is the release complete?')
         known: dict[str, str] = {}
         for clip in manifest.clips:
+            if any(unicodedata.category(c) in ('Cc', 'Cs') for c in clip.path):  # or not UTF-8
+                raise UserError(
+                    f'{release}: the name {os.fsencode(clip.path)!r} is no text in UTF-8; rename it'
+                )
             if (other := known.setdefault(clip.clip_id, clip.path)) != clip.path:
                 raise UserError(
                     f'{release}: {other} and {clip.path} are both the clip {clip.clip_id}; move '

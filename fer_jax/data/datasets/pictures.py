@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 
 AGAIN = 'copy the file again from the release'
 # What a picture's name may end with -> its type, as Pillow calls it.
@@ -29,6 +30,8 @@ TYPES = {
 }
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _ORIENTATION = 0x0112  # the EXIF tag
+_MOST_PIXELS = 2**27
+_TOO_MANY = 'its header states more pixels than any camera has'
 _PAPER = 255  # what shows through transparent pixels
 
 
@@ -55,12 +58,29 @@ def read_picture(path: Path) -> np.ndarray:
         return _read_png(path, data)
     try:
         # Pillow fails on a picture cut short, where OpenCV fills up with grey.
-        image = Image.open(io.BytesIO(data), formats=sorted(set(TYPES.values())))
+        image = _opened(io.BytesIO(data))
+        _check_size(path, image.size)
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, UserWarning, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise UserError(f'{path}: {_TOO_MANY}; {AGAIN}') from None
+    except (*DAMAGED, SyntaxError, UserWarning):
         fault = 'not a PNG' if kind == 'PNG' else f'truncated, damaged or no {kind}'
         raise UserError(f'{path}: unreadable image ({fault}); {AGAIN}') from None
     return _upright(_levels(path, image), _orientation(image))
+
+
+def _opened(file: io.BytesIO) -> Image.Image:
+    """Opens a picture of one of TYPES; its size is not judged."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+        return Image.open(file, formats=sorted(set(TYPES.values())))
+
+
+def _check_size(path: Path, size: tuple[int, ...]) -> None:
+    """Refuses a picture whose header states more pixels than any camera's has."""
+    width, height = size
+    if width * height > _MOST_PIXELS:
+        raise UserError(f'{path}: {_TOO_MANY}; {AGAIN}')
 
 
 def _levels(path: Path, image: Image.Image) -> np.ndarray:
@@ -90,6 +110,8 @@ def _read_png(path: Path, data: bytes) -> np.ndarray:
     an error or comes back half grey depends on OpenCV's version, and neither names the fault.
     """
     fault = _png_fault(data)
+    if not fault:
+        _check_size(path, struct.unpack_from('>II', data, len(_PNG_SIGNATURE) + 8))
     image = None if fault else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UserError(f'{path}: unreadable image ({fault or "cannot be decoded"}); {AGAIN}')
@@ -102,7 +124,7 @@ def _read_png(path: Path, data: bytes) -> np.ndarray:
     else:
         levels = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     turned = b'eXIf' in data
-    return _upright(levels, _orientation(Image.open(io.BytesIO(data))) if turned else 1)
+    return _upright(levels, _orientation(_opened(io.BytesIO(data))) if turned else 1)
 
 
 def _on_paper(pixels: np.ndarray) -> np.ndarray:

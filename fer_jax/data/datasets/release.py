@@ -139,15 +139,22 @@ def fingerprint(folder: Path, *, listed: Sequence[Path], read: Sequence[Path]) -
 
     Pictures are listed, labels are read: telling two releases apart must not take as long as
     preparing one. The simulator's note counts as read.
+
+    Raises:
+      UserError: a file cannot be read.
     """
     digest = hashlib.sha256()
-    for path in sorted(listed):
-        digest.update(f'{_inside(path, folder)}\0{path.stat().st_size}\n'.encode())
     note = folder / SIMULATED_FILE
-    for path in sorted([*read, note] if note.exists() else read):
-        digest.update(f'{_inside(path, folder)}\n'.encode())
-        with open(path, 'rb') as file:
-            digest.update(hashlib.file_digest(file, 'sha256').digest())
+    path = folder
+    try:
+        for path in sorted(listed):
+            digest.update(os.fsencode(f'{_inside(path, folder)}\0{path.stat().st_size}\n'))
+        for path in sorted([*read, note] if note.exists() else read):
+            digest.update(os.fsencode(f'{_inside(path, folder)}\n'))
+            with open(path, 'rb') as file:
+                digest.update(hashlib.file_digest(file, 'sha256').digest())
+    except OSError as error:  # a link that leads nowhere, or round in a circle
+        raise UserError(f'{path}: {error.strerror}; {pictures.AGAIN}') from error
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """The CK+ builder on sequences written by hand."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -218,4 +219,29 @@ def test_a_release_without_any_label(builder, ckplus_release):
     shutil.rmtree(ckplus_release / 'Emotion')
     (ckplus_release / 'Emotion').mkdir()
     with pytest.raises(UserError, match='no labelled clip'):
+        builder.open(ckplus_release)
+
+
+def test_links_that_lead_nowhere_and_names_that_are_no_text(builder, ckplus_release):
+    frame = ckplus_release / FRAME.format(1)
+    frame.rename(frame.with_suffix('.kept'))
+    frame.symlink_to('nowhere')
+    with pytest.raises(UserError, match=f'{frame}: No such file'):
+        builder.open(ckplus_release)
+    frame.unlink()
+    frame.symlink_to(frame.name)
+    with pytest.raises(UserError, match=f'{frame}: Too many levels of symbolic links'):
+        builder.open(ckplus_release)
+
+
+def test_a_clip_that_is_there_twice_is_named(builder, ckplus_release, monkeypatch):
+    manifest = builder.open(ckplus_release)
+    twice = [*manifest.clips, dataclasses.replace(manifest.clips[0], path='elsewhere')]
+    changed = dataclasses.replace(manifest, clips=twice)
+    monkeypatch.setattr(builder, 'scan', lambda release: changed)
+    with pytest.raises(UserError, match='and elsewhere are both the clip S005_001'):
+        builder.open(ckplus_release)
+    odd = dataclasses.replace(manifest.clips[0], path='a\udcff')
+    changed = dataclasses.replace(manifest, clips=[odd])
+    with pytest.raises(UserError, match='is no text in UTF-8; rename it'):
         builder.open(ckplus_release)

@@ -132,6 +132,10 @@ def _replace(line, column, text):
         (_replace(4, 0, lambda _: '7'), "line 5: emotion '7' is not one of 0 to 6"),
         (_replace(4, 0, lambda _: 'sad'), "line 5: emotion 'sad'"),
         (_replace(4, 2, lambda _: 'Test'), "line 5: Usage 'Test' is none of Training"),
+        (
+            lambda lines: lines.append(f'"{"1 " * 70_000}'),
+            r'line 9: field larger than .*not closed',
+        ),
         (lambda lines: lines.append('3,1 2 3'), r'line 9: 2 column\(s\)'),
         (lambda lines: lines.__delitem__(slice(1, None)), 'no rows after the header'),
         (lambda lines: lines.__delitem__(slice(0, None)), "no column 'emotion'"),

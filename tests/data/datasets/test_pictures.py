@@ -1,6 +1,8 @@
 """Pictures as people have them: turned, transparent, deep, damaged, wrongly named."""
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -170,3 +172,26 @@ def test_real_pictures_are_alike_however_they_are_stored():
     for path in found:
         if path.suffix != '.gif':
             assert np.abs(pictures.read_picture(path).mean(2) - wanted).mean() < 8, path.name
+
+
+def header_of(width, height):
+    """A PNG and a BMP that state a size and hold nothing."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        )
+
+    header = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
+    png = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
+    png += chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
+    bmp = b'BM' + struct.pack('<IHHI', 54, 0, 0, 54)
+    return png, bmp + struct.pack('<IiiHHIIiiII', 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+
+
+def test_a_picture_of_absurd_size_is_named_at_once(tmp_path):
+    for suffix, content in zip(('.png', '.bmp'), header_of(60_000, 60_000), strict=True):
+        path = tmp_path / f'huge{suffix}'
+        path.write_bytes(content)
+        with pytest.raises(UserError, match='its header states more pixels than any'):
+            pictures.read_picture(path)

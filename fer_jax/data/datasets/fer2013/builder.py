@@ -1,6 +1,6 @@
 """FER2013: 35,887 faces found by web search (goodfellow2013), with FER+ (barsoum2016)."""
 
-import csv
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -155,22 +155,21 @@ def _read_votes(
         by the part that both state of a row, or by labels that agree no more than by chance.
     """
     names, votes, usages, rows = [], [], [], len(form.faces)
-    with open(path, newline='', encoding='utf-8-sig', errors='replace') as file:
-        reader = csv.reader(file)
+    with contextlib.closing(forms.lines(path)) as reader:
         usage, name, *columns = forms.columns(reader, path, ('Usage', 'Image name', *_VOTES))
-        for row in reader:
+        for line, row in reader:
             try:
                 counts = [_COUNTS[row[column].strip()] for column in columns]
-                usages.append((row[usage].strip(), reader.line_num))
+                usages.append((row[usage].strip(), line))
                 names.append(row[name].strip())
             except (IndexError, KeyError) as error:
                 raise UserError(
-                    f'{path}, line {reader.line_num}: {len(_VOTES)} votes of 0 to {_TAGGERS} '
+                    f'{path}, line {line}: {len(_VOTES)} votes of 0 to {_TAGGERS} '
                     f'expected, but {error}; take the original file'
                 ) from error
             if sum(counts) > _TAGGERS:
                 raise UserError(
-                    f'{path}, line {reader.line_num}: {sum(counts)} votes of {_TAGGERS} raters; '
+                    f'{path}, line {line}: {sum(counts)} votes of {_TAGGERS} raters; '
                     'take the original file'
                 )
             votes.append(counts)

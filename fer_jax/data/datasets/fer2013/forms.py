@@ -4,9 +4,10 @@ All hold the same images. What a form does not say, the parts of the test images
 is said to be missing; nothing is guessed.
 """
 
+import contextlib
 import csv
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -184,9 +185,28 @@ def read_image(path: Path) -> np.ndarray:
     return image if image.shape[2] == 1 else np.rint(image.mean(2, keepdims=True)).astype(np.uint8)
 
 
+def lines(path: Path) -> Generator[tuple[int, list[str]], None, None]:
+    """Reads a csv: the number of each row's last line, and its cells.
+
+    Raises:
+      UserError: a quote that is never closed.
+    """
+    with open(path, newline='', encoding='utf-8-sig', errors='replace') as file:
+        reader = csv.reader(file)
+        try:
+            for row in reader:
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise UserError(
+                f'{path}, line {reader.line_num}: {error}; is a quote not closed? take the '
+                'original file'
+            ) from error
+
+
 def columns(reader, path: Path, wanted: tuple[str, ...]) -> list[int]:
     """Finds the wanted columns of a csv, whatever their order."""
-    header = [name.strip() for name in next(reader, [])]
+    _, header = next(reader, (0, []))
+    header = [name.strip() for name in header]
     missing = [name for name in wanted if name not in header]
     if missing:
         raise UserError(
@@ -205,12 +225,12 @@ def _rows(path: Path, wanted: tuple[str, ...], *, split: str = '', first: int = 
       first: the number of its first row.
     """
     faces = []
-    with open(path, newline='', encoding='utf-8-sig', errors='replace') as file:
-        reader = csv.reader(file)
+    reader = lines(path)
+    with contextlib.closing(reader):
         places = dict(zip(wanted, columns(reader, path, wanted), strict=True))
         bar = tqdm(reader, desc=f'reading {path.name}', unit=' rows', disable=None)
-        for number, row in enumerate(bar):
-            where = f'{path}, line {reader.line_num}'
+        for number, (line, row) in enumerate(bar):
+            where = f'{path}, line {line}'
             if len(row) <= max(places.values()):
                 raise UserError(
                     f'{where}: {len(row)} column(s); the row is cut off: take the original file'

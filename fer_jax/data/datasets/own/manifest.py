@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from fer_jax.data.datasets.own import rows
@@ -28,7 +29,7 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
       UserError: nothing can be read, or a column is missing or unknown.
     """
     table = _table(path)
-    header = [rows.text(name).lower() for name in next(table, [])]
+    header = [rows.text(name).lower() for name in next(table, (0, []))[1]]
     for name in ('path', 'label'):
         if name not in header:
             raise UserError(
@@ -44,10 +45,10 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
     if len(set(header)) < len(header):
         raise UserError(f'{path}: a column twice in the header {", ".join(header)}; remove one')
     found = []
-    for cells in table:
+    for line, cells in table:
         if not any(cell.strip() for cell in cells):
             continue
-        where = f'line {table.line_num}'
+        where = f'line {line}'
         if len(cells) > len(header) or len(cells) <= max(map(header.index, ('path', 'label'))):
             mistakes.add(
                 f'rows that have not {len(header)} cells as the header',
@@ -65,8 +66,8 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
     return found
 
 
-def _table(path: Path):
-    """Opens a csv reader on a manifest, whatever its separator and encoding."""
+def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Reads a manifest's rows, whatever its separator and encoding: their last lines, and cells."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -81,7 +82,15 @@ def _table(path: Path):
     separator = '\t' if path.suffix.lower() == '.tsv' or '\t' in header else ','
     if separator == ',' and header.count(';') > header.count(','):
         separator = ';'
-    return csv.reader(io.StringIO(content, newline=''), delimiter=separator, skipinitialspace=True)
+    file = io.StringIO(content, newline='')
+    reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise UserError(
+            f'{path}, line {reader.line_num}: {error}; is a quote not closed?'
+        ) from error
 
 
 def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> Row | None:

@@ -1,0 +1,210 @@
+"""What is fuzzed: files of each kind that commands read, how they are read, and what is sound."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+from fer_jax import cli
+from fer_jax import main as main_command
+from fer_jax.config import CONFIGS, as_json, complete, keys, load_config
+from fer_jax.data import datasets as known
+from fer_jax.data import fold_file, leaks, preparation, prepared, protocols
+from fer_jax.evaluation import results, rundir
+from fer_jax.experiment.sections import Sections
+from fer_jax.simulation.people import movie
+from tests.data import conftest as handmade
+from tests.finished_runs import synthetic, write_run
+
+GEOMETRY = {'frames': 2, 'sampling': 'last', 'size': 24}
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Something that reads files.
+
+    Attributes:
+      write: makes the files in a folder.
+      read: reads them and returns what came of it, in comparable values.
+      accepted: what a mutation that is accepted, with another result, can only have been.
+      pattern: of the files that are damaged.
+    """
+
+    write: Callable[[Path], Any]
+    read: Callable[[Path], Any]
+    accepted: str
+    pattern: str = '*'
+
+
+def quiet(_line: str) -> None:
+    """Takes the lines of a summary."""
+
+
+def digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+
+
+def scanned(name: str, faces: str = '', **options: Any) -> Callable[[Path], Any]:
+    """Scans a release and reads every clip, as a preparation does, without storing any."""
+
+    def read(folder: Path) -> Any:
+        builder_class = known.builder_class(name)
+        way = faces or builder_class.FACES[0]
+        builder = builder_class(data_dir=folder / 'unused', config=known.config_name(way))
+        manifest = builder.open(folder, **options)
+        classes = set(next(iter(builder.LABEL_SETS.values()), ()))
+        found = []
+        with ThreadPoolExecutor(1) as pool:
+            for clip in manifest.clips:
+                assert clip.label in classes | {''} or name == 'own', clip
+                frames, _ = builder.read(clip, pool)
+                assert {frame.dtype.name for frame in frames} == {'uint8'}
+                if builder.sound is not None:
+                    builder.sound(clip)
+                seen = digest(np.concatenate([frame.reshape(-1) for frame in frames]))
+                found.append((clip.clip_id, clip.label, clip.subject, clip.split, seen))
+        return found
+
+    return read
+
+
+def write_savee(folder: Path) -> None:
+    for name in ('DC/a01', 'KL/h04'):
+        path = folder / 'AudioVisualClip' / f'{name}.avi'
+        path.parent.mkdir(parents=True)
+        images = [np.full((48, 64, 3), 40 + 30 * t, np.uint8) for t in range(3)]
+        noise = np.random.default_rng(0).integers(-999, 999, 2000).astype(np.int16)
+        movie.write_movie(path, images, 12, sound=noise, rate=8000)
+
+
+def write_jaffe(folder: Path) -> None:
+    folder.mkdir()
+    for number, name in enumerate(('KA.AN1.39', 'KA.HA1.29', 'YM.NE1.49')):
+        image = np.full((256, 256), 40 + 50 * number, np.uint8)
+        cv2.imwrite(str(folder / f'{name}.tiff'), image)
+
+
+def write_tfd(folder: Path) -> None:
+    folder.mkdir()
+    rows = np.arange(12)
+    tables = {
+        'images': np.random.default_rng(0).integers(0, 256, (12, 48, 48)).astype(np.uint8),
+        'labs_ex': (1 + rows % 7)[:, None].astype(np.int8),
+        'labs_id': (rows // 2)[:, None].astype(np.int16),
+        'folds': np.tile((rows % 3 + 1)[:, None], (1, 5)).astype(np.uint8),
+    }
+    savemat(folder / 'TFD_48x48.mat', tables)
+
+
+def write_mmi(folder: Path) -> None:
+    for number in (1, 2):
+        session = folder / 'Sessions' / str(number)
+        session.mkdir(parents=True)
+        (session / 'session.xml').write_text('<session><track view="0"/></session>')
+        emotion = f'<M><Metatag Name="Emotion" Value="{number}"/></M>'
+        (session / f'S001-00{number}.xml').write_text(emotion)
+        cv2.imwrite(str(session / f'S001-00{number}.png'), np.full((48, 64), 90, np.uint8))
+
+
+def write_own(folder: Path) -> None:
+    lines = ['path,label,subject,split']
+    for number in range(6):
+        (folder / 'a').mkdir(parents=True, exist_ok=True)
+        image = np.full((32, 32), 20 * number, np.uint8)
+        cv2.imwrite(str(folder / 'a' / f'{number}.png'), image)
+        part = 'test' if number > 3 else 'train'
+        lines.append(f'a/{number}.png,{"joy" if number % 2 else "rage"},S{number // 2},{part}')
+    (folder / 'manifest.csv').write_text('\n'.join(lines) + '\n')
+
+
+def write_prepared(folder: Path) -> None:
+    release = folder.parent / f'{folder.name}-release'
+    if not release.exists():
+        handmade.write_ckplus(release)
+    preparation.prepare('ckplus', release, folder, report=quiet)
+
+
+def read_prepared(folder: Path) -> Any:
+    clips = prepared.load('ckplus', data_dir=folder, **GEOMETRY)
+    assert set(clips.label) <= set(range(len(clips.classes)))
+    return clips.clip_id.tolist(), clips.label.tolist(), digest(clips.frames)
+
+
+def write_folds(folder: Path) -> None:
+    write_prepared(folder / 'data')
+    clips = prepared.load('ckplus', data_dir=folder / 'data', **GEOMETRY)
+    protocol = protocols.make_protocol(clips, name='loso')
+    (folder / 'folds.json').write_text(json.dumps(fold_file.to_json(protocol, clips)))
+
+
+def read_folds(folder: Path) -> Any:
+    clips = prepared.load('ckplus', data_dir=folder / 'data', **GEOMETRY)
+    protocol = fold_file.read(folder / 'folds.json', clips)
+    leaks.check_folds(protocol, clips)
+    return [[part.tolist() for part in (f.train, f.validation, f.test)] for f in protocol.folds]
+
+
+def write_config(folder: Path) -> None:
+    folder.mkdir()
+    config = complete(load_config('ckplus_c3d.py', 'simulated'))
+    (folder / 'config.json').write_text(json.dumps(as_json(config)))
+    (folder / 'mine.py').write_text((CONFIGS / 'fer2013_stn.py').read_text())
+
+
+def opened(*words: str) -> Any:
+    """What `fer_jax.main` makes of its command line before it reads any data."""
+    config = complete(cli.parse(main_command.define, words).config)
+    Sections.open(config)
+    return json.dumps(as_json(config), sort_keys=True)
+
+
+def read_config(folder: Path) -> Any:
+    return [opened(f'--config={folder / name}') for name in ('mine.py', 'config.json')]
+
+
+def write_run_directory(folder: Path) -> None:
+    write_run(folder, synthetic(folds=3, epochs=3, subjects=20), simulated=True)
+
+
+def read_run_directory(folder: Path) -> Any:
+    run = rundir.load_finished(folder)
+    return json.dumps(results.compute(run.predictions, stamps=run.stamps, draws=20))
+
+
+ANOTHER = 'a digit or a word of it became another one that is as right as the first'
+PICTURE = 'a picture or its sound became another one that decodes'
+TARGETS = {
+    'fer2013.csv': Target(handmade.write_fer2013, scanned('fer2013'), ANOTHER, 'fer2013.csv'),
+    'fer2013new.csv': Target(handmade.write_fer2013, scanned('fer2013'), ANOTHER, 'fer2013new.csv'),
+    'ckplus': Target(handmade.write_ckplus, scanned('ckplus'), f'{ANOTHER}, or a frame is gone'),
+    'savee': Target(write_savee, scanned('savee', 'haar'), f'{PICTURE}, or a clip is gone'),
+    'jaffe': Target(write_jaffe, scanned('jaffe', 'haar'), f'{PICTURE}, or one is gone'),
+    'tfd': Target(write_tfd, scanned('tfd'), 'pixels, persons or labels became others in range'),
+    'mmi': Target(write_mmi, scanned('mmi', 'haar'), f'{ANOTHER}, or a clip is gone'),
+    'own': Target(write_own, scanned('own:fuzzed', 'none'), f'{ANOTHER}, or a row is gone'),
+    'prepared data': Target(write_prepared, read_prepared, 'nothing: every byte has a checksum'),
+    'folds': Target(write_folds, read_folds, 'folds that are sound in themselves', 'folds.json'),
+    'configs': Target(write_config, read_config, 'a value in its range, or a comment'),
+    'run directory': Target(
+        write_run_directory, read_run_directory, 'probabilities, labels or stamps in their range'
+    ),
+}
+
+
+def leaves(values: dict, path: str = '') -> list[str]:
+    """Dotted keys of a config."""
+    found = []
+    for key, value in values.items():
+        inside = isinstance(value, dict) and value
+        found += leaves(value, f'{path}{key}.') if inside else [f'{path}{key}']
+    return found
+
+
+OVERRIDES = leaves(keys.defaults(complete(load_config('fer2013_stn.py'))))

@@ -1,0 +1,105 @@
+"""Damaged input of every kind: one line that says so, or a result that is as it should be."""
+
+import collections
+import os
+import resource
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from fer_jax.errors import UserError
+from tests.fuzz import mutations
+from tests.fuzz.targets import OVERRIDES, TARGETS, opened
+
+SEED = 18
+SHORT, LONG = 8, 155  # cases of each of the targets: 104 and 2,015 with the overrides
+MOST_SECONDS, MOST_BYTES = 60, 3 * 2**30
+
+
+def outcome(read, what):
+    """'refused', or the result; everything else that a mutation brings about is a failure."""
+    begun = time.monotonic()
+    try:
+        found = read()
+    except UserError as error:
+        said = str(error)
+        assert said and '\n' not in said and len(said) < 1500, f'{what}: {said!r}'
+        found = 'refused'
+    except RecursionError as error:
+        raise AssertionError(f'{what}: RecursionError') from error
+    assert time.monotonic() - begun < MOST_SECONDS, f'{what}: too long'
+    return found
+
+
+def cases(name, count, tmp_path):
+    """Damages a target `count` times and counts what came of it."""
+    target, place = TARGETS[name], tmp_path / 'whole'
+    target.write(place)
+    wanted = target.read(place)
+    number = sorted(TARGETS).index(name)
+    counted, failed = collections.Counter(), []
+    for case in range(count):
+        rng = np.random.default_rng([SEED, number, case])
+        folder = tmp_path / f'case-{case}'
+        shutil.copytree(place, folder)
+        files = sorted(path for path in folder.rglob(target.pattern) if path.is_file())
+        what = f'{name} {case}: {mutations.damage(folder, files, rng)}'
+        try:
+            found = outcome(lambda folder=folder: target.read(folder), what)
+        except Exception as error:
+            failed.append(f'{what}: {type(error).__name__}: {str(error)[:300]}')
+            counted['failed'] += 1
+        else:
+            same = found == wanted
+            counted['refused' if found == 'refused' else 'same' if same else 'another'] += 1
+            if found not in ('refused', wanted) and target.accepted.startswith('nothing'):
+                failed.append(f'{what}: accepted')
+        shutil.rmtree(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < MOST_BYTES
+    return counted, failed
+
+
+def overridden(count):
+    """Gives `count` keys of a config a value that may be a wrong one."""
+    counted, failed = collections.Counter(), []
+    for case in range(count):
+        rng = np.random.default_rng([SEED, 99, case])
+        key = OVERRIDES[int(rng.integers(len(OVERRIDES)))]
+        value = mutations.NUMBERS[int(rng.integers(len(mutations.NUMBERS)))]
+        word = f'--config.{key}={value}'
+        try:
+            found = outcome(lambda word=word: opened('--config=fer2013_stn.py', word), word)
+            counted['refused' if found == 'refused' else 'in range'] += 1
+        except Exception as error:
+            failed.append(f'{word[:100]}: {type(error).__name__}: {str(error)[:300]}')
+    return counted, failed
+
+
+def report(name, counted, failed):
+    print(f'{name}: {dict(counted)}')
+    if 'FER_JAX_FUZZ_LOG' in os.environ:
+        with open(os.environ['FER_JAX_FUZZ_LOG'], 'a') as log:
+            log.write('\n'.join([f'{name}: {dict(counted)}', *failed, '']))
+    assert not failed, '\n'.join(failed)
+
+
+@pytest.mark.parametrize('name', TARGETS)
+def test_damaged_files_are_refused_in_a_line_or_harmless(name, tmp_path):
+    report(name, *cases(name, SHORT, tmp_path))
+
+
+def test_overrides_are_refused_in_a_line_or_in_range():
+    report('overrides', *overridden(SHORT))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', TARGETS)
+def test_many_damaged_files_are_refused_in_a_line_or_harmless(name, tmp_path):
+    report(name, *cases(name, LONG, tmp_path))
+
+
+@pytest.mark.slow
+def test_many_overrides_are_refused_in_a_line_or_in_range():
+    report('overrides', *overridden(LONG))
