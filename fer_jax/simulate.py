@@ -26,10 +26,10 @@ fer_jax/simulation/releases/<dataset>.py say what else differs.
 """
 
 from absl import flags
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fer_jax import cli, simulation
 from fer_jax.errors import UserError
+from fer_jax.progress import Progress
 from fer_jax.simulation import release
 
 
@@ -58,9 +58,7 @@ def main(fv: flags.FlagValues) -> None:
     for name in ('dataset', 'out'):
         if not fv[name].value:
             raise UserError(f'--{name} is missing')
-    columns = (TextColumn('drawing'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task('', total=None)
+    with Progress('drawing', 'parts') as bar:
         out = simulation.write_release(
             fv.dataset,
             fv.out,
@@ -68,7 +66,7 @@ def main(fv: flags.FlagValues) -> None:
             fv.seed,
             unlabelled=fv.unlabelled,
             rendered=fv.rendered,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=bar.show,
         )
     print(f'{out}: simulated {fv.dataset}')
 

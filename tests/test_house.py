@@ -24,7 +24,7 @@ FOLDERS = ('fer_jax', 'configs', 'tests', 'launch', '.ci')
 
 # The rooms of the core, from the ground up: each may import those before it, none that follows.
 CORE = (
-    *('errors', 'host', 'atomic', 'config', 'cli', 'runtime'),
+    *('errors', 'host', 'atomic', 'progress', 'config', 'cli', 'runtime'),
     *('ops', 'data', 'simulation', 'models', 'evaluation', 'training', 'reports', 'experiment'),
 )
 # Rooms that the core never imports. A wing imports the core; another wing only if named here.
