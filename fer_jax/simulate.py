@@ -12,9 +12,9 @@ ckplus (1 GB), fer2013 and ferg. Videos have fewer or smaller frames than the or
 """
 
 from absl import flags
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fer_jax import cli, simulation
+from fer_jax.data.progress import Progress
 from fer_jax.errors import UserError
 from fer_jax.simulation import release
 
@@ -44,9 +44,7 @@ def main(fv: flags.FlagValues) -> None:
     for name in ('dataset', 'out'):
         if not fv[name].value:
             raise UserError(f'--{name} is missing')
-    columns = (TextColumn('drawing'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task('', total=None)
+    with Progress('drawing', 'parts') as bar:
         out = simulation.write_release(
             fv.dataset,
             fv.out,
@@ -54,7 +52,7 @@ def main(fv: flags.FlagValues) -> None:
             fv.seed,
             unlabelled=fv.unlabelled,
             rendered=fv.rendered,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=bar.show,
         )
     print(f'{out}: simulated {fv.dataset}')
 

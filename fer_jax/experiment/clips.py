@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tqdm
 
 from fer_jax import simulation
 from fer_jax.config import bind
 from fer_jax.data import cropping, datasets, fitted, leaks, preparation, prepared
 from fer_jax.data.clips import ClipSet, arrange, onsets, stills
 from fer_jax.data.fitted import Fitted
+from fer_jax.data.progress import Progress
 from fer_jax.data.protocols import Fold, shorten
 
 
@@ -158,13 +158,8 @@ class ClipSource:
 def _draw(name: str, release: Path, subjects: int, seed: int) -> None:
     """Draws a simulated release, behind a progress bar."""
     print(f'drawing a simulated {name} of {subjects} people into {release}', flush=True)
-    with tqdm.tqdm(desc='drawing', unit=' parts', disable=None) as bar:
-
-        def show(done, total):
-            bar.total = total
-            bar.update(done - bar.n)
-
-        simulation.write_release(name, release, subjects=subjects, seed=seed, progress=show)
+    with Progress('drawing', 'parts') as bar:
+        simulation.write_release(name, release, subjects=subjects, seed=seed, progress=bar.show)
 
 
 def _audible(clips: ClipSet, folder: Path, faces: str) -> ClipSet:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tqdm
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -16,6 +15,7 @@ from fer_jax.config import bind
 from fer_jax.data import datasets, leaks, prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import Fitted
+from fer_jax.data.progress import Progress
 from fer_jax.data.protocols import shorten
 from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource
@@ -50,14 +50,16 @@ def extract(
     order = np.argsort(smile.feature_names)
     out = np.empty((len(sound), len(order)), np.float32)
     short = []
-    bar = tqdm.tqdm(sound.items(), desc='features of sound', unit=' clips', disable=None)
-    for row, (clip_id, (samples, rate)) in zip(out, bar, strict=True):
-        least = round(SHORTEST_S * rate)
-        if len(samples) < least:
-            short.append(clip_id)
-            samples = np.pad(samples, (0, least - len(samples)))
-        # openSMILE takes 16 bits: what it gets are the samples again.
-        row[:] = smile.process_signal(samples.astype(np.float32) / 32768, rate).to_numpy()[0, order]
+    with Progress('features of sound', 'clips', len(sound)) as bar:
+        for row, (clip_id, (samples, rate)) in zip(out, sound.items(), strict=True):
+            least = round(SHORTEST_S * rate)
+            if len(samples) < least:
+                short.append(clip_id)
+                samples = np.pad(samples, (0, least - len(samples)))
+            # openSMILE takes 16 bits: what it gets are the samples again.
+            found = smile.process_signal(samples.astype(np.float32) / 32768, rate)
+            row[:] = found.to_numpy()[0, order]
+            bar.step()
     if short:
         print(
             f'sound of {len(short)} clips is shorter than {SHORTEST_S} s, silence was put behind '

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
-from tqdm import tqdm
 
 from fer_jax.data import datasets, faces
 from fer_jax.data.datasets import records, storing, video
 from fer_jax.data.faces.cache import Cached
 from fer_jax.data.faces.detector import Detector
+from fer_jax.data.progress import Progress
 from fer_jax.errors import UserError
 from fer_jax.host import cores
 
@@ -85,6 +86,9 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     # `Detector`; None for 'release' and 'scene'); whether clips that cannot be read are left out.
     detector: Detector | Cached | None = None
     skip_unreadable = False
+    # Held while a detector looks at a clip: one that is not PARALLEL looks at one at a time, while
+    # the next ones are read.
+    _detecting: contextlib.AbstractContextManager = contextlib.nullcontext()
     # Its name where it is one of several of a kind, 'own:clinic'.
     title: str | None = None
     # By a preparation: clip -> degrees against the clock, where not 0; what a damaged film lacks.
@@ -128,7 +132,8 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         if self._way() == datasets.SCENE:
             return records.scene(frames)
         if self.detector is not None and self.has_pictures(source):
-            frames, found = self._found(source, frames, self.detector)
+            with self._detecting:
+                frames, found = self._found(source, frames, self.detector)
         else:
             found = shipped or records.Faces.nowhere(len(frames), self._points() or 68)
         return records.cropped(frames, found, self.STORED_MARGIN)
@@ -259,20 +264,16 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     def _generate_examples(self) -> Iterator[tuple[str, dict]]:
         clips, tally, unreadable = self.manifest.clips, _Tally(), []
         self.turned, self.incomplete = {}, {}
-        at_once = min(_CLIPS_AT_ONCE, cores()) if getattr(self.detector, 'PARALLEL', True) else 1
+        at_once = min(_CLIPS_AT_ONCE, cores())
+        if not getattr(self.detector, 'PARALLEL', True):
+            self._detecting = threading.Lock()
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(concurrent.futures.ThreadPoolExecutor(min(8, cores())))
             readers = concurrent.futures.ThreadPoolExecutor(at_once)
             stack.callback(readers.shutdown, cancel_futures=True)
             read = functools.partial(self._arrays, pool=files)
-            bar = stack.enter_context(
-                tqdm(
-                    total=len(clips),
-                    desc=f'preparing {self.title or self.name}',
-                    unit=' clips',
-                    disable=None,
-                )
-            )
+            what = f'preparing {self.title or self.name}'
+            bar = stack.enter_context(Progress(what, 'clips', len(clips)))
             for source, future in _in_order(readers, read, clips, 2 * at_once):
                 try:
                     record = future.result()
@@ -281,7 +282,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
                 else:
                     tally.count(source.clip_id, record, self.has_pictures(source))
                     yield source.clip_id, self._spool.put(source.clip_id, record)
-                bar.update()
+                bar.step()
         left_out = {clip['clip_id'] for clip in unreadable}
         kept = [clip for clip in clips if clip.clip_id not in left_out]
         # Stored as metadata.json in the same folder and at the same moment as the records.

@@ -1,6 +1,7 @@
 """What all builders share: ways of finding faces, sound, unreadable clips, order and repetition."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -121,6 +122,33 @@ def test_faces_of_the_release_and_clips_without_any(tmp_path):
     assert list(clips['d']['has_face']) == [True, False] * 6 and clips['d']['label'] == ''
     assert not clips['b']['has_face'].any() and 'landmarks' not in clips['b']
     assert clips['b']['frames'].shape == (7, 40, 40, 3)  # the middle
+
+
+def test_clips_are_read_while_a_detector_of_one_at_a_time_looks(tmp_path, monkeypatch):
+    together = threading.Barrier(2, timeout=20)  # broken where clips are read one by one
+    looking, most = [], []
+
+    class Serial(Corner):
+        PARALLEL = False
+
+        def find(self, frames):
+            looking.append(None)
+            most.append(len(looking))
+            found = super().find(frames)
+            looking.pop()
+            return found
+
+    read = Films.read
+
+    def read_together(self, source, pool):
+        together.wait()
+        return read(self, source, pool)
+
+    monkeypatch.setattr(preparation, 'make_detector', lambda name, weights: Serial(weights))
+    monkeypatch.setattr(clip_builder, 'cores', lambda: 2)
+    monkeypatch.setattr(Films, 'read', read_together)
+    found = prepare(tmp_path, faces='haar')
+    assert found['faceless'] == ['c'] and most == [1] * 4
 
 
 def test_a_detector_is_asked_for_all_clips_and_lies_elsewhere(tmp_path):
