@@ -53,7 +53,7 @@ def refusal(error: BaseException | None) -> str:
 
 
 def _number_in(text: str) -> int | None:
-    """The number of the system's error that a text speaks of."""
+    """Finds the number of the system's error that a text speaks of."""
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE):
         if os.strerror(number) in text:
             return number

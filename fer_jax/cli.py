@@ -62,7 +62,7 @@ class _ConfigParser(ConfigFileFlagParser):
 
 
 def _line_in(file: Path, error: Exception) -> str:
-    """The line of a config file in which an error came up, as ', line 3'; '' for none."""
+    """Finds the line of a config file in which an error came up: ', line 3'; '' for none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
              if frame.filename == str(file)]  # fmt: skip
     if isinstance(error, SyntaxError) and error.lineno:
@@ -71,7 +71,7 @@ def _line_in(file: Path, error: Exception) -> str:
 
 
 def _said(error: Exception) -> str:
-    """The kind of an error and the last line of its message."""
+    """Returns the kind of an error and the last line of its message."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     last = (text.strip().splitlines() or [''])[-1]
     kind = type(error).__name__
@@ -208,7 +208,7 @@ class _Stop:
 
 
 def _printable(text: object) -> str:
-    """A message with its control characters, which would steer a terminal, as escapes."""
+    """Escapes a message's control characters, which would steer a terminal."""
     return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 

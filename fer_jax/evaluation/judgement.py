@@ -151,7 +151,7 @@ def _compute(predictions: Predictions) -> dict[str, Any]:
 
 
 def _of(predictions: Predictions, keep: np.ndarray) -> Predictions:
-    """The predictions without other test clips; members without any are left as they are."""
+    """Leaves out other test clips; members without any are left as they are."""
     part = np.where((predictions.part == TEST) & ~keep, NONE, predictions.part)
     return dataclasses.replace(predictions, part=part.astype(np.int8))
 

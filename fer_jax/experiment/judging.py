@@ -146,7 +146,7 @@ def _load(predictor: Predictor, dataset: str, data_dir: Path, labels: str, faces
 
 
 def _parts(clips: ClipSet) -> Fold:
-    """The owners' parts; of a dataset without a test part all clips are test clips."""
+    """Returns the owners' parts; of a dataset without a test part all clips are test clips."""
     train, validation, test = (
         np.flatnonzero(clips.split == part) for part in ('train', 'validation', 'test')
     )
@@ -157,7 +157,7 @@ def _parts(clips: ClipSet) -> Fold:
 
 
 def _matched(own: Sequence[str], labels: Sequence[str]) -> tuple[set[str], str]:
-    """The classes in common, and in a line how they were matched by their names."""
+    """Matches classes by their names; says in a line how."""
     known = {name for name in labels if name in own}
     if not known:
         raise UserError(
@@ -175,7 +175,7 @@ def _matched(own: Sequence[str], labels: Sequence[str]) -> tuple[set[str], str]:
 
 
 def _seen(predictor: Predictor, clips: ClipSet, tested: np.ndarray) -> int:
-    """How many of the test clips any of the networks was trained or chosen on."""
+    """Counts the test clips that any of the networks was trained or chosen on."""
     source = transfer.Source.open(str(predictor.path))
     names = recordings(clips.name, clips.clip_id[tested].tolist())
     folds = {int(source.fold[network.member]) for network in predictor.networks}

@@ -26,7 +26,7 @@ from fer_jax.export import formats
 
 
 def define(fv: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Defines the command's flags."""
     known = [*formats.FORMATS]
     flags.DEFINE_enum('format', known[0], known, f'one of {", ".join(known)}', flag_values=fv)
     flags.DEFINE_string('out', '', 'the folder to write', flag_values=fv)

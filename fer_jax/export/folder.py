@@ -122,6 +122,6 @@ def _faces() -> list[np.ndarray]:
 
 
 def _said(networks, frames: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """The mean of the networks' probabilities, not calibrated: float64 [n, class]."""
+    """Averages the networks' probabilities, not calibrated: float64 [n, class]."""
     each = np.array([network.probabilities(frames, length) for network in networks])
     return each.astype(np.float64).sum(0) / len(each)

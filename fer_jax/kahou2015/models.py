@@ -131,7 +131,7 @@ def _seen(
 
 
 def _whitened(components: int, own: Learned) -> np.ndarray:
-    """The first components of sound, float32 [clip, component], of deviation 1 over training."""
+    """Scales the first components of sound to deviation 1: float32 [clip, component]."""
     values = own.clips.frames[:, 0, :components]
     return values / values[own.member.fold.train].std(0, ddof=1)
 

@@ -232,7 +232,7 @@ _EBML = (b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67')
 
 
 def _ebml_size(field: bytes) -> int:
-    """The bytes of an element, its name included, by the size field behind the name; 0: unknown."""
+    """Reads how many bytes an element has, by the size field behind its name; 0: unknown."""
     width = 9 - field[0].bit_length() if field else 9
     if width > 8 or len(field) < width:
         return 0

@@ -138,7 +138,7 @@ def _is_root(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """The files of a folder by their clips' names; {} where it is not there.
+    """Lists the files of a folder by their clips' names; {} where it is not there.
 
     One sound, 1040_ITH_SAD_X.wav, has an X less than its film and its row of votes.
     """
@@ -173,7 +173,7 @@ def _read_votes(path: Path, number: str) -> dict[str, list[int]]:
 
 
 def _majority(votes: list[int] | tuple[()]) -> str:
-    """The class with most votes; '' where several have as many, or nobody was asked."""
+    """Returns the class with most votes; '' where several have as many, or nobody was asked."""
     best = [name for name, n in zip(_EMOTIONS.values(), votes, strict=False) if n == max(votes)]
     return best[0] if len(best) == 1 else ''
 

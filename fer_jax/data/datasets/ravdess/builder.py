@@ -106,7 +106,7 @@ class Builder(recordings.RecordingBuilder):
 
 
 def _actors(folder: Path) -> list[Path]:
-    """The actors' folders, directly in a folder or below one for each zip."""
+    """Lists the actors' folders, directly in a folder or below one for each zip."""
     found = [*folder.glob('Actor_*/'), *folder.glob('*/Actor_*/')]
     return sorted(found, key=lambda path: (len(path.parts), path))
 
