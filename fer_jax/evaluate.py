@@ -23,7 +23,6 @@ here. The labels say how people would name the expression in a picture, not what
 
 from pathlib import Path
 
-import tqdm
 from absl import flags
 
 from fer_jax import cli, runtime
@@ -70,21 +69,14 @@ def main(fv: flags.FlagValues) -> None:
         )
     for note in predictor.notes:
         print(f'note: {note}')
-    with tqdm.tqdm(unit=' clips', disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        found = judging.judge(
-            predictor,
-            fv.dataset,
-            data_dir=prepared.data_root(fv.data_dir),
-            labels=fv.labels,
-            faces=fv.faces,
-            say=lambda line: print(line, flush=True),
-            progress=show,
-        )
+    found = judging.judge(
+        predictor,
+        fv.dataset,
+        data_dir=prepared.data_root(fv.data_dir),
+        labels=fv.labels,
+        faces=fv.faces,
+        say=lambda line: print(line, flush=True),
+    )
     print(found.summary_text())
     page = judgement_page.write(found, out, 'the network as it is, nothing fitted here')
     print(f'\n{page}')

@@ -30,7 +30,7 @@ class Judgement:
 
     Attributes:
       title: what was judged on what.
-      lead: the same in a sentence, with what a reader must know.
+      lead: of how much, for people.
       predictions: one epoch.
       values: `results.compute` of all test clips, calibration at the given temperature.
       stamps: what must be known before a number is believed.
@@ -71,8 +71,8 @@ class Judgement:
     def summary_text(self) -> str:
         """Formats the numbers for a terminal."""
         lines = [f'*** {stamp} ***' for stamp in self.stamps]
-        lines += [self.lead, '', f'{"":<44}{"n":>7}{"accuracy":>10}{"interval":>15}{"classes":>9}'
-                  f'{"F1":>8}']  # fmt: skip
+        head = f'{"":<44}{"n":>7}{"accuracy":>10}{"interval":>15}{"classes":>9}{"F1":>8}'
+        lines += [f'{self.title}: {self.lead}', '', head]
         for row in self.counted:
             ends = row['accuracy_interval']
             shown = '' if ends is None else f'{100 * ends[0]:.1f} - {100 * ends[1]:.1f}'

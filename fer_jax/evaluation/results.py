@@ -373,7 +373,8 @@ def summary_text(results: Mapping[str, Mapping[str, Any]]) -> str:
             spread = best['standard_deviation']
             shown = '' if spread is None else f'  (s.d. over seeds {100 * spread[name]:.2f})'
             lines.append(f'  {title:<28}{100 * best[name]:>8.2f}%{shown}')
-    lines += calibration_lines(best['calibration'])
+    if 'calibration' in best:  # results of older versions have none
+        lines += calibration_lines(best['calibration'])
     if best['duplicates'] is not None:
         for name, title in DUPLICATE_TITLES.items():
             entry = best['duplicates'][name]

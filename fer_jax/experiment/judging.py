@@ -16,10 +16,12 @@ from fer_jax.evaluation.judgement import Judgement
 from fer_jax.evaluation.predictions import TEST, Predictions
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.training import transfer
+from fer_jax.training.progress import TrainingProgress
 
 MAJORITY = "A majority agrees (FER+'s authors' rule)"
 # Sides in pixels to which pictures are shrunk, to see what small faces cost.
 SIDES = (36, 24, 16)
+_BATCH = 256
 
 
 def judge(
@@ -30,14 +32,12 @@ def judge(
     labels: str = '',
     faces: str = '',
     say: Callable[[str], None] = print,
-    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Judgement:
     """Judges networks on a dataset's test part; on all of it, where it has no parts of its owners.
 
     Args:
       dataset, labels, faces: as of `prepared.load`.
       say: takes lines for people: how classes were matched, and the like.
-      progress: called with the clips that are done, and all.
 
     Raises:
       UserError: not prepared, no such labels, no class in common, or networks that no faces of this
@@ -50,31 +50,29 @@ def judge(
     say(sentence)
     raw = dataclasses.replace(predictor, temperature=1.0)
 
-    def said(frames: np.ndarray) -> np.ndarray:
-        """Probabilities of the labels' classes, float32 [clip, class]."""
-        parts = []
-        for start in range(0, len(frames), 512):
-            part = raw.probabilities(frames[start : start + 512], lengths[start : start + 512])
-            parts.append(part)
-            nonlocal done
-            done += len(part)
-            progress(done, total)
-        own = np.concatenate(parts)
-        found = np.zeros((len(own), len(clips.classes)), np.float32)
-        for column, name in enumerate(clips.classes):
-            if name in known:
-                found[:, column] = own[:, predictor.classes.index(name)]
-        return found / found.sum(1, keepdims=True)
-
     lengths = clips.length[tested]
     stills = clips.frames.shape[1] == 1
     sides = [side for side in SIDES if side < clips.frames.shape[2]] if stills else []
-    done, total = 0, len(tested) * (1 + len(sides))
     frames = clips.frames[tested]
-    probabilities = said(frames)
-    conditions = {
-        f'Shrunk to {side} x {side} pixels': said(_shrunk(frames, side)) for side in sides
-    }
+    with TrainingProgress(len(tested) * (1 + len(sides))) as bar:
+
+        def said(frames: np.ndarray) -> np.ndarray:
+            """Probabilities of the labels' classes, float32 [clip, class]."""
+            bar.describe('judging')
+            found = np.zeros((len(frames), len(clips.classes)), np.float32)
+            for start in range(0, len(frames), _BATCH):
+                some = slice(start, start + _BATCH)
+                own = raw.probabilities(frames[some], lengths[some])
+                for column, name in enumerate(clips.classes):
+                    if name in known:
+                        found[some, column] = own[:, predictor.classes.index(name)]
+                bar.advance(len(own), len(own))
+            return found / found.sum(1, keepdims=True)
+
+        probabilities = said(frames)
+        conditions = {
+            f'Shrunk to {side} x {side} pixels': said(_shrunk(frames, side)) for side in sides
+        }
     conditions |= _thirds(frames)
     stamps = (rundir.SIMULATED,) * (clips.simulated or predictor.simulated)
     if seen := _seen(predictor, clips, tested):
@@ -112,7 +110,7 @@ def judge(
     return judgement.judge(
         predictions,
         title=f'{predictor.name} on {dataset}{shown}',
-        lead=f'{predictor.name} on {dataset}{shown}: {part}, {len(tested):,} clips',
+        lead=f'{part}, {len(tested):,} clips',
         temperature=temperature,
         stamps=stamps,
         choices=choices,

@@ -92,13 +92,14 @@ class TrainedNetwork:
         """Reads a member of a finished run, and of the runs that it learned from.
 
         Args:
-          run: its folder; or a model folder.
+          run: its folder; or a model folder, or the name of one that comes with the package.
 
         Raises:
           UserError: no finished run, one whose members see no frames, no such member, one that
             diverged, or a damaged file.
         """
-        folder = Path(run).expanduser()
+        shipped = str(run) in model_folder.shipped()
+        folder = model_folder.find(run) if shipped else Path(run).expanduser()
         if model_folder.is_folder(folder):
             config = model_folder.read_config(folder)
             last = len(config['members']) - 1
@@ -108,18 +109,8 @@ class TrainedNetwork:
             return cls.of_arrays(folder, member, config, config['members'][member]['epoch'], arrays)
         sections, earlier, fitted = _open(folder, member)
         epoch, network = read_best(folder / 'checkpoints' / f'{member:03}')
-        clips = sections.clips
-        return cls(
-            folder,
-            member,
-            (clips.frames, clips.size, clips.size, clips.channels),
-            sections.network.equalize,
-            sections.network.system(len(fitted.classes)),
-            epoch,
-            {key: value for key, value in network.items() if value},
-            fitted,
-            earlier,
-        )
+        variables = {key: value for key, value in network.items() if value}
+        return cls._built(folder, member, sections, epoch, variables, fitted, earlier)
 
     @classmethod
     def of_arrays(
@@ -150,17 +141,25 @@ class TrainedNetwork:
                 for name, parts in arrays.get('fits', {}).items()
             },
         )
-        clips = sections.clips
+        variables = {key: arrays[key] for key in ('params', 'batch_stats') if key in arrays}
+        return cls._built(folder, member, sections, epoch, variables, fitted, earlier)
+
+    @classmethod
+    def _built(
+        cls,
+        folder: Path,
+        member: int,
+        sections: Sections,
+        epoch: int,
+        variables: Mapping[str, Any],
+        fitted: MemberFits,
+        earlier: Layer | None,
+    ) -> 'TrainedNetwork':
+        clips, learner = sections.clips, sections.network
+        shape = (clips.frames, clips.size, clips.size, clips.channels)
+        system = learner.system(len(fitted.classes))
         return cls(
-            folder,
-            member,
-            (clips.frames, clips.size, clips.size, clips.channels),
-            sections.network.equalize,
-            sections.network.system(len(fitted.classes)),
-            epoch,
-            {key: arrays[key] for key in ('params', 'batch_stats') if key in arrays},
-            fitted,
-            earlier,
+            folder, member, shape, learner.equalize, system, epoch, variables, fitted, earlier
         )
 
     def about(self, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,8 +159,14 @@ def _evaluation(found: Mapping[str, Any]) -> str:
         )
         if each
     ]  # fmt: skip
-    head = ('Probabilities', 'Calibration error, %', 'Log-likelihood of labels', "Of raters' votes")
-    lines += ['', *_table(head, calibration), '', 'Negative log-likelihoods in nats.', '']
+    head = ('Probabilities', 'Calibration error, %', 'Loss on labels', "On raters' votes")
+    lines += [
+        '',
+        *_table(head, calibration),
+        '',
+        'Losses are negative log-likelihoods in nats.',
+        '',
+    ]
     kept = [
         (f'{100 * row["kept"]:.0f} %', f'{row["threshold"]:.2f}', _share(row['accuracy']))
         for row in found['calibration']['kept']
