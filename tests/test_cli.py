@@ -243,3 +243,15 @@ def test_control_characters_are_shown_not_obeyed(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.run(main, lambda fv: None, '')
     assert capsys.readouterr().err == 'error: a\\x1b[31mb\\nc\\u202e: \u00fcber\n'
+
+
+@pytest.mark.parametrize('key, value', [('runner', 'os.system'), ('model', {'name': 'os.system'})])
+def test_no_dotted_name_of_a_file_is_looked_up(tmp_path, key, value):
+    from fer_jax.config import complete
+
+    file = tmp_path / 'config.json'
+    sound = {'name': 'x', 'runner': 'experiment', 'protocol': {'name': 'official'}}
+    file.write_text(json.dumps(sound | {key: value}))
+    config = cli.parse(define, [f'--config={file}']).config
+    with pytest.raises(cli.UserError, match='os.system'):
+        complete(config)
