@@ -23,12 +23,16 @@ Videos have fewer or smaller frames than the originals, to be drawn in minutes; 
 fer_jax/data/simulated/<dataset>.py say what else differs.
 """
 
+import time
+
 from absl import flags
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fer_jax import cli, simulation
 from fer_jax.errors import UserError
 from fer_jax.simulation import release
+
+LINE_EVERY_S = 15.0  # where the output is no terminal
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -58,7 +62,15 @@ def main(fv: flags.FlagValues) -> None:
             raise UserError(f'--{name} is missing')
     columns = (TextColumn('drawing'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar:
-        task = bar.add_task('', total=None)
+        task, said = bar.add_task('', total=None), time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal said
+            bar.update(task, completed=done, total=total)
+            if not bar.console.is_terminal and time.monotonic() - said > LINE_EVERY_S:
+                said = time.monotonic()
+                bar.console.print(f'drawing: {done} of {total} parts')
+
         out = simulation.write_release(
             fv.dataset,
             fv.out,
@@ -66,7 +78,7 @@ def main(fv: flags.FlagValues) -> None:
             fv.seed,
             unlabelled=fv.unlabelled,
             rendered=fv.rendered,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=show,
         )
     print(f'{out}: simulated {fv.dataset}')
 

@@ -26,10 +26,10 @@ from fer_jax.evaluation.predictions import (
 from fer_jax.evaluation.rules import RULES, choose
 
 METRIC_TITLES = {
-    'pooled_accuracy': 'Accuracy',
+    'pooled_accuracy': 'Accuracy (WAR)',
     'subject_accuracy': 'Mean over subjects',
     'fold_accuracy': 'Mean over folds',
-    'mean_class_accuracy': 'Mean over classes',
+    'mean_class_accuracy': 'Mean over classes (UAR)',
     'macro_f1': 'Macro F1',
 }
 
