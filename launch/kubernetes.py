@@ -18,6 +18,7 @@ leaves the database's volume and its password, so that the same command goes on 
 """
 
 import argparse
+import re
 import secrets
 import shutil
 import subprocess
@@ -47,6 +48,12 @@ def main() -> None:
     options = parser.parse_args(own)
     if not command:
         parser.error("after '--' come the flags of the command, --config first")
+    if not re.fullmatch('[a-z]([a-z0-9-]{0,38}[a-z0-9])?', options.name):
+        parser.error('--name is of small letters, digits and hyphens, at most 40')
+    if not re.fullmatch('[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?', options.claim):
+        parser.error('--claim is no name of a PersistentVolumeClaim')
+    if not re.fullmatch(r'[\w./:@-]+', options.image):
+        parser.error('--image is no name of an image')
     if options.workers < 1 or options.gpus < 0:
         parser.error('--workers is at least 1 and --gpus at least 0')
     made = sweep(options, command) if options.kind == 'sweep' else train(options, command)

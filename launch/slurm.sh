@@ -29,6 +29,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
         --workers=*) workers="${1#*=}" ;;
         --nodes=*) nodes="${1#*=}" ;;
         --dry_run) dry_run=1 ;;
+        *$'\n'*) fail "an option of sbatch has a line break in it: $(printf '%q' "$1")" ;;
         --*) options+=("$1") ;;
         *) fail "'$1' is no option; what the command itself takes comes after '--': $usage" ;;
     esac

@@ -32,7 +32,9 @@ done
 for option in name zone type bucket; do
     [ -n "${!option}" ] || fail "--$option is missing: $usage"
 done
-[[ "$bucket" == gs://* ]] || fail "--bucket is '$bucket': give gs://BUCKET or a folder in one"
+# It goes to a shell of the hosts.
+[[ "$bucket" =~ ^gs://[A-Za-z0-9._/=-]+$ ]] ||
+    fail "--bucket is '$bucket': give gs://BUCKET or a folder in one"
 
 tpu=(gcloud compute tpus tpu-vm)
 where=("$name" "--zone=$zone")

@@ -260,3 +260,15 @@ def test_help_fits_a_screen_and_says_where_more_is(name):
     assert '\nFirst flags: --' in module.__doc__
     pages = re.findall(r'docs/[\w/]+\.md', module.__doc__.split('Documented in')[1])
     assert pages and all((ROOT / page).is_file() for page in pages)
+
+
+@pytest.mark.parametrize('key, value', [('runner', 'os.system'), ('model', {'name': 'os.system'})])
+def test_no_dotted_name_of_a_file_is_looked_up(tmp_path, key, value):
+    from fer_jax.config import complete
+
+    file = tmp_path / 'config.json'
+    sound = {'name': 'x', 'runner': 'experiment', 'protocol': {'name': 'official'}}
+    file.write_text(json.dumps(sound | {key: value}))
+    config = cli.parse(define, [f'--config={file}']).config
+    with pytest.raises(cli.UserError, match='os.system'):
+        complete(config)

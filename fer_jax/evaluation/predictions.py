@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_jax import atomic
 from fer_jax.errors import DAMAGED, UserError
+from fer_jax.evaluation.table import harmless
 
 NONE, VALIDATION, TEST = 0, 1, 2
 PART_NAMES = ('none', 'validation', 'test')
@@ -19,6 +20,8 @@ CSV_COLUMNS = (
 
 NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
 
+# What to do about a file of a run that is gone or damaged: DONE keeps a run from being taken up.
+AGAIN = 'delete it and DONE, where they are, and start the command of its run again'
 LISTED = 3  # diverged folds and seeds that stamps name one by one
 
 
@@ -179,7 +182,7 @@ def load(path: Path | str) -> Predictions:
     """Reads the file of `Predictions.save`; UserError where it is missing or damaged."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f'{path} is missing: the run has not finished; start its command again')
+        raise UserError(f'{path} is missing: {AGAIN}')
     try:
         # Opened here, because numpy leaves a damaged file open.
         with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
@@ -191,9 +194,7 @@ def load(path: Path | str) -> Predictions:
         return Predictions(**fields)
     except DAMAGED as error:
         reason = ' '.join(str(error).split())
-        raise UserError(
-            f'{path} is damaged ({reason}): start the command of its run again'
-        ) from error
+        raise UserError(f'{path} is damaged ({reason}): {AGAIN}') from error
 
 
 def write_csv(path: Path | str, predictions: Predictions, chosen: Mapping[str, np.ndarray]) -> None:
@@ -218,10 +219,15 @@ def write_csv(path: Path | str, predictions: Predictions, chosen: Mapping[str, n
                     rows.seed.tolist(),
                     [rule] * len(rows.member),
                     [PART_NAMES[part]] * len(rows.member),
-                    predictions.clip_id[rows.clip].tolist(),
-                    predictions.subject[rows.clip].tolist(),
-                    names[rows.label].tolist(),
-                    names[rows.predicted].tolist(),
+                    *(
+                        [harmless(text) for text in texts.tolist()]
+                        for texts in (
+                            predictions.clip_id[rows.clip],
+                            predictions.subject[rows.clip],
+                            names[rows.label],
+                            names[rows.predicted],
+                        )
+                    ),
                 ]
                 columns += [[f'{p:.5g}' for p in column] for column in rows.probabilities.T]
                 writer.writerows(zip(*columns, strict=True))

@@ -12,16 +12,24 @@ from typing import Any
 import numpy as np
 
 from fer_jax import atomic
+from fer_jax.errors import UserError
 from fer_jax.evaluation import bootstrap, calibration, metrics, rundir
 from fer_jax.evaluation import predictions as predictions_file
-from fer_jax.evaluation.predictions import IN_TRAINING, NOT_DUPLICATE, VALIDATION, Predictions, Rows
+from fer_jax.evaluation.predictions import (
+    AGAIN,
+    IN_TRAINING,
+    NOT_DUPLICATE,
+    VALIDATION,
+    Predictions,
+    Rows,
+)
 from fer_jax.evaluation.rules import RULES, choose
 
 METRIC_TITLES = {
-    'pooled_accuracy': 'Accuracy',
+    'pooled_accuracy': 'Accuracy (WAR)',
     'subject_accuracy': 'Mean over subjects',
     'fold_accuracy': 'Mean over folds',
-    'mean_class_accuracy': 'Mean over classes',
+    'mean_class_accuracy': 'Mean over classes (UAR)',
     'macro_f1': 'Macro F1',
 }
 
@@ -49,6 +57,15 @@ def write(run_dir: Path | str) -> dict[str, dict[str, Any]]:
     predictions_file.write_csv(run_dir / 'predictions.csv', table, choose(table))
     atomic.write_json(run_dir / 'results.json', results)
     return results
+
+
+def read(run_dir: Path) -> dict[str, dict[str, Any]]:
+    """Reads results.json of a run's directory; UserError where it holds something else."""
+    path = run_dir / 'results.json'
+    found = rundir.read_json(path)
+    if not any(isinstance(own, dict) and own.get('headline') for own in found.values()):
+        raise UserError(f'{path} holds no results: {AGAIN}')
+    return found
 
 
 def compute(

@@ -17,7 +17,7 @@ from fer_jax import atomic
 from fer_jax.data.protocols import PARTS
 from fer_jax.errors import DAMAGED, UserError
 from fer_jax.evaluation import predictions as predictions_file
-from fer_jax.evaluation.predictions import Predictions
+from fer_jax.evaluation.predictions import AGAIN, Predictions
 
 SIMULATED = 'SIMULATED FACES'
 
@@ -126,15 +126,13 @@ def check_finished(folder: Path, option: str = '') -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object; UserError where the file is missing or is none."""
     if not path.is_file():
-        raise UserError(f'{path} is missing: the run has not finished; start its command again')
+        raise UserError(f'{path} is missing: {AGAIN}')
     try:
         value = json.loads(path.read_text(encoding='utf-8'))
     except DAMAGED as error:
-        raise UserError(f'{path} is not JSON ({error}): start the command of its run again') from (
-            error
-        )
+        raise UserError(f'{path} is not JSON ({error}): {AGAIN}') from error
     if not isinstance(value, dict):
-        raise UserError(f'{path} holds no JSON object: start the command of its run again')
+        raise UserError(f'{path} holds no JSON object: {AGAIN}')
     return value
 
 
@@ -148,14 +146,12 @@ def read_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, np.ndarray]:
       UserError: the file is missing, damaged, or lacks one of the names.
     """
     if not path.is_file():
-        raise UserError(f'{path} is missing: start the command of its run again')
+        raise UserError(f'{path} is missing: {AGAIN}')
     try:
         with path.open('rb') as file, np.load(file, allow_pickle=False) as saved:
             return {name: saved[name] for name in names or saved.files}
     except DAMAGED as error:
-        raise UserError(f'{path} is damaged ({error}): delete it and start its run again') from (
-            error
-        )
+        raise UserError(f'{path} is damaged ({error}): {AGAIN}') from error
 
 
 def load(path: Path | str) -> Run:
@@ -187,7 +183,7 @@ def load(path: Path | str) -> Run:
     if predictions.fold.max() >= len(run.folds['folds']):
         raise UserError(
             f'{path / "probabilities.npz"} has a fold {predictions.fold.max()} that '
-            f'{path / "folds.json"} does not list: they are of different runs; run it again'
+            f'{path / "folds.json"} does not list: they are of different runs; {AGAIN}'
         )
     return run
 
@@ -206,10 +202,10 @@ def _check_kinds(path: Path, value: dict[str, Any], keys: Mapping[str, type]) ->
     """Refuses a JSON object that lacks a key, or has a value of another type under it."""
     missing = [key for key in keys if key not in value]
     if missing:
-        raise UserError(f'{path} lacks {", ".join(missing)}: start its run again')
+        raise UserError(f'{path} lacks {", ".join(missing)}: {AGAIN}')
     for key, kind in keys.items():
         if type(value[key]) is not kind:
-            raise UserError(f"{path}: '{key}' is no {kind.__name__}: start its run again")
+            raise UserError(f"{path}: '{key}' is no {kind.__name__}: {AGAIN}")
 
 
 def _check_lists(path: Path, run: Run) -> None:
@@ -217,17 +213,16 @@ def _check_lists(path: Path, run: Run) -> None:
     for number, fold in enumerate(run.folds['folds']):
         if not isinstance(fold, dict) or not all(isinstance(fold.get(p), list) for p in PARTS):
             raise UserError(
-                f'{path / "folds.json"}: fold {number} is not lists of {", ".join(PARTS)}: start '
-                'its run again'
+                f'{path / "folds.json"}: fold {number} is not lists of {", ".join(PARTS)}: {AGAIN}'
             )
     about = path / 'dataset.json'
     counts = run.dataset['class_counts']
     for name in run.dataset['classes']:
         if not isinstance(name, str) or type(counts.get(name)) is not int:
-            raise UserError(f"{about}: 'class_counts' lacks {name}: start its run again")
+            raise UserError(f"{about}: 'class_counts' lacks {name}: {AGAIN}")
     for clip in run.dataset['dropped']:
         if not isinstance(clip, dict) or not {'clip_id', 'reason'} <= set(clip):
-            raise UserError(f"{about}: 'dropped' has {clip}, which is not a clip: run it again")
+            raise UserError(f"{about}: 'dropped' has {clip}, which is not a clip: {AGAIN}")
 
 
 def _curves(path: Path, predictions: Predictions) -> dict[str, np.ndarray]:
@@ -238,7 +233,7 @@ def _curves(path: Path, predictions: Predictions) -> dict[str, np.ndarray]:
         not drawn.
     """
     if not path.is_file():
-        raise UserError(f'{path} is missing: the run has not finished; start its command again')
+        raise UserError(f'{path} is missing: {AGAIN}')
     names = [f'{part}_{what}' for what in ('loss', 'accuracy') for part in PARTS]
     sound = predictions.failed == 0
     epochs = np.where(sound, predictions.epochs, 0)
@@ -264,9 +259,7 @@ def _curves(path: Path, predictions: Predictions) -> dict[str, np.ndarray]:
                 said = f'{found[0]} to {found[-1]}' if found else 'none'
                 raise ValueError(f'member {member} has epochs {said}, not 1 to {last}')
     except (*DAMAGED, csv.Error) as error:
-        raise UserError(
-            f'{path} is damaged ({type(error).__name__}: {error}): start its run again'
-        ) from error
+        raise UserError(f'{path} is damaged ({type(error).__name__}: {error}): {AGAIN}') from error
     return curves
 
 
@@ -274,7 +267,7 @@ def _samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Returns frames uint8 [S,H,W] and clip ids [S] of samples.npz."""
     frames, ids = read_arrays(path, ('frames', 'clip_id')).values()
     if frames.ndim != 3 or frames.dtype != np.uint8 or ids.shape != frames.shape[:1]:
-        raise UserError(f'{path} must hold frames uint8 [S,H,W] and clip_id [S]: run it again')
+        raise UserError(f'{path} must hold frames uint8 [S,H,W] and clip_id [S]: {AGAIN}')
     return frames, ids
 
 
@@ -284,5 +277,5 @@ def _filters(path: Path) -> np.ndarray | None:
         return None
     filters = read_arrays(path, ('filters',))['filters']
     if filters.ndim != 4:
-        raise UserError(f'{path} must hold filters [F,T,H,W]: run it again')
+        raise UserError(f'{path} must hold filters [F,T,H,W]: {AGAIN}')
     return filters

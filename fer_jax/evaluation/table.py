@@ -64,10 +64,25 @@ def csv_text(
     return text.getvalue()
 
 
+def harmless(text: str) -> str:
+    """Returns a csv's cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(('=', '+', '-', '@', '\t', '\r')) else text
+
+
 def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if _is_number(value) else harmless(value)
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
         return ''
     return f'{value:.6g}' if isinstance(value, float | np.floating) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def show(kind: str, value: Any) -> str:

@@ -160,7 +160,7 @@ def run(
         if not processes.is_first():
             return {}
         print(f'{folder} is finished; delete it to train again')
-        return _announce(folder, rundir.read_json(folder / 'results.json'))
+        return _announce(folder, results.read(folder))
     experiment = processes.first_then_others(lambda: build(config, data_dir))
     folds = fold_file.to_json(experiment.protocol, experiment.clips, experiment.stamps)
     known = [configs.as_json(config), folds, experiment.dataset]

@@ -66,7 +66,7 @@ def main(fv: flags.FlagValues) -> None:
     windows = Windows.over(trained.seen(clip[:1]).shape[2:4], fv.window, fv.stride)
     member, clips = trained.member, trained.clips
     print(
-        f'{clips.name}: member {member.index} (fold {member.fold_number + 1}, seed {member.seed}) '
+        f'{clips.name}: member {member.index} (fold {member.fold_number}, seed {member.seed}) '
         f'after epoch {trained.network.epoch}{", SIMULATED faces" * clips.simulated}\n'
         f'{len(windows)} windows of {windows.size} x {windows.size} in each of {len(clip)} clips',
         flush=True,

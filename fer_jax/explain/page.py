@@ -81,7 +81,7 @@ def write(
     ]
     member = trained.member
     lead = (
-        f'{trained.clips.name} · member {member.index} (fold {member.fold_number + 1}, seed '
+        f'{trained.clips.name} · member {member.index} (fold {member.fold_number}, seed '
         f'{member.seed}) after epoch {trained.network.epoch}'
     )
     text = page.page(f'{trained.run.name}: what the network looks at', lead, stamps, sections)

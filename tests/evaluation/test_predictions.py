@@ -1,6 +1,8 @@
 """The predictions table on disk."""
 
 import csv
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from fer_jax import atomic
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions as file
-from fer_jax.evaluation import rules
+from fer_jax.evaluation import rules, table
 
 
 def test_what_is_saved_is_loaded(predictions, tmp_path):
@@ -31,7 +33,7 @@ def test_a_file_that_is_cut_off_is_an_error_that_names_it(predictions, tmp_path)
 
 
 def test_a_missing_file_is_an_error_that_says_what_to_do(tmp_path):
-    with pytest.raises(UserError, match='has not finished; start its command again'):
+    with pytest.raises(UserError, match='is missing: delete it and DONE'):
         file.load(tmp_path / 'probabilities.npz')
 
 
@@ -103,3 +105,35 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
         fail_midway()
     assert path.read_text() == '{\n "a": 1\n}\n'
     assert [entry.name for entry in tmp_path.iterdir()] == ['results.json']
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text(make_predictions, tmp_path):
+    predictions = make_predictions(folds=2, epochs=2)
+    names = predictions.clip_id.astype(object)
+    names[:3] = ['=1+1', '@sum', '+a']
+    odd = dataclasses.replace(predictions, clip_id=names.astype(str))
+    file.write_csv(tmp_path / 'p.csv', odd, {'last': odd.epochs - 1})
+    with (tmp_path / 'p.csv').open(newline='') as opened:
+        kept = {row['clip_id'] for row in csv.DictReader(opened)}
+    assert {"'=1+1", "'@sum", "'+a"} <= kept and '=1+1' not in kept
+    said = table.csv_text(['a'], [['-x', '-0.5', '=y', 'z', -0.25]], ())
+    assert said.splitlines() == ['a', "'-x", '-0.5', "'=y", 'z', '-0.25']
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_in_a_file_of_arrays_is_not_run(predictions, tmp_path):
+    fields = {name: getattr(predictions, name) for name in predictions.__dataclass_fields__}
+    fields['label'] = np.array([Trap(tmp_path / 'run')], object)
+    np.savez(tmp_path / 'p.npz', **fields)
+    with pytest.raises(UserError, match='p.npz is damaged'):
+        file.load(tmp_path / 'p.npz')
+    assert not (tmp_path / 'run').exists()

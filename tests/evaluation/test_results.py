@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from fer_jax.errors import UserError
 from fer_jax.evaluation import results
 from fer_jax.evaluation.predictions import TEST
 
@@ -180,3 +181,10 @@ def test_networks_that_name_one_class_are_named(make_predictions):
     text = results.summary_text(found)
     assert 'Collapsed: 1 of 3 networks name one class for every test clip (fold 1' in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize('content', ['{}', '{"last": 3}', '{"last": {}}', '[]', '', 'null'])
+def test_damaged_results_name_a_way_out(tmp_path, content):
+    (tmp_path / 'results.json').write_text(content)
+    with pytest.raises(UserError, match='results.json .*delete it and DONE'):
+        results.read(tmp_path)

@@ -4,7 +4,10 @@ import collections
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from fer_jax.errors import UserError
 from tests.fuzz import mutations
 from tests.fuzz.targets import OVERRIDES, TARGETS, opened
 
+ROOT = Path(__file__).parents[2]
 SEED = 18
 SHORT, LONG = 8, 155  # cases of each of the targets: 104 and 2,015 with the overrides
 MOST_SECONDS, MOST_BYTES = 60, 3 * 2**30
@@ -98,6 +102,36 @@ def test_overrides_are_refused_in_a_line_or_in_range():
 @pytest.mark.parametrize('name', TARGETS)
 def test_many_damaged_files_are_refused_in_a_line_or_harmless(name, tmp_path):
     report(name, *cases(name, LONG, tmp_path))
+
+
+COMMANDS = {
+    'ckplus': ('prepare', '--dataset=ckplus', '--release={}', '--data_dir={}-data'),
+    'fer2013.csv': ('prepare', '--dataset=fer2013', '--release={}', '--data_dir={}-data'),
+    'configs': ('main', '--config={}/config.json', '--print_config'),
+    'run directory': ('report', '{}', '--out={}-page'),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('case', range(100))
+def test_a_command_on_damaged_files_says_a_line_or_does_its_work(case, tmp_path):
+    name = list(COMMANDS)[case % len(COMMANDS)]
+    target, folder = TARGETS[name], tmp_path / 'given'
+    target.write(folder)
+    rng = np.random.default_rng([SEED, 100, case])
+    pattern = '*.json' if name == 'configs' else target.pattern
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    what = mutations.damage(folder, files, rng)
+    module, *words = COMMANDS[name]
+    done = subprocess.run(
+        [sys.executable, '-m', f'fer_jax.{module}', *(word.format(folder) for word in words)],
+        capture_output=True, text=True, timeout=600,
+        env=os.environ | {'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu'},
+    )  # fmt: skip
+    assert done.returncode in (0, 1), f'{what}: {done.stderr}'
+    assert 'Traceback' not in done.stderr, f'{what}: {done.stderr}'
+    said = [line for line in done.stderr.splitlines() if line.startswith('error: ')]
+    assert len(said) == done.returncode, f'{what}: {done.stderr}'
 
 
 @pytest.mark.slow

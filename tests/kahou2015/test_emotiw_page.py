@@ -65,5 +65,5 @@ def test_a_card_points_to_the_page_instead(folder, tmp_path):
 def test_an_unfinished_run_says_what_is_missing(folder, tmp_path):
     unfinished = shutil.copytree(folder, tmp_path / 'run')
     outcome.place(unfinished, 'submission-4').unlink()
-    with pytest.raises(UserError, match=r'submission-4\.npz is missing: start the command'):
+    with pytest.raises(UserError, match=r'submission-4\.npz is missing: delete it and DONE'):
         cli.call(report.main, report.define, [str(unfinished)])

@@ -47,7 +47,7 @@ def test_a_run_is_drawn_again(run, tmp_path, monkeypatch, capsys):
         (['one', 'two'], 'or one run of it to draw again'),
         ([f'--config={CONFIGS / "afew_emotiw.py"}', 'run'], 'or one run of it to draw again'),
         ([f'--config={CONFIGS / "ckplus_c3d.py"}'], 'ckplus_c3d is one experiment'),
-        (['nowhere'], r'clips\.npz is missing: start the command of its run'),
+        (['nowhere'], r'clips\.npz is missing: delete it and DONE'),
     ],
 )
 def test_mistakes_are_one_line(words, message):

@@ -113,3 +113,19 @@ def test_mistakes_are_the_user_s(words, message, manifests, monkeypatch, capsys)
         manifests(*words)
     assert stopped.value.code in (1, 2)
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        (['--name=a b'], '--name is of small letters'),
+        (['--name=Fer'], '--name is of small letters'),
+        (['--name=' + 'a' * 41], '--name is of small letters'),
+        (['--claim=a/b'], '--claim is no name'),
+        (['--image=a b'], '--image is no name'),
+    ],
+)
+def test_names_that_kubernetes_refuses_are_named_at_once(manifests, words, message, capsys):
+    with pytest.raises(SystemExit) as status:
+        manifests('sweep', *COMMON, *words, '--dry_run', '--', '--config=c.py')
+    assert status.value.code == 2 and message in capsys.readouterr().err

@@ -104,6 +104,9 @@ def test_what_is_printed_is_sound(words, call):
         (('slurm.sh', 'train', '--', '--config=c'), 'there is no sbatch here'),
         (('tpu_pod.sh', '--name=n', '--', '--config=c'), '--zone is missing'),
         ((*POD, '--bucket=b', '--', '--config=c'), "--bucket is 'b'"),
+        ((*POD, '--bucket=gs://b; rm x', '--', '--config=c'), "--bucket is 'gs://b; rm x'"),
+        ((*POD, '--bucket=gs://b$(x)', '--', '--config=c'), "--bucket is 'gs://b$(x)'"),
+        (('slurm.sh', 'sweep', '--a=1\nrm x', '--', '--config=c'), 'has a line break in it'),
         ((*POD, '--', '--config=c'), 'there is no gcloud here'),
     ],
 )  # fmt: skip
