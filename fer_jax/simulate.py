@@ -18,8 +18,6 @@ from fer_jax.data.progress import Progress
 from fer_jax.errors import UserError
 from fer_jax.simulation import release
 
-LINE_EVERY_S = 15.0  # where the output is no terminal
-
 
 def define(fv: flags.FlagValues) -> None:
     """Declares the flags."""
