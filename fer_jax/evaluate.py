@@ -36,6 +36,7 @@ from fer_jax.training import model_folder
 
 def define(fv: flags.FlagValues) -> None:
     """Defines the command's flags."""
+    cli.define_positional(fv, 'MODEL')
     flags.DEFINE_string('dataset', '', 'a prepared dataset, e.g. fer2013', flag_values=fv)
     flags.DEFINE_string('labels', '', 'its label set (default its first)', flag_values=fv)
     flags.DEFINE_string('faces', '', 'how its faces were found (default its first)', flag_values=fv)

@@ -27,6 +27,7 @@ from fer_jax.export import formats
 
 def define(fv: flags.FlagValues) -> None:
     """Defines the command's flags."""
+    cli.define_positional(fv, 'RUN')
     known = [*formats.FORMATS]
     flags.DEFINE_enum('format', known[0], known, f'one of {", ".join(known)}', flag_values=fv)
     flags.DEFINE_string('out', '', 'the folder to write', flag_values=fv)
