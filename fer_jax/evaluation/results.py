@@ -68,7 +68,7 @@ def compute(
       standard_deviation {metric: over seeds}, None with one seed; seeds: each seed's metrics;
       optimism: pooled accuracy minus the headline rule's, for optimistic rules, and
         optimism_interval [low, high]: both rules in the same draws, at their own epochs;
-      folds, classes, per_subject: tables; confusion: counts [K, K] over all seeds;
+      folds, classes, per_subject: tables; confusion: counts [K][K] over all seeds;
       duplicates: accuracy with and without test clips identical to others; None without any.
 
     Args:
