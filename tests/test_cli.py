@@ -255,10 +255,11 @@ def test_help_fits_a_screen_and_says_where_more_is(name):
     )
     known = flags.FlagValues()
     module.define(known)
-    assert len(module.__doc__.strip().splitlines()) + len(known) + 3 <= 46  # lines of --help
-    assert f'\n    python -m fer_jax.{name} ' in module.__doc__
-    assert '\nFirst flags: --' in module.__doc__
-    pages = re.findall(r'docs/[\w/]+\.md', module.__doc__.split('Documented in')[1])
+    doc = (module.__doc__ or '').strip()
+    assert len(doc.splitlines()) + len(known) + 3 <= 46  # lines of --help
+    assert f'\n    python -m fer_jax.{name} ' in doc
+    assert '\nFirst flags: --' in doc
+    pages = re.findall(r'docs/[\w/]+\.md', doc.split('Documented in')[1])
     assert pages and all((ROOT / page).is_file() for page in pages)
 
 
