@@ -85,7 +85,7 @@ RANGES = {
     'augment.options.angles': Bounds(-360, 360),
     'loss.label_smoothing': BELOW_ONE,
     'loss.l2': NONE_OR_MORE,
-    'optimizer.learning_rate': POSITIVE,
+    'optimizer.learning_rate': NONE_OR_MORE,  # 0 keeps the networks that a run starts from
     'optimizer.every': COUNT,
     'optimizer.factor': NONE_OR_MORE,
     'optimizer.warmup': BELOW_ONE,
@@ -102,7 +102,7 @@ RANGES = {
     'train.evaluate_batch': Bounds(1, 1_000_000),
     'train.members_at_once': NONE_OR_MORE,
     'train.steps_per_call': NONE_OR_MORE,
-    'sound.components': COUNT,
+    'sound.components': NONE_OR_MORE,
     'activity.blocks': COUNT,
     'activity.variance': PART,
     'activity.factors': COUNT,

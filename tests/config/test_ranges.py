@@ -31,7 +31,7 @@ WRONG = [
     ('augment.options.scale', math.nan),
     ('augment.options.rotation', math.inf),
     ('optimizer.learning_rate', math.nan),
-    ('optimizer.learning_rate', 0.0),
+    ('optimizer.learning_rate', -1e-3),
     ('model.localiser_kernels', (0, 3)),
 ]
 

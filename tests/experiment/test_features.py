@@ -286,7 +286,7 @@ def test_a_student_learns_what_the_network_says_of_its_views(network, tmp_path, 
 @pytest.mark.parametrize(
     ('changes', 'share', 'message'),
     [
-        ({}, 0.0, 'distill.share is 0.0: give above 0 to 1'),
+        ({}, 0.0, 'distill.share is 0: give above 0 to 1'),
         ({'inputs.equalize': 'none'}, 0.5, "inputs.equalize of .* is 'histogram', here 'none'"),
         ({'data.margin': 1.2}, 0.5, 'data.margin of .* is 1.0, here it is 1.2: train both on'),
         (

@@ -212,9 +212,10 @@ def test_whitening_and_speakers_are_as_asked(monkeypatch, tmp_path):
     scaled = audio.scale_speakers(values, clips.subject)
     want = (scaled - scaled[train].mean(0)) / scaled[train].std(0)
     np.testing.assert_allclose(heard.frames[:, 0], want, rtol=1e-4, atol=1e-5)
-    said = stage.in_words({'components': 0, 'features': 'F', 'scale_speakers': True})
+    chain = {'components': 0, 'whiten': False, 'features': 'F', 'scale_speakers': True}
+    said = stage.in_words(chain)
     assert said.startswith('all features, scaled, of sound: F, each speaker scaled by all')
-    before = {'components': 5, 'features': 'F'}  # dataset.json of a run that whitened
+    before = {'components': 5, 'features': 'F', 'whiten': True, 'scale_speakers': False}
     assert stage.in_words(before) == '5 whitened principal components of sound: F'
 
 
