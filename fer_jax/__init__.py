@@ -17,17 +17,18 @@ if host.starts_command():
     host.keep_buffers()
 
 
-def load(name: str, member: int = -1) -> 'Predictor':
+def load(name: str, member: int = -1, mirrored: bool | None = None) -> 'Predictor':
     """Opens trained networks to classify pictures with; see `fer_jax.experiment.predictor`.
 
     Args:
       name: of a network of the package, e.g. 'small'; or the directory of a finished run, or of a
         model folder.
       member: of several, the one to take; -1 takes the mean of their probabilities.
+      mirrored: whether a picture's mirror image counts too, for twice the time; None: as trained.
 
     Raises:
       UserError: nothing of that name, or a damaged file.
     """
     from fer_jax.experiment.predictor import Predictor  # imports jax: not with the package
 
-    return Predictor.open(name, member)
+    return Predictor.open(name, member, mirrored)

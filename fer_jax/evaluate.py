@@ -47,6 +47,10 @@ def define(fv: flags.FlagValues) -> None:
         'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
     )
     flags.DEFINE_integer('member', -1, 'the one member to judge; -1 for all', flag_values=fv)
+    flags.DEFINE_bool(
+        'mirrored', None, 'count mirror images too, for twice the time (default as trained)',
+        flag_values=fv,
+    )  # fmt: skip
     flags.DEFINE_string('out', 'evaluation', 'folder for the page and its numbers', flag_values=fv)
     flags.DEFINE_bool('card', False, "write the figures into MODEL's card too", flag_values=fv)
 
@@ -65,7 +69,7 @@ def main(fv: flags.FlagValues) -> None:
     if (out / 'config.json').exists():
         raise UserError(f'{out} is a run or a model folder: give another --out')
     runtime.prepare()
-    predictor = Predictor.open(fv.positional[0], fv.member)
+    predictor = Predictor.open(fv.positional[0], fv.member, fv.mirrored)
     if fv.card and not model_folder.is_folder(predictor.path):
         raise UserError(
             f'--card: {predictor.path} is a run; write a model folder first: '

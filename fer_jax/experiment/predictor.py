@@ -55,11 +55,13 @@ class Predictor:
     notes: tuple[str, ...]
 
     @classmethod
-    def open(cls, name: str | Path, member: int = -1) -> 'Predictor':
+    def open(cls, name: str | Path, member: int = -1, mirrored: bool | None = None) -> 'Predictor':
         """Opens a network of the package by its name, a finished run, or a model folder.
 
         Args:
           member: the one to take; -1 takes the mean of all.
+          mirrored: whether each picture's mirror image counts too, for twice the time; None: as
+            the run says.
 
         Raises:
           UserError: nothing of that name, a run that has not finished or whose members see no
@@ -93,6 +95,13 @@ class Predictor:
             members = members[:1]
         temperature, count = fitted or (1.0, 0)
         networks = tuple(TrainedNetwork.open(folder, index).folded() for index in members)
+        if mirrored is not None:
+            networks = tuple(
+                dataclasses.replace(
+                    network, system=dataclasses.replace(network.system, mirrored=mirrored)
+                )
+                for network in networks
+            )
         title = f'{config["name"]} ({folder.resolve().name})'
         return cls(title, folder, networks, clips, temperature, count, simulated, tuple(notes))
 

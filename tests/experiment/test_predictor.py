@@ -128,3 +128,18 @@ def test_a_digest_is_of_the_arrays(predictor, plain_run):
     assert len(predictor.digest) == 64
     assert Predictor.open(plain_run).digest == predictor.digest
     assert Predictor.open(plain_run, 0).digest != predictor.digest
+
+
+def test_the_shipped_network_says_what_it_said_when_it_was_written():
+    network = fer_jax.load('small')
+    with np.load(network.path / 'golden.npz') as golden:
+        said = network.images(golden['frames'][:, 0, :, :, 0])
+        np.testing.assert_allclose(said, golden['probabilities'], atol=1e-4)
+    assert sum(path.stat().st_size for path in network.path.iterdir()) < 1.1e6
+
+
+def test_mirror_images_count_where_asked():
+    face = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
+    as_trained, single = fer_jax.load('small'), fer_jax.load('small', mirrored=False)
+    assert np.abs(as_trained.images(face) - as_trained.images(face[:, :, ::-1])).max() < 1e-5
+    assert np.abs(single.images(face) - single.images(face[:, :, ::-1])).max() > 1e-3
