@@ -157,13 +157,19 @@ def _films(
             _tell(path, base, about, options)
             rows.append(jobs.film_row(name, about))
     if fv.share:
-        print('the same command without --share writes films.csv when all tasks are done')
-    elif len(files) > 1:
+        # A task that fails would end those of the others.
+        print(
+            f'{len(failures)} of {len(films)} films failed; the same command without --share writes '
+            'films.csv when all tasks are done'
+        )
+        return
+    if len(files) > 1:
         with jobs.writing(out):
             atomic.write_text(out / 'films.csv', jobs.films_table(rows).csv(()))
     if failures:
-        where = '' if fv.share else f'; {out / "films.csv"} says why'
-        raise UserError(f'{len(failures)} of {len(films)} films failed{where}')
+        raise UserError(
+            f'{len(failures)} of {len(films)} films failed; {out / "films.csv"} says why'
+        )
 
 
 def _film(path: Path, base: Path, model, options: Options) -> dict | UserError:

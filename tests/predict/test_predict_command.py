@@ -192,6 +192,9 @@ def test_tasks_share_films_and_the_whole_only_reads_them(call, film, tmp_path, c
     assert (out / 'films.csv').read_text().count('done') == 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert 'the same command without --share writes films.csv' in capsys.readouterr().out
+    (folder / 'd.mp4').write_bytes(b'no film')
+    call(*shared, '--share=1/2')  # a film that is none fails no task
+    assert '1 of 2 films failed' in capsys.readouterr().out
     for wrong in ('2/2', '1', '-1/2', 'a/b'):
         with pytest.raises(UserError, match=f'--share={wrong}: give K/N'):
             call(*shared, f'--share={wrong}')
