@@ -159,8 +159,8 @@ def _films(
     if fv.share:
         # A task that fails would end those of the others.
         print(
-            f'{len(failures)} of {len(films)} films failed; the same command without --share writes '
-            'films.csv when all tasks are done'
+            f'{len(failures)} of {len(films)} films failed; the same command without --share '
+            'writes films.csv when all tasks are done'
         )
         return
     if len(files) > 1:
