@@ -2,9 +2,10 @@
 
     python -m fer_jax.evaluate MODEL --dataset=fer2013 [--labels=ferplus8] [--out=DIR]
     python -m fer_jax.evaluate FOLDER --dataset=fer2013 --labels=ferplus8 --card
+    python -m fer_jax.evaluate model.onnx --dataset=fer2013 --classes=anger,... --scale=-1..1
 
-First flags: --dataset=NAME, --labels=SET, --out=DIR. Documented in docs/predict.md (networks that
-are shipped, model folders).
+First flags: --dataset=NAME, --labels=SET, --out=DIR. Documented in docs/predict.md (networks
+that are shipped, model folders).
 
 MODEL is a network of the package by its name (small), a directory that fer_jax.main wrote and
 finished, or a folder that fer_jax.export wrote. Its classes are matched to the labels' by their
@@ -20,6 +21,11 @@ more than half of what remains, and no vote for 'unknown' or 'no face').
 
 With --card the figures are written into the model folder: evaluations.json and README.md.
 
+A file .onnx or .tflite is another's network of single faces (needs the extra export): --classes
+names its outputs in order as the labels do, --scale says what black and white are for it, --size
+how large faces are where the file does not say. Its stills are resized from the prepared ones. An
+output that is no distribution goes through a softmax.
+
 The temperature that calibrates a network comes from its own validation clips; nothing is fitted
 here. The labels say how people would name the expression in a picture, not what a person feels.
 """
@@ -31,7 +37,8 @@ from absl import flags
 from fer_jax import cli, runtime
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.experiment import judging
+from fer_jax.experiment import foreign, judging
+from fer_jax.experiment.foreign import ForeignNetwork
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.reports import judgement_page, model_card
 from fer_jax.training import model_folder
@@ -52,6 +59,11 @@ def define(fv: flags.FlagValues) -> None:
         flag_values=fv,
     )  # fmt: skip
     flags.DEFINE_string('out', 'evaluation', 'folder for the page and its numbers', flag_values=fv)
+    flags.DEFINE_list('classes', [], "names of the outputs of another's network", flag_values=fv)
+    flags.DEFINE_integer(
+        'size', 0, "side in pixels of its faces (default the file's)", 0, flag_values=fv
+    )
+    flags.DEFINE_string('scale', '0..1', 'what black and white are for it', flag_values=fv)
     flags.DEFINE_bool('card', False, "write the figures into MODEL's card too", flag_values=fv)
 
 
@@ -69,7 +81,15 @@ def main(fv: flags.FlagValues) -> None:
     if (out / 'config.json').exists():
         raise UserError(f'{out} is a run or a model folder: give another --out')
     runtime.prepare()
-    predictor = Predictor.open(fv.positional[0], fv.member, fv.mirrored)
+    path = Path(fv.positional[0]).expanduser()
+    if path.suffix in foreign.ENDINGS:
+        if fv.card or fv.member != -1 or fv.mirrored is not None:
+            raise UserError(f'{path}: --card, --member and --mirrored are for networks of fer_jax')
+        predictor = ForeignNetwork.open(path, fv.classes, size=fv.size, scale=_range(fv.scale))
+    elif fv.classes or fv.size:
+        raise UserError(f'--classes and --size are for files {", ".join(foreign.ENDINGS)}')
+    else:
+        predictor = Predictor.open(fv.positional[0], fv.member, fv.mirrored)
     if fv.card and not model_folder.is_folder(predictor.path):
         raise UserError(
             f'--card: {predictor.path} is a run; write a model folder first: '
@@ -92,6 +112,18 @@ def main(fv: flags.FlagValues) -> None:
         key = ' '.join(filter(None, (fv.dataset, fv.labels, fv.faces)))
         model_card.add(predictor.path, key, found.figures())
         print(predictor.path / model_folder.CARD)
+
+
+def _range(text: str) -> tuple[float, float]:
+    """Reads --scale, two numbers LOW..HIGH."""
+    low, _, high = text.partition('..')
+    try:
+        ends = float(low), float(high)
+    except ValueError as error:
+        raise UserError(f'--scale={text}: give two numbers, e.g. -1..1') from error
+    if not -1e6 < ends[0] < ends[1] < 1e6:
+        raise UserError(f'--scale={text}: give the lower number first, e.g. -1..1')
+    return ends
 
 
 if __name__ == '__main__':

@@ -1,15 +1,19 @@
-"""Kubernetes manifests for fer_jax: the workers of a sweep with their PostgreSQL, or one run.
+"""Kubernetes manifests for fer_jax: a sweep's workers with their PostgreSQL, films, or one run.
 
     python launch/kubernetes.py sweep --name=fer --image=IMAGE --claim=CLAIM --workers=32 \\
         [--gpus=1] [--dry_run] -- --config=configs/ckplus_c3d.py:loso --trials=800 --study=NAME
+    python launch/kubernetes.py predict --name=fer --image=IMAGE --claim=CLAIM --workers=8 \\
+        [--gpus=1] [--dry_run] -- /data/films --model=small
     python launch/kubernetes.py train --name=fer --image=IMAGE --claim=CLAIM --workers=4 \\
         [--gpus=8] [--dry_run] -- --config=configs/ckplus_c3d.py:loso
 
 A sweep is an indexed Job and a PostgreSQL (StatefulSet, Service, a Secret with a password drawn
-here); a run over several hosts is a JobSet, whose controller must be installed in the cluster.
-IMAGE is what launch/Dockerfile builds. CLAIM is a PersistentVolumeClaim that all pods may write: in
-it, prepared/ holds the prepared data and runs/ what comes of it. What follows '--' goes to
-fer_jax.sweep or fer_jax.main; --storage, --workdir and --distributed are given here.
+here). Films are shared among the pods of an indexed Job, which write into runs/NAME; the same
+fer_jax.predict without --share then adds films.csv. A run over several hosts is a JobSet, whose
+controller must be installed in the cluster. IMAGE is what launch/Dockerfile builds. CLAIM is a
+PersistentVolumeClaim that all pods may write, /data in them: in it, prepared/ holds the prepared
+data and runs/ what comes of it. What follows '--' goes to fer_jax.sweep, fer_jax.predict or
+fer_jax.main; --storage, --workdir, --out, --share and --distributed are given here.
 
 A pod that is evicted, preempted or told to end (exit status 143) is made again and goes on where it
 was; a mistake of the user's (exit status 1) ends the job. Without --dry_run, which prints the
@@ -38,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('kind', choices=['sweep', 'train'])
+    parser.add_argument('kind', choices=['sweep', 'predict', 'train'])
     parser.add_argument('--name', required=True, help='of everything that is made')
     parser.add_argument('--image', required=True, help='what launch/Dockerfile builds')
     parser.add_argument('--claim', required=True, help='a PersistentVolumeClaim with prepared data')
@@ -47,7 +51,7 @@ def main() -> None:
     parser.add_argument('--dry_run', action='store_true', help='print the manifests')
     options = parser.parse_args(own)
     if not command:
-        parser.error("after '--' come the flags of the command, --config first")
+        parser.error("after '--' come the flags of the command, --config or films first")
     if not re.fullmatch('[a-z]([a-z0-9-]{0,38}[a-z0-9])?', options.name):
         parser.error('--name is of small letters, digits and hyphens, at most 40')
     if not re.fullmatch('[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?', options.claim):
@@ -56,7 +60,7 @@ def main() -> None:
         parser.error('--image is no name of an image')
     if options.workers < 1 or options.gpus < 0:
         parser.error('--workers is at least 1 and --gpus at least 0')
-    made = sweep(options, command) if options.kind == 'sweep' else train(options, command)
+    made = {'sweep': sweep, 'predict': predict, 'train': train}[options.kind](options, command)
     if options.dry_run:
         print(as_text(made), end='')
         return
@@ -137,6 +141,20 @@ def sweep(options: argparse.Namespace, command: list[str]) -> list[dict]:
             'metadata': metadata(options, options.name),
             'spec': job(options, worker),
         },
+    ]
+
+
+def predict(options: argparse.Namespace, command: list[str]) -> list[dict]:
+    """Describes the pods that share films."""
+    share = f'--share=$(JOB_COMPLETION_INDEX)/{options.workers}'
+    own = ['-m', 'fer_jax.predict', *command, f'--out=runs/{options.name}', share]
+    return [
+        {
+            'apiVersion': 'batch/v1',
+            'kind': 'Job',
+            'metadata': metadata(options, options.name),
+            'spec': job(options, container(options, own, [])),
+        }
     ]
 
 

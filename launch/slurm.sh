@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Submits fer_jax to SLURM: the workers of a sweep as a job array, or one run over several nodes.
+# Submits fer_jax to SLURM: the workers of a sweep as a job array, films that the tasks of an array
+# share, or one run over several nodes.
 #
 #   bash launch/slurm.sh sweep --workers=8 [--dry_run] [SBATCH OPTION ...] -- SWEEP FLAGS ...
+#   bash launch/slurm.sh predict --workers=8 [--dry_run] [SBATCH OPTION ...] -- FOLDER PREDICT FLAGS ...
 #   bash launch/slurm.sh train --nodes=4 [--dry_run] [SBATCH OPTION ...] -- MAIN FLAGS ...
 #
 # For example, from a checkout on a file system that all nodes see:
@@ -9,6 +11,9 @@
 #   bash launch/slurm.sh sweep --workers=8 --partition=gpu --gpus-per-node=1 --time=24:00:00 -- \
 #       --config=configs/ckplus_c3d.py:loso --trials=800 --study=haddad2020 \
 #       --storage=postgresql+psycopg://me@db/optuna
+#
+# When an array of predict has ended, the same fer_jax.predict without --share reads what the tasks
+# wrote and adds films.csv.
 #
 # --dry_run prints the job and submits nothing. What stands before '--' and is none of ours goes to
 # sbatch. The jobs run in the environment of launch/demo.sh, or the one that FER_JAX_VENV names. A
@@ -20,7 +25,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 usage="see the first lines of launch/slurm.sh"
 kind="${1:-}"
-[ "$kind" = sweep ] || [ "$kind" = train ] || fail "first say what to submit, sweep or train: $usage"
+case "$kind" in
+    sweep | train) first='the flags of fer_jax.'"$kind"', --config first' ;;
+    predict) first='films or folders and the flags of fer_jax.predict' ;;
+    *) fail "first say what to submit, sweep, predict or train: $usage" ;;
+esac
 shift
 
 workers=1 nodes=1 dry_run='' options=()
@@ -36,17 +45,20 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     shift
 done
 [ "${1:-}" = -- ] && shift
-[ $# -gt 0 ] || fail "after '--' come the flags of fer_jax.$kind, --config first: $usage"
+[ $# -gt 0 ] || fail "after '--' come $first: $usage"
 [[ "$workers" =~ ^[1-9][0-9]*$ ]] || fail "--workers is '$workers': give a number from 1"
 [[ "$nodes" =~ ^[1-9][0-9]*$ ]] || fail "--nodes is '$nodes': give a number from 1"
-[ "$kind" = train ] || [ "$nodes" = 1 ] || fail '--nodes goes with train; a sweep takes --workers'
-[ "$kind" = sweep ] || [ "$workers" = 1 ] || fail '--workers goes with sweep; train takes --nodes'
+[ "$kind" = train ] || [ "$nodes" = 1 ] || fail "--nodes goes with train; $kind takes --workers"
+[ "$kind" != train ] || [ "$workers" = 1 ] || fail '--workers goes with sweep and predict; train takes --nodes'
 
-if [ "$kind" = sweep ]; then
-    command=("$python" -m fer_jax.sweep "$@")
+share=''
+if [ "$kind" != train ]; then
+    command=("$python" -m "fer_jax.$kind" "$@")
     size="--array=0-$((workers - 1))"
     again="\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}"
     log='%x-%A_%a.log'
+    # Read by the job, in which the task has its number.
+    [ "$kind" = sweep ] || share=" --share=\"\${SLURM_ARRAY_TASK_ID}/$workers\""
 else
     command=("$python" -m fer_jax.main --distributed=auto "$@")
     size="--nodes=$nodes"
@@ -70,7 +82,7 @@ JOB
     cat <<JOB
 
 status=0
-srun$(printf ' %q' "${command[@]}") || status=\$?
+srun$(printf ' %q' "${command[@]}")$share || status=\$?
 # 143: it was told to end and has saved everything. A cancelled job cannot be queued again.
 if [ "\$status" = 143 ]; then
     scontrol requeue "$again" || true

@@ -270,8 +270,9 @@ def test_core_declares_what_it_imports_and_no_more():
 
 def test_dev_extra_declares_what_tests_and_twins_import_and_no_more():
     found = imported_distributions(REST)
-    # Sound's package allows research only: whoever develops may do without, its tests say so.
-    known = declared() | declared('dev') | declared('audio')
+    # Sound's package allows research only, and programs for others are few people's: whoever
+    # develops may do without, their tests say so.
+    known = declared() | declared('dev') | declared('audio') | declared('export')
     assert not {name: files for name, files in found.items() if name not in known}
     tools = {'basedpyright', 'pre-commit', 'pytest-xdist', 'ruff'}
     assert not declared('dev') - set(found) - tools

@@ -14,6 +14,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import judgement, rundir, votes
 from fer_jax.evaluation.judgement import Judgement
 from fer_jax.evaluation.predictions import TEST, Predictions
+from fer_jax.experiment.foreign import ForeignNetwork
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.training import transfer
 from fer_jax.training.progress import TrainingProgress
@@ -25,7 +26,7 @@ _BATCH = 256
 
 
 def judge(
-    predictor: Predictor,
+    predictor: Predictor | ForeignNetwork,
     dataset: str,
     *,
     data_dir: Path,
@@ -48,7 +49,11 @@ def judge(
     tested = fold.test
     known, sentence = _matched(predictor.classes, clips.classes)
     say(sentence)
-    raw = dataclasses.replace(predictor, temperature=1.0)
+    raw, temperature = predictor, None
+    if isinstance(predictor, Predictor):
+        raw = dataclasses.replace(predictor, temperature=1.0)
+        if predictor.validation_clips:
+            temperature = predictor.temperature, predictor.validation_clips
 
     lengths = clips.length[tested]
     stills = clips.frames.shape[1] == 1
@@ -74,8 +79,9 @@ def judge(
             f'Shrunk to {side} x {side} pixels': said(_shrunk(frames, side)) for side in sides
         }
     conditions |= _thirds(frames)
-    stamps = (rundir.SIMULATED,) * (clips.simulated or predictor.simulated)
-    if seen := _seen(predictor, clips, tested):
+    ours = isinstance(predictor, Predictor)
+    stamps = (rundir.SIMULATED,) * (clips.simulated or (ours and predictor.simulated))
+    if ours and (seen := _seen(predictor, clips, tested)):
         stamps += (f'{seen} OF {len(tested)} TEST CLIPS WERE SEEN IN TRAINING',)
     groups = leaks.duplicates(clips)
     counts = np.bincount(clips.label[fold.train], minlength=len(clips.classes))
@@ -104,9 +110,6 @@ def judge(
         choices[MAJORITY] = (agreed >= 0) & (agreed == predictions.label)
     part = 'test part' if len(fold.train) or len(tested) < len(clips) else 'all clips'
     shown = f', labels {labels}' if labels else ''
-    temperature = None
-    if predictor.validation_clips:
-        temperature = predictor.temperature, predictor.validation_clips
     return judgement.judge(
         predictions,
         title=f'{predictor.name} on {dataset}{shown}',
@@ -116,8 +119,8 @@ def judge(
         choices=choices,
         conditions=conditions,
         facts={
-            'Networks': f'{len(predictor.networks)} of {predictor.path}',
-            'SHA-256 of their arrays': predictor.digest,
+            'Networks': f'{len(predictor.networks) if ours else 1} of {predictor.path}',
+            'SHA-256 of their arrays' if ours else 'SHA-256 of the file': predictor.digest,
             'Classes': sentence,
             'Registration': clips.registration,
             'Fingerprint of the release': prepared.describe(dataset, data_dir, faces)['fingerprint']
@@ -128,10 +131,14 @@ def judge(
     )
 
 
-def _load(predictor: Predictor, dataset: str, data_dir: Path, labels: str, faces: str) -> ClipSet:
+def _load(
+    predictor: Predictor | ForeignNetwork, dataset: str, data_dir: Path, labels: str, faces: str
+) -> ClipSet:
     """Loads a dataset as the networks' own training clips were cut and registered."""
-    network = predictor.networks[0]
     own = dataclasses.replace(predictor.clips, name=dataset, labels=labels, faces=faces)
+    if isinstance(predictor, ForeignNetwork):
+        return own.load(data_dir)
+    network = predictor.networks[0]
     fit = network.fits.registration if own.registration in cropping.FITTED else None
     if own.registration == 'mean_shape' and len(predictor.clips.name.split('+')) != len(
         dataset.split('+')

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.data import cropping, registration
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, predictions, rundir
-from fer_jax.evaluation.rules import choose
+from fer_jax.evaluation.rules import SMALLEST, choose
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.trained import TrainedNetwork, sections_of
 from fer_jax.training import model_folder
@@ -187,6 +188,14 @@ class Predictor:
             said = np.array([each.probabilities(filled, lengths) for each in self.networks])
             parts.append(said.astype(np.float64).sum(0)[: len(some)] / len(said))
         return calibration.scaled(np.concatenate(parts), self.temperature).astype(np.float32)
+
+    def traced(self, clips: jax.Array, length: jax.Array) -> jax.Array:
+        """Computes `probabilities` in a program that is traced."""
+        said = [network.traced(clips, length) for network in self.networks]
+        mean = jnp.stack(said).mean(0)
+        if self.temperature == 1:
+            return mean
+        return jax.nn.softmax(jnp.log(jnp.maximum(mean, SMALLEST)) / self.temperature)
 
     def of_dataset(self, clips: ClipSet) -> np.ndarray:
         """Classifies a dataset's clips, loaded with the geometry of `clips`: float32 [n, class]."""

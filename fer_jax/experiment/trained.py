@@ -24,7 +24,7 @@ from fer_jax.models import plain_cnn
 from fer_jax.models.features import features
 from fer_jax.training import model_folder
 from fer_jax.training.checkpoint import read_best
-from fer_jax.training.inputs import batches_of, equalize_frames, model_inputs
+from fer_jax.training.inputs import batches_of, equalization, equalize_frames, model_inputs
 from fer_jax.training.step import System
 
 # Frames that pass through a network at a time.
@@ -221,6 +221,17 @@ class TrainedNetwork:
             )
         return self._in_batches(_PROBABILITIES, *self._prepared(frames, length))
 
+    def traced(
+        self, frames: jax.Array, length: jax.Array, layer: str = _PROBABILITIES
+    ) -> jax.Array:
+        """Computes `probabilities`, or a layer, in a program that is traced."""
+        if self.earlier:
+            values = self.earlier.network.traced(frames, length, self.earlier.name)
+            frames, length = _as_features(self.earlier, values, length, self.classes)
+        elif self.equalize != 'none':
+            frames = equalization(self.equalize)(frames).astype(jnp.uint8)
+        return self._from_stored(layer)(self.variables, frames, length)
+
     def layer(self, name: str, frames: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:
         """Computes what a layer makes of clips.
 
@@ -383,9 +394,16 @@ def features_of(
       float32 [clip, frame, ...] and lengths int32 [clip]; a layer of whole clips makes clips of one
       frame.
     """
-    values, known = layer.network.layer(layer.name, frames, length), layer.network.classes
-    if layer.name == 'logits' and sorted(known) == sorted(classes):
-        values = values[..., [known.index(name) for name in classes]]
-    if values.ndim == 2:
-        return values[:, None], np.ones(len(values), np.int32)
+    values = layer.network.layer(layer.name, frames, length)
+    values, length = _as_features(layer, values, length, classes)
     return values, length.astype(np.int32)
+
+
+def _as_features(layer: Layer, values: Any, length: Any, classes: Sequence[str]) -> tuple[Any, Any]:
+    """Turns what a layer makes into features and lengths of `features_of`."""
+    known = layer.network.classes
+    if layer.name == 'logits' and sorted(known) == sorted(classes):
+        values = values[..., np.array([known.index(name) for name in classes])]
+    if values.ndim == 2:
+        return values[:, None], length * 0 + 1
+    return values, length

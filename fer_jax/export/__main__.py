@@ -1,11 +1,14 @@
-"""Writes the networks of a finished run in a form that is used without the run.
+"""Writes trained networks in a form that is used without their run, or without fer_jax.
 
     python -m fer_jax.export RUN --format=folder --out=DIR [--member=0] [--name=NAME]
+    python -m fer_jax.export MODEL --format=onnx --out=DIR
+    python -m fer_jax.export MODEL --format=stablehlo --out=DIR
 
 First flags: --out=DIR, --format=folder, --member=NUMBER. Documented in docs/predict.md (networks
-that are shipped, model folders).
+that are shipped, model folders, programs for others).
 
-DIR must be missing or empty. All members of the run are written, and whoever loads the folder gets
+MODEL is a network of the package by its name (small), a finished run, or a folder that this wrote.
+DIR must be missing or empty. All members are written, and whoever loads the folder gets
 the mean of their probabilities; --member takes one alone.
 
 Format folder: what `fer_jax.load(DIR)`, `--model=DIR` of predict and evaluate and
@@ -16,6 +19,15 @@ Format folder: what `fer_jax.load(DIR)`, `--model=DIR` of predict and evaluate a
   seen.json.xz       the clips that it was trained or chosen on, which it may never be judged on
   golden.npz         drawn faces and what the networks say of them
   README.md          the model card; evaluate --card fills in its figures
+
+Formats stablehlo and onnx (extra export): a program from faces of uint8 to calibrated
+probabilities; equalising, normalising, crop and mirror image are inside, the number of faces is
+free. ONNX is written of plain networks of single faces, StableHLO of all.
+  model.onnx         opset 21
+  model.stablehlo    portable bytecode for a CPU; model.jax is for jax.export.deserialize, anywhere
+  model.json         classes, inputs, temperature, hashes, how far runtimes differ, ms a face
+  golden.npz         drawn faces and what the networks say of them
+  README.md          the same for people
 """
 
 from pathlib import Path
@@ -30,7 +42,7 @@ from fer_jax.export import formats
 
 def define(fv: flags.FlagValues) -> None:
     """Defines the command's flags."""
-    cli.define_positional(fv, 'RUN')
+    cli.define_positional(fv, 'MODEL')
     known = [*formats.FORMATS]
     flags.DEFINE_enum('format', known[0], known, f'one of {", ".join(known)}', flag_values=fv)
     flags.DEFINE_string('out', '', 'the folder to write', flag_values=fv)
@@ -45,7 +57,7 @@ def main(fv: flags.FlagValues) -> None:
       UserError: not one run, a run that cannot be applied, or a folder that is not free.
     """
     if len(fv.positional) != 1:
-        raise UserError('name one finished run: python -m fer_jax.export RUN --out=DIR')
+        raise UserError('name one model: python -m fer_jax.export MODEL --out=DIR')
     if not fv.out:
         raise UserError('--out is missing: give the folder to write')
     out = Path(fv.out).expanduser()

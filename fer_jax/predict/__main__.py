@@ -6,10 +6,8 @@
 
 PATH is a picture, a film, or a folder of both. The model is a network of the package by its name,
 RUN, a directory that fer_jax.main wrote and finished, or FOLDER, one that fer_jax.export wrote. The
-probabilities of several members are averaged, or one is named with --member; they are calibrated on
-the validation clips. Networks of sequences see windows of the length that they were trained on, or
-of --window seconds.
-
+calibrated probabilities of several members are averaged, or one is named with --member. Networks of
+sequences see windows as long as in training, or of --window seconds.
 First flags: --out=DIR, --model, --events=elan. Documented in docs/predict.md.
 
 For film.mp4 these are written into DIR (default predictions/):
@@ -18,10 +16,10 @@ For film.mp4 these are written into DIR (default predictions/):
   film.overlay.mp4   the film with boxes, numbers and bars; its sound is kept; --blur hides faces
   film.html          one file: the film beside a time line for each person
   film.json          film, network, settings and counts; written last
-For pictures: pictures.csv, a row for each face, and pictures.html, a sheet of the faces. For
-several films also films.csv. --events writes stretches of expressions for ELAN, BORIS or as
-subtitles. --against compares with a human coder's table. Interrupted, also by kill -9, the same
-command goes on where it was.
+For pictures: pictures.csv, a row a face, and pictures.html, a sheet of them; for several films also
+films.csv. --events writes stretches of expressions for ELAN, BORIS or as subtitles. --against
+compares with a human coder's table. --share is for job arrays. Interrupted, also by kill -9, the
+same command goes on where it was; films that are finished are only read.
 
 The labels say how people would name the expression in a picture, not what a person feels. The
 European Union's AI Act, Article 5(1)(f), forbids inferring emotions at work and in education,
@@ -32,12 +30,13 @@ import math
 import time
 from pathlib import Path
 
+import jax
 import tqdm
 from absl import flags
 
 from fer_jax import atomic, cli, runtime
 from fer_jax.errors import UserError
-from fer_jax.predict import events, jobs, networks, pipeline, results
+from fer_jax.predict import events, jobs, networks, pipeline, results, several
 from fer_jax.predict.camera import Camera
 from fer_jax.predict.films import Film
 from fer_jax.predict.jobs import Given, Options
@@ -83,6 +82,12 @@ def define(fv: flags.FlagValues) -> None:
         'events', '', ['', *events.FORMATS], f'also write {", ".join(events.FORMATS)}',
         flag_values=fv,
     )  # fmt: skip
+    flags.DEFINE_integer(
+        'at_once', 0, 'films at a time; 0: two where cores are free', 0, flag_values=fv
+    )
+    flags.DEFINE_string(
+        'share', '', "K/N: films of task K of N alone; pictures are task 0's", flag_values=fv
+    )
     flags.DEFINE_string('against', '', "a human coder's table of one film", flag_values=fv)
 
 
@@ -108,8 +113,8 @@ def main(fv: flags.FlagValues) -> None:
         _camera(fv, out, model, options)
         return
     if given.films:
-        _films(given.films, out, model, options)
-    if given.pictures:
+        _films(fv, given.films, out, model, options)
+    if given.pictures and fv.share.partition('/')[0] in ('', '0'):
         _pictures(given.pictures, out, model, options)
 
 
@@ -125,58 +130,83 @@ def _options(fv: flags.FlagValues) -> Options:
     )
 
 
-def _films(files: list[tuple[str, Path]], out: Path, model, options: Options) -> None:
+def _films(
+    fv: flags.FlagValues, files: list[tuple[str, Path]], out: Path, model, options: Options
+) -> None:
+    films = [
+        (name, path, out / stem)
+        for (name, path), stem in zip(files, jobs.stems(files), strict=True)
+    ]
+    if fv.share:
+        films = several.share(films, fv.share)
+    count = several.at_once(fv.at_once, len(films), jax.default_backend() != 'cpu')
+    if count > 1:
+        named = fv.model, fv.member, fv.window
+        found = several.predict([film[1:] for film in films], named, options, count)
+    else:
+        found = (_film(path, base, model, options) for _, path, base in films)
     rows, failures = [], []
-    for (name, path), stem in zip(files, jobs.stems(files), strict=True):
-        try:
-            about = _film(path, out / stem, model, options)
-        except UserError as error:
+    for (name, path, base), about in zip(films, found, strict=True):
+        if isinstance(about, UserError):
             if len(files) == 1:
-                raise
-            print(f'error: {error}')
+                raise about
+            print(f'error: {about}', flush=True)
             failures.append(name)
-            rows.append(jobs.film_row(name, None, str(error)))
+            rows.append(jobs.film_row(name, None, str(about)))
         else:
+            _tell(path, base, about, options)
             rows.append(jobs.film_row(name, about))
+    if fv.share:
+        # A task that fails would end those of the others.
+        print(
+            f'{len(failures)} of {len(films)} films failed; the same command without --share '
+            'writes films.csv when all tasks are done'
+        )
+        return
     if len(files) > 1:
         with jobs.writing(out):
             atomic.write_text(out / 'films.csv', jobs.films_table(rows).csv(()))
     if failures:
         raise UserError(
-            f'{len(failures)} of {len(files)} films failed; {out / "films.csv"} says why'
+            f'{len(failures)} of {len(films)} films failed; {out / "films.csv"} says why'
         )
 
 
-def _film(path: Path, base: Path, model, options: Options) -> dict:
-    """Predicts one film with a bar of its seconds, and prints what came of it."""
-    film = Film.open(path)
-    started = time.monotonic()
-    total = film.seconds if math.isfinite(film.seconds) else None
-    bar_format = '{desc} {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s, {remaining} left'
-    with (
-        tqdm.tqdm(total=total, bar_format=bar_format if total else None, disable=None) as bar,
-        jobs.writing(base.parent),
-    ):
+def _film(path: Path, base: Path, model, options: Options) -> dict | UserError:
+    """Predicts one film with a bar of its seconds; returns the error where there is one."""
+    try:
+        film = Film.open(path)
+        total = film.seconds if math.isfinite(film.seconds) else None
+        bar_format = '{desc} {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s, {remaining} left'
+        with (
+            tqdm.tqdm(total=total, bar_format=bar_format if total else None, disable=None) as bar,
+            jobs.writing(base.parent),
+        ):
 
-        def show(stage: str, done: float) -> None:
-            bar.set_description(f'{path.name}: {stage}', refresh=False)
-            bar.update(max(0, min(done, total or done) - bar.n) if bar.desc else 0)
-            if done < bar.n - 1:  # the next stage begins at the film's start
-                bar.reset()
+            def show(stage: str, done: float) -> None:
+                bar.set_description(f'{path.name}: {stage}', refresh=False)
+                bar.update(max(0, min(done, total or done) - bar.n) if bar.desc else 0)
+                if done < bar.n - 1:  # the next stage begins at the film's start
+                    bar.reset()
 
-        base.parent.mkdir(parents=True, exist_ok=True)
-        about = jobs.predict_film(film, base, model, options, progress=show)
-    counted, taken = about['counts'], time.monotonic() - started
+            base.parent.mkdir(parents=True, exist_ok=True)
+            return jobs.predict_film(film, base, model, options, progress=show)
+    except UserError as error:
+        return error
+
+
+def _tell(path: Path, base: Path, about: dict, options: Options) -> None:
+    """Prints what came of a film."""
+    counted = about['counts']
     print(
         f'{path}: {counted["frames"]} frames, {counted["with a face"]} with a face, '
         f'{counted["people"]} people, {counted["uncertain faces"]} of {counted["faces"]} faces '
-        f'uncertain; {taken:.1f} s'
+        f'uncertain; {about["seconds_taken"]["all"]:.1f} s'
     )
     for remark in about['remarks']:
         print(f'  note: {remark}')
     written = base.with_name(base.name + ('.html' if options.page else '.csv'))
-    print(f'  {written}')
-    return about
+    print(f'  {written}', flush=True)
 
 
 def _pictures(files: list[tuple[str, Path]], out: Path, model, options: Options) -> None:

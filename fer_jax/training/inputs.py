@@ -5,7 +5,7 @@ Equalisation sees whole unwarped frames and depends on nothing fitted, so it run
 resident dataset instead of in every step; the rest is part of the compiled step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -31,18 +31,27 @@ def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.nd
     """
     if kind == 'none':
         return frames
-    if kind == 'histogram':
-        op = jax.jit(equalize.equalize_histogram)
-    elif kind == 'clahe':
-        op = jax.jit(equalize.clahe)
-    elif kind == 'gamma_dark':
-        op = jax.jit(photometry.brighten_dark)
-    else:
-        raise UserError(f"unknown inputs.equalize '{kind}': one of {', '.join(EQUALIZATIONS)}")
+    op = jax.jit(equalization(kind))
     out = np.empty_like(frames)
     for some in batches_of(len(frames), batch):
         out[some] = np.asarray(op(frames[some]))
     return out
+
+
+def equalization(kind: str) -> Callable[[jax.Array], jax.Array]:
+    """Returns what equalises clips, as of `equalize_frames`, in a program that is traced.
+
+    It takes uint8 [clip, frame, height, width, channel] and returns whole grey levels.
+    """
+    if kind == 'histogram':
+        return equalize.equalize_histogram
+    if kind == 'clahe':
+        return equalize.clahe
+    if kind == 'gamma_dark':
+        return photometry.brighten_dark
+    if kind == 'none':
+        return lambda frames: frames
+    raise UserError(f"unknown inputs.equalize '{kind}': one of {', '.join(EQUALIZATIONS)}")
 
 
 def batches_of(count: int, size: int) -> Iterator[slice]:

@@ -58,6 +58,17 @@ def test_a_sweep_and_its_database(manifests):
     assert worker['resources']['limits'] == {'nvidia.com/gpu': 1}
 
 
+def test_films_are_shared(manifests):
+    (job,) = manifests('predict', *COMMON, '--dry_run', '--', '/data/films', '--model=small')
+    validate(job)
+    (worker,) = job['spec']['template']['spec']['containers']
+    assert worker['command'] == [
+        'python', '-m', 'fer_jax.predict', '/data/films', '--model=small', '--out=runs/fer',
+        '--share=$(JOB_COMPLETION_INDEX)/4',
+    ]  # fmt: skip
+    assert job['spec']['completionMode'] == 'Indexed' and job['spec']['completions'] == 4
+
+
 @pytest.mark.parametrize('known', [False, True])
 def test_a_database_keeps_its_password(known, manifests, monkeypatch, tmp_path):
     kubectl = tmp_path / 'kubectl'

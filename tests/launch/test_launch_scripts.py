@@ -8,6 +8,7 @@ import pytest
 
 LAUNCH = Path(__file__).parents[2] / 'launch'
 SWEEP = ('slurm.sh', 'sweep', '--workers=3', '--dry_run', '--partition=gpu', '--')
+FILMS = ('slurm.sh', 'predict', '--workers=3', '--dry_run', '--')
 TRAIN = ('slurm.sh', 'train', '--nodes=4', '--dry_run', '--')
 POD = ('tpu_pod.sh', '--name=n', '--zone=z', '--type=v5litepod-16', '--bucket=gs://b/x', '--spot')
 needs_shellcheck = pytest.mark.skipif(
@@ -64,6 +65,14 @@ def test_array_of_sweep_workers(call):
     assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
 
 
+def test_films_are_shared_by_an_array(call):
+    job = call(*FILMS, 'my films', '--out=o').stdout
+    assert '#SBATCH --array=0-2\n' in job
+    line = '/nowhere/venv/bin/python -m fer_jax.predict my\\ films --out=o '
+    assert f'srun {line}--share="${{SLURM_ARRAY_TASK_ID}}/3" ||' in job
+    assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
+
+
 def test_training_over_nodes(call):
     job = call(*TRAIN, '--config=c.py').stdout
     assert '#SBATCH --nodes=4\n' in job and '--array' not in job
@@ -87,7 +96,9 @@ def test_commands_for_a_pod(call):
 
 @needs_shellcheck
 @pytest.mark.parametrize(
-    'words', [SWEEP, TRAIN, (*POD, '--dry_run', '--')], ids=['array', 'nodes', 'pod']
+    'words',
+    [SWEEP, FILMS, TRAIN, (*POD, '--dry_run', '--')],
+    ids=['array', 'films', 'nodes', 'pod'],
 )
 def test_what_is_printed_is_sound(words, call):
     assert shellcheck(call(*words, '--config=c.py').stdout.replace('==>', '#')) == ''
@@ -99,6 +110,9 @@ def test_what_is_printed_is_sound(words, call):
         (('slurm.sh',), 'first say what to submit'),
         (('slurm.sh', 'sweep', '--workers=0', '--', '--config=c'), "--workers is '0'"),
         (('slurm.sh', 'sweep', '--nodes=2', '--', '--config=c'), '--nodes goes with train'),
+        (('slurm.sh', 'predict', '--nodes=2', '--', 'f'), 'predict takes --workers'),
+        (('slurm.sh', 'predict', '--workers=2'), "after '--' come films or folders"),
+        (('slurm.sh', 'train', '--workers=2', '--', 'c'), 'goes with sweep and predict'),
         (('slurm.sh', 'train', '--nodes=2'), "after '--' come the flags of fer_jax.train"),
         (('slurm.sh', 'train', 'c.py', '--', '--config=c'), "'c.py' is no option"),
         (('slurm.sh', 'train', '--', '--config=c'), 'there is no sbatch here'),

@@ -16,7 +16,7 @@ import pytest
 from fer_jax import cli
 from fer_jax.errors import UserError
 from fer_jax.predict import __main__ as command
-from fer_jax.predict import camera, networks
+from fer_jax.predict import camera, networks, several
 from fer_jax.training import model_folder
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +174,60 @@ def test_a_camera_ends_with_an_interrupt(people, scene, monkeypatch):
     os.kill(os.getpid(), signal.SIGINT)
     assert len(list(frames)) < 5
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_tasks_share_films_and_the_whole_only_reads_them(call, film, tmp_path, capsys):
+    folder, out = tmp_path / 'films', tmp_path / 'out'
+    folder.mkdir()
+    for name in 'abc':
+        shutil.copy(film, folder / f'{name}.mp4')
+    shared = (folder, f'--out={out}', '--nopage', '--nooverlay', '--at_once=1')
+    call(*shared, '--share=1/2')
+    assert {path.name for path in out.glob('*.json')} == {'b.json'}
+    call(*shared, '--share=0/2')
+    assert {path.name for path in out.glob('*.json')} == {'a.json', 'b.json', 'c.json'}
+    assert not (out / 'films.csv').exists()
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    call(*shared)
+    assert (out / 'films.csv').read_text().count('done') == 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert 'the same command without --share writes films.csv' in capsys.readouterr().out
+    (folder / 'd.mp4').write_bytes(b'no film')
+    call(*shared, '--share=1/2')  # a film that is none fails no task
+    assert '1 of 2 films failed' in capsys.readouterr().out
+    for wrong in ('2/2', '1', '-1/2', 'a/b'):
+        with pytest.raises(UserError, match=f'--share={wrong}: give K/N'):
+            call(*shared, f'--share={wrong}')
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'films', 'cores', 'accelerated', 'expected'),
+    [(0, 9, 2, False, 1), (0, 9, 4, False, 2), (0, 9, 4, True, 1), (0, 1, 4, False, 1),
+     (3, 9, 2, True, 3), (3, 2, 2, False, 2), (0, 0, 4, False, 1)],
+)  # fmt: skip
+def test_films_at_a_time(wanted, films, cores, accelerated, expected, monkeypatch):
+    monkeypatch.setattr(several.host, 'cores', lambda: cores)
+    assert several.at_once(wanted, films, accelerated) == expected
+
+
+@pytest.mark.slow
+def test_two_films_at_a_time_say_what_one_says(film, tmp_path, capsys):
+    folder = tmp_path / 'films'
+    folder.mkdir()
+    for name in 'ab':
+        shutil.copy(film, folder / f'{name}.mp4')
+    (folder / 'c.mp4').write_bytes(b'no film')
+    words = [str(folder), '--nopage', '--nooverlay', '--fps=5']
+    for count in (1, 2):
+        with pytest.raises(UserError, match='1 of 3 films failed'):
+            cli.call(
+                command.main, command.define,
+                [*words, f'--at_once={count}', f'--out={tmp_path / str(count)}'],
+            )  # fmt: skip
+        assert 'c.mp4: no film' in capsys.readouterr().out
+    for name in ('a.csv', 'b.csv', 'a.tracks.csv', 'films.csv'):
+        one, two = ((tmp_path / each / name).read_bytes() for each in '12')
+        assert one == two, name
 
 
 @pytest.mark.slow
