@@ -31,13 +31,14 @@ EXPERIMENT = {
         'faces': '',  # how they were found; '' is the dataset's default
         'labels': '',  # label set; '' is the dataset's first
         'frames': 1,  # of a clip
-        'sampling': 'last',  # which frames; or 'uniform'
+        'sampling': 'last',  # which frames; or 'uniform', 'linspace'
         'order': 'kept',  # of a clip's frames; or 'shuffled', 'apex'
         'size': 48,  # side of a frame in pixels
         'channels': 1,  # 3: colours
         'registration': 'none',  # or 'box', 'eyes', 'procrustes', 'mean_shape'
         'points': 5,  # landmarks of a shape, for the last two; or 51, 68
         'margin': 1.0,  # side of a frame over that of the face box
+        'equalize': 'none',  # or 'clahe': of pictures before they are resized
         'stills': False,  # each frame is a clip
         'neutral': False,  # sequences' first frames are a class besides
         'drop_faceless': False,  # clips without a face in any frame are left out
@@ -76,6 +77,7 @@ TRAINED = {
         'kind': 'cross_entropy',  # or 'squared_error'
         'targets': 'labels',  # or 'votes', the shares of raters' votes
         'class_weights': False,  # by inverse class frequency
+        'weigh_views': False,  # the frequency is that of views, not of clips
         'label_smoothing': 0.0,  # what is taken from the true class
         'l2': 0.0,  # weight of the squared kernels of the layers that follow
         'l2_layers': (),
@@ -280,7 +282,7 @@ SYSTEM = {
             'frobenius': 1e-4,
             'l21': 1e-4,
             'l1': 1e-5,
-            'groups': 'hidden_units',  # or 'fusion_rows'
+            'groups': 'hidden_units',  # or 'fusion_rows', 'across'
         },
     },
     'search': {  # of weights of decisions
