@@ -23,7 +23,7 @@ ablations too. Batches have 16 images, which the paper does not state.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, changed, complete, merged, parse_variant
+from fer_jax.config import Ablation, Space, changed, complete, merged, parse_variant
 from fer_jax.papers import minaee2019
 
 # By subject, as many of each part: an eighth of the training people chooses the epoch.
@@ -83,3 +83,8 @@ def _last3(config: ConfigDict) -> Ablation:
         '196, a fifth of their 981, and no k/n of one image a sequence.',
         {'data.frames': 3, 'data.stills': True, **({'stamps': SHARED} if shared else {})},
     )
+
+
+def get_space(config: ConfigDict) -> Space:
+    """Lists what the paper tunes on the validation set: the weight of the L2 term."""
+    return Space(minaee2019.CHOICES)

@@ -83,7 +83,7 @@ TRAINED = {
         'l2_layers': (),
     },
     'optimizer': {
-        'name': 'adam',  # or 'sgd', 'momentum', 'plain_adam'
+        'name': 'adam',  # or 'sgd', 'momentum', 'adamw', 'plain_adam'
         'learning_rate': 1e-3,
         'schedule': 'constant',  # or 'cosine', 'step', 'inverse'
         'every': 1,  # epochs between changes, of 'step' and 'inverse'
@@ -208,6 +208,7 @@ NETWORKS = {
         'features': 'fc',  # what the sequence is made of; or 'pool3'
         'stills': 'rows',  # what a still's sequence is; or 'repeat'
         'steps': 8,  # of a repeated still
+        'outputs': 'last',  # or 'average', over all steps
         'freeze': False,  # the CNN is not trained further
         'dropout_rate': 0.0,
         'width': 1.0,
@@ -258,6 +259,7 @@ KINDS = {
             'sgd': {},
             'momentum': {'momentum': 0.9, 'nesterov': False},
             'adam': {'epsilon': 1e-8},
+            'adamw': {'epsilon': 1e-8},  # weight decay is decoupled from the gradient
             'plain_adam': {'epsilon': 1e-8},
         },
     ),
