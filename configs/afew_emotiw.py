@@ -49,8 +49,8 @@ FRAMES, SIMULATED_FRAMES = 'afew', 'all,simulated'
 
 
 def get_config(variant: str = '') -> ConfigDict:
-    """The config; variants: simulated, relu, rectified_tanh, fusion_rows, uniform."""
-    names = ('simulated', 'relu', 'rectified_tanh', 'fusion_rows', 'uniform')
+    """The config; variants: simulated, relu, rectified_tanh, fusion_rows, across, uniform."""
+    names = ('simulated', 'relu', 'rectified_tanh', 'fusion_rows', 'across', 'uniform')
     options = parse_variant(variant, **dict.fromkeys(names, False))
     here, size = Path(__file__).parent, 'simulated' * options.simulated
     frames = load_config(here / 'fer2013_cnn.py', SIMULATED_FRAMES if options.simulated else FRAMES)
@@ -72,6 +72,8 @@ def get_config(variant: str = '') -> ConfigDict:
         config.fusion.activation = 'rectified_tanh'
     if options.fusion_rows:
         config.fusion.penalty.groups = 'fusion_rows'
+    if options.across:
+        config.fusion.penalty.groups = 'across'
     if options.uniform:
         config.search.local = 'uniform'
     if options.simulated:

@@ -89,13 +89,7 @@ def get_config(variant: str = '') -> ConfigDict:
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """Lists what haddad2020 contradicts or leaves open, against the config as it stands."""
-    ablations = {
-        'class_weights': Ablation(
-            'Loss weights by inverse class frequency: searched in Table 1, false in Table 2, how '
-            'they are computed is not said.',
-            {'loss.class_weights': True},
-        ),
-    }
+    ablations = {**haddad2020.ABLATIONS, **haddad2020.early_clahe(config)}
     if config.model.initializer == 'none':
         ablations['table3_inputs'] = Ablation(
             "Oulu-CASIA's preprocessing with Oulu-CASIA's network (no CLAHE, normalisation to "

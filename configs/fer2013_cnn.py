@@ -48,7 +48,9 @@ IMAGES, HELD_OUT = 35_887 + 4_178, 1_000
 # Our own variation: 3x3 kernels, few filters, more views.
 SLIM = {
     'inputs': {'equalize': 'none', 'mirrored': True},
-    'augment': {'options': {'rotation': 10.0, 'scale': 0.1, 'contrast': 0.3}},
+    'augment': {
+        'options': {'rotation': 10.0, 'scale': 0.1, 'contrast': 0.3, 'whole_pixels': False}
+    },
     'model': {'structure': 'very_deep', 'batch_norm': True, 'width': 0.375, 'dropout_rate': 0.1},
     'loss': {'label_smoothing': 0.1},
     'optimizer': {'learning_rate': 1e-3},
@@ -68,7 +70,10 @@ def get_config(variant: str = '') -> ConfigDict:
             'data': {'name': 'fer2013', 'faces': 'release', 'labels': 'fer2013'},
             'protocol': {'name': 'official'},
             'inputs': {'equalize': 'histogram', 'normalize': 'mean_std', 'crop': 40},
-            'augment': {'kind': 'random', 'options': {'flip': 0.5, 'shift': 4 / 48}},
+            'augment': {
+                'kind': 'random',
+                'options': {'flip': 0.5, 'shift': 4 / 48, 'whole_pixels': True},
+            },
             'model': {'name': 'frame_cnn', 'structure': structure, 'dropout_rate': 0.25},
             'optimizer': {'learning_rate': 3e-4, 'schedule': 'cosine'},
             'train': {'seeds': 3, 'evaluate_batch': 512},
@@ -110,6 +115,11 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             {'optimizer.name': 'momentum', 'optimizer.learning_rate': 1e-3},
         ),
     }
+    if config.augment.options.whole_pixels:
+        ablations['interpolated_crops'] = Ablation(
+            'Crops between pixels, which are interpolated and so smoother than test images.',
+            {'augment.options.whole_pixels': False},
+        )
     if config.model.structure != 'very_deep':
         ablations['pooling_2'] = Ablation(
             'Pooling over 2 x 2 pixels instead of overlapping 3 x 3: neither is stated.',

@@ -16,7 +16,7 @@ Deviations: docs/papers/minaee2019.md (the stated N(0, 0.05) initialisation and 
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.config import Ablation, Space, complete, merged, parse_variant
 from fer_jax.papers import minaee2019
 
 
@@ -54,3 +54,8 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             {'model.localiser_kernels': (7, 5)},
         ),
     }
+
+
+def get_space(config: ConfigDict) -> Space:
+    """Lists what the paper tunes on the validation set: the weight of the L2 term."""
+    return Space(minaee2019.CHOICES)

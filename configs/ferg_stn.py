@@ -20,7 +20,7 @@ The stated initialiser and learning rate are ablations (docs/papers/minaee2019.m
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.config import Ablation, Space, complete, merged, parse_variant
 from fer_jax.papers import minaee2019
 
 # minaee2019, sec. IV-B: 'around 34k', 14k and 7k of 55,767 images; 1,000 of each class judge.
@@ -64,3 +64,8 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             {'protocol': LOSO},
         )
     return ablations
+
+
+def get_space(config: ConfigDict) -> Space:
+    """Lists what the paper tunes on the validation set: the weight of the L2 term."""
+    return Space(minaee2019.CHOICES)

@@ -67,10 +67,10 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     Those of the CNN are ablations of `:cnn`, those of the sequence of the networks behind it.
     """
     ablations = jain2018.ablations(config)
-    if config.model.rnn == 'none' and '+' in config.data.name:
+    if '+' in config.data.name:
         ablations['mean_shape'] = Ablation(
             'One similarity takes the mean shape of each dataset onto that of JAFFE (section 3), '
-            'five points found by face_alignment.',
+            'five points found by face_alignment; both runs of a chain take it.',
             {'data.registration': 'mean_shape', 'data.faces': 'face_alignment'},
         )
     return ablations

@@ -20,7 +20,7 @@ faces are found by OpenCV's cascade; the paper states neither.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.config import Ablation, Space, complete, merged, parse_variant
 from fer_jax.papers import minaee2019
 
 # minaee2019, sec. IV-B; the other 70 of 213 images judge, 10 of each class.
@@ -64,3 +64,8 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
             {'protocol': LOSO},
         )
     return ablations
+
+
+def get_space(config: ConfigDict) -> Space:
+    """Lists what the paper tunes on the validation set: the weight of the L2 term."""
+    return Space(minaee2019.CHOICES)

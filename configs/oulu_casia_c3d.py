@@ -72,6 +72,7 @@ def get_config(variant: str = '') -> ConfigDict:
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """Lists what haddad2020 contradicts or leaves open, against the config as it stands."""
     ablations = {
+        **haddad2020.early_clahe(config),
         'balanced': Ablation(
             'Folds of equal size by subject; Table 5 has rows of 48 and rows of 40 clips a fold.',
             {'protocol.name': 'balanced'},

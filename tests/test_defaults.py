@@ -73,7 +73,7 @@ PAIRS = {
     'loss': (
         {
             'loss': keys.TRAINED['loss']['kind'],
-            **own('loss', 'kind', 'class_weights'),
+            **own('loss', 'kind', 'class_weights', 'weigh_views'),
             **own('augment', 'kind', 'options'),
         },
         fields(System, 'model', 'optimizer', 'inputs', 'mirrored', 'teachers', 'teachers_share'),

@@ -32,6 +32,7 @@ CLASSES = {'ferplus8': 8, 'ravdess8': 8, 'crema_d': 6, 'crema_d_rated': 6}
 BEHIND = {
     'jaffe_cnn_rnn': ('init.run', 'jaffe_cnn_rnn', 'cnn'),
     'mmi_cnn_rnn': ('init.run', 'mmi_cnn_rnn', 'cnn'),
+    'mmi_svm': ('features.run', 'mmi_cnn_rnn', 'cnn'),
     'afew_rnn': ('features.run', 'fer2013_cnn', 'afew'),
     'afew_convlstm:two_branch': ('init.run', 'fer2013_two3', ''),
 }
@@ -156,7 +157,9 @@ def run_abstractly(config):
         std=array(jnp.float32, *fitted),
     )
     resident = Resident(
-        frames=array(jnp.uint8, clips, config.data.frames, size, size, channels),
+        frames=array(
+            jnp.uint8, clips, 1 if config.data.stills else config.data.frames, size, size, channels
+        ),
         length=array(jnp.int32, clips),
         label=array(jnp.int32, clips),
         target=array(jnp.float32, clips, classes) if config.loss.targets == 'votes' else None,

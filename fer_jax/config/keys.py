@@ -31,13 +31,14 @@ EXPERIMENT = {
         'faces': '',  # how they were found; '' is the dataset's default
         'labels': '',  # label set; '' is the dataset's first
         'frames': 1,  # of a clip
-        'sampling': 'last',  # which frames; or 'uniform'
+        'sampling': 'last',  # which frames; or 'uniform', 'linspace'
         'order': 'kept',  # of a clip's frames; or 'shuffled', 'apex'
         'size': 48,  # side of a frame in pixels
         'channels': 1,  # 3: colours
         'registration': 'none',  # or 'box', 'eyes', 'procrustes', 'mean_shape'
         'points': 5,  # landmarks of a shape, for the last two; or 51, 68
         'margin': 1.0,  # side of a frame over that of the face box
+        'equalize': 'none',  # or 'clahe': of pictures before they are resized
         'stills': False,  # each frame is a clip
         'neutral': False,  # sequences' first frames are a class besides
         'drop_faceless': False,  # clips without a face in any frame are left out
@@ -76,12 +77,13 @@ TRAINED = {
         'kind': 'cross_entropy',  # or 'squared_error'
         'targets': 'labels',  # or 'votes', the shares of raters' votes
         'class_weights': False,  # by inverse class frequency
+        'weigh_views': False,  # the frequency is that of views, not of clips
         'label_smoothing': 0.0,  # what is taken from the true class
         'l2': 0.0,  # weight of the squared kernels of the layers that follow
         'l2_layers': (),
     },
     'optimizer': {
-        'name': 'adam',  # or 'sgd', 'momentum', 'plain_adam'
+        'name': 'adam',  # or 'sgd', 'momentum', 'adamw', 'plain_adam'
         'learning_rate': 1e-3,
         'schedule': 'constant',  # or 'cosine', 'step', 'inverse'
         'every': 1,  # epochs between changes, of 'step' and 'inverse'
@@ -206,6 +208,7 @@ NETWORKS = {
         'features': 'fc',  # what the sequence is made of; or 'pool3'
         'stills': 'rows',  # what a still's sequence is; or 'repeat'
         'steps': 8,  # of a repeated still
+        'outputs': 'last',  # or 'average', over all steps
         'freeze': False,  # the CNN is not trained further
         'dropout_rate': 0.0,
         'width': 1.0,
@@ -256,6 +259,7 @@ KINDS = {
             'sgd': {},
             'momentum': {'momentum': 0.9, 'nesterov': False},
             'adam': {'epsilon': 1e-8},
+            'adamw': {'epsilon': 1e-8},  # weight decay is decoupled from the gradient
             'plain_adam': {'epsilon': 1e-8},
         },
     ),
@@ -280,7 +284,7 @@ SYSTEM = {
             'frobenius': 1e-4,
             'l21': 1e-4,
             'l1': 1e-5,
-            'groups': 'hidden_units',  # or 'fusion_rows'
+            'groups': 'hidden_units',  # or 'fusion_rows', 'across'
         },
     },
     'search': {  # of weights of decisions

@@ -10,7 +10,7 @@ import numpy as np
 from fer_jax.data import registration
 from fer_jax.errors import UserError
 
-SAMPLINGS = ('last', 'uniform')
+SAMPLINGS = ('last', 'uniform', 'linspace')
 ORDERS = ('kept', 'shuffled', 'apex')
 # How the ids of `stills` end.
 _FRAME = re.compile(r'@\d+$')
@@ -204,10 +204,12 @@ def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
 
 
 def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
-    """Chooses `n` frames of a clip of `length` frames; short clips repeat their last frame.
+    """Chooses `n` frames of a clip of `length` frames.
 
-    'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' keeps the first and the last frame
-    and equally spaced ones between (saurav2020, sec. IV-B: round(linspace)).
+    'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' and 'linspace' keep the first and
+    the last frame and equally spaced ones between. Of a clip with fewer than `n` frames 'last' and
+    'uniform' take all and repeat the last one; 'linspace' stays equally spaced, so that every frame
+    is repeated in its place (saurav2020, sec. IV-B: round(linspace)).
 
     Returns:
       int64 [n], non-decreasing frame indices in [0, length).
@@ -216,7 +218,7 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
         raise ValueError(f'a clip of {length} frames sampled to {n}: both must be positive')
     if sampling not in SAMPLINGS:
         raise UserError(f"unknown frame sampling '{sampling}': one of {', '.join(SAMPLINGS)}")
-    if length <= n:
+    if length <= n and sampling != 'linspace':
         return np.minimum(np.arange(n), length - 1)
     if sampling == 'last':
         return np.arange(length - n, length)

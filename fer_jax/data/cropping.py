@@ -11,6 +11,7 @@ from fer_jax.errors import UserError
 
 REGISTRATIONS = ('none', 'box', 'eyes', 'procrustes', 'mean_shape')
 FITTED = ('procrustes', 'mean_shape')  # those that need training clips
+EQUALIZATIONS = ('none', 'clahe')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Geometry:
       registration: one of REGISTRATIONS.
       points: of a shape (`registration.keypoints`), for what is fitted.
       margin: side of the output as a multiple of the face box (1: the box).
+      equalize: one of EQUALIZATIONS, of pictures before they are resized.
     """
 
     frames: int
@@ -33,6 +35,7 @@ class Geometry:
     registration: str
     points: int
     margin: float
+    equalize: str = 'none'
 
     def __post_init__(self):
         if self.channels not in (1, 3):
@@ -40,6 +43,10 @@ class Geometry:
         if self.registration not in REGISTRATIONS:
             raise UserError(
                 f"unknown registration '{self.registration}': one of {', '.join(REGISTRATIONS)}"
+            )
+        if self.equalize not in EQUALIZATIONS:
+            raise UserError(
+                f"unknown data.equalize '{self.equalize}': one of {', '.join(EQUALIZATIONS)}"
             )
         if self.points not in registration.POINTS:
             raise UserError(f'points is {self.points}: one of 5, 51, 68')
@@ -95,8 +102,13 @@ def draw(
             matrices = matrices and [matrices[index] for index in chosen]
     for index, frame in enumerate(frames):
         if matrices is None:
-            drawn = registration.crop(frame, window, geometry.size)
+            if geometry.equalize == 'clahe':  # of the window alone, before its size changes
+                frame = _clahe(registration.crop(frame, window, window[2]))
+                drawn = registration.crop(frame, (0, 0, window[2]), geometry.size)
+            else:
+                drawn = registration.crop(frame, window, geometry.size)
         else:
+            frame = _clahe(frame) if geometry.equalize == 'clahe' else frame
             drawn = registration.warp(frame, matrices[index], geometry.size)
         out[index] = drawn.reshape(out.shape[1:])
     out[len(frames) :] = out[len(frames) - 1]
@@ -125,7 +137,8 @@ def _chosen(record: dict, geometry: Geometry) -> np.ndarray:
     """Returns the indices of the sampled frames among the stored ones, without repeated ones."""
     stored = len(record['frames'])
     chosen = clips.sample_frames(stored, geometry.frames, geometry.sampling)
-    return chosen[: min(geometry.frames, stored)]
+    # Repeated frames at the end are padding; in their places they belong to the clip.
+    return chosen if geometry.sampling == 'linspace' else chosen[: min(geometry.frames, stored)]
 
 
 def _on_canvas(record: dict, chosen: np.ndarray) -> dict:
@@ -192,6 +205,14 @@ def _in_noise(
     stack = np.stack(frames).reshape(len(frames), height, width, -1)
     extended, matrix = registration.noisy_border(stack, matrix, size, rng)
     return extended, [matrix] * len(frames)
+
+
+def _clahe(picture: np.ndarray) -> np.ndarray:
+    """Equalises uint8 [H, W] or [H, W, 3] as `ops.equalize.clahe` does: limit 2, 8 x 8 tiles."""
+    op = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8))
+    if picture.ndim == 2:
+        return op.apply(picture)
+    return np.stack([op.apply(channel) for channel in np.moveaxis(picture, -1, 0)], -1)
 
 
 def _as_channels(frame: np.ndarray, channels: int) -> np.ndarray:

@@ -122,6 +122,7 @@ def load(
     registration: str = 'none',
     points: int = 5,
     margin: float = 1.0,
+    equalize: str = 'none',
     drop_faceless: bool = False,
     unlabelled: bool = False,
     fitted: Fitted[np.ndarray] | None = None,
@@ -135,7 +136,7 @@ def load(
         default. Of a combined set one for all, or one for each joined by '+'.
       labels: label set, e.g. 'ferplus7' of fer2013; '' is the dataset's first. Of a combined set as
         `faces`. Clips that the set drops are left out.
-      frames: frames of a clip T; `sampling` 'last' or 'uniform' (`clips.sample_frames`).
+      frames: of a clip, T; `sampling` 'last', 'uniform' or 'linspace' (`clips.sample_frames`).
       size: side of the square output in pixels.
       channels: 1 grey (OpenCV's weights) or 3 RGB; grey pictures are repeated.
       registration: 'none' crops one window a clip around the median face box, which keeps the
@@ -149,6 +150,9 @@ def load(
         by 'none', and `ClipSet.registration` says how many.
       points: of a shape, for the last two: 5, 51 or 68 (`registration.keypoints`).
       margin: side of the output as a multiple of the face box (1: the box).
+      equalize: 'clahe' equalises each picture in tiles before it is resized, of a crop without
+        registration the window alone (haddad2020 does not say when); `inputs.equalize` does it at
+        the size of the frames.
       drop_faceless: leaves out clips without a face in any frame (`describe` lists them). Otherwise
         they stay, as the published counts of FER2013 have its 12 black rows.
       unlabelled: loads the clips without a label too (AFEW's test part), with label -1.
@@ -159,7 +163,9 @@ def load(
     Raises:
       UserError: not prepared, an unknown label set, or an option that these faces cannot serve.
     """
-    geometry = cropping.Geometry(frames, sampling, size, channels, registration, points, margin)
+    geometry = cropping.Geometry(
+        frames, sampling, size, channels, registration, points, margin, equalize
+    )
     parts = _parts(name, faces, labels)
     fits: list[np.ndarray | None] = [None] * len(parts)
     if fitted is not None:  # a template serves all datasets, of mean shapes each has its own

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fer_jax.evaluation import comparison, pairing, results
+import numpy as np
+
+from fer_jax.evaluation import comparison, pairing, results, rules
+from fer_jax.evaluation.predictions import VALIDATION, Predictions
 from fer_jax.evaluation.rundir import Run
 from fer_jax.evaluation.table import DIFFERENCE, DIFFERENCE_INTERVAL, INTERVAL, SHARE, show
 
@@ -24,7 +27,9 @@ def compute(
     Returns:
       What comparison.compute returns, every later run against the first, and the key `ablations`, a
       row for each run: run (letter; None where it is not paired), name, why, changes (text),
-      accuracy and interval (pooled, under the rule; None where the run does not have it),
+      validation (accuracy of the validation clips, by which an ablation may be chosen: `validated`;
+      None where there are none), accuracy and interval (of the test clips, pooled, under the rule;
+      None where the run does not have it),
       difference and difference_interval (the ablation minus the first run), refusal (why it is not
       paired, or None).
     """
@@ -55,6 +60,7 @@ def compute(
                 'name': name,
                 'why': why,
                 'changes': '; '.join(f'{k} = {v}' for k, v in comparison.flat(changes)),
+                'validation': validated(run.predictions),
                 'accuracy': found and found['pooled_accuracy'],
                 'interval': found and found['intervals']['pooled_accuracy'],
                 'difference': pair and pair['difference'],
@@ -65,26 +71,53 @@ def compute(
     return values
 
 
+def validated(predictions: Predictions) -> float | None:
+    """Computes the accuracy of the validation clips, each member at the epoch they choose.
+
+    Choosing one of several runs by it leaves the test clips unseen. Members share a run's weight by
+    their clips; None where some member has no validation clips.
+    """
+    epochs = rules.choose(predictions).get('val_best')
+    if epochs is None:
+        return None
+    rows = predictions.at(epochs, VALIDATION)
+    return float(np.mean(rows.predicted == rows.label))
+
+
+def chosen(values: Mapping[str, Any]) -> str:
+    """Says in a sentence which run the validation clips choose."""
+    known = [row for row in values['ablations'] if row['validation'] is not None]
+    if not known:
+        return 'No run has validation clips: a choice by the accuracies below is one by test clips.'
+    best = max(known, key=lambda row: row['validation'])
+    return (
+        f'The validation clips choose {best["name"]} ({100 * best["validation"]:.2f} %); a choice '
+        'by test accuracy would be optimistic.'
+    )
+
+
 def text(values: Mapping[str, Any]) -> str:
     """Formats the table for a terminal; below its figures an ablation says what it changes."""
     level = f'{100 * values["level"]:.0f} % interval'
     lines = [f'*** {stamp} ***' for stamp in values['stamps']]
     lines += [
         f'Under "{values["title"]}"; intervals over {values["unit"]}.',
+        chosen(values),
         '',
-        f'{"":<27}{"accuracy":>9}{level:>15}{"difference":>12}{level:>16}',
+        f'{"":<21}{"validation":>11}{"test":>7}{level:>14}{"difference":>11}{level:>15}',
     ]
     for row in values['ablations']:
         cells = (
-            (SHARE, row['accuracy'], 9),
-            (INTERVAL, row['interval'], 15),
-            (DIFFERENCE, row['difference'], 12),
-            (DIFFERENCE_INTERVAL, row['difference_interval'], 16),
+            (SHARE, row['validation'], 7),
+            (SHARE, row['accuracy'], 7),
+            (INTERVAL, row['interval'], 14),
+            (DIFFERENCE, row['difference'], 11),
+            (DIFFERENCE_INTERVAL, row['difference_interval'], 15),
         )
         shown = [
             f'{"-" if value is None else show(kind, value):>{width}}'
             for kind, value, width in cells
         ]
-        lines.append(f'{row["run"] or "-"}  {row["name"]:<24}{"".join(shown)}')
+        lines.append(f'{row["run"] or "-"}  {row["name"]:<21} {"".join(shown)}')
         lines += [f'   {said}' for said in (row['why'], row['changes'], row['refusal']) if said]
     return '\n'.join(lines)

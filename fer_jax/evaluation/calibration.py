@@ -129,6 +129,15 @@ def temperature_of(predictions: Predictions, epoch: np.ndarray) -> tuple[float, 
     return fit_temperature(mean / count[:, None], predictions.label[clip]), len(clip)
 
 
+def squared_error(probabilities: np.ndarray, label: np.ndarray) -> float:
+    """Computes the mean squared error of probabilities float [n, class], over clips and classes.
+
+    It is the cost of jain2018 (sec. 3.3); times the number of classes it is Brier's score.
+    """
+    true = np.arange(probabilities.shape[1]) == label[:, None]
+    return float(np.mean(np.square(probabilities - true)))
+
+
 def summary(
     rows: Rows, predictions: Predictions, fitted: tuple[float, int] | None
 ) -> dict[str, Any]:
@@ -140,8 +149,9 @@ def summary(
 
     Returns:
       temperature and validation_clips, None where there are none; raw, and with a temperature
-      scaled: {error, loss, votes_loss (None without votes), confidence}; kept: [{kept, accuracy,
-      threshold (of the highest probability)}] of scaled probabilities, else of raw ones.
+      scaled: {error, loss, squared_error, votes_loss (None without votes), confidence}; kept:
+      [{kept, accuracy, threshold (of the highest probability)}] of scaled probabilities, else of
+      raw ones.
     """
     voted = predictions.target[rows.clip] if len(predictions.target) else None
     temperature, clips = fitted or (None, None)
@@ -154,6 +164,7 @@ def summary(
         found[name] = {
             'error': expected_calibration_error(p, rows.label),
             'loss': negative_log_likelihood(p, rows.label),
+            'squared_error': squared_error(p, rows.label),
             'votes_loss': None if votes is None or np.isnan(votes) else votes,
             'confidence': float(p.max(1).mean()),
         }

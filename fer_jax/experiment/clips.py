@@ -36,7 +36,7 @@ class ClipSource:
 
     Attributes:
       name, faces, labels, frames, sampling, size, channels, registration, points, margin,
-        drop_faceless, unlabelled: see `prepared.load`.
+        equalize, drop_faceless, unlabelled: see `prepared.load`.
       order: another order of each clip's frames (`clips.arrange`).
       stills: each frame becomes a clip (`clips.stills`).
       neutral: stills of sequences' first frames are taken besides (`clips.onsets`).
@@ -56,6 +56,7 @@ class ClipSource:
     registration: str
     points: int
     margin: float
+    equalize: str
     stills: bool
     neutral: bool
     drop_faceless: bool
@@ -118,6 +119,7 @@ class ClipSource:
             registration=self.registration,
             points=self.points,
             margin=self.margin,
+            equalize=self.equalize,
             drop_faceless=self.drop_faceless,
             unlabelled=self.unlabelled,
             fitted=fit,

@@ -18,7 +18,9 @@ from fer_jax.training.teacher import Teacher
 
 _OPTION = 'distill.runs'
 # What the frames of both runs must have in common: a teacher sees a view of the student's frames.
-_SHARED = ('frames', 'sampling', 'size', 'channels', 'registration', 'margin', 'order')
+_SHARED = (
+    *('frames', 'sampling', 'size', 'channels', 'registration', 'margin', 'equalize', 'order'),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import jax
 
 from fer_jax import models
 from fer_jax.config import bind
+from fer_jax.data import fitted
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol as FoldProtocol
 from fer_jax.data.views import Views
@@ -142,6 +143,7 @@ class Loss:
       kind, label_smoothing: see `training.losses`.
       targets: what the loss compares with, see `System`.
       class_weights: whether classes weigh by their inverse frequency (`fitted.class_weights`).
+      weigh_views: the frequency is that of the views of training clips, not of the clips.
       l2: weight of the penalty on the kernels of `l2_layers`.
     """
 
@@ -149,6 +151,7 @@ class Loss:
     targets: str
     label_smoothing: float
     class_weights: bool
+    weigh_views: bool
     l2: float
     l2_layers: Sequence[str]
 
@@ -337,16 +340,27 @@ class NetworkLearner:
         self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
     ) -> list[Member]:
         """As of `Learner`."""
-        return make_members(
+        by_views = self.loss.weigh_views
+        if by_views and not self.loss.class_weights:
+            raise UserError('loss.weigh_views is True: set loss.class_weights too, or leave it out')
+        members = make_members(
             protocol,
             clips,
             seeds=seeds,
             fold=fold,
             learning_rate=self.optimizer.learning_rate,
             dropout_rate=self.dropout_rate,
-            class_weights=self.loss.class_weights,
+            class_weights=self.loss.class_weights and not by_views,
             mean_std=self.inputs.normalize == 'mean_std',
         )
+        return [self._weighed(member, clips) for member in members] if by_views else members
+
+    def _weighed(self, member: Member, clips: ClipSet) -> Member:
+        """Gives a member class weights by the frequency of its views of training clips."""
+        seen = self.recipe.views(member, clips, 1).clip
+        fit = fitted.class_weights(clips.label, seen, len(clips.classes))
+        fit = dataclasses.replace(fit, clips=member.fold.train)
+        return dataclasses.replace(member, class_weight=fit.value, fits=(*member.fits, fit))
 
     def views(self, member: Member, clips: ClipSet) -> tuple[str, Views]:
         """As of `Learner`."""

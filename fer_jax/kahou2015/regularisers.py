@@ -8,15 +8,18 @@ where ||W||_{2,1} sums the Euclidean norms of groups of W's weights: it empties 
 the l1 norm empties single weights and so leaves to a modality what is its own.
 
 kahou2015 regularises the layers of the modalities "by sharing similar subsets of hidden units
-between modalities", which layers of 100, 10 and 50 units cannot do literally. Two readings are
+between modalities", which layers of 100, 10 and 50 units cannot do literally. Three readings are
 here:
 
 - 'hidden_units': W is the layers of the modalities, and a group the weights into one hidden unit;
 - 'fusion_rows': W is the matrix from the concatenated units to the common layer, and a group one of
-  its rows, the weights out of one unit of one modality.
+  its rows, the weights out of one unit of one modality;
+- 'across': W is the layers of the modalities, and a group the weights into the hidden units of one
+  number in all of them. Ten numbers are shared by three modalities, forty by two, and fifty are the
+  widest layer's own. Only here do the weights of one modality depend on another's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +27,7 @@ import jax.numpy as jnp
 from fer_jax.errors import UserError
 from fer_jax.kahou2015.feature_fusion import COMMON, MODALITY
 
-GROUPS = ('hidden_units', 'fusion_rows')
+GROUPS = ('hidden_units', 'fusion_rows', 'across')
 
 
 def penalty(
@@ -57,10 +60,18 @@ def penalty(
         grouped = [params[name]['kernel'].T for name in params if name.startswith(MODALITY)]
     nothing = jnp.zeros(())
     squares = sum((jnp.sum(jnp.square(layer['kernel'])) for layer in params.values()), nothing)
-    norms = sum((jnp.sum(_norms(matrix)) for matrix in grouped), nothing)
+    joined = [_by_number(grouped)] if groups == 'across' else grouped
+    norms = sum((jnp.sum(_norms(matrix)) for matrix in joined), nothing)
     # jnp.abs alone has the gradient 1 at 0, which would push empty weights off it.
     absolute = sum((jnp.sum(jnp.where(w != 0, jnp.abs(w), 0)) for w in grouped), nothing)
     return frobenius / 2 * squares + l21 * norms + l1 * absolute
+
+
+def _by_number(layers: Sequence[jax.Array]) -> jax.Array:
+    """Joins layers [unit, weight] unit by unit; zeros where a layer has no unit of that number."""
+    most = max(len(layer) for layer in layers)
+    padded = [jnp.pad(layer, ((0, most - len(layer)), (0, 0))) for layer in layers]
+    return jnp.concatenate(padded, 1)
 
 
 def _norms(matrix: jax.Array) -> jax.Array:

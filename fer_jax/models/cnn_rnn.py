@@ -21,6 +21,7 @@ OPTIONS = {
     'kernels': tuple(KERNELS),
     'features': ('fc', 'pool3'),
     'stills': ('rows', 'repeat'),
+    'outputs': ('last', 'average'),
 }
 
 
@@ -56,6 +57,8 @@ class CNNRNN(nn.Module):
       stills: the sequence of a still: its 'rows' or 'repeat'. With 'pool3', whose rows are not of
         a frame's size, a still among clips is repeated.
       steps: how often an image is repeated; the paper's P has no value.
+      outputs: what is judged: the 'last' state's (Figure 3), or the 'average' of the probabilities
+        after every step (sec. 3.3: every node returns a result).
       freeze: train the recurrent network but not the CNN, which another run has trained (sec.
         3.3), and run the CNN as in evaluation.
       dropout_rate: after 'fc1' and 'fc2'.
@@ -74,6 +77,7 @@ class CNNRNN(nn.Module):
     features: str = 'fc'
     stills: str = 'rows'
     steps: int = 8
+    outputs: str = 'last'
     freeze: bool = False
     dropout_rate: float = 0.5
     width: float = 1.0
@@ -146,10 +150,16 @@ class CNNRNN(nn.Module):
             x = clips
         else:
             x, length = _sequences(clips, stills, length)
-        network = recurrent.SimpleRecurrent(self.units, self.rnn, self.identity_scale, name='rnn')
-        state = network(x, length=length)
-        self.sow('intermediates', 'state', state)
-        return self._dense(self.num_classes, 'classifier', state)
+        every = self.outputs == 'average'
+        network = recurrent.SimpleRecurrent(
+            self.units, self.rnn, self.identity_scale, every, name='rnn'
+        )
+        states = network(x, length=length)
+        self.sow('intermediates', 'state', states[:, -1] if every else states)
+        logits = self._dense(self.num_classes, 'classifier', states)
+        if not every:
+            return logits
+        return layers.average_frames(logits, layers.valid_frames(length, b, x.shape[1]))
 
     def _maps(self, images: jax.Array, depth: int, b: int) -> dict[str, jax.Array]:
         """Computes and sows the first `depth` convolutions' maps of images [B T, H, W, C]."""

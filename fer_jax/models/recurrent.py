@@ -27,11 +27,13 @@ class SimpleRecurrent(nn.Module):
       units: hidden units, 200 in kahou2015.
       activation: 'relu' or 'tanh'.
       identity_scale: of the IRNN's recurrent weights; kahou2015 has 'scaled variations'.
+      every: give the states after all frames, not after a clip's last one alone.
     """
 
     units: int
     activation: str = 'relu'
     identity_scale: float = 1.0
+    every: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, *, length: jax.Array | None = None) -> jax.Array:
@@ -43,7 +45,7 @@ class SimpleRecurrent(nn.Module):
             all T are true; 0 gives zeros.
 
         Returns:
-          float32 [B, units].
+          float32 [B, units]; with `every` [B, T, units], beyond a clip's length its last state.
 
         Raises:
           UserError: unknown activation.
@@ -73,12 +75,15 @@ class SimpleRecurrent(nn.Module):
         def step(recurrent, state, frame):
             from_input, valid = frame
             after = activate(from_input + recurrent(state))
-            return jnp.where(valid[:, None], after, state), None
+            state = jnp.where(valid[:, None], after, state)
+            return state, state if self.every else None
 
-        scan = nn.scan(step, variable_broadcast='params', split_rngs={'params': False}, in_axes=1)
+        scan = nn.scan(
+            step, variable_broadcast='params', split_rngs={'params': False}, in_axes=1, out_axes=1
+        )
         start = jnp.zeros((b, self.units), from_input.dtype)
-        state, _ = scan(recurrent, start, (from_input, layers.valid_frames(length, b, t)))
-        return state
+        state, states = scan(recurrent, start, (from_input, layers.valid_frames(length, b, t)))
+        return states if self.every else state
 
 
 def _identity(scale: float) -> layers.Initializer:

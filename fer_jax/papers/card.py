@@ -31,6 +31,9 @@ class Ours:
       learns: the name of the config whose run's features it learns from (`features.run`); '' for
         none.
       metrics: instead of the card's.
+      dataset: as the configs name it, '' for the card's.
+      by: the command that answers: 'main'; 'explain' of a run of main; or 'sweep', whose study no
+        run of one model answers.
     """
 
     row: str = ''
@@ -40,15 +43,23 @@ class Ours:
     starts: str = ''
     learns: str = ''
     metrics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    dataset: str = ''
+    by: str = 'main'
 
     @property
-    def command(self) -> str:
-        """How to run it, '' without a config."""
+    def commands(self) -> tuple[str, ...]:
+        """How to run it, in order; nothing without a config."""
         if not self.config:
-            return ''
+            return ()
+        if self.by == 'sweep':
+            study = '--study=NAME --storage=journal:PATH --trials=800 --choose_on_test'
+            return (f'python -m fer_jax.sweep --config={self.config} {study}',)
         sources = {'init': self.starts, 'features': self.learns}
         given = [f' --config.{key}.run=RUN_OF_{name}' for key, name in sources.items() if name]
-        return f'python -m fer_jax.main --config={self.config}{"".join(given)}'
+        run = f'python -m fer_jax.main --config={self.config}{"".join(given)}'
+        if self.by == 'explain':
+            return f'{run} --workdir=RUN', 'python -m fer_jax.explain RUN'
+        return (run,)
 
 
 @dataclasses.dataclass(frozen=True)

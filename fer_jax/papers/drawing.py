@@ -47,7 +47,9 @@ def lines(card: Card, runs: Sequence[Finished] = ()) -> list[Line]:
             if ours.row == row and not found:
                 drawn.append(_empty(card, number, ours))
             elif ours.row in (row, ''):
-                drawn += [_ours(card, number, ours, run, row, r) for run, r in _shown(card, found)]
+                drawn += [
+                    _ours(card, number, ours, run, row, r, runs) for run, r in _shown(card, found)
+                ]
     for number, ours in entries:
         found = [run for run in runs if run.answers(ours)]
         if not ours.row and not found:
@@ -74,7 +76,10 @@ def _whose(run: Finished, rule: str) -> str:
     return ' · '.join(parts)
 
 
-def _ours(card: Card, number: int, ours: Ours, run: Finished, row: str, rule: str) -> Line:
+def _ours(
+    card: Card, number: int, ours: Ours, run: Finished, row: str, rule: str,
+    runs: Sequence[Finished],
+) -> Line:  # fmt: skip
     metrics = ours.metrics or card.metrics
     cells = []
     for index, column in enumerate(card.columns):
@@ -82,9 +87,27 @@ def _ours(card: Card, number: int, ours: Ours, run: Finished, row: str, rule: st
             true = card.classes[list(card.rows).index(row)]
             shown = run.figure(rule, 'confusion', true, card.classes[index])
         else:
-            shown = run.figure(rule, metrics[column]) if column in metrics else ''
+            shown = _figure(card, run, rule, metrics.get(column, ''), runs)
         cells.append('' if shown is None else shown)
     return Line(f'[{number}]', tuple(cells), _whose(run, rule), True)
+
+
+def _figure(
+    card: Card, run: Finished, rule: str, metric: str, runs: Sequence[Finished]
+) -> str | None:
+    """Formats a figure of a run; 'p:ROW' and 'verdict:ROW' are of its folds against ROW's run."""
+    kind, _, row = metric.partition(':')
+    if kind not in ('p', 'verdict'):
+        return run.figure(rule, metric) if metric else ''
+    base = [
+        other
+        for other in runs
+        if other is not run and any(o.row == row and other.answers(o) for o in card.ours)
+    ]
+    p = next(filter(None, (run.p_value(other, rule) for other in base)), None)
+    if p is None:
+        return ''
+    return f'{p:.5f}' if kind == 'p' else 'significant' * (p < questions.LEVEL) or 'not significant'
 
 
 def facts(card: Card) -> dict[str, str]:
@@ -112,7 +135,7 @@ def answers(card: Card, runs: Sequence[Finished]) -> list[tuple[str, list[str]]]
         said.append(
             (
                 f'[{number}] {what}: {ours.config or NO_CONFIG}',
-                [ours.command][: bool(ours.config)] + ran,
+                [*ours.commands, *ran],
             )
         )
     return said

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from fer_jax.errors import UserError
-from fer_jax.evaluation import results, rundir
+from fer_jax.evaluation import results, rundir, significance
 from fer_jax.papers.card import Card, Ours
 from fer_jax.reports import kinds
 
@@ -66,7 +66,8 @@ class Finished:
         """Formats a figure of the run, None where the run has none.
 
         Args:
-          metric: a metric of results.json (in per cent); 'fold:N', the accuracy of the N-th fold in
+          metric: a metric of results.json (in per cent); 'squared_error', of the probabilities, in
+            per cent; 'fold:N', the accuracy of the N-th fold in
             per cent, mean over seeds; 'confusion', how many clips of class `row` were called
             `column`, mean over seeds.
         """
@@ -82,8 +83,42 @@ class Finished:
         if kind == 'fold':
             folds = [f['accuracy'] for f in values['folds'] if f['fold'] == int(number) - 1]
             return f'{100 * fmean(folds):.1f}' if folds else None
-        value = values[metric]
+        if metric == 'squared_error':  # results of older versions have none
+            value = values.get('calibration', {}).get('raw', {}).get(metric)
+        else:
+            value = values[metric]
         return None if value is None else f'{100 * value:.2f}'
+
+    def p_value(self, base: 'Finished', rule: str) -> float | None:
+        """Tests by Student's paired t whether a run's folds are better than this one's.
+
+        One-sided, as haddad2020's Tables 4 and 5 (`questions.paired`).
+
+        Args:
+          base: the other run.
+
+        Returns:
+          p, 0 to 1; None where the two do not have the same folds of the same clips, or where
+          nothing can be tested.
+        """
+        shared = ('protocol', 'simulated', 'data.name')
+        values = [self.results.get(rule), base.results.get(rule)]
+        same = all(_at(self.config, key) == _at(base.config, key) for key in shared)
+        if not same or None in values:
+            return None
+        mine, theirs = (_folds(found) for found in values)
+        if {k: n for k, (_, n) in mine.items()} != {k: n for k, (_, n) in theirs.items()}:
+            return None
+        first, second = ([found[k][0] for k in sorted(found)] for found in (theirs, mine))
+        return significance.paired_t(first, second).greater
+
+
+def _folds(values: Mapping[str, Any]) -> dict[int, tuple[float, int]]:
+    """Returns each fold's accuracy, mean over seeds, and its number of test clips."""
+    found: dict[int, list] = {}
+    for row in values['folds']:
+        found.setdefault(row['fold'], []).append((row['accuracy'], row['n']))
+    return {fold: (fmean(a for a, _ in rows), rows[0][1]) for fold, rows in found.items()}
 
 
 def _at(config: Any, key: str) -> Any:

@@ -57,6 +57,34 @@ CHOICES: dict[str, Any] = {
 }
 
 
+# What is open of the loss and of CLAHE, of either dataset.
+ABLATIONS = {
+    'class_weights': Ablation(
+        'Loss weights by inverse class frequency: searched in Table 1, false in Table 2, how '
+        'they are computed is not said.',
+        {'loss.class_weights': True},
+    ),
+    'view_weights': Ablation(
+        'The same by the frequency of views: the copies already make the classes all but equal, '
+        'so that weights by clips give the rarest class most of the loss.',
+        {'loss.class_weights': True, 'loss.weigh_views': True},
+    ),
+}
+
+
+def early_clahe(config: ConfigDict) -> dict[str, Ablation]:
+    """Makes the ablation whose CLAHE comes before frames are resized, where there is CLAHE."""
+    if config.inputs.equalize != 'clahe':
+        return {}
+    return {
+        'early_clahe': Ablation(
+            'CLAHE of the face as it was cut from the picture, before it is resized; the order is '
+            'not said.',
+            {'inputs.equalize': 'none', 'data.equalize': 'clahe'},
+        )
+    }
+
+
 def fresh_draws(config: ConfigDict, clips: int, views: int) -> dict[str, Ablation]:
     """Makes the ablation that draws views anew, where the config's are drawn once.
 

@@ -94,6 +94,11 @@ _OF_THE_CNN = {
         'section 3 equalises.',
         {'inputs.equalize': 'none'},
     ),
+    'contrast_normalised': Ablation(
+        'Each image less its own mean and over its own deviation, without equalisation (section '
+        '4); section 3 equalises and takes the mean and deviation image.',
+        {'inputs.equalize': 'none', 'inputs.normalize': 'each'},
+    ),
     'no_decay': Ablation(
         'Without weight decay: equation 1 regularises every weight matrix, its weight stands '
         'in section 3.2, for stochastic gradient descent.',
@@ -114,6 +119,11 @@ def _of_the_sequence(config: ConfigDict) -> dict[str, Ablation]:
         'The third convolution after max-pooling is the input, as section 3.1 can be read; section '
         '3.3 has the 200 values of the fully connected layer.',
         {'model.features': 'pool3'},
+    )
+    ablations['every_output'] = Ablation(
+        'The mean of the outputs after every step: in section 3.3 every node returns a result, in '
+        'Figure 3 the last one does.',
+        {'model.outputs': 'average'},
     )
     if config.data.frames == 1:
         ablations['repeated'] = Ablation(

@@ -6,7 +6,7 @@ from fer_jax.config import Ablation
 
 RECIPE = {
     'paper': 'saurav2020',
-    'data': {'frames': 8, 'sampling': 'uniform', 'size': 64},
+    'data': {'frames': 8, 'sampling': 'linspace', 'size': 64},
     'augment': {'kind': 'fixed', 'options': {'mirrored': True}},
     'model': {'name': 'convlstm'},
     'optimizer': {'learning_rate': 1e-4, 'epsilon': 1e-7},  # Keras's epsilon

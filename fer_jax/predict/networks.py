@@ -81,6 +81,7 @@ class NetworkClassifier(models.FaceClassifier):
             registration=registration,
             points=5,
             margin=clips.margin,
+            equalize=clips.equalize,
         )
         return cls(
             name=predictor.name,

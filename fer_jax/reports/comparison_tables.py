@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fer_jax.evaluation.ablations import chosen
 from fer_jax.evaluation.comparison import DIRECTION, TESTS
 from fer_jax.evaluation.results import METRIC_TITLES
 from fer_jax.evaluation.table import (
@@ -86,12 +87,14 @@ def ablations(values: Mapping[str, Any]) -> Table | None:
     return Table(
         'ablations',
         f'Every ablation of the config under “{values["title"]}”, in per cent, and its difference '
-        f'from {rows[0]["name"]} in points, with intervals by bootstrap over {values["unit"]}.'
+        f'from {rows[0]["name"]} in points, with intervals by bootstrap over {values["unit"]}. '
+        + chosen(values)
         + apart,
         (
             Column('run', 'Run'),
             Column('name', 'Ablation'),
-            Column('accuracy', 'Accuracy', SHARE),
+            Column('validation', 'Validation', SHARE),
+            Column('accuracy', 'Test', SHARE),
             Column('interval', level(values), INTERVAL),
             Column('difference', 'Difference', DIFFERENCE),
             Column('difference_interval', level(values), DIFFERENCE_INTERVAL),

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import fcntl
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,7 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
         if value is None:
             raise UserError('an epoch without numbers: it diverged')
         ledger.tell(claim, 'COMPLETE', value)
+        _keep_best(ledger, workdir)
         return f'trial {claim.number}: {100 * value:.2f} %'
     except TakenOver:
         return f'trial {claim.number}: another worker has taken it over'
@@ -254,6 +256,16 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
             return _ended(ledger, claim, 'FAIL', f'out of memory: {said[:200]}')
         _ended(ledger, claim, 'FAIL', f'{type(error).__name__}: {said[:200]}')
         raise
+
+
+def _keep_best(ledger: Ledger, workdir: Path) -> None:
+    """Deletes the networks of all trials that ended but the best one's; predictions stay."""
+    complete = [t for t in ledger.trials() if t.state.name == 'COMPLETE']
+    best = max(complete, key=lambda trial: (trial.value, -trial.number))
+    kept = best.user_attrs.get('folder')
+    for name in {trial.user_attrs.get('folder') for trial in complete} - {kept, None}:
+        for networks in (workdir / name / 'checkpoints').glob('*/best'):
+            shutil.rmtree(networks, ignore_errors=True)  # another worker may do the same
 
 
 def _ended(ledger: Ledger, claim: Claim, state: str, reason: str) -> str:

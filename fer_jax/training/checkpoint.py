@@ -1,4 +1,7 @@
-"""Checkpoints of one member: `latest` (everything, to resume) and `best` (what predicts)."""
+"""Checkpoints of one member: `latest` (everything, to resume) and `best` (what predicts).
+
+Of a member that has ended `latest` is its record alone.
+"""
 
 from pathlib import Path
 
@@ -44,6 +47,20 @@ class MemberCheckpoints:
             ),
             force=True,
         )
+
+    def save_finished(self, position: int, record: dict) -> None:
+        """Saves the record of a member that has ended, and drops every state, which none resumes.
+
+        Of a network's own size the states are three times, with Adam's moments, and two are kept.
+        """
+        if not self._first:
+            return
+        args = ocp.args.Composite(record=ocp.args.JsonSave(record))
+        self._latest.save(position, args=args, force=True)
+        self._latest.wait_until_finished()
+        for earlier in self._latest.all_steps():
+            if earlier != position:
+                self._latest.delete(earlier)
 
     def restore_latest(self, position: int, like: TrainState) -> tuple[TrainState, dict]:
         """Reads the state (to the host) and the record saved at a position.

@@ -1,6 +1,8 @@
 """From frames as they lie in memory to what a network sees, on the device.
 
 Order, on grey levels 0 to 255: equalisation, geometry, contrast; then [0, 1] and normalisation.
+By a mean and a deviation, frames are normalised before the geometry: a face that is shifted or
+upside down would be compared with an upright mean face.
 Equalisation sees whole unwarped frames and depends on nothing fitted, so it runs once over the
 resident dataset instead of in every step; the rest is part of the compiled step.
 """
@@ -83,9 +85,9 @@ def model_inputs(
       mean, std: float32 [height, width, channel] in [0, 1] units, used by 'mean_std'.
       normalize: 'none' takes features of another network as they are, and nothing below counts;
         'unit' leaves [0, 1]; 'symmetric' gives [-1, 1] (haddad2020, sec. 3.3); 'mean_std'
-        subtracts the training clips' mean image and divides by their deviation image; 'each' gives
-        every frame mean 0 and deviation 1 by itself, before it is warped, so that what a view shows
-        from outside the picture is its mean.
+        subtracts the training clips' mean image and divides by their deviation image, 'each' gives
+        every frame mean 0 and deviation 1 by itself: both before frames are warped, so that what a
+        view shows from outside the picture is the mean.
       channels: 1, or 3 to repeat grey (haddad2020, sec. 4.1).
       crop: side of the central square that is left, in pixels; 0 for the whole frame. A view that
         was shifted first makes it a random crop.
@@ -100,10 +102,14 @@ def model_inputs(
     if normalize == 'none':
         return frames
     frames = frames.astype(jnp.float32)
-    if normalize == 'each':
+    if normalize in ('each', 'mean_std'):
         if view is not None:
             frames = photometry.contrast(frames, view[1])
-        frames = photometry.standardise_each(photometry.to_unit(frames))
+        frames = photometry.to_unit(frames)
+        if normalize == 'each':
+            frames = photometry.standardise_each(frames)
+        else:  # before the geometry: the mean image is that of faces as they are stored
+            frames = photometry.standardise(frames, mean, std)
         if view is not None:
             frames = warp.warp_affine(frames, view[0])
     else:
@@ -112,9 +118,7 @@ def model_inputs(
         frames = photometry.to_unit(frames)
     if normalize == 'symmetric':
         frames = photometry.to_symmetric(frames)
-    elif normalize == 'mean_std':
-        frames = photometry.standardise(frames, mean, std)
-    elif normalize not in ('unit', 'each'):
+    elif normalize not in ('unit', 'each', 'mean_std'):
         raise UserError(
             f"unknown inputs.normalize '{normalize}': one of {', '.join(NORMALIZATIONS)}"
         )

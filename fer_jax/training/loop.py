@@ -313,7 +313,11 @@ class _Together:
         for i, record in enumerate(self.records):
             own = [float(x[i]) for x in (sums.loss, sums.correct, sums.count)]
             saved = record.as_json(own, finished)
-            record.checkpoints.save_latest(epoch * EPOCH + step, pop.take(state, i), saved)
+            position = epoch * EPOCH + step
+            if finished:
+                record.checkpoints.save_finished(position, saved)
+            else:
+                record.checkpoints.save_latest(position, pop.take(state, i), saved)
 
     def _initial(self):
         """Makes fresh states with the networks that members start from put into them."""

@@ -13,7 +13,7 @@ from flax import struct
 
 from fer_jax.errors import UserError
 
-NAMES = ('sgd', 'momentum', 'adam', 'plain_adam')
+NAMES = ('sgd', 'momentum', 'adam', 'adamw', 'plain_adam')
 SCHEDULES = ('constant', 'cosine', 'step', 'inverse')
 # Those of `make_optimizer` that `make_schedule` takes.
 SCHEDULE_OPTIONS = ('schedule', 'epochs', 'every', 'factor', 'warmup')
@@ -109,14 +109,16 @@ def make_optimizer(
     Args:
       learning_rate: float32 [], may be traced.
       total_steps: float32 [], the member's steps in all, for the schedule; may be traced.
-      name: 'sgd', 'momentum', 'adam', or 'plain_adam': without bias correction, and with epsilon
+      name: 'sgd', 'momentum', 'adam', 'adamw': Adam whose weight decay is decoupled (Loshchilov and
+        Hutter 2019, arXiv 1711.05101), or 'plain_adam': without bias correction, and with epsilon
         under the root (jain2018, eq. 3).
       schedule, epochs, every, factor, warmup: see `make_schedule`.
       momentum: of 'momentum'.
       nesterov: of 'momentum', Nesterov's form of it.
-      epsilon: of 'adam' and 'plain_adam'.
+      epsilon: of 'adam', 'adamw' and 'plain_adam'.
       clip: largest norm of all gradients together, 0 for any (kahou2015 and jain2018: 1.0).
-      weight_decay: times each kernel (biases and scales are left), added to its clipped gradient.
+      weight_decay: times each kernel (biases and scales are left), added to its clipped gradient;
+        of 'adamw' times the rate taken from the kernel itself, so that no moment sees it.
       frozen: names of the parameters' first level that do not decay; their gradients are zeros.
       lookahead: k = 5, alpha = 0.5 around the optimizer (haddad2020, sec. 3.3); its parameters are
         then optax.LookaheadParams, of which `trained` is stepped and `evaluated_weights` predict.
@@ -139,23 +141,25 @@ def make_optimizer(
         factor=factor,
         warmup=warmup,
     )
+
+    def kernels(params):
+        return jax.tree.map_with_path(
+            lambda path, x: x.ndim > 1 and path[0].key not in frozen, params
+        )
+
     if name == 'sgd':
         optimizer = optax.sgd(rate)
     elif name == 'momentum':
         optimizer = optax.sgd(rate, momentum=momentum, nesterov=nesterov)
     elif name == 'adam':
         optimizer = optax.adam(rate, eps=epsilon)
+    elif name == 'adamw':
+        optimizer = optax.adamw(rate, eps=epsilon, weight_decay=weight_decay, mask=kernels)
     elif name == 'plain_adam':
         optimizer = optax.chain(_plain_adam(epsilon), optax.scale_by_learning_rate(rate))
     else:
         raise UserError(f"unknown optimizer.name '{name}': one of {', '.join(NAMES)}")
-    if weight_decay:
-
-        def kernels(params):
-            return jax.tree.map_with_path(
-                lambda path, x: x.ndim > 1 and path[0].key not in frozen, params
-            )
-
+    if weight_decay and name != 'adamw':
         optimizer = optax.chain(optax.add_decayed_weights(weight_decay, kernels), optimizer)
     if clip:
         optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)

@@ -115,3 +115,17 @@ def test_votes_follow_their_clips():
     assert clips.combine([voted, films('fer2013', [1], ['train'], 4)]).target is None
     with pytest.raises(ValueError, match='target is'):
         dataclasses.replace(voted, target=target[:1])
+
+
+@pytest.mark.parametrize('sampling', ['uniform', 'linspace', 'last'])
+def test_all_frames_of_a_short_clip_are_taken(sampling):
+    found = clips.sample_frames(3, 8, sampling).tolist()
+    # saurav2020's are equally spaced: every frame is repeated in its place.
+    assert found == ([0, 0, 1, 1, 1, 1, 2, 2] if sampling == 'linspace' else [0, 1] + 6 * [2])
+
+
+def test_equally_spaced_frames_keep_both_ends():
+    for length in (9, 16, 100):
+        expected = np.rint(np.linspace(0, length - 1, 8)).tolist()
+        for sampling in ('uniform', 'linspace'):
+            assert clips.sample_frames(length, 8, sampling).tolist() == expected

@@ -1,5 +1,8 @@
 """Registration from the fit to the drawn frames, on records made by hand with known landmarks."""
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 
@@ -265,3 +268,32 @@ def test_landmarks_of_a_followed_face_lie_where_the_frames_show_them(handmade):
                 assert frame[y, x, 0] > 200
                 seen += 1
     assert seen
+
+
+def test_a_short_clip_of_equally_spaced_frames_has_no_padding(handmade):
+    record = record_of(handmade, 'a', [((90 + 5 * t, 100), 60, 0) for t in range(3)])
+    out = np.empty((8, 32, 32, 1), np.uint8)
+    length, _ = cropping.draw(out, record, geometry('none', frames=8, size=32), None)
+    assert length == 3 and (out[3:] == out[2]).all()
+    how = geometry('none', frames=8, size=32, sampling='linspace')
+    length, _ = cropping.draw(out, record, how, None)
+    assert length == 8 and not (out[5] == out[6]).all() and (out[6] == out[7]).all()
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_clahe_comes_before_the_size_changes(handmade, channels):
+    record = record_of(handmade, 'a', [((110, 108), 60, 0)])
+    how = geometry('none', frames=1, size=24, channels=channels)
+    early, late, plain = np.empty((3, 1, 24, 24, channels), np.uint8)
+    cropping.draw(plain, record, how, None)
+    cropping.draw(early, record, dataclasses.replace(how, equalize='clahe'), None)
+    op = cv2.createCLAHE(2.0, (8, 8))
+    window = registration.face_window(record['box'], how.margin)
+    cut = op.apply(registration.crop(record['frames'][0, ..., 0], window, window[2]))
+    expected = cv2.resize(cut, (24, 24), interpolation=cv2.INTER_AREA)
+    for channel in range(channels):
+        late[0, ..., channel] = op.apply(plain[0, ..., channel])
+        np.testing.assert_array_equal(early[0, ..., channel], expected)
+    assert not (early == late).all() and not (early == plain).all()
+    with pytest.raises(UserError, match="unknown data.equalize 'gamma'"):
+        geometry('none', equalize='gamma')

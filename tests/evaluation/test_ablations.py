@@ -69,6 +69,21 @@ def test_each_reading_is_the_reading_minus_the_base(values, runs):
     assert rows['worse']['changes'] == 'model.activation = elu; augment.kind = none'
 
 
+def test_the_validation_clips_choose_and_not_the_test_clips(values, runs):
+    for row in values['ablations']:
+        with (runs[row['name']].path / 'predictions.csv').open(newline='') as file:
+            rows = list(csv.DictReader(file))
+        rows = [r for r in rows if (r['part'], r['rule']) == ('validation', 'val_best')]
+        right = [r['label'] == r['predicted'] for r in rows]
+        assert rows and row['validation'] == pytest.approx(np.mean(right))
+    shares = {row['name']: row['validation'] for row in values['ablations']}
+    best = max(shares, key=shares.get)
+    assert f'validation clips choose {best} ({100 * shares[best]:.2f} %)' in ablations.text(values)
+    # Another run may have the higher test accuracy: the sentence stays.
+    rows = [dict(row, accuracy=row['name'] != best) for row in values['ablations']]
+    assert f'choose {best} ' in ablations.chosen({'ablations': rows})
+
+
 def test_only_pairs_with_the_base_are_tested_and_corrected_for(values, runs):
     assert [(pair['first'], pair['second']) for pair in values['pairs']] == [('B', 'A'), ('C', 'A')]
     p = []
@@ -125,5 +140,5 @@ def test_a_reading_without_the_rule_has_no_accuracy(runs):
     table = dataclasses.replace(bare.predictions, part=part.astype(np.int8))
     runs = {'base': runs['base'], 'folds': dataclasses.replace(bare, predictions=table)}
     row = ablations.compute(runs, ABOUT, draws=FEW)['ablations'][1]
-    assert row['accuracy'] is None and row['interval'] is None
+    assert row['accuracy'] is None and row['interval'] is None and row['validation'] is None
     assert ablations.text(ablations.compute(runs, ABOUT, draws=FEW))

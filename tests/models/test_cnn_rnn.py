@@ -196,3 +196,29 @@ def test_dropout_takes_a_traced_rate(network):
 def test_mistakes_are_the_user_s(options, message):
     with pytest.raises(UserError, match=message):
         shapes(**options)
+
+
+@pytest.mark.parametrize('stills', ['rows', 'repeat'])
+def test_outputs_of_every_step_are_averaged(stills):
+    """Against probabilities after each step, taken from clips that end there."""
+    options = {'depth': 4, 'width': 0.25, 'units': 4, 'rnn': 'tanh', 'stills': stills}
+    last, average = (
+        build('cnn_rnn', num_classes=7, **options, outputs=outputs)
+        for outputs in ('last', 'average')
+    )
+    variables = jax.jit(average.init)(jax.random.key(1), CLIPS)
+    assert jax.tree.map(jnp.shape, variables['params']) == jax.tree.map(
+        jnp.shape, jax.eval_shape(last.init, jax.random.key(1), CLIPS)['params']
+    )
+    length = np.array([3, 2])
+    found = average.apply(variables, CLIPS, length=length)
+    steps = np.stack([
+        jax.nn.softmax(last.apply(variables, CLIPS[:, :n], length=np.full(2, n))) for n in (2, 3)
+    ])  # fmt: skip
+    # A clip of one frame is a still, whose sequence is that frame once.
+    cut = last.clone(stills='repeat', steps=1)
+    first = jax.nn.softmax(cut.apply(variables, CLIPS[:, :1]))
+    expected = [np.mean([first[0], *steps[:, 0]], 0), np.mean([first[1], steps[0, 1]], 0)]
+    np.testing.assert_allclose(jax.nn.softmax(found), expected, rtol=1e-4)
+    with pytest.raises(UserError, match='model.outputs is'):
+        build('cnn_rnn', num_classes=7, outputs='all').init(jax.random.key(0), CLIPS)

@@ -12,7 +12,7 @@ from fer_jax.evaluation.predictions import TEST, Predictions
 CLASSES = ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
 
 
-def synthetic(folds: int = 10, seeds: int = 1, clips: int = 140) -> Predictions:
+def synthetic(folds: int = 10, seeds: int = 1, clips: int = 140, noise: float = 0.0) -> Predictions:
     """Random predictions, two epochs, every clip of its own subject."""
     rng = np.random.default_rng(folds)
     members = folds * seeds
@@ -21,6 +21,7 @@ def synthetic(folds: int = 10, seeds: int = 1, clips: int = 140) -> Predictions:
     label = rng.integers(len(CLASSES), size=clips).astype(np.int32)
     logits = rng.normal(size=(members, 2, clips, len(CLASSES)))
     logits[:, :, np.arange(clips), label] += 1.5
+    logits += noise * rng.normal(size=logits.shape)
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     return Predictions(
         probabilities=np.where(part[:, None, :, None] > 0, probabilities, np.nan).astype('f2'),

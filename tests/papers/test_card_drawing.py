@@ -4,11 +4,14 @@ import csv
 import json
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from fer_jax import papers
 from fer_jax.errors import UserError
 from fer_jax.papers import drawing
+from tests.papers.conftest import synthetic
 
 FERPLUS = {
     'name': 'fer2013_stn',
@@ -65,7 +68,7 @@ def test_cells_without_a_run_say_so():
     text = '\n'.join(lines)
     assert '  [1]  needs the licensed release\n  [2]  needs the licensed release\nc2' in text
     assert '  [4]  needs the licensed release' in text  # c3, which starts from another run
-    assert '[1]  no config yet' in papers.text(papers.load('haddad2020:table2'))
+    assert 'fer_jax.sweep' in papers.text(papers.load('haddad2020:table2'))
     fer2013 = papers.text(papers.load('minaee2019:table1'))
     assert '[1]  not run' in fer2013 and 'licensed' not in fer2013
 
@@ -113,6 +116,29 @@ def test_folds_stand_under_our_rule_and_the_papers_and_simulated_ones_are_stampe
     assert max(map(len, text.splitlines())) <= drawing.WIDTH
     assert text.count('needs the licensed release') == 3  # idstep's, c2's and c3's
     assert 'SIMULATED FACES' in papers.section(card, [run])
+
+
+def test_p_values_are_those_of_our_own_runs(make_run):
+    """Row c2's folds against c1's, under each rule; nothing where the folds are others."""
+    base = papers.read(make_run(BALANCED, name='c1', clips=140))
+    config = {**BALANCED, 'model': {'initializer': 'none'}}
+    run = papers.read(make_run(config, name='c2', clips=140, noise=3.0))
+    card = papers.load('haddad2020:table4')
+    lines = [line for line in drawing.lines(card, [base, run]) if line.name == '[3]']
+    for line, rule in zip(lines, ('last', 'test_best_fold'), strict=True):
+        folds = [[f['accuracy'] for f in r.results[rule]['folds']] for r in (base, run)]
+        p = stats.ttest_rel(*folds, alternative='greater').pvalue
+        assert line.cells[-2] == f'{p:.5f}' and 0 < p < 1
+        assert line.cells[-1] == ('significant' if p < 0.05 else 'not significant')
+    assert [line.cells[-2:] for line in drawing.lines(card, [base]) if line.name == '[1]'] == [
+        ('', '')
+    ] * 2  # c1 is what the others are compared with
+    alone = [line for line in drawing.lines(card, [run]) if line.name == '[3]']
+    assert all(line.cells[-2:] == ('', '') for line in alone)
+    idstep = {**BALANCED, 'protocol': {'name': 'idstep', 'k': 10, 'fold': -1}}
+    other = papers.read(make_run(idstep, name='idstep'))
+    lines = [line for line in drawing.lines(card, [other, run]) if line.name == '[3]']
+    assert all(line.cells[-2:] == ('', '') for line in lines)
 
 
 def test_both_readings_of_loso_come_from_one_run(make_run):
@@ -180,3 +206,25 @@ def test_a_run_that_is_none_is_refused(make_run, tmp_path):
     (run / 'results.json').unlink()
     with pytest.raises(UserError, match='results.json is missing'):
         papers.read(run)
+
+
+def test_the_loss_column_is_the_squared_error_of_probabilities(make_run):
+    config = {
+        'name': 'jaffe_cnn_rnn', 'data': {'name': 'jaffe'},
+        'protocol': {'name': 'random', 'fold': -1},
+        'model': {'rnn': 'relu', 'freeze': True, 'units': 50, 'depth': 6},
+        'init': {'run': 'a'},
+    }  # fmt: skip
+    folder = make_run(config)
+    (folder / 'dataset.json').write_text('{"starts_from": {"config": "jaffe_cnn_rnn"}}')
+    run = papers.read(folder)
+    table = synthetic()
+    rows = table.at(np.full(table.members, 1))
+    true = np.eye(7)[rows.label]
+    expected = 100 * np.mean((rows.probabilities - true) ** 2)
+    (line,) = [
+        x for x in drawing.lines(papers.load('jain2018:table2'), [run]) if x.whose[:3] == 'run'
+    ]
+    assert line.cells[1] == f'{expected:.2f}'
+    for name in ('table2', 'table3'):
+        assert papers.load(f'jain2018:{name}').metrics['Loss'] == 'squared_error'

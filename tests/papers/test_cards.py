@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from absl import flags
 
 from fer_jax import config as configs
 from fer_jax import papers
@@ -29,7 +30,7 @@ ENTRIES = [
     pytest.param(card, ours, id=f'{card.name}-{number}')
     for card in ALL
     for number, ours in enumerate(card.ours)
-    if ours.config
+    if ours.config and ours.by != 'sweep'
 ]
 
 
@@ -81,8 +82,11 @@ def test_a_card_names_only_what_exists(card):
         assert ours.row in {'', *card.rows}
         for metrics in (card.metrics, ours.metrics):
             assert set(metrics) <= set(card.columns)
-            known = {name for name in metrics.values() if not name.startswith('fold:')}
-            assert known <= set(METRIC_TITLES)
+            known = {name for name in metrics.values() if ':' not in name}
+            assert {name.split(':')[1] for name in metrics.values() if name[:2] == 'p:'} <= {
+                *card.rows
+            }
+            assert known <= {*METRIC_TITLES, 'squared_error'}
     if card.classes:
         assert len(card.classes) == len(card.rows) == len(card.columns)
     assert {ask['ask'] for ask in card.asks} <= set(questions.QUESTIONS)
@@ -97,17 +101,17 @@ def test_configs_exist_and_are_told_apart(card, ours):
     assert config['paper'] == card.name.partition(':')[0]
     # What is made of several models says of each what it learns from.
     for own in config.get('models', {'': config}).values():
-        assert own['data']['name'] == card.dataset
+        assert own['data']['name'] == (ours.dataset or card.dataset)
     for other in card.ours:
-        if other.config and (other.config, other.starts) != (ours.config, ours.starts):
+        if other.holds and (other.config, other.starts) != (ours.config, ours.starts):
             assert not answers(config, other, ours.starts)
     # A simulated run of the same system answers too, and is stamped where it is drawn.
     separator = ',' if ':' in ours.config else ':'
     assert answers(resolved(f'{ours.config}{separator}simulated'), ours, ours.starts)
-    assert f'--config={ours.config}' in ours.command
+    assert f'--config={ours.config}' in ours.commands[0]
     if ours.starts:
         assert resolved(f'configs/{ours.starts}.py')['name'] == ours.starts
-        assert ours.command.endswith(f'--config.init.run=RUN_OF_{ours.starts}')
+        assert ours.commands[0].endswith(f'--config.init.run=RUN_OF_{ours.starts}')
 
 
 @pytest.mark.parametrize(('card', 'ours'), ENTRIES)
@@ -135,6 +139,29 @@ def test_the_protocol_meant_is_that_of_the_first_config():
             config = resolved(named[0])
             for own in config.get('models', {'': config}).values():
                 assert own['protocol']['name'] == card.protocol
+
+
+@pytest.mark.parametrize('name', ['table2', 'table3', 'figure2'])
+def test_the_search_is_answered_by_the_search_of_a_config_that_declares_one(name):
+    (ours,) = papers.load(f'haddad2020:{name}').ours
+    (command,) = ours.commands
+    assert command.startswith(f'python -m fer_jax.sweep --config={ours.config} --study=')
+    path, _, variant = ours.config.partition(':')
+    config = configs.load_config(ROOT / path, *filter(None, [variant]))
+    found = configs.load_space(ROOT / path, config)
+    # sec. 4.3: LOSO with a threshold on CK+; ten folds of Oulu-CASIA.
+    assert bool(found.threshold) == (variant == 'loso') == ('ckplus' in path)
+    assert papers.load(f'haddad2020:{name}').state(ours) != 'no config yet'
+    known = flags.FlagValues()
+    importlib.import_module('fer_jax.sweep.__main__').define(known)
+    assert {word[2:].split('=')[0] for word in command.split()[3:]} <= {*known}
+
+
+@pytest.mark.parametrize('name', ['figure11', 'figure12', 'figure13'])
+def test_saliency_is_answered_by_explain(name):
+    (ours,) = papers.load(f'minaee2019:{name}').ours
+    assert [command.split()[2] for command in ours.commands] == ['fer_jax.main', 'fer_jax.explain']
+    assert ours.commands[0].endswith(' --workdir=RUN') and ours.commands[1].endswith(' RUN')
 
 
 def test_without_a_config_nothing_answers():
@@ -189,3 +216,9 @@ def test_cards_hold_oulu_s_views_as_the_config_does():
     counts = resolved('configs/oulu_casia_c3d.py')['augment']['options']['counts']
     assert len(counts) == 6
     assert all(copies == {'flip': 1, 'rotation': 5, 'contrast': 2} for copies in counts.values())
+
+
+def test_jains_mmi_column_is_of_runs_on_mmi():
+    card = papers.load('jain2018:table4')
+    of = {ours.dataset or card.dataset: {*(ours.metrics or card.metrics)} for ours in card.ours}
+    assert of == {'jaffe': {'Accuracy of JAFFE'}, 'mmi': {'Accuracy of MMI'}}

@@ -217,6 +217,8 @@ def test_saurav_savee_needs_the_augmented_set():
     assert not arithmetic.fits(savee, [480]) and not arithmetic.fits(savee, [96])
     assert counts([savee], 3840, 'rounding') == [3795]
     assert counts([savee], 4800, 'rounding') == [4744]
+    said = ' '.join(load('saurav2020:table2').notes)
+    assert 'split was made after augmentation' in said and 'all views of each test clip' in said
     (afew,) = cells('saurav2020:text', row='3DCNN-ConvLSTM')
     assert counts([afew], 1155, 'rounding') == [960]
     (official,) = cells('saurav2020:table3', row='3DCNN-ConvLSTM (ours)')
@@ -233,3 +235,11 @@ def test_jain_accuracies_are_no_shares_of_30_per_cent_of_jaffe():
     for printed in (best, text):
         assert arithmetic.fits(printed, range(60, 70)) == []
         assert arithmetic.fits(printed, [round(0.3 * 213)]) == []
+
+
+def test_minaee_ckplus_is_a_share_of_three_stills_a_sequence():
+    (printed,) = cells('minaee2019:table4', row='The proposed algorithm')
+    sequences = sum(roster.COUNTS.values())
+    for images in (sequences, 593, 2 * sequences):
+        assert not arithmetic.fits(printed, [round(images / 5)], ['rounding'])
+    assert counts([printed], round(3 * sequences / 5), 'rounding') == [192]

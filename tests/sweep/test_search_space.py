@@ -127,3 +127,14 @@ def test_ckplus_prunes_loso_below_the_papers_threshold():
     # What two workers compare is JSON and holds everything.
     changed = dataclasses.replace(searched, threshold=0.9)
     assert configs.first_difference(space.as_json(searched), space.as_json(changed), 'space')
+
+
+@pytest.mark.parametrize('name', ['fer2013_stn', 'ferg_stn', 'jaffe_stn', 'ckplus_stn'])
+def test_minaee_s_weight_of_the_l2_term_is_searched(name):
+    path = str(ROOT / 'configs' / f'{name}.py')
+    config = configs.load_config(path)
+    searched = configs.load_space(path, config)
+    space.check(config, searched)
+    assert config.protocol.get('validation', 0) or name == 'fer2013_stn'  # official parts have one
+    ends = searched.choices['loss.l2']
+    assert set(searched.choices) == {'loss.l2'} and ends.log and ends.low <= config.loss.l2

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -243,3 +244,25 @@ def test_a_config_without_a_space(call_sweep, tmp_path, place):
     (tmp_path / 'plain.py').write_text((place / 'small.py').read_text().split('def get_space')[0])
     with pytest.raises(UserError, match=r'plain.py declares no search space: write get_space'):
         call_sweep('--trials=1', f'--config={tmp_path / "plain.py"}')
+
+
+def test_only_the_best_trial_keeps_its_networks(tmp_path):
+    trials = []
+    for number, (value, state) in enumerate(
+        [(0.5, 'COMPLETE'), (0.7, 'COMPLETE'), (None, 'PRUNED'), (0.7, 'COMPLETE')]
+    ):
+        folder = tmp_path / f'trial-{number:04}' / 'checkpoints' / '000'
+        (folder / 'best' / '1').mkdir(parents=True)
+        (folder / 'probabilities.npy').write_text('kept')
+        trials.append(
+            SimpleNamespace(
+                number=number,
+                value=value,
+                state=SimpleNamespace(name=state),
+                user_attrs={'folder': f'trial-{number:04}'},
+            )  # fmt: skip
+        )
+    trial._keep_best(SimpleNamespace(trials=lambda: trials), tmp_path)
+    kept = sorted(path.parents[2].name for path in tmp_path.glob('*/checkpoints/*/best'))
+    assert kept == ['trial-0001', 'trial-0002']  # the first of two equals; what may be finished
+    assert len(list(tmp_path.glob('*/checkpoints/*/probabilities.npy'))) == 4

@@ -48,17 +48,49 @@ def fit(tiny_system, tiny_members, tiny_clips, tiny_recipe):
 
 
 def final(folder, member):
-    """A member's last checkpoint as it lies on the disk: flat {path: array}."""
-    checkpoints = MemberCheckpoints(Path(folder) / f'{member:03}')
-    position = checkpoints.positions()[-1]
-    state = checkpoints._latest.restore(position)['state']
+    """What a member leaves: its best network, and history and probabilities of every epoch."""
+    folder = Path(folder) / f'{member:03}'
+    checkpoints = MemberCheckpoints(folder)
+    epoch, network = checkpoints.restore_best()
+    record = checkpoints.record(checkpoints.positions()[-1])
     checkpoints.close()
+    assert record['finished'] and record['history']
     flat = {
         jax.tree_util.keystr(path): np.asarray(x)
-        for path, x in jax.tree_util.tree_leaves_with_path(state)
+        for path, x in jax.tree_util.tree_leaves_with_path([epoch, network, record['history']])
     }
     assert len(flat) > 10
-    return flat
+    return flat | {'probabilities': np.load(folder / 'probabilities.npy')}
+
+
+def size_of(folder):
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in Path(folder).rglob('*') if path.is_file())
+
+
+def test_a_finished_member_keeps_what_prediction_needs_and_no_states(fit, tmp_path):
+    """Of a member that has not ended, parameters, moments and statistics lie there for resuming."""
+    sizes = {}
+
+    def during(record):
+        if len(record.history) == 3:  # two epochs are on the disk
+            record.checkpoints.wait()
+            folder = tmp_path / f'{record.member.index:03}' / 'latest'
+            assert len(list(folder.glob('[0-9]*/state'))) == 2
+            sizes[record.member.index] = size_of(folder)
+
+    fit(tmp_path, on_epoch=during)
+    for member, before in sizes.items():
+        folder = tmp_path / f'{member:03}'
+        assert not list((folder / 'latest').glob('[0-9]*/state'))
+        assert size_of(folder / 'latest') < before / 4
+        checkpoints = MemberCheckpoints(folder)
+        assert checkpoints.restore_best()[1]['params'] and len(checkpoints.positions()) == 1
+        checkpoints.close()
+    assert len(sizes) == 2
+    # The same call again only reads.
+    records = fit(tmp_path)
+    assert [len(record.history) for record in records] == [4, 4]
 
 
 def assert_same_ends(one, other, members=2):

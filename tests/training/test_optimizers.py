@@ -83,6 +83,34 @@ def test_clipping_and_weight_decay_of_kernels_are_pytorchs(clip):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4), found, expected)
 
 
+def as_torch(optimizer, steps, start):
+    """Kernels and biases after some steps of a PyTorch optimizer that decays kernels only."""
+    leaves = jax.tree.map(lambda x: torch.tensor(x, requires_grad=True), start)
+    kernels, biases = ([leaves[name][kind] for name in start] for kind in ('kernel', 'bias'))
+    groups = [{'params': kernels, 'weight_decay': 0.1}, {'params': biases, 'weight_decay': 0.0}]
+    steps_of = optimizer(groups, 0.05)
+    for _ in range(steps):
+        for leaf in kernels + biases:
+            leaf.grad = gradient(leaf.detach())
+        steps_of.step()
+    return jax.tree.map(lambda leaf: leaf.detach().numpy(), leaves)
+
+
+@pytest.mark.parametrize('name, twin', [('adam', 'Adam'), ('adamw', 'AdamW')])
+def test_weight_decay_of_adam_and_decoupled_from_it_are_pytorchs(name, twin):
+    rng = np.random.default_rng(0)
+    start = {name: {'kernel': rng.normal(size=(3, 4)), 'bias': rng.normal(size=4)} for name in 'ab'}
+    start = jax.tree.map(np.float32, start)
+    gradients = lambda params: jax.tree.map(gradient, params)  # noqa: E731
+    found = tree_of({'name': name, 'weight_decay': 0.1}, 10, start, gradients)
+    expected = as_torch(getattr(torch.optim, twin), 10, start)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5), found, expected
+    )
+    other = tree_of({'name': name}, 10, start, gradients)
+    assert np.abs(found['a']['kernel'] - other['a']['kernel']).max() > 5e-5
+
+
 def test_plain_adam_is_jains_equation_3():
     x, m, v = START.astype(np.float64), np.zeros(3), np.zeros(3)
     for _ in range(10):
@@ -97,10 +125,11 @@ def test_plain_adam_is_jains_equation_3():
 def test_frozen_groups_do_not_decay():
     start = {name: {'kernel': np.ones((2, 2), np.float32)} for name in ('frames', 'rnn')}
     zeros = lambda params: jax.tree.map(jnp.zeros_like, params)  # noqa: E731
-    options = {'name': 'momentum', 'weight_decay': 0.1, 'frozen': ('frames',)}
-    after = tree_of(options, 3, start, zeros)
-    np.testing.assert_array_equal(after['frames']['kernel'], 1)
-    assert (np.asarray(after['rnn']['kernel']) < 1).all()
+    for name in ('momentum', 'adamw'):
+        options = {'name': name, 'weight_decay': 0.1, 'frozen': ('frames',)}
+        after = tree_of(options, 3, start, zeros)
+        np.testing.assert_array_equal(after['frames']['kernel'], 1)
+        assert (np.asarray(after['rnn']['kernel']) < 1).all()
 
 
 def test_lookahead_interpolates_every_fifth_step():

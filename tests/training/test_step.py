@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from fer_jax import models
+from fer_jax.config import load_config
+from fer_jax.data import views
 from fer_jax.errors import UserError
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.members import per_member
@@ -270,3 +272,34 @@ def test_teachers_are_their_share_of_a_target(tiny_system, given):
     )
     found = loss_of_first_step(system, own.replace(teachers=arrays), clips)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_view_is_of_the_standardised_face():
+    """An upside-down face is not compared with an upright mean face (jain2018, kahou2015)."""
+    rng = np.random.default_rng(0)
+    frames = jnp.asarray(rng.integers(0, 256, (2, 1, 6, 6, 1)), jnp.uint8)
+    mean, std = rng.random((6, 6, 1), np.float32), 0.1 + rng.random((6, 6, 1), np.float32)
+    options = {'normalize': 'mean_std', 'channels': 1}
+    upright = model_inputs(frames, None, jnp.asarray(mean), jnp.asarray(std), **options)
+    upside_down = jnp.tile(jnp.array([[[1.0, 0.0, 0.0], [0.0, -1.0, 5.0]]]), (2, 1, 1))
+    view = upside_down, jnp.ones(2)
+    found = model_inputs(frames, view, jnp.asarray(mean), jnp.asarray(std), **options)
+    np.testing.assert_allclose(found, upright[:, :, ::-1], atol=1e-5)
+    # Outside the picture is the mean, not black less the mean.
+    away = view[0].at[:, 0, 2].set(100.0), view[1]
+    found = model_inputs(frames, away, jnp.asarray(mean), jnp.asarray(std), **options)
+    np.testing.assert_array_equal(found, 0)
+
+
+def test_kahou_s_crops_keep_the_deviation_of_white_noise():
+    config = load_config('fer2013_cnn.py')
+    frames = np.random.default_rng(0).integers(0, 256, (64, 1, 48, 48, 1)).astype(np.uint8)
+    drawn = views.random(
+        np.arange(64), (48, 48), np.random.default_rng(1), **config.augment.options.to_dict()
+    )
+    inputs = {'normalize': 'unit', 'channels': 1, 'crop': config.inputs.crop}
+    found = model_inputs(
+        jnp.asarray(frames), (jnp.asarray(drawn.affine), jnp.asarray(drawn.contrast)),
+        jnp.zeros(1), jnp.ones(1), **inputs,
+    )  # fmt: skip
+    assert np.std(found) == pytest.approx(np.std(frames / 255), rel=0.02)
