@@ -224,7 +224,7 @@ def _help_lines(fv: flags.FlagValues) -> list[str]:
 
 def console() -> None:
     """Runs `fer-jax COMMAND ...`, and imports no other command."""
-    host.keep_buffers()
+    host.prepare_command()
     with _statuses():
         _console(sys.argv[1:] or ['--help'])
 

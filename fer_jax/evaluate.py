@@ -3,8 +3,8 @@
     python -m fer_jax.evaluate MODEL --dataset=fer2013 [--labels=ferplus8] [--out=DIR]
     python -m fer_jax.evaluate FOLDER --dataset=fer2013 --labels=ferplus8 --card
 
-First flags: --dataset=NAME, --labels=SET, --out=DIR. Documented in docs/predict.md (networks that are
-shipped, model folders).
+First flags: --dataset=NAME, --labels=SET, --out=DIR. Documented in docs/predict.md (networks that
+are shipped, model folders).
 
 MODEL is a network of the package by its name (small), a directory that fer_jax.main wrote and
 finished, or a folder that fer_jax.export wrote. Its classes are matched to the labels' by their
