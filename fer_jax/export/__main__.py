@@ -2,8 +2,8 @@
 
     python -m fer_jax.export RUN --format=folder --out=DIR [--member=0] [--name=NAME]
 
-First flags: --out=DIR, --format=folder, --member=NUMBER. Documented in docs/predict.md (networks that
-are shipped, model folders).
+First flags: --out=DIR, --format=folder, --member=NUMBER. Documented in docs/predict.md (networks
+that are shipped, model folders).
 
 DIR must be missing or empty. All members of the run are written, and whoever loads the folder gets
 the mean of their probabilities; --member takes one alone.
