@@ -1,7 +1,7 @@
 """fer_jax: facial expression recognition in images and video, in JAX.
 
 Importing it changes nothing in the process, but where Python is starting one of its commands: this
-is the first file of theirs that runs, and how a process keeps memory cannot be set any later.
+is the first file of theirs that runs, and how a process keeps memory and logs cannot be set later.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __version__ = '0.1.0'
 
 if host.starts_command():
-    host.keep_buffers()
+    host.prepare_command()
 
 
 def load(name: str, member: int = -1, mirrored: bool | None = None) -> 'Predictor':

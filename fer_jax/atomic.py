@@ -45,7 +45,8 @@ def refusal(error: BaseException | None) -> str:
         if number is None and not isinstance(error, OSError):
             number = _number_in(str(error))
         if number in _REMEDIES:
-            place = getattr(error, 'filename', None)
+            # Of a rename the second name is the user's, the first one of ours.
+            place = getattr(error, 'filename2', None) or getattr(error, 'filename', None)
             where = f'{os.fsdecode(place)}: ' if isinstance(place, str | bytes) else ''
             return f'{where}{os.strerror(number)}; {_REMEDIES[number]}'
         error = error.__cause__ or error.__context__

@@ -10,6 +10,7 @@ traceback.
 
 import ast
 import contextlib
+import io
 import os
 import re
 import runpy
@@ -159,6 +160,9 @@ def run(main: Main, define: Define, doc: str | None) -> None:
 @contextlib.contextmanager
 def _statuses() -> Iterator[None]:
     """Exits with the status of what a block raises, and says it in a line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a test's is none
+            stream.reconfigure(errors='replace')  # what an ASCII terminal cannot show
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             # A shell's background job ignores Ctrl-C, and goes on doing so.
@@ -188,8 +192,10 @@ def _statuses() -> Iterator[None]:
         said = atomic.refusal(error)
         if not said:
             raise
-        print(f'error: {_printable(said)}', file=sys.stderr)
-        sys.exit(1)
+        print(f'error: {_printable(said)}', file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(1)  # what libraries would still write at an exit fails as well, with a traceback
 
 
 class _Stop:
@@ -224,7 +230,7 @@ def _help_lines(fv: flags.FlagValues) -> list[str]:
 
 def console() -> None:
     """Runs `fer-jax COMMAND ...`, and imports no other command."""
-    host.keep_buffers()
+    host.prepare_command()
     with _statuses():
         _console(sys.argv[1:] or ['--help'])
 

@@ -22,6 +22,14 @@ def starts_command() -> bool:
     return sys.argv[:1] == ['-m'] and ours
 
 
+def prepare_command() -> None:
+    """Sets what a command's process keeps from its start: how XLA logs, how malloc keeps memory."""
+    # jaxlib reads it once, when it is loaded. Below "fatal" XLA asks to file a bug wherever a
+    # program takes long to compile; what fails is raised as an exception in any case.
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    keep_buffers()
+
+
 def keep_buffers() -> None:
     """Tells glibc's allocator not to map or trim; other C libraries have no such settings.
 

@@ -10,12 +10,19 @@ docs/running.md; all keys are in fer_jax/config/keys.py.
 
 Writes a run's directory (config, folds, checkpoints, probabilities, predictions, results, report).
 Started again with the same config it goes on where it was, and a finished run is only read.
+More epochs for a finished run, which stays as it is; where the learning rate does not depend on the
+number of epochs (cosine, warm-up) they are what a run of 20 would be, bit for bit:
+
+    python -m fer_jax.main --config=configs/ckplus_c3d.py --config.train.epochs=20 --extend=runs/RUN
+
 With --print_config nothing is trained: every key with its value is printed, with a star where it
 differs from the defaults, and the folder that the run would have.
 
 With --distributed the processes that are given the same command are one run over all their devices.
 Each needs the prepared data; the first alone writes and prints.
 """
+
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict
@@ -42,6 +49,12 @@ def define(fv: flags.FlagValues) -> None:
         'one of several processes: auto (SLURM, TPU pods), or HOST:PORT,PROCESSES,NUMBER',
         flag_values=fv,
     )
+    flags.DEFINE_string(
+        'extend',
+        None,
+        'a finished run of the same config but fewer train.epochs, from whose end this one goes on',
+        flag_values=fv,
+    )
     flags.DEFINE_bool(
         'print_config', False, 'print every key of the config and train nothing', flag_values=fv
     )
@@ -56,10 +69,13 @@ def main(fv: flags.FlagValues) -> None:
     if fv.print_config:
         _print_config(fv.config)
         return
+    if fv.extend and runners.name_of(fv.config) != runners.EXPERIMENT:
+        raise UserError(f'--extend: {fv.config.name} is made of several models, give one of them')
     runtime.join(fv.distributed)
     runtime.prepare()
     run = runners.runner_of(fv.config)
-    run(fv.config, workdir=fv.workdir, data_dir=prepared.data_root(fv.data_dir))
+    given: dict[str, Any] = {'workdir': fv.workdir, 'data_dir': prepared.data_root(fv.data_dir)}
+    run(fv.config, **given, **({'extend': fv.extend} if fv.extend else {}))
 
 
 def _print_config(config: ConfigDict) -> None:

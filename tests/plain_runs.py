@@ -57,6 +57,13 @@ def write_release(folder: Path) -> Path:
     return folder
 
 
+def plain_config(changes: dict):
+    """The config of the small runs, with changes (dotted keys)."""
+    config = configs.load_config(ROOT / 'configs' / 'fer2013_plain.py')
+    config.update_from_flattened_dict({**CHANGES, **changes})
+    return config
+
+
 def train(folder: Path, data: Path, **changes) -> Path:
     """Trains a run on the prepared pictures.
 
@@ -65,8 +72,7 @@ def train(folder: Path, data: Path, **changes) -> Path:
     """
     from fer_jax.experiment import run as experiment
 
-    config = configs.load_config(ROOT / 'configs' / 'fer2013_plain.py')
-    config.update_from_flattened_dict(CHANGES)
+    config = plain_config({})
     with config.unlocked():
         for key, value in changes.items():
             if isinstance(value, dict):

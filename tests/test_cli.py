@@ -231,6 +231,7 @@ def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, error):
 
     monkeypatch.setattr(sys, 'argv', ['fer_jax'])
     monkeypatch.setattr(signal, 'signal', lambda *given: None)
+    monkeypatch.setattr(os, '_exit', sys.exit)
     with pytest.raises(SystemExit) as status:
         cli.run(main, lambda fv: None, '')
     assert status.value.code == 1

@@ -177,8 +177,8 @@ def load(path: Path | str) -> Run:
         sample_ids=ids,
         filters=_filters(path / 'filters.npz'),
     )
-    _check_kinds(path / 'folds.json', run.folds, FOLD_KEYS)
-    _check_kinds(path / 'dataset.json', run.dataset, DATASET_KEYS)
+    check_kinds(path / 'folds.json', run.folds, FOLD_KEYS)
+    check_kinds(path / 'dataset.json', run.dataset, DATASET_KEYS)
     _check_lists(path, run)
     if predictions.fold.max() >= len(run.folds['folds']):
         raise UserError(
@@ -198,7 +198,7 @@ def load_finished(path: Path | str) -> Run:
     return load(path)
 
 
-def _check_kinds(path: Path, value: dict[str, Any], keys: Mapping[str, type]) -> None:
+def check_kinds(path: Path, value: dict[str, Any], keys: Mapping[str, type]) -> None:
     """Refuses a JSON object that lacks a key, or has a value of another type under it."""
     missing = [key for key in keys if key not in value]
     if missing:
@@ -211,7 +211,8 @@ def _check_kinds(path: Path, value: dict[str, Any], keys: Mapping[str, type]) ->
 def _check_lists(path: Path, run: Run) -> None:
     """Refuses lists of folds.json and dataset.json that hold something else than a page shows."""
     for number, fold in enumerate(run.folds['folds']):
-        if not isinstance(fold, dict) or not all(isinstance(fold.get(p), list) for p in PARTS):
+        lists = [fold.get(part) for part in PARTS] if isinstance(fold, dict) else [None]
+        if not all(isinstance(x, list) and all(isinstance(c, str) for c in x) for x in lists):
             raise UserError(
                 f'{path / "folds.json"}: fold {number} is not lists of {", ".join(PARTS)}: {AGAIN}'
             )
@@ -268,6 +269,8 @@ def _samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     frames, ids = read_arrays(path, ('frames', 'clip_id')).values()
     if frames.ndim != 3 or frames.dtype != np.uint8 or ids.shape != frames.shape[:1]:
         raise UserError(f'{path} must hold frames uint8 [S,H,W] and clip_id [S]: {AGAIN}')
+    if 0 in frames.shape[1:]:
+        raise UserError(f'{path} holds frames without a pixel, uint8{list(frames.shape)}: {AGAIN}')
     return frames, ids
 
 

@@ -14,7 +14,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir
-from fer_jax.experiment import distillation, fits, run_files, runners
+from fer_jax.experiment import distillation, extension, fits, run_files, runners
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.learners import Learner
 from fer_jax.experiment.members import Data, MemberGroup, make_groups, members_of, numbered
@@ -140,6 +140,7 @@ def run(
     data_dir: Path,
     on_members_done: OnMembersDone = lambda experiment, records: None,
     pages: bool = True,
+    extend: str | None = None,
 ) -> dict[str, Any]:
     """Trains, evaluates and reports; goes on where an earlier call with the same config stopped.
 
@@ -147,6 +148,7 @@ def run(
       on_members_done: called when members that train first have ended, with their records
         (loop.train). What it raises stops the run, which can be taken up again.
       pages: draw report.html and figures/ as well; `fer_jax.report` draws them later.
+      extend: a finished run of the same config but fewer epochs, which this one goes on from.
 
     With several processes (`runtime.join`) all of them call this; the first writes and prints.
 
@@ -167,7 +169,11 @@ def run(
     processes.check_same(known, 'config, folds or clips')
     with processes.together():
         if processes.is_first():
+            if extend:
+                extension.check(Path(extend), config, folds, experiment.dataset)
             run_files.begin(folder, config, folds, experiment.dataset)
+            if extend:
+                extension.take_over(Path(extend), folder, config.train.epochs)
             _print_plan(experiment, folder)
     records = train_members(experiment, folder, on_members_done)
     with processes.together():

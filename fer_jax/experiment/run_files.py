@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -39,12 +40,26 @@ def folder_of(config: ConfigDict, workdir: str | None) -> Path:
         known = rundir.read_json(folder / 'config.json')
         difference = configs.difference(config, known)
         if difference:
+            here, there = (_dataset_of(values) for values in (configs.as_json(config), known))
+            if here != there:
+                raise UserError(
+                    f'{folder} is a run on another dataset: {there}, not {here}; give another '
+                    '--workdir'
+                )
+            longer = difference.startswith('config.train.epochs ')
             raise UserError(
                 f'{folder} is a run of another config: {difference}; give another --workdir'
+                + f', with --extend={folder} where it is to go on from there' * longer
             )
     elif not atomic.is_free(folder):
         raise UserError(f'{folder} is no run and not empty; give another --workdir')
     return folder
+
+
+def _dataset_of(config: Mapping[str, Any]) -> str | None:
+    """Returns the dataset of a config as JSON; None for a system of several models."""
+    data = config.get('data')
+    return data.get('name') if isinstance(data, Mapping) else None
 
 
 def begin(

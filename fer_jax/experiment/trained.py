@@ -142,7 +142,9 @@ class TrainedNetwork:
             },
         )
         variables = {key: arrays[key] for key in ('params', 'batch_stats') if key in arrays}
-        return cls._built(folder, member, sections, epoch, variables, fitted, earlier)
+        network = cls._built(folder, member, sections, epoch, variables, fitted, earlier)
+        network._check_arrays()
+        return network
 
     @classmethod
     def _built(
@@ -301,6 +303,14 @@ class TrainedNetwork:
             return features(self.system.model, variables, seen, what, length=length)
 
         return apply
+
+    def _check_arrays(self) -> None:
+        """Refuses arrays that the network cannot be applied with: of another one, as it seems."""
+        clip = (1, *self.shape)
+        if self.earlier:
+            name, frames = self.earlier.name, self.shape[0]
+            clip = (1, *self.earlier.network.layer_shape(name, frames))
+        model_folder.check_arrays(self.run, self._from_stored(_PROBABILITIES), self.variables, clip)
 
     @functools.cached_property
     def _on_device(self) -> Mapping[str, Any]:

@@ -33,6 +33,13 @@ def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """
     if not path.is_file():
         raise UserError(f'sound.file: there is no {path}')
+    try:
+        return _read(path, clip_ids)
+    except csv.Error as error:
+        raise UserError(f'{path} cannot be read as a table ({error}): extract it again') from error
+
+
+def _read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
     with path.open(newline='', encoding='utf-8', errors='replace') as lines:
         names, rows = _arff(path, lines) if path.suffix.lower() == '.arff' else _csv(path, lines)
         lower = [name.lower() for name in names]
@@ -40,6 +47,8 @@ def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
         if not named:
             raise UserError(f"{path} does not name its clips: it has no column '{_CLIP[0]}'")
         columns = [k for k, name in enumerate(lower) if name not in (*_CLIP, *_OTHERS)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(f"{path} has more than one column '{twice[0]}': extract it again")
         columns.sort(key=lambda k: names[k])
         found: dict[str, tuple[int, np.ndarray]] = {}
         wanted = set(clip_ids)
@@ -62,6 +71,12 @@ def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
                 raise UserError(
                     f"{path}, line {number}: {names[wrong]} is '{row[wrong]}', which is no number"
                 ) from None
+            if not np.isfinite(values).all():
+                wrong = columns[int(np.argmin(np.isfinite(values)))]
+                raise UserError(
+                    f"{path}, line {number}: {names[wrong]} is '{row[wrong]}', which is no finite "
+                    'number of four bytes'
+                )
             found[clip] = number, values
     ends = [clip.rsplit('/', 1)[-1] for clip in clip_ids]
     shared = {end for end in ends if ends.count(end) > 1}
@@ -87,10 +102,12 @@ def _arff(path: Path, lines: Iterator[str]) -> tuple[list[str], Iterator[tuple[i
     """Names of the columns, and rows with the numbers of their lines."""
     names = []
     numbered = enumerate(lines, 1)
-    for _, line in numbered:
+    for number, line in numbered:
         word, _, rest = line.strip().partition(' ')
         if word.lower() == '@attribute':
             rest = rest.strip()
+            if not rest:
+                raise UserError(f'{path}, line {number}: @attribute without a name')
             quoted = rest[:1] in ('"', "'")
             names.append(rest[1:].split(rest[0])[0] if quoted else rest.split()[0])
         elif word.lower() == '@data':

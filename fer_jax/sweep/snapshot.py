@@ -19,6 +19,24 @@ KIND = 'sweep'
 STATES = {'COMPLETE': 'done', 'PRUNED': 'pruned', 'FAIL': 'failed', 'RUNNING': 'running'}
 # The rate is that of the last so many trials: workers come and go.
 RECENT = 20
+# What the file holds once a trial has begun.
+_KEYS = {
+    'study': str, 'stamps': list, 'plan': dict, 'total': int, 'importances': dict, 'trials': list,
+}  # fmt: skip
+_TRIAL_KEYS = {
+    *(
+        'number',
+        'state',
+        'value',
+        'params',
+        'members',
+        'reason',
+        'folder',
+        'begun',
+        'ended',
+        'host',
+    ),
+}
 
 
 def check_place(workdir: Path, ledger: 'Ledger') -> None:
@@ -113,6 +131,14 @@ def load(workdir: Path) -> dict[str, Any]:
     values = rundir.read_json(workdir / NAME)
     if 'plan' not in values:
         raise UserError(f'{workdir}: no trial of the study {values.get("study")} has ended yet')
+    path = workdir / NAME
+    rundir.check_kinds(path, values, _KEYS)
+    for number, trial in enumerate(values['trials']):
+        if not isinstance(trial, dict) or not _TRIAL_KEYS <= set(trial):
+            raise UserError(
+                f'{path}: trial {number} lacks one of {", ".join(sorted(_TRIAL_KEYS))}: start the '
+                'sweep again, which writes the file anew'
+            )
     return values
 
 

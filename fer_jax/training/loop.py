@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import signal
 import sys
@@ -97,7 +98,10 @@ def train(
     resident = Resident.of(clips)
     population = pop.Population(system, resident, layout)
     records = [
-        MemberRecord(m, clips.label, len(clips.classes), schedule.epochs, folder / f'{m.index:03}')
+        MemberRecord(
+            *(m, clips.label, len(clips.classes), schedule.epochs, folder / f'{m.index:03}'),
+            schedule.patience,
+        )
         for m in members
     ]
     steps = {m.index: recipe.steps(m, clips) for m in members}
@@ -117,7 +121,8 @@ def train(
             else:
                 waiting.append(record)
         on_members_done([record for record in records if record not in waiting])
-        for those in _side_by_side(population, waiting, clips, recipe, schedule, steps, limit):
+        given = (population, waiting, clips, recipe, schedule, steps, limit, progress.say)
+        for those in _side_by_side(*given):
             together = _Together(population, those, clips, recipe, schedule, steps)
             together.run(progress, stop, on_epoch)
             on_members_done(together.records)
@@ -130,7 +135,7 @@ EPOCH = 1_000_000
 
 
 def _side_by_side(
-    population, records, clips, recipe, schedule, steps, limit
+    population, records, clips, recipe, schedule, steps, limit, say
 ) -> Iterator[list[MemberRecord]]:
     """Groups records that train side by side: as many as fit, and as can go on together."""
     if not records:
@@ -139,7 +144,7 @@ def _side_by_side(
     size = population.layout.members_at_once
     if limit is not None:
         members = [record.member for record in records]
-        size = _members_at_once(population, members, clips, recipe, schedule, steps, limit)
+        size = _members_at_once(population, members, clips, recipe, schedule, steps, limit, say)
     for record in records:
         positions = set(record.checkpoints.positions())
         # Members that have not begun do not train beside some that have.
@@ -152,8 +157,8 @@ def _side_by_side(
     yield group
 
 
-def _members_at_once(population, members, clips, recipe, schedule, steps, limit) -> int:
-    """Counts who trains at once: as many as the layout and `limit` bytes a device allow."""
+def _members_at_once(population, members, clips, recipe, schedule, steps, limit, say) -> int:
+    """Counts who trains at once, as many as the layout and `limit` bytes allow, and says it."""
     layout = population.layout
     longest = max(steps[member.index] for member in members)
     steps_per_call = min(layout.steps_per_call, longest)
@@ -162,6 +167,7 @@ def _members_at_once(population, members, clips, recipe, schedule, steps, limit)
     own = per_member(members[:1], [longest])
     evaluated_clips = max(1, *(len(m.evaluated) for m in members))
 
+    @functools.cache
     def need(each):
         return population.bytes_needed(each, own, batches, evaluated_clips, schedule.evaluate_batch)
 
@@ -174,6 +180,11 @@ def _members_at_once(population, members, clips, recipe, schedule, steps, limit)
             f'train.members_at_once is {schedule.members_at_once}, and {size} members fit into the '
             'memory: give 0 (automatic) or a smaller number'
         )
+    rows, each = batches.clip.shape[2], -(-size // across)
+    say(
+        f'a step takes {rows:,} clips of each of {size} networks; on each device that needs '
+        f'{memory.gib(need(each))} besides the data, of {memory.gib(limit)} that are free'
+    )
     return size
 
 
@@ -280,10 +291,6 @@ class _Together:
                         (evaluated_weights(state.params), evaluated_weights(state.batch_stats)), i
                     ),
                 )
-            patience = self.schedule.patience
-            record.stopped = epoch == record.last_epoch or (
-                bool(patience) and validated and epoch - best >= patience
-            )
         return evaluated_now
 
     def _count_stopped(self, progress, epoch):

@@ -80,7 +80,7 @@ def most_members_at_once(members: int, across: int, need: Callable[[int], int], 
     need = functools.cache(need)
     if need(1) > limit:
         raise UserError(
-            f'a single member needs {_gib(need(1))} on a device that has {_gib(limit)} left: lower '
+            f'a single member needs {gib(need(1))} on a device that has {gib(limit)} left: lower '
             '--config.train.batch_size or --config.train.evaluate_batch'
         )
     most = -(-members // across)
@@ -115,5 +115,6 @@ def _room(fewer: int, less: int, more: int, bytes_: int, limit: int) -> int:
     return fewer + int((limit - less) / own)
 
 
-def _gib(count: int) -> str:
-    return f'{count / 2**30:.2f} GiB'
+def gib(count: int) -> str:
+    """Writes a number of bytes for a message."""
+    return f'{count / 2**30:.2f} GiB' if count >= 2**30 else f'{count / 2**20:.0f} MiB'

@@ -12,7 +12,8 @@ Folders that come with the package lie in fer_jax/weights/ and are found by thei
 import hashlib
 import json
 import lzma
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,26 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 from flax import traverse_util
+from flax.errors import FlaxError
 
 from fer_jax import atomic
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 
 FORMAT = 1
 CONFIG, WEIGHTS, SEEN, GOLDEN, CARD = (
     *('config.json', 'model.safetensors', 'seen.json.xz', 'golden.npz', 'README.md'),
 )
+# What config.json holds, for it and each network that makes inputs for another.
+_NETWORK_KEYS = {
+    'name': str, 'classes': list, 'data': dict, 'inputs': dict, 'model': dict,
+    'earlier': (dict, type(None)),
+}  # fmt: skip
+_KEYS = {
+    **_NETWORK_KEYS, 'members': list, 'trained_on': dict, 'weights': dict,
+    'temperature': (int, float, type(None)), 'validation_clips': (int, type(None)),
+}  # fmt: skip
+_MEMBER_KEYS = {'fold': int, 'seed': int, 'epoch': int}
+_TRAINED_ON_KEYS = {'run': str, 'config': str, 'dataset': str, 'simulated': bool, 'commit': str}
 SHIPPED = Path(__file__).parents[1] / 'weights'
 
 
@@ -84,14 +97,45 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding='utf-8'))
         version = config['format']
-    except (ValueError, KeyError, TypeError) as error:
+    except DAMAGED as error:
         raise UserError(
             f'{path} is no description of a network ({type(error).__name__}: {error}): give a '
             'finished run, or a folder that fer_jax.export wrote'
         ) from error
     if version != FORMAT:
         raise UserError(f'{path} has format {version}, this version reads {FORMAT}: update fer_jax')
+    try:
+        _check(config, _KEYS)
+        for member in config['members']:
+            _check(member, _MEMBER_KEYS)
+        _check(config['trained_on'], _TRAINED_ON_KEYS)
+        _check(config['weights'], {'sha256': str})
+        if not config['members'] or config['temperature'] is not None and not (
+            isinstance(config['validation_clips'], int) and 0 < config['temperature'] < math.inf
+        ):  # fmt: skip
+            raise ValueError('no members, or a temperature that is none')
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f'{path} is damaged ({error}): copy or export the folder again') from error
     return config
+
+
+def _check(found: Any, kinds: Mapping[str, type | tuple[type, ...]]) -> None:
+    """Checks keys and types of a JSON object, with those of the networks that make its inputs.
+
+    Raises:
+      TypeError, ValueError: one is missing or of another type; classes that are no names.
+    """
+    if not isinstance(found, dict):
+        raise TypeError(f'{found!r} is no object')
+    for key, kind in kinds.items():
+        if not isinstance(found.get(key), kind) or (kind is int and found[key] is True):
+            raise TypeError(f"'{key}' is {found.get(key, 'missing')!r}")
+    if 'classes' in kinds:
+        names = found['classes']
+        if not all(isinstance(n, str) for n in names) or not 1 < len(set(names)) == len(names):
+            raise ValueError(f"'classes' is {names!r}")
+    if found.get('earlier') is not None:
+        _check(found['earlier'], {**_NETWORK_KEYS, 'layer': str})
 
 
 def read_arrays(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -120,7 +164,37 @@ def read_arrays(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]
     except safetensors.SafetensorError as error:
         raise UserError(f'{path} is damaged ({error}): copy or export the folder again') from error
     nested = traverse_util.unflatten_dict(flat, sep='/')
-    return [widened(nested[str(member)]) for member in range(len(config['members']))]
+    count = len(config['members'])
+    if set(nested) != {str(member) for member in range(count)}:
+        raise UserError(
+            f'{path} holds {len(nested)} networks, {CONFIG} names {count}: copy or export the '
+            'folder again'
+        )
+    return [widened(nested[str(member)]) for member in range(count)]
+
+
+def check_arrays(
+    folder: Path, apply: Callable, variables: Mapping[str, Any], clip: Sequence[int]
+) -> None:
+    """Traces a network on its arrays without computing anything.
+
+    Args:
+      apply: a function of variables, clips float32 and their lengths.
+      clip: shape of the clips.
+
+    Raises:
+      UserError: the network that config.json describes has other arrays.
+    """
+    frames = jax.ShapeDtypeStruct(tuple(clip), np.float32)
+    length = jax.ShapeDtypeStruct((clip[0],), np.int32)
+    try:
+        jax.eval_shape(apply, variables, frames, length)
+    except (FlaxError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        said = ' '.join(str(error).split())[:200]
+        raise UserError(
+            f'{folder}: the network that {CONFIG} describes does not fit its arrays ({said}): '
+            'copy or export the folder again'
+        ) from error
 
 
 def read_seen(folder: Path) -> dict[int, frozenset[str]]:
@@ -128,11 +202,11 @@ def read_seen(folder: Path) -> dict[int, frozenset[str]]:
     path = folder / SEEN
     try:
         by_fold = json.loads(lzma.decompress(path.read_bytes()))
-    except (OSError, ValueError, lzma.LZMAError) as error:
+        return {int(fold): frozenset(ids) for fold, ids in by_fold.items()}
+    except (*DAMAGED, AttributeError, lzma.LZMAError) as error:
         raise UserError(
             f'{path} is missing or damaged ({error}): copy or export the folder again'
         ) from error
-    return {int(fold): frozenset(ids) for fold, ids in by_fold.items()}
 
 
 def halved(arrays: Mapping[str, Any]) -> dict[str, Any]:

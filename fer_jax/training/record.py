@@ -31,16 +31,16 @@ class MemberRecord:
     Attributes:
       last_epoch: where the member ends at the latest.
       history: one dict of COLUMNS for each finished epoch.
-      stopped: this member has ended.
       failed: the epoch in which it diverged; 0 where it did not.
     """
 
-    def __init__(self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: Path):
+    def __init__(self, member: Member, label: np.ndarray, classes: int, epochs: int, folder: Path,
+                 patience: int = 0):  # fmt: skip
         self.member = member
         self.last_epoch = min(member.stop_after or epochs, epochs)
         self.checkpoints = MemberCheckpoints(folder)
         self.history: list[dict[str, Any]] = []
-        self.stopped, self.failed = False, 0
+        self.failed, self._patience = 0, patience
         self._path = folder / 'probabilities.npy'
         self._label = label[member.evaluated]
         shape = (epochs, len(self._label), classes)
@@ -65,7 +65,7 @@ class MemberRecord:
         """
         epoch = len(self.history) + 1
         if not (np.isfinite(loss) and np.isfinite(probabilities).all()):
-            self.stopped, self.failed = True, epoch
+            self.failed = epoch
             return None
         self._probabilities[epoch - 1] = probabilities
         row: dict[str, Any] = dict(
@@ -81,6 +81,19 @@ class MemberRecord:
                 )
         self.history.append(row)
         return row
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the member has ended: diverged, at its last epoch, or out of patience.
+
+        It follows from the history alone, so that a member which ended at its last epoch goes on
+        where it is given more of them.
+        """
+        done = len(self.history)
+        if self.failed or done >= self.last_epoch:
+            return True
+        validated = bool(done) and 'validation_accuracy' in self.history[-1]
+        return bool(self._patience) and validated and done - self.best_epoch() >= self._patience
 
     def best_epoch(self) -> int:
         """Returns the epoch, from 1, that the validation clips choose; else the last."""
@@ -108,7 +121,6 @@ class MemberRecord:
         """
         return {
             'history': list(self.history),
-            'stopped': self.stopped,
             'failed': self.failed,
             'sums': sums,
             'finished': finished,
@@ -120,8 +132,7 @@ class MemberRecord:
         Raises:
           UserError: the probabilities of its epochs are not in their file.
         """
-        self.history, self.stopped = list(saved['history']), saved['stopped']
-        self.failed = saved['failed']
+        self.history, self.failed = list(saved['history']), saved['failed']
 
         if not processes.is_first():
             return
@@ -134,13 +145,16 @@ class MemberRecord:
             )
 
     def finished(self) -> bool:
-        """Returns whether the newest checkpoint is the last; takes over its history if so."""
+        """Returns whether the newest checkpoint is the last; takes over its history if so.
+
+        The last of a run of fewer epochs is not.
+        """
         positions = self.checkpoints.positions()
         saved = self.checkpoints.record(positions[-1]) if positions else None
         if not saved or not saved['finished']:
             return False
         self.restore(saved)
-        return True
+        return self.stopped
 
 
 def _file(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_jax.data.clips import ClipSet, recordings
 from fer_jax.errors import UserError
-from fer_jax.evaluation import predictions, rundir
+from fer_jax.evaluation import rundir
 from fer_jax.training import model_folder
 from fer_jax.training.checkpoint import read_best
 from fer_jax.training.members import Member
@@ -50,23 +50,20 @@ class Source:
         if path in model_folder.shipped() or model_folder.is_folder(folder):
             return cls._of_folder(model_folder.find(path), option)
         rundir.check_finished(folder, option)
-        table = predictions.load(folder / 'probabilities.npz')
-        config, dataset, versions, folds = (
-            rundir.read_json(folder / f'{name}.json')
-            for name in ('config', 'dataset', 'versions', 'folds')
-        )
+        run = rundir.load(folder)
+        table, dataset = run.predictions, run.dataset
         chain = {
             'run': folder.name,
-            'config': config['name'],
+            'config': run.name,
             'dataset': dataset['name'],
             'simulated': bool(dataset['simulated']),
-            'commit': versions['commit'],
+            'commit': run.versions.get('commit', 'unknown'),
             'starts_from': dataset.get('starts_from'),
             'features_from': dataset.get('features_from'),
         }
         seen = {
             number: frozenset(fold['train'] + fold['validation'])
-            for number, fold in enumerate(folds['folds'])
+            for number, fold in enumerate(run.folds['folds'])
         }
         failed = frozenset(np.flatnonzero(table.failed).tolist())
         classes = dataset['classes']

@@ -252,8 +252,11 @@ def test_a_wrong_value_is_one_sentence_and_leaves_nothing(data_dir, tmp_path, ch
 
 def test_a_folder_of_another_config_is_refused(finished, data_dir):
     folder, _ = finished
-    with pytest.raises(UserError, match='another config: config.train.epochs is 4, there 3'):
+    with pytest.raises(UserError, match='config.train.epochs is 4, there 3; .*--extend=.*finished'):
         experiment.run(small_config(**{'train.epochs': 4}), workdir=str(folder), data_dir=data_dir)
+    config = small_config(**{'data.name': 'oulu_casia', 'data.faces': '', 'data.labels': ''})
+    with pytest.raises(UserError, match='a run on another dataset: ckplus, not oulu_casia'):
+        experiment.run(config, workdir=str(folder), data_dir=data_dir)
 
 
 def test_a_folder_with_something_else_is_refused(data_dir, tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +19,12 @@ from fer_jax.config import CONFIGS, as_json, complete, keys, load_config
 from fer_jax.data import datasets as known
 from fer_jax.data import fold_file, leaks, preparation, prepared, protocols
 from fer_jax.evaluation import results, rundir
+from fer_jax.experiment.predictor import Predictor
 from fer_jax.experiment.sections import Sections
+from fer_jax.kahou2015 import audio_files
 from fer_jax.simulation.people import movie
+from fer_jax.training import model_folder
+from fer_jax.training.transfer import Source
 from tests.data import conftest as handmade
 from tests.finished_runs import synthetic, write_run
 
@@ -178,6 +183,48 @@ def read_run_directory(folder: Path) -> Any:
     return json.dumps(results.compute(run.predictions, stamps=run.stamps, draws=20))
 
 
+CLIPS = ('train/001', 'train/002', 'validation/003')
+
+
+def write_sounds(folder: Path) -> None:
+    folder.mkdir()
+    values = np.random.default_rng(0).normal(0, 99, (len(CLIPS), 4))
+    names = [f'mfcc_sma[{k}]_amean' for k in range(values.shape[1])]
+    head = ['@relation SMILEfeatures', '', '@attribute name string', '@attribute frameTime real']
+    head += [*(f'@attribute {name} numeric' for name in names), '', '@data', '']
+    rows = [[f"'{c}'", '0.0', *(f'{v:.9e}' for v in r)] for c, r in zip(CLIPS, values, strict=True)]
+    texts = {
+        'features.arff': [*head, *map(','.join, rows)],
+        'features.csv': [';'.join(['name', 'frameTime', *names]), *map(';'.join, rows)],
+    }
+    for name, lines in texts.items():
+        (folder / name).write_text('\n'.join(lines) + '\n')
+
+
+def read_sounds(folder: Path) -> Any:
+    found = [audio_files.read(folder / f'features.{form}', CLIPS) for form in ('arff', 'csv')]
+    assert all(np.isfinite(values).all() for _, values in found)
+    return [(names, digest(values)) for names, values in found]
+
+
+def write_model_folder(folder: Path) -> None:
+    folder.mkdir()
+    for name in (model_folder.CONFIG, model_folder.WEIGHTS, model_folder.SEEN):
+        shutil.copy(model_folder.SHIPPED / 'small' / name, folder)
+
+
+def read_model_folder(folder: Path) -> Any:
+    predictor = Predictor.open(folder)
+    source = Source.open(str(folder))
+    about = (predictor.name.partition(' (')[0], predictor.classes, predictor.temperature)
+    chain, seen = (
+        json.dumps(source.chain, sort_keys=True),
+        sorted(map(sorted, source.seen.values())),
+    )
+    inputs = str((predictor.clips, predictor.networks[0].system.inputs))
+    return about, predictor.digest, chain, digest(np.array(seen[0])), inputs
+
+
 ANOTHER = 'a digit or a word of it became another one that is as right as the first'
 PICTURE = 'a picture or its sound became another one that decodes'
 TARGETS = {
@@ -192,6 +239,10 @@ TARGETS = {
     'prepared data': Target(write_prepared, read_prepared, 'nothing: every byte has a checksum'),
     'folds': Target(write_folds, read_folds, 'folds that are sound in themselves', 'folds.json'),
     'configs': Target(write_config, read_config, 'a value in its range, or a comment'),
+    'openSMILE': Target(write_sounds, read_sounds, f'{ANOTHER}, or a feature has another name'),
+    'model folder': Target(
+        write_model_folder, read_model_folder, 'a value of config.json in its range, or a name'
+    ),
     'run directory': Target(
         write_run_directory, read_run_directory, 'probabilities, labels or stamps in their range'
     ),

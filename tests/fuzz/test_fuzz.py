@@ -17,7 +17,7 @@ from tests.fuzz import mutations
 from tests.fuzz.targets import OVERRIDES, TARGETS, opened
 
 ROOT = Path(__file__).parents[2]
-SEED = 18
+SEED = int(os.environ.get('FER_JAX_FUZZ_SEED', '18'))
 SHORT, LONG = 8, 155  # cases of each of the targets: 104 and 2,015 with the overrides
 MOST_SECONDS, MOST_BYTES = 60, 3 * 2**30
 

@@ -438,3 +438,31 @@ def test_a_missing_run_and_no_run_are_errors(tmp_path):
         call(str(tmp_path / 'none'))
     with pytest.raises(UserError, match='name a run, or runs to compare'):
         call()
+
+
+def test_samples_without_a_pixel_are_refused(finished_run, tmp_path):
+    run = tmp_path / 'run'
+    shutil.copytree(finished_run, run)
+    with np.load(run / 'samples.npz') as saved:
+        ids = saved['clip_id']
+    np.savez(run / 'samples.npz', frames=np.zeros((len(ids), 48, 0), np.uint8), clip_id=ids)
+    with pytest.raises(UserError, match='samples.npz holds frames without a pixel'):
+        cli.call(command.main, command.define, [str(run)])
+
+
+def test_a_folder_in_the_page_s_place_is_named(finished_run, tmp_path):
+    out, place = tmp_path / 'out', tmp_path / 'out' / 'report.html'
+    place.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError) as caught:
+        cli.call(command.main, command.define, [str(finished_run), f'--out={out}'])
+    assert atomic.refusal(caught.value) == f'{place}: Is a directory; give a file'
+    assert [path.name for path in out.iterdir()] == ['report.html']
+
+
+def test_a_file_in_the_folder_s_place_is_named(finished_run, tmp_path):
+    place = tmp_path / 'hostname'
+    place.write_text('mine')
+    with pytest.raises(FileExistsError) as caught:
+        cli.call(command.main, command.define, [str(finished_run), f'--out={place}'])
+    assert atomic.refusal(caught.value).startswith(f'{place}: File exists; give another folder')
+    assert place.read_text() == 'mine'

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from fer_jax import atomic
+from fer_jax.errors import UserError
 from fer_jax.sweep import snapshot, study_page
 from fer_jax.sweep.trial import INNER, ON_TEST
 
@@ -96,3 +98,22 @@ def test_a_study_that_has_hardly_begun_has_a_page(tmp_path, count):
     text = snapshot.text(values)
     assert ('no trial was trained to its end' in text) == (count == 0)
     assert '*** SIMULATED FACES ***' in text
+
+
+@pytest.mark.parametrize('key', ['trials', 'stamps', 'total', 'importances'])
+def test_a_study_without_a_key_is_refused_in_a_line(tmp_path, key):
+    values = make()
+    atomic.write_json(tmp_path / 'study.json', values)
+    study_page.redraw(tmp_path, None)
+    del values[key]
+    atomic.write_json(tmp_path / 'study.json', values)
+    with pytest.raises(UserError, match=f'study.json lacks {key}'):
+        study_page.redraw(tmp_path, None)
+
+
+def test_a_trial_without_its_value_is_refused_in_a_line(tmp_path):
+    values = make()
+    del values['trials'][3]['value']
+    atomic.write_json(tmp_path / 'study.json', values)
+    with pytest.raises(UserError, match='study.json: trial 3 lacks one of'):
+        study_page.redraw(tmp_path, None)

@@ -360,7 +360,7 @@ def test_members_that_have_not_begun_wait_for_those_that_have(fit, tmp_path, tin
 
 def test_a_member_that_does_not_fit_is_told(fit, tmp_path, tiny_members, monkeypatch):
     monkeypatch.setattr(loop.memory, 'available', lambda devices: 1000)
-    with pytest.raises(UserError, match='a single member needs .* 0.00 GiB left'):
+    with pytest.raises(UserError, match='a single member needs .* that has 0 MiB left'):
         fit(tmp_path)
 
 

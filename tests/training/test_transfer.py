@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -162,3 +164,19 @@ def test_what_is_frozen_comes_from_another_run():
 def test_an_unfinished_run_is_no_source(tmp_path):
     with pytest.raises(UserError, match='init.run: .* has not finished'):
         transfer.Source.open(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('file', 'key'),
+    [('dataset.json', 'classes'), ('dataset.json', 'name'), ('folds.json', 'folds')],
+)
+def test_a_source_that_lacks_a_key_is_refused_in_a_line(finished_run, tmp_path, file, key):
+    run = tmp_path / 'run'
+    shutil.copytree(finished_run, run)
+    (run / 'checkpoints').mkdir()
+    transfer.Source.open(str(run))
+    about = json.loads((run / file).read_text())
+    del about[key]
+    (run / file).write_text(json.dumps(about))
+    with pytest.raises(UserError, match=f'{file} lacks {key}'):
+        transfer.Source.open(str(run))

@@ -269,5 +269,5 @@ def _write_aligned(path: Path, image: np.ndarray, landmarks: np.ndarray) -> None
     eyes = registration.eye_centres(landmarks)
     matrix = registration.similarity(registration.eye_places(ALIGNED, 1.0), eyes)
     aligned = registration.warp(image, matrix, ALIGNED)
-    if not cv2.imwrite(str(path), aligned[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92]):
-        raise OSError(f'{path}: could not be written')
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
+    path.write_bytes(cv2.imencode(path.suffix, aligned[..., ::-1], quality)[1].tobytes())

@@ -121,8 +121,9 @@ def write_subject(out: Path, sessions: list[Session], seed: int) -> None:
         path = out / session.folder / session.media
         if session.emotion:
             movie.write_movie(path, frames, FPS)
-        elif not cv2.imwrite(str(path), frames[0][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92]):
-            raise OSError(f'{path}: could not be written')
+        else:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
+            path.write_bytes(cv2.imencode(path.suffix, frames[0][..., ::-1], quality)[1].tobytes())
 
 
 def perform(

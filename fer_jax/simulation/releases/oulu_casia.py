@@ -147,5 +147,4 @@ def cut_to_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 def write_image(path: Path, image: np.ndarray) -> None:
     """Writes uint8 [H, W, 3], RGB, as JPEG."""
-    if not cv2.imwrite(str(path), image[..., ::-1], _QUALITY):
-        raise OSError(f'{path}: could not be written')
+    path.write_bytes(cv2.imencode(path.suffix, image[..., ::-1], _QUALITY)[1].tobytes())
