@@ -31,6 +31,9 @@ FRAMES = 8
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: simulated, balanced, fold=N."""
     options = parse_variant(variant, simulated=False, balanced=False, fold=-1)
+    rule = {'name': 'random', 'train_fraction': 0.7}
+    if options.balanced:
+        rule = {'name': 'balanced', 'k': 5 if options.simulated else 10}
     config = merged(
         {
             'name': 'mmi_svm',
@@ -42,13 +45,11 @@ def get_config(variant: str = '') -> ConfigDict:
                 'size': 96,
                 'frames': FRAMES,
             },
-            'protocol': {'name': 'random', 'train_fraction': 0.7},
+            'protocol': rule,
             'features': {'layer': 'hidden2'},
             'model': {'name': 'svm', 'bins': FRAMES},
         }
     )
-    if options.balanced:
-        config.protocol = {'name': 'balanced', 'k': 5 if options.simulated else 10}
     config.protocol.fold = options.fold
     if options.simulated:
         config.simulated = {'subjects': 30}

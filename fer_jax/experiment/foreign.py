@@ -67,6 +67,7 @@ class ForeignNetwork:
         clips = ClipSource(
             name='', faces='', labels='', frames=1, sampling='last', order='kept',
             size=layout.size, channels=layout.channels, registration='none', points=5, margin=1.0,
+            equalize='none',
             stills=False, neutral=False, drop_faceless=False, drop_soundless=False,
             unlabelled=False, simulated=Simulated(subjects=0, seed=0),
         )  # fmt: skip

@@ -102,11 +102,11 @@ class Finished:
           nothing can be tested.
         """
         shared = ('protocol', 'simulated', 'data.name')
-        values = [self.results.get(rule), base.results.get(rule)]
+        values = self.results.get(rule), base.results.get(rule)
         same = all(_at(self.config, key) == _at(base.config, key) for key in shared)
-        if not same or None in values:
+        if not same or values[0] is None or values[1] is None:
             return None
-        mine, theirs = (_folds(found) for found in values)
+        mine, theirs = _folds(values[0]), _folds(values[1])
         if {k: n for k, (_, n) in mine.items()} != {k: n for k, (_, n) in theirs.items()}:
             return None
         first, second = ([found[k][0] for k in sorted(found)] for found in (theirs, mine))
