@@ -83,7 +83,7 @@ class SimpleRecurrent(nn.Module):
         )
         start = jnp.zeros((b, self.units), from_input.dtype)
         state, states = scan(recurrent, start, (from_input, layers.valid_frames(length, b, t)))
-        return states if self.every else state
+        return state if states is None else states
 
 
 def _identity(scale: float) -> layers.Initializer:
