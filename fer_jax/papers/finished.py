@@ -102,11 +102,11 @@ class Finished:
           nothing can be tested.
         """
         shared = ('protocol', 'simulated', 'data.name')
-        values = self.results.get(rule), base.results.get(rule)
+        own, other = self.results.get(rule), base.results.get(rule)
         same = all(_at(self.config, key) == _at(base.config, key) for key in shared)
-        if not same or values[0] is None or values[1] is None:
+        if not same or own is None or other is None:
             return None
-        mine, theirs = _folds(values[0]), _folds(values[1])
+        mine, theirs = _folds(own), _folds(other)
         if {k: n for k, (_, n) in mine.items()} != {k: n for k, (_, n) in theirs.items()}:
             return None
         first, second = ([found[k][0] for k in sorted(found)] for found in (theirs, mine))
