@@ -1,6 +1,8 @@
 """What a command asks of its process: programs compiled once, company."""
 
+import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ SHUTDOWN = 60
 def prepare() -> None:
     """Keeps compiled programs in $JAX_COMPILATION_CACHE_DIR, else in the user's cache folder.
 
+    What libraries log of errors that they raise is not shown.
+
     Raises:
       UserError: JAX finds no device of the kind that $JAX_PLATFORMS asks for.
     """
@@ -22,6 +26,9 @@ def prepare() -> None:
         base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
         jax.config.update('jax_compilation_cache_dir', str(Path(base) / 'fer_jax' / 'xla'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+    # Threads of orbax log in full what fails in them, and the call that waits for them raises it.
+    logging.getLogger('absl').setLevel(logging.CRITICAL)
+    sys.unraisablehook = _unraisable
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
@@ -31,6 +38,12 @@ def prepare() -> None:
             f"JAX finds no device for JAX_PLATFORMS='{wanted}' ({said[:200]}): unset it, or "
             'install what the device needs'
         ) from error
+
+
+def _unraisable(event: Any) -> None:
+    """Shows what nobody can catch, but for what orbax leaves behind where a save has failed."""
+    if str(event.exc_value) != 'Event loop is closed':
+        sys.__unraisablehook__(event)
 
 
 def join(distributed: str) -> None:

@@ -65,7 +65,8 @@ def _read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
                     f"{path}, lines {found[clip][0]} and {number}: both are of '{clip}'"
                 )
             try:
-                values = np.array([row[k] for k in columns], np.float32)
+                with np.errstate(over='ignore'):  # infinite, which is refused below
+                    values = np.array([row[k] for k in columns], np.float32)
             except ValueError:
                 wrong = next(k for k in columns if not _is_number(row[k]))
                 raise UserError(
