@@ -104,6 +104,7 @@ TRAINED = {
         'evaluate_batch': 128,  # clips in an evaluation step
         'members_at_once': 0,  # networks that train side by side; 0: what fits
         'steps_per_call': 0,  # of the device; 0: chosen
+        'keep_states': False,  # optimizer states of finished networks, which --extend goes on from
     },
 }
 # What clips are learned from in place of their frames: at most one of these sections.

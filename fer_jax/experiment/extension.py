@@ -30,6 +30,11 @@ def check(run: Path, config: ConfigDict, folds: Mapping, dataset: Mapping) -> No
     before, epochs = (_value(values, 'train', 'epochs') for values in (known, wanted))
     if before is None or epochs is None:
         raise UserError(f'--extend: {run} is not trained in epochs; train the config without it')
+    if not _value(known, 'train', 'keep_states'):
+        raise UserError(
+            f'--extend: the networks of {run} have kept no optimizer states; a run that is to be '
+            'extended is trained with --config.train.keep_states=True'
+        )
     wanted['train']['epochs'] = before
     if difference := configs.difference(wanted, known):
         raise UserError(

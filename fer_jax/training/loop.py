@@ -38,6 +38,7 @@ class Schedule:
       checkpoint_every: epochs between checkpoints.
       evaluate_batch: clips in an evaluation step.
       members_at_once, steps_per_call: see mesh.make_layout.
+      keep_states: members that have ended keep their states, from which more epochs can go on.
     """
 
     epochs: int
@@ -46,6 +47,7 @@ class Schedule:
     evaluate_batch: int = 128
     members_at_once: int = 0
     steps_per_call: int = 0
+    keep_states: bool = False
 
     def __post_init__(self):
         for name in ('epochs', 'checkpoint_every', 'evaluate_batch'):
@@ -321,7 +323,7 @@ class _Together:
             own = [float(x[i]) for x in (sums.loss, sums.correct, sums.count)]
             saved = record.as_json(own, finished)
             position = epoch * EPOCH + step
-            if finished:
+            if finished and not self.schedule.keep_states:
                 record.checkpoints.save_finished(position, saved)
             else:
                 record.checkpoints.save_latest(position, pop.take(state, i), saved)

@@ -238,7 +238,7 @@ def leaves(tree):
         ({'inputs.equalize': 'clah'}, 'clahe'),
         ({'inputs.normalize': 'zscore'}, 'mean_std'),
         ({'augment.kind': 'mixup'}, 'class_counts'),
-        ({'optimizer.name': 'adamw'}, 'momentum'),
+        ({'optimizer.name': 'adamax'}, 'momentum'),
         ({'train.batch_size': 0}, 'train.batch_size'),
         ({'loss.l2_layers': ('fc9',), 'loss.l2': 0.1}, 'fc9'),
     ],

@@ -17,7 +17,7 @@ from tests.plain_runs import plain_config
 
 STEPS = {
     'optimizer.schedule': 'step', 'optimizer.every': 2, 'optimizer.factor': 0.5,
-    'optimizer.warmup': 0.0,
+    'optimizer.warmup': 0.0, 'train.keep_states': True,
 }  # fmt: skip
 
 
@@ -125,3 +125,11 @@ def test_the_need_is_said_before_training(plain_data, tmp_path, capsys):
     said = capsys.readouterr().out
     assert 'a step takes 10 clips of each of 2 networks; on each device that needs ' in said
     assert said.index('a step takes') < said.index('trained' if 'trained:' in said else 'accuracy')
+
+
+def test_a_run_that_kept_no_states_is_refused(plain_data, tmp_path):
+    light = {'train.keep_states': False}
+    short = train(tmp_path / 'short', plain_data, 1, **light)
+    with pytest.raises(UserError, match='kept no optimizer states.*keep_states=True'):
+        train(tmp_path / 'longer', plain_data, 2, extend=str(short), **light)
+    assert not (tmp_path / 'longer').exists()

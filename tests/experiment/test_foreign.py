@@ -123,7 +123,7 @@ def test_the_command_judges_it_like_ours(tmp_path, plain_data, capsys):
     assert 'it may have seen test clips' in capsys.readouterr().out
     for word, said in (
         ('--scale=1', 'give two numbers'), ('--scale=1..0', 'the lower number first'),
-        ('--card', '--card and --member are for'),
+        ('--card', '--card, --member and --mirrored are for'),
     ):  # fmt: skip
         with pytest.raises(UserError, match=said):
             cli.call(command.main, command.define, [*words, word])
