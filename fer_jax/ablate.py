@@ -22,14 +22,12 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from fer_jax import cli, runtime
+from fer_jax import cli
 from fer_jax import config as configs
 from fer_jax.config import Ablation
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
 from fer_jax.evaluation import ablations, rundir
-from fer_jax.experiment import run as experiment
-from fer_jax.experiment import run_files
 from fer_jax.reports import comparison_page
 
 BASE = 'base'
@@ -54,6 +52,10 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError(
             'give an experiment that declares ablations: --config=configs/ckplus_c3d.py'
         )
+    from fer_jax import runtime
+    from fer_jax.experiment import run as experiment
+    from fer_jax.experiment import run_files
+
     chosen = {BASE: Ablation('The config as it stands.', {}), **_chosen(fv)}
     plans = _distinct(fv.config, chosen)
     # Folders first: a place that is taken is found before hours of training.
@@ -94,6 +96,8 @@ def _chosen(fv: flags.FlagValues) -> dict[str, Ablation]:
 
 def _distinct(config: ConfigDict, chosen: Mapping[str, Ablation]) -> dict[str, ConfigDict]:
     """Resolves the config of each ablation, without those that repeat an earlier one's."""
+    from fer_jax.experiment import run as experiment
+
     plans: dict[str, ConfigDict] = {}
     known: dict[str, str] = {}
     for name, ablation in chosen.items():

@@ -34,14 +34,10 @@ from pathlib import Path
 
 from absl import flags
 
-from fer_jax import cli, runtime
+from fer_jax import cli
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.experiment import foreign, judging
-from fer_jax.experiment.foreign import ForeignNetwork
-from fer_jax.experiment.predictor import Predictor
-from fer_jax.reports import judgement_page, model_card
-from fer_jax.training import model_folder
+from fer_jax.reports import judgement_page
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -80,6 +76,13 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.out)
     if (out / 'config.json').exists():
         raise UserError(f'{out} is a run or a model folder: give another --out')
+    from fer_jax import runtime
+    from fer_jax.experiment import foreign, judging
+    from fer_jax.experiment.foreign import ForeignNetwork
+    from fer_jax.experiment.predictor import Predictor
+    from fer_jax.reports import model_card
+    from fer_jax.training import model_folder
+
     runtime.prepare()
     path = Path(fv.positional[0]).expanduser()
     if path.suffix in foreign.ENDINGS:

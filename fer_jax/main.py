@@ -27,7 +27,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from fer_jax import cli, runtime
+from fer_jax import cli
 from fer_jax import config as configs
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
@@ -71,6 +71,8 @@ def main(fv: flags.FlagValues) -> None:
         return
     if fv.extend and runners.name_of(fv.config) != runners.EXPERIMENT:
         raise UserError(f'--extend: {fv.config.name} is made of several models, give one of them')
+    from fer_jax import runtime
+
     runtime.join(fv.distributed)
     runtime.prepare()
     run = runners.runner_of(fv.config)
@@ -82,7 +84,7 @@ def _print_config(config: ConfigDict) -> None:
     """Prints the resolved config, what differs from the defaults marked; reads no data."""
     config = configs.complete(config)
     if config.runner == runners.EXPERIMENT:
-        from fer_jax.experiment.run import resolve  # imports jax: a training does so anyway
+        from fer_jax.experiment.run import resolve
 
         config = resolve(config)
     print(f'{configs.listing(config)}\n\nrun: runs/{config.name}-{configs.identity(config)}')

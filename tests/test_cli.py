@@ -266,6 +266,24 @@ def test_help_fits_a_screen_and_says_where_more_is(name):
     assert pages and all((ROOT / page).is_file() for page in pages)
 
 
+@pytest.mark.parametrize('name', cli.COMMANDS)
+def test_flags_are_known_before_what_takes_seconds_to_import(name):
+    """Help, a wrong flag and a config that is none are answered at once."""
+    source = (
+        'import importlib, sys\n'
+        'from absl import flags\n'
+        f'module = importlib.import_module("fer_jax.{name}")\n'
+        'if hasattr(module, "__path__"):\n'
+        f'    module = importlib.import_module("fer_jax.{name}.__main__")\n'
+        'module.define(flags.FlagValues())\n'
+        'print(*sys.modules)\n'
+    )
+    done = command(start=('-c', source))
+    slow = {'jax', 'flax', 'scipy.stats', 'sklearn', 'pandas', 'tensorflow', 'optuna', 'torch'}
+    assert done.returncode == 0, done.stderr
+    assert not slow & set(done.stdout.split())
+
+
 @pytest.mark.parametrize('key, value', [('runner', 'os.system'), ('model', {'name': 'os.system'})])
 def test_no_dotted_name_of_a_file_is_looked_up(tmp_path, key, value):
     from fer_jax.config import complete

@@ -48,7 +48,7 @@ COMMAND = 'a command'
 ONLY = {
     'jax': {
         *('ops', 'models', 'training', 'experiment', 'runtime', COMMAND),
-        *('kahou2015', 'explain', 'studies', 'benchmark', 'predict', 'export', 'sweep.__main__'),
+        *('kahou2015', 'explain', 'studies', 'benchmark', 'predict', 'export', 'sweep.work'),
     },
     'flax': {'models', 'training', 'kahou2015', 'benchmark', COMMAND},
     'orbax': {'training.checkpoint'},

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from scipy import signal
+import scipy
 
 from fer_jax.errors import UserError
 
@@ -283,7 +283,7 @@ def over_time(values: np.ndarray, known: np.ndarray, length: int) -> np.ndarray:
     """
     lines = np.column_stack([np.interp(np.arange(length), known, each) for each in values.T])
     frames = min(_SMOOTHED, length - 1 + length % 2)
-    return lines if frames < 5 else signal.savgol_filter(lines, frames, 2, axis=0)
+    return lines if frames < 5 else scipy.signal.savgol_filter(lines, frames, 2, axis=0)
 
 
 def box_windows(boxes: np.ndarray, margin: float) -> np.ndarray | None:

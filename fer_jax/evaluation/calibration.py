@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from fer_jax.evaluation.predictions import VALIDATION, Predictions, Rows
 from fer_jax.evaluation.rules import SMALLEST
@@ -49,7 +49,7 @@ def fit_temperature(probabilities: np.ndarray, label: np.ndarray) -> float:
         return negative_log_likelihood(scaled(probabilities, np.exp(log_temperature)), label)
 
     bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
-    found: Any = optimize.minimize_scalar(cost, bounds=bounds, method='bounded')
+    found: Any = scipy.optimize.minimize_scalar(cost, bounds=bounds, method='bounded')
     return float(np.exp(found.x))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from fer_jax.evaluation import bootstrap
 
@@ -69,7 +69,7 @@ def corrected_t(
         return TestResult(pairs, None, None, None, None)
     error = np.sqrt((1 / pairs + test_to_train) * difference.var(ddof=1))
     statistic = difference.mean() / error
-    less, greater = stats.t.cdf(statistic, pairs - 1), stats.t.sf(statistic, pairs - 1)
+    less, greater = scipy.stats.t.cdf(statistic, pairs - 1), scipy.stats.t.sf(statistic, pairs - 1)
     return TestResult(
         pairs, float(statistic), float(2 * min(less, greater)), float(greater), float(less)
     )
@@ -87,7 +87,7 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> TestResult:
     if not len(difference):
         return TestResult(0, 0.0, 1.0, 1.0, 1.0)
     tests: list[Any] = [
-        stats.wilcoxon(difference, alternative=alternative)
+        scipy.stats.wilcoxon(difference, alternative=alternative)
         for alternative in ('two-sided', 'greater', 'less')
     ]
     two_sided, greater, less = tests
@@ -110,7 +110,7 @@ def mcnemar(only_first: int, only_second: int) -> TestResult:
     if pairs == 0:
         return TestResult(0, 0.0, 1.0, 1.0, 1.0)
     two_sided, greater, less = (
-        float(stats.binomtest(only_first, pairs, alternative=alternative).pvalue)
+        float(scipy.stats.binomtest(only_first, pairs, alternative=alternative).pvalue)
         for alternative in ('two-sided', 'greater', 'less')
     )
     return TestResult(pairs, float(only_first), two_sided, greater, less)

@@ -15,6 +15,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol as FoldProtocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.records import Record
 from fer_jax.training import processes
@@ -77,6 +78,10 @@ class ClassifierLearner:
     seeds = 1
     retrain = False
     equalize = 'none'  # features are taken of frames as they are
+
+    def taught(self, source: ClipSource, classes: Sequence[str]) -> 'ClassifierLearner':
+        """As of `learners.Learner`: nothing teaches them."""
+        return self
 
     def check_source(self, source: FeatureSource | None, clips: ClipSet) -> None:
         """As of `learners.Learner`."""

@@ -10,7 +10,7 @@ from typing import Any
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource
-from fer_jax.experiment.learners import Learner, NetworkLearner
+from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.trained import TrainedNetwork, sections_of
 from fer_jax.training import transfer
 from fer_jax.training.members import Member
@@ -25,7 +25,7 @@ _SHARED = (
 
 @dataclasses.dataclass(frozen=True)
 class Distillation:
-    """The runs that a config's section `distill` names. A `learners.Teaching`.
+    """The runs that a config's section `distill` names. A `learners.Teaching`, which imports it.
 
     Attributes:
       sources: the runs.
@@ -99,20 +99,6 @@ class Distillation:
             }
             for run in self.sources
         ]
-
-
-def taught(learner: Learner, source: ClipSource, clips: ClipSet) -> Learner:
-    """Returns the learner with the networks that its section `distill` names, if it names any.
-
-    Args:
-      source, clips: what its members learn from.
-
-    Raises:
-      UserError: as of `Distillation.open`.
-    """
-    if not isinstance(learner, NetworkLearner) or not learner.distill.runs:
-        return learner
-    return learner.taught(Distillation.open(learner, source, clips.classes))
 
 
 def _check(run: transfer.Source, learner: NetworkLearner, source: ClipSource) -> None:

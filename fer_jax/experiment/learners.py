@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from fer_jax.data.protocols import Protocol as FoldProtocol
 from fer_jax.data.views import Views
 from fer_jax.errors import UserError
 from fer_jax.experiment import classifiers
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.records import Record
 from fer_jax.training import loop, transfer
@@ -24,6 +26,10 @@ from fer_jax.training.optimizers import make_optimizer
 from fer_jax.training.state import Resident, Sums, TrainState
 from fer_jax.training.step import System
 from fer_jax.training.teacher import Teacher
+
+# The `Teaching` of a config with a section `distill`, imported where runs are named: it opens runs,
+# and what opens a run knows learners.
+TEACHING = 'fer_jax.experiment.distillation:Distillation'
 
 
 class Learner(Protocol):
@@ -47,6 +53,18 @@ class Learner(Protocol):
 
     @property
     def equalize(self) -> str: ...
+
+    def taught(self, source: ClipSource, classes: Sequence[str]) -> 'Learner':
+        """Returns the learner with the networks that teach its members opened, if any do.
+
+        Args:
+          source: of the clips that its members learn from.
+          classes: of these clips.
+
+        Raises:
+          UserError: there is no such network, or it cannot teach them.
+        """
+        ...
 
     def check_source(self, source: FeatureSource | None, clips: ClipSet) -> None:
         """Refuses (UserError) what members cannot learn from.
@@ -303,9 +321,12 @@ class NetworkLearner:
         """Of the model; 0 where it has none."""
         return self.options.get('dropout_rate', 0.0)
 
-    def taught(self, teaching: Teaching) -> 'NetworkLearner':
-        """Returns the learner whose members learn from networks too."""
-        return dataclasses.replace(self, teaching=teaching)
+    def taught(self, source: ClipSource, classes: Sequence[str]) -> 'NetworkLearner':
+        """As of `Learner`: the networks are of the runs that the section `distill` names."""
+        if not self.distill.runs:
+            return self
+        opened: Teaching = pkgutil.resolve_name(TEACHING).open(self, source, classes)
+        return dataclasses.replace(self, teaching=opened)
 
     def system(self, num_classes: int) -> System:
         """Builds the static part of the run, the same for all members."""

@@ -14,7 +14,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir
-from fer_jax.experiment import distillation, extension, fits, run_files, runners
+from fer_jax.experiment import extension, fits, run_files, runners
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.learners import Learner
 from fer_jax.experiment.members import Data, MemberGroup, make_groups, members_of, numbered
@@ -104,7 +104,7 @@ def build(
     learner, source = sections.learner, sections.feature_source(data_dir)
     data = load_data(sections, data_dir)
     clips, protocol = data.clips, data.protocol
-    learner = distillation.taught(learner, sections.clips, clips)
+    learner = learner.taught(sections.clips, clips.classes)
     learner.check_source(source, clips)
     make = functools.partial(make_groups, sections, data, source, seeds=sections.seeds)
     groups = make(protocol)

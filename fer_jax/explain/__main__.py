@@ -21,13 +21,10 @@ from pathlib import Path
 import tqdm
 from absl import flags
 
-from fer_jax import cli, runtime
+from fer_jax import cli
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.experiment import run_files
-from fer_jax.explain import page, saliency
-from fer_jax.explain.network import Trained
-from fer_jax.explain.occlusion import KINDS, Windows
+from fer_jax.explain import KINDS
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -51,6 +48,12 @@ def main(fv: flags.FlagValues) -> None:
       UserError: no finished run, a member or a window that there is not, data that are not there or
         not those of the run, or a network that gets no test clip right.
     """
+    from fer_jax import runtime
+    from fer_jax.experiment import run_files
+    from fer_jax.explain import page, saliency
+    from fer_jax.explain.network import Trained
+    from fer_jax.explain.occlusion import Windows
+
     if len(fv.positional) != 1:
         raise UserError('name one run: python -m fer_jax.explain RUN')
     if fv.clips < 0:

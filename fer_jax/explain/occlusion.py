@@ -10,10 +10,6 @@ import numpy as np
 
 from fer_jax.errors import UserError
 
-# What a window is worth: whether hiding it makes the prediction wrong (the paper's text), or how
-# far the probability of the true class falls.
-KINDS = ('flip', 'fall')
-
 # Values of occluded frames that a network is given together, 64 MiB of them. The windows of a
 # larger clip go through it in parts, within the same call: the maps of the first layers are many
 # times larger than the frames.

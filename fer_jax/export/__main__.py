@@ -34,9 +34,8 @@ from pathlib import Path
 
 from absl import flags
 
-from fer_jax import atomic, cli, runtime
+from fer_jax import atomic, cli
 from fer_jax.errors import UserError
-from fer_jax.experiment.predictor import Predictor
 from fer_jax.export import formats
 
 
@@ -63,6 +62,9 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.out).expanduser()
     if not atomic.is_free(out):
         raise UserError(f'{out} is not empty: give another --out')
+    from fer_jax import runtime
+    from fer_jax.experiment.predictor import Predictor
+
     runtime.prepare()
     predictor = Predictor.open(fv.positional[0], fv.member)
     print('\n'.join(formats.writer(fv.format)(predictor, out, fv.name)))

@@ -3,8 +3,10 @@
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fer_jax.experiment.predictor import Predictor
+if TYPE_CHECKING:
+    from fer_jax.experiment.predictor import Predictor
 
 # Format -> what writes it, imported when it is asked for. It is called as write(predictor, out,
 # name), where `out` is missing or empty and `name` is what the network is to be called; it returns
@@ -16,6 +18,6 @@ FORMATS = {
 }
 
 
-def writer(name: str) -> Callable[[Predictor, Path, str], list[str]]:
+def writer(name: str) -> Callable[['Predictor', Path, str], list[str]]:
     """Imports what writes a format, one of FORMATS."""
     return pkgutil.resolve_name(FORMATS[name])

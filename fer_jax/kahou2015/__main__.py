@@ -15,11 +15,10 @@ from pathlib import Path
 
 from absl import flags
 
-from fer_jax import cli, runtime
+from fer_jax import cli
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
 from fer_jax.experiment import runners
-from fer_jax.kahou2015 import page, system
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -45,6 +44,9 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError(
             'give the system: --config=configs/afew_emotiw.py, or one run of it to draw again'
         )
+    from fer_jax import runtime
+    from fer_jax.kahou2015 import page, system
+
     if fv.config is None:
         text, path = page.redraw(Path(fv.positional[0]), fv.out)
         print(f'{text}\n\n{path}')

@@ -26,20 +26,17 @@ European Union's AI Act, Article 5(1)(f), forbids inferring emotions at work and
 except for medical or safety reasons. This is general information, no legal advice.
 """
 
-import math
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jax
-import tqdm
 from absl import flags
 
-from fer_jax import atomic, cli, runtime
+from fer_jax import cli
 from fer_jax.errors import UserError
-from fer_jax.predict import events, jobs, networks, pipeline, results, several
-from fer_jax.predict.camera import Camera
-from fer_jax.predict.films import Film
-from fer_jax.predict.jobs import Given, Options
+from fer_jax.predict import events, results
+
+if TYPE_CHECKING:
+    from fer_jax.predict.jobs import Options
 
 # Longest sides at which faces are looked for, and with --small_faces.
 _SIDES, _SMALL_SIDES = (320, 640), (640, 1280)
@@ -102,23 +99,33 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError('name a picture, a film or a folder, or give --camera=0')
     if fv.camera is not None and fv.positional:
         raise UserError('--camera and files do not go together: predict one after the other')
-    given = Given.find(fv.positional) if fv.positional else None
-    if fv.against and (given is None or len(given.films) != 1 or given.pictures):
+    from fer_jax import runtime
+    from fer_jax.predict import networks, terminal
+    from fer_jax.predict.jobs import Given
+
+    given = Given.find(fv.positional) if fv.positional else Given([], [])
+    if fv.against and (len(given.films) != 1 or given.pictures):
         raise UserError('--against is for one film: name that film alone')
     runtime.prepare()
     model = networks.open_model(fv.model, member=fv.member, window=fv.window)
     options = _options(fv)
     out = Path(fv.out)
-    if given is None:
-        _camera(fv, out, model, options)
-        return
+    if fv.camera is not None:
+        terminal.camera(fv.camera, fv.seconds, out, model, options)
     if given.films:
-        _films(fv, given.films, out, model, options)
+        named = fv.model, fv.member, fv.window
+        terminal.films(
+            given.films, out, model, options, named=named, share=fv.share, at_once=fv.at_once
+        )
     if given.pictures and fv.share.partition('/')[0] in ('', '0'):
-        _pictures(given.pictures, out, model, options)
+        terminal.pictures(given.pictures, out, model, options)
 
 
-def _options(fv: flags.FlagValues) -> Options:
+def _options(fv: flags.FlagValues) -> 'Options':
+    """Gathers what the flags say of how to look and what to write."""
+    from fer_jax.predict import pipeline
+    from fer_jax.predict.jobs import Options
+
     return Options(
         settings=pipeline.Settings(fps=fv.fps, sides=_SMALL_SIDES if fv.small_faces else _SIDES),
         smooth=fv.smooth,
@@ -128,110 +135,6 @@ def _options(fv: flags.FlagValues) -> Options:
         events=fv.events,
         against=fv.against,
     )
-
-
-def _films(
-    fv: flags.FlagValues, files: list[tuple[str, Path]], out: Path, model, options: Options
-) -> None:
-    films = [
-        (name, path, out / stem)
-        for (name, path), stem in zip(files, jobs.stems(files), strict=True)
-    ]
-    if fv.share:
-        films = several.share(films, fv.share)
-    count = several.at_once(fv.at_once, len(films), jax.default_backend() != 'cpu')
-    if count > 1:
-        named = fv.model, fv.member, fv.window
-        found = several.predict([film[1:] for film in films], named, options, count)
-    else:
-        found = (_film(path, base, model, options) for _, path, base in films)
-    rows, failures = [], []
-    for (name, path, base), about in zip(films, found, strict=True):
-        if isinstance(about, UserError):
-            if len(files) == 1:
-                raise about
-            print(f'error: {about}', flush=True)
-            failures.append(name)
-            rows.append(jobs.film_row(name, None, str(about)))
-        else:
-            _tell(path, base, about, options)
-            rows.append(jobs.film_row(name, about))
-    if fv.share:
-        # A task that fails would end those of the others.
-        print(
-            f'{len(failures)} of {len(films)} films failed; the same command without --share '
-            'writes films.csv when all tasks are done'
-        )
-        return
-    if len(files) > 1:
-        with jobs.writing(out):
-            atomic.write_text(out / 'films.csv', jobs.films_table(rows).csv(()))
-    if failures:
-        raise UserError(
-            f'{len(failures)} of {len(films)} films failed; {out / "films.csv"} says why'
-        )
-
-
-def _film(path: Path, base: Path, model, options: Options) -> dict | UserError:
-    """Predicts one film with a bar of its seconds; returns the error where there is one."""
-    try:
-        film = Film.open(path)
-        total = film.seconds if math.isfinite(film.seconds) else None
-        bar_format = '{desc} {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s, {remaining} left'
-        with (
-            tqdm.tqdm(total=total, bar_format=bar_format if total else None, disable=None) as bar,
-            jobs.writing(base.parent),
-        ):
-
-            def show(stage: str, done: float) -> None:
-                bar.set_description(f'{path.name}: {stage}', refresh=False)
-                bar.update(max(0, min(done, total or done) - bar.n) if bar.desc else 0)
-                if done < bar.n - 1:  # the next stage begins at the film's start
-                    bar.reset()
-
-            base.parent.mkdir(parents=True, exist_ok=True)
-            return jobs.predict_film(film, base, model, options, progress=show)
-    except UserError as error:
-        return error
-
-
-def _tell(path: Path, base: Path, about: dict, options: Options) -> None:
-    """Prints what came of a film."""
-    counted = about['counts']
-    print(
-        f'{path}: {counted["frames"]} frames, {counted["with a face"]} with a face, '
-        f'{counted["people"]} people, {counted["uncertain faces"]} of {counted["faces"]} faces '
-        f'uncertain; {about["seconds_taken"]["all"]:.1f} s'
-    )
-    for remark in about['remarks']:
-        print(f'  note: {remark}')
-    written = base.with_name(base.name + ('.html' if options.page else '.csv'))
-    print(f'  {written}', flush=True)
-
-
-def _pictures(files: list[tuple[str, Path]], out: Path, model, options: Options) -> None:
-    with tqdm.tqdm(total=len(files), unit=' pictures', disable=None) as bar, jobs.writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-
-        def show(done: int) -> None:
-            bar.update(done - bar.n)
-
-        rows = jobs.predict_pictures(files, out, model, options, show)
-    faces = sum(row['status'] == 'face' for row in rows)
-    unreadable = sum(row['status'] == 'unreadable' for row in rows)
-    print(
-        f'{len(files)} pictures, {faces} faces, {unreadable} unreadable\n  {out / "pictures.csv"}'
-    )
-
-
-def _camera(fv: flags.FlagValues, out: Path, model, options: Options) -> None:
-    name = time.strftime(f'camera{fv.camera}-%Y%m%d-%H%M%S')
-    camera = Camera.open(fv.camera, name, fv.seconds or math.inf)
-    print('the camera is on; Ctrl-C ends it', flush=True)
-    with jobs.writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        about = jobs.predict_film(camera, out / name, model, options)
-    print(f'{about["counts"]["frames"]} frames\n  {out / name}.csv')
 
 
 if __name__ == '__main__':

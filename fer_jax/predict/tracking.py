@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+import scipy
 
 from fer_jax.predict.detection import START, Faces
 
@@ -217,7 +217,7 @@ def _assigned(cost: np.ndarray) -> list[tuple[int, int]]:
         return []
     # Finite, and dearer than any pair, so that leaving one out never pays where it is possible.
     finite = np.where(np.isfinite(cost), cost, 1e6)
-    rows, columns = linear_sum_assignment(finite)
+    rows, columns = scipy.optimize.linear_sum_assignment(finite)
     return [
         (row, column)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True)

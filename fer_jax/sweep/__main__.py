@@ -21,24 +21,20 @@ remaining folds cannot reach the threshold any more is given up; --finish=NUMBER
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import jax
 from absl import flags
 from ml_collections import config_flags
 
-from fer_jax import cli, runtime
+from fer_jax import cli
 from fer_jax import config as configs
 from fer_jax.config import Space
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
-from fer_jax.sweep import sampling, snapshot, space, study_page, trial
+from fer_jax.sweep import sampling, snapshot, space
 from fer_jax.sweep.ledger import Ledger
 from fer_jax.sweep.storage import Store, open_store, require_optuna
-
-POLL_S = 5.0
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -90,38 +86,41 @@ def main(fv: flags.FlagValues) -> None:
     if fv.sampler == 'grid':
         space.grid(kinds)  # a range is found before the storage is touched
     with contextlib.closing(open_store(fv.storage)) as store:
-        try:
-            _with_store(fv, store, searched, how, kinds)
-        except OSError as error:
-            if not trial.is_full(error):
-                raise
-            raise UserError(
-                f'no space is left for {error.filename or "the study"}: make some and start the '
-                'same command again'
-            ) from error
+        _with_store(fv, store, searched, how, kinds)
 
 
 def _with_store(
     fv: flags.FlagValues, store: Store, searched: Space, how: sampling.Sampling, kinds: Mapping
 ) -> None:
     """Does what the command is for, once its storage answers."""
+    from fer_jax import runtime
+    from fer_jax.sweep import trial, work
+
     data_dir = prepared.data_root(fv.data_dir)
     runtime.prepare()
-    search = trial.StudyPlan.prepare(
-        fv.study, fv.config, searched, how, on_test=fv.choose_on_test, data_dir=data_dir
-    )
-    ledger = Ledger(
-        store, fv.study, plan=search.plan(), distributions=kinds, sampling=how,
-        total=fv.trials or 0,
-    )  # fmt: skip
-    workdir = Path(fv.workdir or f'runs/{fv.study}')
-    snapshot.check_place(workdir, ledger)
-    if fv.finish is not None:
-        trial.finish(search, ledger, fv.finish, workdir, data_dir)
-    elif fv.retrain_best:
-        trial.retrain_best(search, ledger, workdir, data_dir)
-    else:
-        _work(search, ledger, workdir, data_dir)
+    try:
+        search = trial.StudyPlan.prepare(
+            fv.study, fv.config, searched, how, on_test=fv.choose_on_test, data_dir=data_dir
+        )
+        ledger = Ledger(
+            store, fv.study, plan=search.plan(), distributions=kinds, sampling=how,
+            total=fv.trials or 0,
+        )  # fmt: skip
+        workdir = Path(fv.workdir or f'runs/{fv.study}')
+        snapshot.check_place(workdir, ledger)
+        if fv.finish is not None:
+            trial.finish(search, ledger, fv.finish, workdir, data_dir)
+        elif fv.retrain_best:
+            trial.retrain_best(search, ledger, workdir, data_dir)
+        else:
+            work.work(search, ledger, workdir, data_dir)
+    except OSError as error:
+        if not trial.is_full(error):
+            raise
+        raise UserError(
+            f'no space is left for {error.filename or "the study"}: make some and start the '
+            'same command again'
+        ) from error
 
 
 def _check(fv: flags.FlagValues) -> None:
@@ -136,37 +135,6 @@ def _check(fv: flags.FlagValues) -> None:
         raise UserError(f"--study={fv.study}: a name without '/'")
     if fv.finish is None and not fv.retrain_best and (fv.trials or 0) < 1:
         raise UserError('say how many trials the study has in all: --trials=TOTAL')
-
-
-def _work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
-    """Takes trials until there are none, then draws the study's page."""
-    for stamp in search.stamps:
-        print(f'note: {stamp}', flush=True)
-    said = ''
-    while True:
-        claim = ledger.claim()
-        status = snapshot.status(ledger)
-        if status != said:
-            print(status, flush=True)
-            said = status
-        if claim is None:
-            if ledger.finished():
-                break
-            time.sleep(POLL_S)  # others still train: one of them may die
-            continue
-        again = ', from where another worker left it' * claim.resumed
-        values = ', '.join(f'{key}={value}' for key, value in claim.values.items())
-        print(f'trial {claim.number}{again}: {values}', flush=True)
-        print(trial.run(search, ledger, claim, workdir, data_dir), flush=True)
-        jax.clear_caches()  # programs of other structures would pile up
-        snapshot.write(search, ledger, workdir)
-
-    def draw():
-        with ledger.store.lock():  # workers end together, and a page is drawn by one
-            values = snapshot.write(search, ledger, workdir)
-            return f'\n{snapshot.text(values)}\n\n{study_page.write(values, workdir)}'
-
-    print(ledger.store.patiently(draw))
 
 
 if __name__ == '__main__':

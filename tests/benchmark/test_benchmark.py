@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fer_jax import cli
-from fer_jax.benchmark import __main__ as benchmark
+from fer_jax import cli, runtime
+from fer_jax.benchmark import __main__ as command
+from fer_jax.benchmark import measure as benchmark
 from fer_jax.errors import UserError
 from fer_jax.experiment.sections import Sections
 
@@ -39,13 +40,13 @@ SMALL_C3D = [
     ],
 )
 def test_figures_of_all_contestants(arguments, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(benchmark.runtime, 'prepare', lambda: None)  # the process is the tests'
+    monkeypatch.setattr(runtime, 'prepare', lambda: None)  # the process is the tests'
     monkeypatch.setattr(benchmark, 'TURN', 0.0)
     monkeypatch.setattr(benchmark, 'PEAK_SIZE', {'cpu': 128})
     out = tmp_path / 'figures.json'
     flags = [*arguments, '--against=torch', '--rounds=1', f'--json={out}']
     try:
-        cli.call(benchmark.main, benchmark.define, flags)
+        cli.call(command.main, command.define, flags)
     finally:
         jax.config.update('jax_enable_compilation_cache', True)
     figures = json.loads(out.read_text())
@@ -149,7 +150,7 @@ def test_turns_alternate_and_ratios_are_pairwise(monkeypatch):
 )
 def test_mistakes_are_the_user_s(flags, message):
     with pytest.raises(UserError, match=message):
-        cli.call(benchmark.main, benchmark.define, flags)
+        cli.call(command.main, command.define, flags)
 
 
 def test_help_says_what_is_measured():

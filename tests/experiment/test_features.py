@@ -11,7 +11,7 @@ import pytest
 
 from fer_jax import config as configs
 from fer_jax import models
-from fer_jax.benchmark import __main__ as benchmark
+from fer_jax.benchmark import measure as benchmark
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions

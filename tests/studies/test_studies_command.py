@@ -11,7 +11,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
 from fer_jax.experiment import run as experiment
 from fer_jax.studies import __main__ as studies
-from fer_jax.studies import adding, order
+from fer_jax.studies import adding, order, training
 
 TINY = adding.AddingDesign(length=5, units=4, batch_size=4, steps=20, every=10, tested=50)
 FEW = order.OrderDesign(subjects=8, folds=2, frames=3, size=32, epochs=1, batch_size=16)
@@ -21,9 +21,9 @@ FEW = order.OrderDesign(subjects=8, folds=2, frames=3, size=32, epochs=1, batch_
 def added(tmp_path_factory):
     """A folder of the adding study with one seed, then two, and when its networks were written."""
     out = tmp_path_factory.mktemp('studies') / 'adding'
-    studies.study_adding(TINY, 1, out)
+    training.study_adding(TINY, 1, out)
     begun = {path: path.stat().st_mtime_ns for path in (out / 'networks').iterdir()}
-    studies.study_adding(TINY, 2, out)
+    training.study_adding(TINY, 2, out)
     return out, begun
 
 
@@ -52,9 +52,9 @@ def test_another_study_is_refused(added, tmp_path):
     out, _ = added
     longer = adding.AddingDesign(**(vars(TINY) | {'length': 6}))
     with pytest.raises(UserError, match='study.length is 6, there 5; give another --out'):
-        studies.study_adding(longer, 1, out)
+        training.study_adding(longer, 1, out)
     with pytest.raises(UserError, match='is another study, it holds adding; give another --out'):
-        studies.study_order(FEW, 1, out, tmp_path)
+        training.study_order(FEW, 1, out, tmp_path)
 
 
 @pytest.mark.parametrize('study', ['added', 'ordered'])
@@ -76,9 +76,9 @@ def ordered(tmp_path_factory):
     narrow = order.NETWORKS['convlstm'] | {'width': 0.0625}
     patch = pytest.MonkeyPatch()
     patch.setattr(order, 'NETWORKS', {'convlstm': narrow})
-    studies.study_order(FEW, 1, out, place / 'data')
+    training.study_order(FEW, 1, out, place / 'data')
     patch.setattr(experiment, 'build', lambda *given: trained.append(given))
-    studies.study_order(FEW, 1, out, place / 'data')
+    training.study_order(FEW, 1, out, place / 'data')
     patch.undo()
     return out, trained
 

@@ -1,0 +1,42 @@
+"""One worker of a study: it takes trials until there are none."""
+
+import time
+from pathlib import Path
+
+import jax
+
+from fer_jax.sweep import snapshot, study_page, trial
+from fer_jax.sweep.ledger import Ledger
+
+POLL_S = 5.0  # of a worker that waits for others
+
+
+def work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
+    """Takes trials until there are none, then draws the study's page."""
+    for stamp in search.stamps:
+        print(f'note: {stamp}', flush=True)
+    said = ''
+    while True:
+        claim = ledger.claim()
+        status = snapshot.status(ledger)
+        if status != said:
+            print(status, flush=True)
+            said = status
+        if claim is None:
+            if ledger.finished():
+                break
+            time.sleep(POLL_S)  # others still train: one of them may die
+            continue
+        again = ', from where another worker left it' * claim.resumed
+        values = ', '.join(f'{key}={value}' for key, value in claim.values.items())
+        print(f'trial {claim.number}{again}: {values}', flush=True)
+        print(trial.run(search, ledger, claim, workdir, data_dir), flush=True)
+        jax.clear_caches()  # programs of other structures would pile up
+        snapshot.write(search, ledger, workdir)
+
+    def draw():
+        with ledger.store.lock():  # workers end together, and a page is drawn by one
+            values = snapshot.write(search, ledger, workdir)
+            return f'\n{snapshot.text(values)}\n\n{study_page.write(values, workdir)}'
+
+    print(ledger.store.patiently(draw))
