@@ -7,10 +7,10 @@
 First flags: --config=FILE[:variant], --batch=N, --against=torch. Documented in docs/running.md.
 
 Needs no data: the clips are noise of the config's geometry. The step is the one that training
-dispatches, for one member. With --against=torch the same network in PyTorch takes turns with it in
-this process, on the same number of threads; the ratio is the median over rounds of fer_jax's time
-over PyTorch's, below 1 where fer_jax is faster. --forms adds the native formulations. --film
-measures what a live camera would wait for.
+dispatches, for one member. With --against=torch the same step in PyTorch, eager and compiled by
+torch.compile, takes turns with it in this process, on the same number of threads; the ratio is the
+median over rounds of fer_jax's time over PyTorch's, below 1 where fer_jax is faster. --forms adds
+the native formulations. --film measures what a live camera would wait for.
 
 Floating-point operations are those of XLA's cost analysis of the native form; the peak is the
 fastest matrix product measured on the device in the same run. Prints a table; --json writes the
@@ -31,9 +31,7 @@ from fer_jax.errors import UserError
 def define(fv: flags.FlagValues) -> None:
     """Declares this command's flags."""
     cli.define_config(fv)
-    flags.DEFINE_enum(
-        'against', None, ['torch'], 'measure the PyTorch twin beside it', flag_values=fv
-    )
+    flags.DEFINE_enum('against', None, ['torch'], 'measure PyTorch beside it', flag_values=fv)
     flags.DEFINE_bool('forms', False, 'measure the native formulations beside it', flag_values=fv)
     flags.DEFINE_integer('batch', 0, 'clips a step (0: as the config trains)', flag_values=fv)
     flags.DEFINE_integer('rounds', 7, 'turns of each contestant', flag_values=fv)

@@ -6,7 +6,7 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -78,7 +78,7 @@ def measure(
         subjects['native'] = Subject(native, sections, batch)
     contestants: dict[str, Contestant] = {**subjects}
     if against:
-        contestants['torch'] = twin(sections, batch, subject.clip_shape)
+        contestants |= twins(sections, subject)
     training = take_turns({name: each.train for name, each in contestants.items()}, rounds)
     inference = take_turns({name: each.infer for name, each in contestants.items()}, rounds)
     peaks = matmul_peaks()
@@ -88,8 +88,11 @@ def measure(
         times['clips_per_second'] = batch / times['median']
         times['flops_per_second'] = flops['train'] / times['median']
         times['of_peak'] = times['flops_per_second'] / peak
-        if name in subjects:
-            times |= subjects[name].compiled
+        times |= contestants[name].compiled
+    rivals = [name for name in contestants if name not in subjects]
+    timed = {'training': training, 'inference': inference}
+    over = {what: max(them[name]['ratio'] for name in rivals) for what, them in timed.items()
+            if rivals}  # fmt: skip
     return {
         'config': sections.name,
         'model': {'name': learner.name, **learner.options, 'num_classes': CLASSES},
@@ -106,12 +109,19 @@ def measure(
         'flops_source': "XLA's cost analysis of the native form",
         'train': training,
         'inference_batch_1': inference,
+        'over_the_faster_rival': over,
         'process_peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
 
 class Contestant(Protocol):
-    """What takes turns in being timed."""
+    """What takes turns in being timed.
+
+    Attributes:
+        compiled: what compiling took, and what the program needs, as far as it is known.
+    """
+
+    compiled: dict[str, float]
 
     def train(self) -> float:
         """Trains once and returns the seconds a step."""
@@ -134,6 +144,7 @@ class Subject:
         see = functools.partial(
             model_inputs, view=None, mean=per_member.mean, std=per_member.std, **system.inputs
         )
+        self.batch, self.stored = batch, resident.frames.shape[1:]
         self.clip_shape = jax.eval_shape(see, resident.frames).shape[1:]  # cropped
         # Not measured, and random numbers are slow to compile well.
         init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
@@ -171,22 +182,37 @@ class Subject:
         return time.perf_counter() - started
 
 
-def twin(sections: Sections, batch: int, shape: Sequence[int]) -> Contestant:
-    """Makes the PyTorch contestant, on the device and the threads that JAX runs on."""
+def twins(sections: Sections, subject: 'Subject') -> dict[str, Contestant]:
+    """Makes the PyTorch contestants, on the device and the threads that JAX runs on.
+
+    Returns:
+        'torch', eager, with kernels in the order in which a step is faster; and 'torch.compile'.
+    """
     try:
         from fer_jax.benchmark.torch_step import Twin  # PyTorch is no part of the core install
     except ImportError:
         raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
-    on_gpu = jax.default_backend() == 'gpu'
-    return Twin(
+    make = functools.partial(
+        Twin,
         sections.network,
-        batch,
-        shape,
+        subject.batch,
+        subject.stored,
+        subject.clip_shape,
         of_features=bool(sections.section),
         classes=CLASSES,
         threads=cores(),
-        on_gpu=on_gpu,
+        on_gpu=jax.default_backend() == 'gpu',
     )
+    times = {}
+    for channels_last in (False, True):
+        eager = make(channels_last=channels_last)
+        eager.train()
+        times[channels_last] = min(eager.train() for _ in range(3))
+    faster = min(times, key=lambda key: times[key])
+    return {
+        'torch': make(channels_last=faster),
+        'torch.compile': make(channels_last=faster, compiled=True),
+    }
 
 
 def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:

@@ -27,6 +27,11 @@ def table(figures: Mapping[str, Any]) -> str:
     lines += ['', f'{"inference, 1 clip":<16}']
     for name, it in figures['inference_batch_1'].items():
         lines.append(f'{name:<16}{_ms(it)}{"":>19}{it["ratio"]:>14.2f}')
+    if figures['over_the_faster_rival']:
+        ratios = ', '.join(
+            f'{what} {it:.2f}' for what, it in figures['over_the_faster_rival'].items()
+        )
+        lines += ['', f'fer_jax over the faster PyTorch: {ratios}']
     if 'film' in figures:
         stages = ', '.join(f'{name} {1e3 * it:.2f} ms' for name, it in figures['film'].items())
         lines += ['', f'from frame to label: {stages}']
@@ -36,10 +41,10 @@ def table(figures: Mapping[str, Any]) -> str:
     ]
     for name, it in figures['train'].items():
         if 'compile_seconds' in it:
-            lines.append(
-                f'{name}: compiled in {it["compile_seconds"]:.1f} s, '
-                f'{it["program_bytes"] / 2**20:,.0f} MiB of memory for a step'
-            )
+            said = f'{name}: compiled in {it["compile_seconds"]:.1f} s'
+            if 'program_bytes' in it:
+                said += f', {it["program_bytes"] / 2**20:,.0f} MiB of memory for a step'
+            lines.append(said)
     lines.append(f'process: at most {figures["process_peak_bytes"] / 2**20:,.0f} MiB')
     return '\n'.join(lines)
 

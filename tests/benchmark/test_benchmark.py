@@ -31,6 +31,7 @@ SMALL_C3D = [
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings('ignore:.*torch.jit:DeprecationWarning')  # torch.compile's own
 @pytest.mark.parametrize(
     'arguments',
     [
@@ -50,13 +51,17 @@ def test_figures_of_all_contestants(arguments, tmp_path, capsys, monkeypatch):
     finally:
         jax.config.update('jax_enable_compilation_cache', True)
     figures = json.loads(out.read_text())
-    contestants = {'fer_jax', 'torch'} | ({'native'} if '--forms' in flags else set())
+    contestants = {'fer_jax', 'torch', 'torch.compile'} | (
+        {'native'} if '--forms' in flags else set()
+    )
     assert set(figures['train']) == set(figures['inference_batch_1']) == contestants
     for name, times in figures['train'].items():
         assert 0 < times['lowest'] <= times['median'] <= times['highest']
         assert np.isclose(times['clips_per_second'] * times['median'], figures['batch'])
         assert np.isclose(times['flops_per_second'] * times['median'], figures['step_flops'])
         assert ('compile_seconds' in times) == (name != 'torch')
+    slowest = max(figures['train'][name]['ratio'] for name in ('torch', 'torch.compile'))
+    assert figures['over_the_faster_rival']['training'] == slowest
     assert figures['train']['fer_jax']['ratio'] == 1
     assert ('features.run names no run' in figures['features']) == ('afew_rnn' in arguments[0])
     # Nothing is differentiated with respect to features: forward and the weights' gradient.
@@ -87,8 +92,10 @@ def test_the_twin_sees_what_the_network_sees(file, changes, shape):
     system = sections.learner.system(benchmark.CLASSES)
     subject = benchmark.Subject(system, sections, 2)
     assert subject.clip_shape == shape
-    module = benchmark.twin(sections, 2, subject.clip_shape)._module
-    trained = [p for p in module.parameters() if p.requires_grad]
+    twin = benchmark.twins(sections, subject)['torch']
+    seen = twin._seen(twin._clip, None if sections.section else twin._affine)
+    assert seen.movedim(1, -1).shape[1:] == shape
+    trained = [p for p in twin._module.parameters() if p.requires_grad]
     assert sum(p.numel() for p in trained) == subject.parameters
 
 
