@@ -92,6 +92,19 @@ class Browser:
         assert 'exceptionDetails' not in result, result
         return result['result'].get('value')
 
+    def evaluate_in_frame(self, script):
+        """The value of a JavaScript expression in the sandboxed frame, a process of its own."""
+        whole = self._session
+        try:
+            self._session = None
+            targets = self.call('Target.getTargets')['targetInfos']
+            frame = [target['targetId'] for target in targets if target['type'] == 'iframe'][-1]
+            attached = self.call('Target.attachToTarget', targetId=frame, flatten=True)
+            self._session = attached['sessionId']
+            return self.evaluate(script)
+        finally:
+            self._session = whole
+
     def complaints(self):
         """Exceptions, console messages and the browser's own log since the page was opened."""
         self.evaluate('0')  # whatever was said before has arrived
