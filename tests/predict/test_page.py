@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import signal
 import sys
 import urllib.error
@@ -107,6 +108,7 @@ def test_only_so_many_rows_are_shown(uploads, bands, tmp_path, monkeypatch):
 
 
 def test_without_gradio_a_line_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(os, 'environ', os.environ.copy())
     monkeypatch.setitem(sys.modules, 'gradio', None)
     with pytest.raises(UserError) as error:
         cli.call(command.main, command.define, [])

@@ -59,8 +59,8 @@ def watcher(tmp_path_factory, people, scene):
 
 def wait(browser, script, seconds=60):
     until = time.monotonic() + seconds
-    while not browser.evaluate(script):
-        said = browser.evaluate('document.body.innerText')
+    while not browser.evaluate(f'(() => {{ try {{ return {script} }} catch {{ return false }} }})()'):
+        said = browser.evaluate('document.body?.innerText')
         assert time.monotonic() < until, f'{script}: {said}'
         time.sleep(0.2)
 
