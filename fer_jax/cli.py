@@ -39,7 +39,7 @@ _PATIENCE = 5.0  # seconds of cleaning up, in which a second Ctrl-C is passed ov
 # As `fer-jax` lists them; each is a module, or a package with a __main__.
 COMMANDS = (
     *('main', 'ablate', 'prepare', 'simulate', 'protocol', 'report', 'evaluate', 'explain'),
-    *('sweep', 'predict', 'export', 'studies', 'kahou2015', 'benchmark'),
+    *('sweep', 'predict', 'predict.page', 'export', 'studies', 'kahou2015', 'benchmark'),
 )
 
 

@@ -25,7 +25,7 @@ LAUNCH = (
 class Browser:
     """One page of a headless Chromium, driven over its DevTools protocol; keeps what it reports."""
 
-    def __init__(self, profile: Path):
+    def __init__(self, profile: Path, *arguments: str):
         pipes = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (*os.pipe(), *os.pipe())]
         child_read, self._write, self._read, child_write = pipes
         self.process = subprocess.Popen(
@@ -33,7 +33,7 @@ class Browser:
                 sys.executable, '-c', LAUNCH.format(read=child_read, write=child_write), CHROMIUM,
                 '--headless', '--remote-debugging-pipe', f'--user-data-dir={profile}',
                 '--no-first-run', '--disable-gpu', '--hide-scrollbars', '--disable-dev-shm-usage',
-                *['--no-sandbox'] * (os.geteuid() == 0), 'about:blank',
+                *['--no-sandbox'] * (os.geteuid() == 0), *arguments, 'about:blank',
             ],
             pass_fds=(child_read, child_write), stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -73,8 +73,8 @@ class Browser:
         message, _, self._buffer = self._buffer.partition(b'\0')
         return json.loads(message)
 
-    def open(self, path, size, scheme='light', media='screen'):
-        """Loads a file at a width and height in CSS pixels, in a colour scheme."""
+    def open(self, place, size, scheme='light', media='screen'):
+        """Loads a file, or an address, at a width and height in CSS pixels, in a colour scheme."""
         self.events.clear()
         self.call(
             'Emulation.setDeviceMetricsOverride', width=size[0], height=size[1],
@@ -82,7 +82,7 @@ class Browser:
         )  # fmt: skip
         features = [{'name': 'prefers-color-scheme', 'value': scheme}]
         self.call('Emulation.setEmulatedMedia', media=media, features=features)
-        self.call('Page.navigate', url=path.resolve().as_uri())
+        self.call('Page.navigate', url=place if isinstance(place, str) else place.resolve().as_uri())
         while not any(event['method'] == 'Page.loadEventFired' for event in self.events):
             self.events.append(self._next())
 
@@ -91,6 +91,19 @@ class Browser:
         result = self.call('Runtime.evaluate', expression=script, returnByValue=True)
         assert 'exceptionDetails' not in result, result
         return result['result'].get('value')
+
+    def evaluate_in_frame(self, script):
+        """The value of a JavaScript expression in the sandboxed frame, a process of its own."""
+        whole = self._session
+        try:
+            self._session = None
+            targets = self.call('Target.getTargets')['targetInfos']
+            frame = [target['targetId'] for target in targets if target['type'] == 'iframe'][-1]
+            attached = self.call('Target.attachToTarget', targetId=frame, flatten=True)
+            self._session = attached['sessionId']
+            return self.evaluate(script)
+        finally:
+            self._session = whole
 
     def complaints(self):
         """Exceptions, console messages and the browser's own log since the page was opened."""

@@ -56,7 +56,7 @@ def write(
       uint8 [H, W, 3] for each of `stills`.
     """
     wanted, kept = list(stills), []
-    painter = Painter(film, result, blur)
+    painter = Painter(result, blur)
     size = film.width - film.width % 2, film.height - film.height % 2
     with atomic.replacing(path) as temporary, contextlib.ExitStack() as stack:
         out = stack.enter_context(
@@ -96,24 +96,28 @@ def write(
 class Painter:
     """Draws a film's rows into its frames."""
 
-    def __init__(self, film: Film, result: FilmResult, blur: bool):
+    def __init__(self, result: FilmResult, blur: bool):
         self._result, self._blur = result, blur
         self._times = np.unique(result.time)
         self._first = np.searchsorted(result.time, self._times)
-        self._label = result.label
         self._doubtful = np.any(result.doubtful, 1)
-        # Sizes in proportion to the picture.
-        self._unit = max(1.0, min(film.width, film.height) / 360)
 
     def drawn(self, frame: Frame) -> np.ndarray:
         """Draws the frame with its rows, uint8 [H, W, 3]."""
-        image = np.ascontiguousarray(frame.image)
+        image, result = np.ascontiguousarray(frame.image), self._result
         rows = self._rows(frame.time)
         if self._blur:
             for row in rows:
-                hide(image, self._result.box[row])
+                hide(image, result.box[row])
         for row in rows:
-            self._draw(image, row)
+            draw_face(
+                image,
+                result.box[row],
+                int(result.track[row]),
+                result.classes,
+                result.smoothed[row],
+                doubtful=bool(self._doubtful[row]),
+            )
         return image
 
     def _rows(self, time: float) -> list[int]:
@@ -124,30 +128,48 @@ class Painter:
         end = self._first[at + 1] if at + 1 < len(self._first) else len(self._result)
         return [row for row in range(self._first[at], end) if self._result.track[row]]
 
-    def _draw(self, image: np.ndarray, row: int) -> None:
-        result, unit = self._result, self._unit
-        left, top, right, bottom = (round(float(edge)) for edge in result.box[row])
-        own = colour(int(result.track[row]) - 1)
-        cv2.rectangle(image, (left, top), (right, bottom), own, max(1, round(2 * unit)))
-        label = int(self._label[row])
-        text = f'{result.track[row]}'
-        if label >= 0:
-            text += f'  {result.classes[label]} {100 * result.smoothed[row, label]:.0f} %'
-        text += ' ?' if self._doubtful[row] else ''
-        size = round(13 * unit)
-        _write_text(image, text, left, top - round(1.5 * size), size, own)
-        if label < 0:
-            return
-        ranked = np.argsort(-result.smoothed[row])[:_BARS]
-        x, width, step = left, right - left, round(13 * unit)
-        # Where there is no room below the face they cover its lower edge.
-        y = min(bottom + round(3 * unit), image.shape[0] - _BARS * step)
-        for k, index in enumerate(ranked):
-            y0 = y + k * step
-            _shade(image, x, y0, x + width, y0 + step)
-            long = round(width * float(result.smoothed[row, index]))
-            cv2.rectangle(image, (x, y0 + 1), (x + long, y0 + step - 2), own, -1)
-            _write_text(image, result.classes[index], x + 2, y0 - 1, round(11 * unit), None)
+
+def draw_face(
+    image: np.ndarray,
+    box: np.ndarray,
+    number: int,
+    classes: Sequence[str],
+    shares: np.ndarray,
+    *,
+    doubtful: bool,
+) -> None:
+    """Draws a face's box, number, label and bars into uint8 [H, W, 3], in place.
+
+    Args:
+      box: [4], left, top, right, bottom edges in pixels.
+      number: the person's, from 1; it chooses the colour.
+      shares: probabilities [class], NaN where nothing is said of the face.
+      doubtful: adds a question mark to the label.
+    """
+    # Sizes in proportion to the picture.
+    unit = max(1.0, min(image.shape[:2]) / 360)
+    left, top, right, bottom = (round(float(edge)) for edge in box)
+    own = colour(number - 1)
+    cv2.rectangle(image, (left, top), (right, bottom), own, max(1, round(2 * unit)))
+    said = bool(np.isfinite(shares[0]))
+    ranked = np.argsort(-shares)[:_BARS]
+    text = f'{number}'
+    if said:
+        text += f'  {classes[ranked[0]]} {100 * shares[ranked[0]]:.0f} %'
+    text += ' ?' if doubtful else ''
+    size = round(13 * unit)
+    _write_text(image, text, left, top - round(1.5 * size), size, own)
+    if not said:
+        return
+    x, width, step = left, right - left, round(13 * unit)
+    # Where there is no room below the face they cover its lower edge.
+    y = min(bottom + round(3 * unit), image.shape[0] - _BARS * step)
+    for k, index in enumerate(ranked):
+        y0 = y + k * step
+        _shade(image, x, y0, x + width, y0 + step)
+        long = round(width * float(shares[index]))
+        cv2.rectangle(image, (x, y0 + 1), (x + long, y0 + step - 2), own, -1)
+        _write_text(image, classes[index], x + 2, y0 - 1, round(11 * unit), None)
 
 
 def hide(image: np.ndarray, box: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from fer_jax.data.datasets import pictures
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration
 from fer_jax.evaluation.table import COUNT, Column, Table
-from fer_jax.predict import crops, detection, pipeline, quality
+from fer_jax.predict import crops, detection, overlay, pipeline, quality
 from fer_jax.predict.detection import FaceFinder, Faces
 from fer_jax.predict.films import UNREADABLE, ahead_of
 from fer_jax.predict.following import Seen
@@ -33,6 +33,7 @@ SIDES = (640, 320, 1280)
 _CHUNK, _AHEAD = 64, 4
 # Faces on the sheet, and their size in pixels.
 _SHEET, _SIZE = 240, 104
+_EDGES = ('left', 'top', 'right', 'bottom')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class StillRow:
 
 def columns(classes: Sequence[str]) -> list[str]:
     """Lists the columns of pictures.csv."""
-    names = ['path', 'status', 'left', 'top', 'right', 'bottom', 'score', 'label', 'uncertain']
+    names = ['path', 'status', *_EDGES, 'score', 'label', 'uncertain']
     return [*names, 'entropy', *(f'p_{name}' for name in classes)]
 
 
@@ -184,6 +185,31 @@ def write_table(path: Path, work: Work, model: FaceClassifier) -> list[dict[str,
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def draw(path: Path, rows: Sequence[dict[str, str]], *, blur: bool = False) -> np.ndarray:
+    """Draws a picture with boxes, numbers, labels and bars, uint8 [H, W, 3].
+
+    Args:
+      rows: the picture's own rows of pictures.csv.
+      blur: hides the faces.
+    Raises:
+      UserError: the picture cannot be read.
+    """
+    (image,) = _read([(path.name, path)])
+    if image is None:
+        raise UserError(f'{path.name}: no picture in it can be decoded; give another one')
+    image = image.copy()
+    faces = [row for row in rows if row['status'] == FACE]
+    boxes = [np.array([float(row[edge]) for edge in _EDGES]) for row in faces]
+    for box in boxes if blur else ():
+        overlay.hide(image, box)
+    for number, (row, box) in enumerate(zip(faces, boxes, strict=True), 1):
+        said = {name[2:]: float(value) for name, value in row.items() if name.startswith('p_')}
+        overlay.draw_face(
+            image, box, number, [*said], np.array([*said.values()]), doubtful=bool(row['uncertain'])
+        )
+    return image
+
+
 def sheet(
     rows: Sequence[dict[str, str]],
     files: dict[str, Path],
@@ -243,7 +269,7 @@ def _item(row: dict[str, str], path: Path, name: str) -> str:
     (image,) = _read([(row['path'], path)])
     if image is None:
         raise UserError(f'{path}: it can no longer be read; start the command again')
-    box = np.array([float(row[edge]) for edge in ('left', 'top', 'right', 'bottom')])
+    box = np.array([float(row[edge]) for edge in _EDGES])
     side = 1.3 * (box[2:] - box[:2]).max()
     left, top = (box[:2] + box[2:]) / 2 - side / 2
     cut = Image.fromarray(image).crop(

@@ -1,4 +1,4 @@
-"""A SLURM of one node, which the test starts, runs the array of sweep workers."""
+"""A SLURM of one node, which the test starts, runs arrays: of sweep workers, and of films."""
 
 import contextlib
 import json
@@ -12,9 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fer_jax.evaluation import rundir
+from fer_jax.simulation.people import face, identity, movie, surroundings
+from fer_jax.simulation.people.lighting import Light
+from fer_jax.simulation.people.pose import Pose
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ('slurmctld', 'slurmd', 'sbatch', 'munged', 'mungekey')
@@ -146,6 +150,41 @@ def slurm(tmp_path):
         except (AssertionError, subprocess.CalledProcessError) as error:
             pytest.skip(f'SLURM itself does not start here: {error}')
         yield started
+
+
+def test_an_array_shares_films_and_the_whole_reads_them(slurm, tmp_path):
+    who = identity.sample(np.random.default_rng(3))
+    place = Pose(x=80.0, y=76.0, scale=34.0)
+    actor = face.prepare(who, place.scale, 160, 176, 3)
+    scene = surroundings.build(who, place, Light(), actor.size, 3)
+    (tmp_path / 'films').mkdir()
+    for number in range(3):
+        actions = np.zeros_like(who.rest) + 0.2 * number
+        shown = face.render(actor, actions, place, scene=scene, noise_seed=number).image
+        movie.write_movie(tmp_path / 'films' / f'{number}.avi', [shown] * 20, 10)
+    words = [str(tmp_path / 'films'), '--nopage', '--nooverlay']
+    venv = {**slurm.environment, 'FER_JAX_VENV': sys.prefix}
+    script = ['bash', ROOT / 'launch' / 'slurm.sh', 'predict', '--workers=2']
+    submit = [*script, f'--output={tmp_path}/job-%a.log', '--', *words, f'--out={tmp_path / "out"}']
+    done = subprocess.run(submit, env=venv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    job = done.stdout.split()[-1]
+    wait_until(lambda: not slurm.call('squeue', '-h', f'--job={job}').strip(), 900, slurm.logs)
+    assert '0 of 2 films failed' in (tmp_path / 'job-0.log').read_text(), slurm.logs()
+    assert '0 of 1 films failed' in (tmp_path / 'job-1.log').read_text(), slurm.logs()
+    written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / 'out').iterdir()}
+    assert {f'{number}.csv' for number in range(3)} <= set(written)
+    assert 'films.csv' not in written
+    for out in ('out', 'alone'):  # what the tasks wrote is only read
+        command = [sys.executable, '-m', 'fer_jax.predict', *words, f'--out={tmp_path / out}']
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / 'out' / 'films.csv').read_text().count('done') == 3
+    assert all(
+        (tmp_path / 'out' / name).stat().st_mtime_ns == time for name, time in written.items()
+    )
+    for number in range(3):
+        one, other = (tmp_path / out / f'{number}.csv' for out in ('out', 'alone'))
+        assert one.read_bytes() == other.read_bytes() and b',face,' in one.read_bytes()
 
 
 def test_an_array_of_workers_finishes_a_study(slurm, tmp_path):

@@ -1,6 +1,15 @@
 """Drawn people in drawn films, and a network that needs no training."""
 
+import contextlib
 import fractions
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import types
+from pathlib import Path
 
 import av
 import numpy as np
@@ -141,3 +150,62 @@ def made():
         )  # fmt: skip
 
     return make
+
+
+# Notes whom the process listens to and calls; networks need no training.
+SERVER = """
+import sys
+notes = open(sys.argv.pop(1), 'a', buffering=1)
+def note(event, values):
+    if event in ('socket.bind', 'socket.connect') and isinstance(values[1], tuple):
+        print(event[7:], values[1][0], file=notes)
+    elif event == 'socket.getaddrinfo' and values[0]:
+        print('name', values[0], file=notes)
+sys.addaudithook(note)
+sys.path.insert(0, sys.argv.pop(1))
+BrightMouth = __import__('tests.predict.conftest', fromlist=['it']).BrightMouth
+from fer_jax import cli
+from fer_jax.predict import networks
+from fer_jax.predict.page import __main__ as command
+def named(name):
+    model = BrightMouth()
+    model.name = name
+    return model
+networks.open_model = named
+cli.run(command.main, command.define, '')
+"""
+
+
+@pytest.fixture(scope='session')
+def page_server():
+    """Starts the page's command with networks 'bands' and 'other': (folder, *flags, wait=True)."""
+    if importlib.util.find_spec('gradio') is None:  # importing it leaves sockets open
+        pytest.skip('gradio is not installed')
+
+    @contextlib.contextmanager
+    def start(folder, *flags, wait=True):
+        files = folder / 'files'
+        files.mkdir(parents=True)
+        (folder / 'page.py').write_text(textwrap.dedent(SERVER))
+        # Whoever says in the environment that it be shared is not obeyed.
+        asked = {'TMPDIR': str(files), 'GRADIO_SHARE': 'True', 'GRADIO_SERVER_NAME': '0.0.0.0'}
+        process = subprocess.Popen(
+            [sys.executable, folder / 'page.py', folder / 'sockets', Path(__file__).parents[2]]
+            + ['--model=bands,other', *(flags or ['--port=0'])],
+            env=os.environ | asked, cwd=files, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            address = process.stdout.readline().split('/  (')[0] if wait else ''
+            assert not wait or address.startswith('http://127.0.0.1:'), process.stderr.read()
+            yield types.SimpleNamespace(
+                address=address, files=files, folder=folder, process=process
+            )
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(60)
+            process.stdout.close()
+            process.stderr.close()
+
+    return start
