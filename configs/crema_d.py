@@ -27,34 +27,17 @@ and are left out. The CNN in front of the IRNN is trained with it, not before.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, complete, merged, parse_variant
-from fer_jax.config.recipes import small
+from fer_jax.config import parse_variant, recipes
 from fer_jax.papers import kahou2015
+
+get_ablations = kahou2015.heard_otherwise
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: c3d, cnn_rnn, audio, rated, loso, simulated, fold=N."""
-    names = ('c3d', 'cnn_rnn', 'audio', 'rated', 'loso', 'simulated')
-    options = parse_variant(variant, **dict.fromkeys(names, False), fold=-1)
+    options = parse_variant(variant, **recipes.ACTORS, rated=False)
     labels = 'crema_d_rated' if options.rated else 'crema_d'
-    rule = {'name': 'balanced', 'k': 2 if options.simulated else 5}
-    base = {
-        'name': 'crema_d',
-        'data': {'name': 'crema_d', 'labels': labels},
-        'protocol': {'name': 'loso'} if options.loso else rule,
-    }
-    kind = next((name for name in ('audio', 'c3d', 'cnn_rnn') if options[name]), 'convlstm')
-    config = small(ConfigDict(base), kind)
-    config.protocol.fold = options.fold
+    config = recipes.actors('crema_d', labels, options, drawn=4)
     if options.rated and not options.audio:
         config.loss.targets = 'votes'
-    if options.simulated:
-        config.simulated = {'subjects': 4}
-        if not options.audio:
-            config = merged(config, {'data': {'frames': 4, 'size': 32}, 'train': {'epochs': 20}})
-    return complete(config)
-
-
-def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """Lists what may be heard otherwise, of the variant `audio`."""
-    return {**kahou2015.SOUND, **kahou2015.BY_SPEAKER} if 'sound' in config else {}
+    return config

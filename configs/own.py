@@ -34,9 +34,11 @@ counts.
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, complete, merged, parse_variant
+from fer_jax.config import complete, merged, parse_variant
 from fer_jax.config.recipes import small
 from fer_jax.papers import kahou2015
+
+get_ablations = kahou2015.heard_otherwise
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -56,8 +58,3 @@ def get_config(variant: str = '') -> ConfigDict:
         if films:
             config = merged(config, {'data': {'frames': 4, 'size': 32}})
     return complete(config)
-
-
-def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """Lists what may be heard otherwise, of the variant `audio`."""
-    return {**kahou2015.SOUND, **kahou2015.BY_SPEAKER} if 'sound' in config else {}

@@ -25,32 +25,14 @@ it as a second neutral. The CNN in front of the IRNN is trained with it, not bef
 
 from ml_collections import ConfigDict
 
-from fer_jax.config import Ablation, complete, merged, parse_variant
-from fer_jax.config.recipes import small
+from fer_jax.config import parse_variant, recipes
 from fer_jax.papers import kahou2015
+
+get_ablations = kahou2015.heard_otherwise
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The config; variants: c3d, cnn_rnn, audio, calm, loso, simulated, fold=N."""
-    names = ('c3d', 'cnn_rnn', 'audio', 'calm', 'loso', 'simulated')
-    options = parse_variant(variant, **dict.fromkeys(names, False), fold=-1)
+    options = parse_variant(variant, **recipes.ACTORS, calm=False)
     labels = 'ravdess8' if options.calm else 'ravdess7'
-    rule = {'name': 'balanced', 'k': 2 if options.simulated else 5}
-    base = {
-        'name': 'ravdess',
-        'data': {'name': 'ravdess', 'labels': labels},
-        'protocol': {'name': 'loso'} if options.loso else rule,
-    }
-    kind = next((name for name in ('audio', 'c3d', 'cnn_rnn') if options[name]), 'convlstm')
-    config = small(ConfigDict(base), kind)
-    config.protocol.fold = options.fold
-    if options.simulated:
-        config.simulated = {'subjects': 6}
-        if not options.audio:
-            config = merged(config, {'data': {'frames': 4, 'size': 32}, 'train': {'epochs': 20}})
-    return complete(config)
-
-
-def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
-    """Lists what may be heard otherwise, of the variant `audio`."""
-    return {**kahou2015.SOUND, **kahou2015.BY_SPEAKER} if 'sound' in config else {}
+    return recipes.actors('ravdess', labels, options, drawn=6)

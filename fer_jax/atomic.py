@@ -142,9 +142,19 @@ def publish_page(
       text: the page's HTML.
       figures: {name: content} of the files in figures/, which replace all that was there.
       page: its file's name.
+
+    Raises:
+      FileExistsError: `figures` is a file, or a folder of something else, with no page beside it.
     """
     out = Path(out)
     published = out / 'figures'
+    if published.exists():
+        # A command killed between the two moves leaves figures of its own, and no page.
+        ours = published.is_dir() and (
+            (out / page).exists() or {path.name for path in published.iterdir()} <= set(figures)
+        )
+        if not ours:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(published))
     with folder_beside(out) as beside:
         new, old = beside / 'figures', beside / 'old'
         new.mkdir()

@@ -51,3 +51,27 @@ def test_a_folder_where_a_file_is_to_be_is_named(tmp_path):
         atomic.write_json(tmp_path / 'results.json', {})
     assert atomic.refusal(caught.value).startswith(f'{tmp_path / "results.json"}: ')
     assert [path.name for path in tmp_path.iterdir()] == ['results.json']
+
+
+def test_a_page_replaces_its_own_figures_and_nobody_elses(tmp_path):
+    atomic.publish_page(tmp_path, 'one', {'a.csv': '1', 'b.csv': '2'})
+    atomic.publish_page(tmp_path, 'two', {'a.csv': '3'})
+    assert [path.name for path in (tmp_path / 'figures').iterdir()] == ['a.csv']
+    (tmp_path / 'report.html').unlink()  # killed between the figures and the page
+    atomic.publish_page(tmp_path, 'three', {'a.csv': '4', 'b.csv': '5'})
+    assert (tmp_path / 'report.html').read_text() == 'three'
+
+
+@pytest.mark.parametrize('kind', ['file', 'folder'])
+def test_what_is_called_figures_and_is_no_pages_is_left_alone(tmp_path, kind):
+    mine = tmp_path / 'figures'
+    if kind == 'folder':
+        mine.mkdir()
+        mine /= 'plot.pdf'
+    mine.write_text('mine')
+    with pytest.raises(FileExistsError) as caught:
+        atomic.publish_page(tmp_path, 'page', {'a.csv': '1'})
+    assert atomic.refusal(caught.value) == (
+        f'{tmp_path / "figures"}: File exists; give another folder, or move it away'
+    )
+    assert mine.read_text() == 'mine' and not (tmp_path / 'report.html').exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import plain_runs
+from tests import plain_runs, small_disk
 from tests.sweep.conftest import CONFIG as SWEEP
 
 ROOT = Path(__file__).parents[1]
@@ -26,13 +26,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def disk(tmp_path):
     """A disk of one megabyte."""
-    folder = tmp_path / 'disk'
-    folder.mkdir()
-    mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)]
-    if not shutil.which('mount') or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip('no right to mount a small disk here: run as root on a machine of your own')
-    yield folder
-    subprocess.run(['umount', '-l', str(folder)], check=True)
+    with small_disk.mounted(tmp_path / 'disk', '1m') as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -97,7 +92,7 @@ def test_a_full_disk_is_said_in_a_line(disk, words, command):
 
 @pytest.mark.parametrize('command', COMMANDS)
 def test_a_disk_that_is_read_only_is_said_in_a_line(disk, words, command):
-    subprocess.run(['mount', '-o', 'remount,ro', str(disk)], check=True)
+    small_disk.remount(disk, 'ro')
     check_said(call(words(command, disk)), 'Read-only file system')
 
 

@@ -3,9 +3,11 @@
 Configs of own data and of open corpora take them; the networks are those of the papers, narrowed.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
-from fer_jax.config.sections import merged
+from fer_jax.config.sections import complete, merged
 
 # For every clip and epoch anew: few pictures need many views.
 _LIGHT = {'flip': 0.5, 'rotation': 8.0, 'shift': 0.04, 'scale': 0.06, 'contrast': 0.3}
@@ -37,6 +39,16 @@ _MODELS = {
     'cnn_rnn': {'name': 'cnn_rnn', 'dropout_rate': 0.1, 'width': 0.5},
 }
 
+# The variants that configs of actors' films share, and their defaults (`parse_variant`).
+ACTORS = {
+    'c3d': False,
+    'cnn_rnn': False,
+    'audio': False,
+    'loso': False,
+    'simulated': False,
+    'fold': -1,
+}
+
 
 def small(config: ConfigDict, kind: str) -> ConfigDict:
     """Adds a network, or a machine that hears, and how it is trained.
@@ -54,3 +66,29 @@ def small(config: ConfigDict, kind: str) -> ConfigDict:
     clip = [{'optimizer': {'clip': 1.0}}] if kind == 'cnn_rnn' else []
     films = [] if kind == 'cnn' else [_FILMS]
     return merged(config, _TRAINED, named, {'model': _MODELS[kind]}, *films, *clip)
+
+
+def actors(name: str, labels: str, options: Any, drawn: int) -> ConfigDict:
+    """Makes the config of an open corpus: actors' films with sound, divided by actor.
+
+    Args:
+      name: of the dataset.
+      labels: its label set.
+      options: the variants, with those of ACTORS: c3d, cnn_rnn, audio (else ConvLSTM) on five folds
+        by actor; loso leaves each out, fold trains one; simulated is smaller, on two folds.
+      drawn: actors of `simulated`.
+    """
+    rule = {'name': 'balanced', 'k': 2 if options.simulated else 5}
+    base = {
+        'name': name,
+        'data': {'name': name, 'labels': labels},
+        'protocol': {'name': 'loso'} if options.loso else rule,
+    }
+    kind = next((kind for kind in ('audio', 'c3d', 'cnn_rnn') if options[kind]), 'convlstm')
+    config = small(ConfigDict(base), kind)
+    config.protocol.fold = options.fold
+    if options.simulated:
+        config.simulated = {'subjects': drawn}
+        if kind != 'audio':
+            config = merged(config, {'data': {'frames': 4, 'size': 32}, 'train': {'epochs': 20}})
+    return complete(config)

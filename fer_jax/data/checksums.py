@@ -1,7 +1,8 @@
-"""Checksums of a prepared dataset: a byte that changed on the disk is noticed when it is loaded."""
+"""Checksums of a folder's files: a byte that changed on the disk is noticed when they are read."""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from fer_jax import atomic
@@ -10,25 +11,29 @@ from fer_jax.errors import DAMAGED, UserError
 NAME = 'checksums.json'
 
 
-def write(folder: Path) -> None:
-    """Writes the SHA-256 of every file of a folder into checksums.json."""
-    found = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+def write(folder: Path, names: Iterable[str] = ()) -> None:
+    """Writes the SHA-256 of a folder's files, or of those with these names, into checksums.json."""
+    paths = [folder / name for name in names] or sorted(folder.iterdir())
+    found = {path.name: _digest(path) for path in paths if path.is_file()}
     atomic.write_json(folder / NAME, found)
 
 
-def check(folder: Path, remedy: str, *, records: bool) -> None:
+def check(folder: Path, remedy: str, *, records: bool) -> set[str]:
     """Compares a folder's files with their checksums; one of an earlier version has none.
 
     Args:
       remedy: what to do, for the message.
       records: the files of records too, which are large.
 
+    Returns:
+      The names of the files that have a checksum.
+
     Raises:
       UserError: a file is missing or not as it was written.
     """
     path = folder / NAME
     if not path.exists():
-        return
+        return set()
     try:
         known = dict(json.loads(path.read_text(encoding='utf-8')))
         for name, digest in known.items():
@@ -36,6 +41,7 @@ def check(folder: Path, remedy: str, *, records: bool) -> None:
                 raise ValueError(f'{name} is not as it was written')
     except DAMAGED as error:
         raise UserError(f'{folder} is damaged ({error}): {remedy}') from error
+    return set(known)
 
 
 def _digest(path: Path) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from fer_jax import atomic, papers
+from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
+from fer_jax.evaluation.predictions import AGAIN
 from fer_jax.evaluation.table import (
     COUNT,
     DIFFERENCE,
@@ -42,6 +44,13 @@ OPTIMISTIC = (
     'decision weights: accuracies on it are optimistic.'
 )
 
+# What the page shows of the run's files.
+_KINDS = {
+    'config': {'name': str, 'frames': dict},
+    'versions': {'command': str},
+    'dataset': {'name': str, 'simulated': bool, 'faces': str, 'fingerprint': str},
+}
+
 
 def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
     """Draws a run's page from its stages; returns the results as text and the page's path.
@@ -66,6 +75,9 @@ def write(found: SystemOutcome, folder: Path, out: Path | str | None = None) -> 
     config, versions, dataset = (
         rundir.read_json(folder / f'{name}.json') for name in ('config', 'versions', 'dataset')
     )
+    for name, value in (('config', config), ('versions', versions), ('dataset', dataset)):
+        rundir.check_kinds(folder / f'{name}.json', value, _KINDS[name])
+    _check_frames(folder / 'config.json', config['frames'])
     tables = {
         table.name: table
         for table in (
@@ -256,6 +268,15 @@ def _history(fusion: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns a fusion network's accuracies, as `fusion_report.learning_curves` takes them."""
     train, validation = fusion['history']
     return {'train_accuracy': train[None], 'validation_accuracy': validation[None]}
+
+
+def _check_frames(path: Path, frames: Mapping[str, Any]) -> None:
+    """Refuses a config that does not say where the network for frames is from."""
+    training = frames.get('training')
+    if not isinstance(frames.get('run'), str) or not (
+        frames['run'] or (isinstance(training, dict) and isinstance(training.get('name'), str))
+    ):
+        raise UserError(f"{path}: 'frames' lacks run, or training.name: {AGAIN}")
 
 
 def _compose(

@@ -154,7 +154,7 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
     folder = run_files.folder_of(config, workdir)
     if rundir.is_finished(folder):
         print(f'{folder} is finished; delete it to train again')
-        values = rundir.read_json(folder / 'results.json')
+        values = outcome.load(folder).values
     else:
         plan = SystemPlan.open(config, folder, data_dir)
         table, folds, about = _begin(plan)

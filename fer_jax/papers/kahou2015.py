@@ -1,5 +1,7 @@
 """What the configs of kahou2015 share: AFEW's clips and its official parts."""
 
+from ml_collections import ConfigDict
+
 from fer_jax.config import Ablation
 
 # Every model of clips: AFEW's own aligned faces, the parts that its owners give.
@@ -37,3 +39,8 @@ BY_SPEAKER = {
         {**SOUND['linear'].changes, 'sound.scale_speakers': True},
     ),
 }
+
+
+def heard_otherwise(config: ConfigDict) -> dict[str, Ablation]:
+    """Lists what may be heard otherwise where speakers are known; nothing of what hears nothing."""
+    return {**SOUND, **BY_SPEAKER} if 'sound' in config else {}

@@ -5,16 +5,19 @@ A study is started again with the same settings to go on, and its page is drawn 
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fer_jax import atomic
 from fer_jax import config as configs
+from fer_jax.data import checksums
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 
 SETTINGS = 'study.json'
+_FILES = (SETTINGS, 'results.json', 'versions.json')
+_AGAIN = 'start the study again (its networks are kept), or in another --out'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +67,28 @@ def begin(out: Path, kind: str, settings: Mapping[str, Any]) -> None:
         raise UserError(f'{out} is another study: {difference}; give another --out')
 
 
-def save(out: Path, values: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-    """Writes results.json and versions.json."""
+def save(
+    out: Path, values: Mapping[str, Any], versions: Mapping[str, str], also: Iterable[str] = ()
+) -> None:
+    """Writes results.json and versions.json, and checksums of all that the page is drawn from.
+
+    Args:
+      also: names of further files in the folder that it is drawn from.
+    """
     atomic.write_json(out / 'versions.json', versions)
     atomic.write_json(out / 'results.json', values)
+    checksums.write(out, (*_FILES, *also))
 
 
 def load(out: Path) -> Saved:
     """Reads a study that has results.
 
     Raises:
-      UserError: a file is missing or damaged.
+      UserError: a file is missing, or not as the study wrote it.
     """
-    files = (SETTINGS, 'results.json', 'versions.json')
-    return Saved(*(rundir.read_json(out / name) for name in files))
+    for name in (*_FILES, checksums.NAME):
+        if not (out / name).is_file():
+            raise UserError(f'{out / name} is missing: {_AGAIN}')
+    if missing := set(_FILES) - checksums.check(out, _AGAIN, records=True):
+        raise UserError(f'{out / checksums.NAME} lacks {", ".join(sorted(missing))}: {_AGAIN}')
+    return Saved(*(rundir.read_json(out / name) for name in _FILES))

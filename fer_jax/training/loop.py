@@ -112,7 +112,7 @@ def train(
         for record in records:
             stack.callback(record.checkpoints.close)  # waits for what is being written
         progress, stop = (
-            stack.enter_context(TrainingProgress(total)),
+            stack.enter_context(TrainingProgress(total, evaluates=True)),
             stack.enter_context(_stop_signal()),
         )
         waiting = []
@@ -204,6 +204,7 @@ class _Together:
         self.members = own + own[-1:] * missing
         total = [n * schedule.epochs for n in self.steps + self.steps[-1:] * missing]
         self.per_member = population.place(per_member(self.members, total))
+        self._compiled = self._evaluated = False  # whether a first call of each has ended
 
     def run(self, progress: TrainingProgress, stop: '_Stop', on_epoch: Callable) -> None:
         """Trains the members from their newest common checkpoint to their end."""
@@ -214,8 +215,14 @@ class _Together:
         progress.skip(sum(self.steps) * (epoch - 1))
         while epoch <= self.schedule.epochs and not all(record.stopped for record in self.records):
             progress.describe(self._title(epoch))
+            active = sum(n for n, r in zip(self.steps, self.records, strict=True) if not r.stopped)
             state, sums = self._train_epoch(state, sums, epoch, step, progress, stop)
-            for record in self._evaluate(state, sums, epoch):
+            jax.block_until_ready(sums)
+            # The first evaluation waits for the compiler: its time says nothing of the others.
+            with progress.aside(evaluated_steps=active if self._evaluated else 0):
+                evaluated = self._evaluate(state, sums, epoch)
+            self._evaluated = True
+            for record in evaluated:
                 if record.failed:
                     progress.say(_farewell(record))
                 on_epoch(record)
@@ -242,7 +249,9 @@ class _Together:
                 batches,
             )
             before = sums
-            state, sums = self.population.train(state, sums, self.per_member, part)
+            with contextlib.nullcontext() if self._compiled else progress.aside():
+                state, sums = self.population.train(state, sums, self.per_member, part)
+            self._compiled = True
             stop.safe = False
             jax.block_until_ready(before)  # one call runs while the next is made ready
             taken = min(steps_per_call, self.longest - step)

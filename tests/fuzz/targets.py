@@ -40,12 +40,14 @@ class Target:
       read: reads them and returns what came of it, in comparable values.
       accepted: what a mutation that is accepted, with another result, can only have been.
       pattern: of the files that are damaged.
+      kinds: whether mistakes of several kinds are told in several lines, one for each.
     """
 
     write: Callable[[Path], Any]
     read: Callable[[Path], Any]
     accepted: str
     pattern: str = '*'
+    kinds: bool = False
 
 
 def quiet(_line: str) -> None:
@@ -235,7 +237,9 @@ TARGETS = {
     'jaffe': Target(write_jaffe, scanned('jaffe', 'haar'), f'{PICTURE}, or one is gone'),
     'tfd': Target(write_tfd, scanned('tfd'), 'pixels, persons or labels became others in range'),
     'mmi': Target(write_mmi, scanned('mmi', 'haar'), f'{ANOTHER}, or a clip is gone'),
-    'own': Target(write_own, scanned('own:fuzzed', 'none'), f'{ANOTHER}, or a row is gone'),
+    'own': Target(
+        write_own, scanned('own:fuzzed', 'none'), f'{ANOTHER}, or a row is gone', kinds=True
+    ),
     'prepared data': Target(write_prepared, read_prepared, 'nothing: every byte has a checksum'),
     'folds': Target(write_folds, read_folds, 'folds that are sound in themselves', 'folds.json'),
     'configs': Target(write_config, read_config, 'a value in its range, or a comment'),

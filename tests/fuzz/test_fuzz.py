@@ -2,6 +2,7 @@
 
 import collections
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,14 +22,25 @@ SHORT, LONG = 8, 155  # cases of each of the targets: 104 and 2,015 with the ove
 MOST_SECONDS, MOST_BYTES = 60, 3 * 2**30
 
 
-def outcome(read, what):
+def is_told(said, kinds=False):
+    """Whether a refusal is one line; with `kinds`, one line for each kind of mistake, too."""
+    first, *lines = said.split('\n')
+    several = kinds and re.search(r': mistakes of (\d+) kinds:$', first)
+    if several:
+        told = {line.partition(' (')[0] for line in lines if line.startswith('  ')}
+        if not int(several[1]) == len(told) == len(lines) > 1:
+            return False
+    return bool(first) and (several or not lines) and max(map(len, [first, *lines])) < 1500
+
+
+def outcome(read, what, kinds=False):
     """'refused', or the result; everything else that a mutation brings about is a failure."""
     begun = time.monotonic()
     try:
         found = read()
     except UserError as error:
         said = str(error)
-        assert said and '\n' not in said and len(said) < 1500, f'{what}: {said!r}'
+        assert is_told(said, kinds), f'{what}: {said!r}'
         found = 'refused'
     except RecursionError as error:
         raise AssertionError(f'{what}: RecursionError') from error
@@ -60,7 +72,7 @@ def cases(name, count, tmp_path):
         files = sorted(path for path in folder.rglob(target.pattern) if path.is_file())
         what = f'{name} {case}: {mutations.damage(folder, files, rng)}'
         try:
-            found = outcome(lambda folder=folder: target.read(folder), what)
+            found = outcome(lambda folder=folder: target.read(folder), what, target.kinds)
         except Exception as error:
             failed.append(f'{what}: {type(error).__name__}: {str(error)[:300]}')
             counted['failed'] += 1
@@ -111,6 +123,18 @@ def test_overrides_are_refused_in_a_line_or_in_range():
 @pytest.mark.parametrize('name', TARGETS)
 def test_many_damaged_files_are_refused_in_a_line_or_harmless(name, tmp_path):
     report(name, *cases(name, LONG, tmp_path))
+
+
+def test_several_lines_are_refused_but_one_for_each_kind_of_mistake():
+    one = 'manifest.csv: the label is empty (1): line 3; fill it in'
+    lines = ('m.csv: mistakes of 2 kinds:', '  no label (1): line 3', '  no file (1): line 4')
+    two = '\n'.join(lines)
+    assert is_told(one) and is_told(one, kinds=True)
+    assert is_told(two, kinds=True) and not is_told(two)
+    assert not is_told('', kinds=True)
+    assert not is_told(f'{one}\n{one}', kinds=True)
+    assert not is_told(two + '\nmore', kinds=True)
+    assert not is_told(two.replace('no file', 'no label'), kinds=True)
 
 
 COMMANDS = {

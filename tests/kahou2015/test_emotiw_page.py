@@ -67,3 +67,21 @@ def test_an_unfinished_run_says_what_is_missing(folder, tmp_path):
     outcome.place(unfinished, 'submission-4').unlink()
     with pytest.raises(UserError, match=r'submission-4\.npz is missing: delete it and DONE'):
         cli.call(report.main, report.define, [str(unfinished)])
+
+
+@pytest.mark.parametrize(
+    ('name', 'values', 'message'),
+    [
+        ('config', {'frames': {'run': 'runs/a'}}, 'config.json lacks name'),
+        ('config', {'name': 'a', 'frames': []}, "config.json: 'frames' is no dict"),
+        ('config', {'name': 'a', 'frames': {}}, "config.json: 'frames' lacks run"),
+        ('config', {'name': 'a', 'frames': {'run': '', 'training': 3}}, "'frames' lacks run"),
+        ('versions', {'jax': '1'}, 'versions.json lacks command'),
+        ('dataset', {'name': 'afew', 'simulated': 1}, 'dataset.json lacks faces, fingerprint'),
+    ],
+)
+def test_files_that_lack_what_the_page_shows_are_named(folder, tmp_path, name, values, message):
+    damaged = shutil.copytree(folder, tmp_path / 'run')
+    (damaged / f'{name}.json').write_text(json.dumps(values))
+    with pytest.raises(UserError, match=message):
+        cli.call(report.main, report.define, [str(damaged)])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -66,6 +67,46 @@ def test_the_report_command_draws_it_again(study, request, tmp_path, capsys):
     assert str(page) in capsys.readouterr().out
     for path in (out / 'figures').iterdir():
         assert (tmp_path / 'again' / 'figures' / path.name).read_bytes() == path.read_bytes()
+
+
+def without(key):
+    """Makes what takes a key out of a JSON file."""
+
+    def change(path):
+        values = json.loads(path.read_text())
+        del values[key]
+        path.write_text(json.dumps(values))
+
+    return change
+
+
+DAMAGE = [
+    ('study.json', without('length')),
+    ('results.json', without('networks')),
+    ('results.json', lambda path: path.write_text('{}')),
+    ('results.json', lambda path: path.write_text('[')),
+    ('versions.json', without('command')),
+    ('versions.json', lambda path: path.unlink()),
+    ('checksums.json', lambda path: path.write_text('{}')),
+    ('checksums.json', lambda path: path.write_text('[]')),
+    ('checksums.json', lambda path: path.unlink()),
+]
+
+
+@pytest.mark.parametrize(('name', 'change'), DAMAGE)
+def test_a_study_that_is_not_as_it_was_written_is_refused(added, tmp_path, name, change):
+    out = shutil.copytree(added[0], tmp_path / 'adding')
+    change(out / name)
+    with pytest.raises(UserError, match=f'{out}.*: start the study again') as caught:
+        cli.call(report.main, report.define, [str(out)])
+    assert name in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_started_again_a_damaged_study_is_whole(added, tmp_path):
+    out = shutil.copytree(added[0], tmp_path / 'adding')
+    (out / 'results.json').write_text('{}')
+    studies.study_adding(TINY, 2, out)
+    assert (out / 'results.json').read_bytes() == (added[0] / 'results.json').read_bytes()
 
 
 @pytest.fixture(scope='module')

@@ -59,6 +59,7 @@ def read_video(
         stream = container.streams.video[0]
         if stream.time_base is None:
             raise UserError(f'{path}: unreadable video (its frames have no times); {_AGAIN}')
+        _check_stated(path, container, stream, start, end)
         origin = (stream.start_time or 0) * float(stream.time_base)
         if start > 0:
             # Lands on a key frame at or before it; what comes earlier is left out below.
@@ -75,11 +76,7 @@ def read_video(
             times.append(time)
             size += frames[-1].nbytes
             if size > _MOST_BYTES:
-                raise UserError(
-                    f'{path}: {time - start:.0f} seconds of {frames[0].shape[1]}x'
-                    f'{frames[0].shape[0]} pixels are too much for one clip: cut it into clips, '
-                    'with start_s and end_s of a manifest or into files'
-                )
+                raise _too_long(path, time - start, frames[0].shape[1], frames[0].shape[0])
     if not frames:
         if start > 0 or end < math.inf:
             raise UserError(
@@ -125,6 +122,25 @@ def read_sound(
         return np.zeros(0, np.int16), 0
     samples, rate = np.concatenate(parts), stream.rate
     return samples[round(start * rate) : None if end == math.inf else round(end * rate)], rate
+
+
+def _check_stated(path: str | Path, container, stream, start: float, end: float) -> None:
+    """Refuses a film that is far too long by what it says of itself, before a frame is decoded."""
+    if stream.duration:
+        length = float(stream.duration * stream.time_base)
+    else:
+        length = (container.duration or 0) / av.time_base
+    seconds = max(0.0, min(end, length) - start)
+    size = seconds * float(stream.average_rate or 0) * stream.width * stream.height * 3
+    if size > 2 * _MOST_BYTES:  # films state their length roughly: near the limit, frames count
+        raise _too_long(path, seconds, stream.width, stream.height)
+
+
+def _too_long(path: str | Path, seconds: float, width: int, height: int) -> UserError:
+    return UserError(
+        f'{path}: {seconds:.0f} seconds of {width}x{height} pixels are too much for one clip: cut '
+        'it into clips, with start_s and end_s of a manifest or into files'
+    )
 
 
 def _decoded(

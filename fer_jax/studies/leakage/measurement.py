@@ -67,6 +67,6 @@ def measure(clips: ClipSet, fingerprint: str, sizes: LeakageDesign, seeds: int, 
     divisions.siblings(copies, sizes.folds).save(out / page.SIBLINGS)
     stamps = [rundir.SIMULATED] * clips.simulated + [LEAKING]
     values = {'stamps': stamps, **optimism.compute(found, copies, sizes)}
-    study_files.save(out, values, run_files.versions())
+    study_files.save(out, values, run_files.versions(), also=[page.SIBLINGS])
     text, path = page.redraw(out, None)
     print(f'{text}\nreport: {path}', flush=True)

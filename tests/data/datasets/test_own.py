@@ -247,11 +247,21 @@ def test_one_kind_is_one_line_and_long_lists_are_cut(tmp_path):
         ('path,label,age,site\n', r'unknown column .2.: age, site; .*--ignore_columns=age,site'),
         ('path,label,path\n', 'a column twice in the header path, label, path'),
         ('', "no column 'path' in the header ''"),
+        ('path,"label\na.png,joy\n', 'line 2: a line break in the header; is a quote not closed'),
     ],
 )
 def test_a_header_that_cannot_be_read(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         scanned(tmp_path, manifest(tmp_path, text))
+
+
+def test_a_quote_that_is_not_closed_is_no_label(tmp_path):
+    picture(tmp_path / 'a.png')
+    path = manifest(tmp_path, 'path,label,note\na.png,"joy\na.png,joy,\n')
+    with pytest.raises(UserError, match='cells with a line break in them .1.: line 3'):
+        scanned(tmp_path, path, ignore_columns='note')
+    path = manifest(tmp_path, 'path,label,note\na.png,joy,"two\nlines"\n')
+    assert labels(scanned(tmp_path, path, ignore_columns='note')) == [('a.png', 'joy')]
 
 
 def test_what_is_no_table_and_no_folder(tmp_path):

@@ -216,10 +216,21 @@ def test_of_a_damaged_film_the_readable_frames_are_kept(film):
 
 
 def test_a_clip_that_would_not_fit_into_memory_is_refused(film, monkeypatch):
-    monkeypatch.setattr(video, '_MOST_BYTES', 5 * 96 * 128 * 3)
-    with pytest.raises(UserError, match=r'film.avi: 0 seconds of 128x96 .* start_s and end_s'):
+    monkeypatch.setattr(video, '_MOST_BYTES', 7 * 96 * 128 * 3)
+    with pytest.raises(UserError, match=r'film.avi: 1 seconds of 128x96 .* start_s and end_s'):
         video.read_video(film)
     assert len(video.read_video(film, end=0.4)) == 5
+
+
+def test_a_film_that_says_it_is_far_too_long_is_refused_before_it_is_decoded(film, monkeypatch):
+    decoded = []
+    kept = video._decoded
+    monkeypatch.setattr(video, '_decoded', lambda *given: decoded.append(1) or kept(*given))
+    monkeypatch.setattr(video, '_MOST_BYTES', 5 * 96 * 128 * 3)
+    with pytest.raises(UserError, match=r'film.avi: 1 seconds of 128x96 .* start_s and end_s'):
+        video.read_video(film)
+    assert not decoded
+    assert len(video.read_video(film, start=0.5, end=0.9)) == 5 and decoded
 
 
 def test_a_matroska_file_that_is_cut_off_is_named(tmp_path):

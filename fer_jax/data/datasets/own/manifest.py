@@ -29,7 +29,10 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
       UserError: nothing can be read, or a column is missing or unknown.
     """
     table = _table(path)
-    header = [rows.text(name).lower() for name in next(table, (0, []))[1]]
+    line, cells = next(table, (0, []))
+    if any(map(_breaks, cells)):
+        raise UserError(f'{path}, line {line}: a line break in the header; is a quote not closed?')
+    header = [rows.text(name).lower() for name in cells]
     for name in ('path', 'label'):
         if name not in header:
             raise UserError(
@@ -56,7 +59,11 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
                 where,
             )
             continue
-        row = _row(path, dict(zip(header, cells, strict=False)), where, mistakes)
+        named = dict(zip(header, cells, strict=False))
+        if any(_breaks(named.get(column, '')) for column in COLUMNS):
+            mistakes.add('cells with a line break in them', 'is a quote not closed?', where)
+            continue
+        row = _row(path, named, where, mistakes)
         if row is not None:
             found.append(row)
     if any(row.split for row in found):
@@ -64,6 +71,11 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
             if row.label and not row.split:
                 mistakes.add('no split, where other rows have one', 'fill it in', row)
     return found
+
+
+def _breaks(cell: str) -> bool:
+    """Tells whether a cell goes on in another line, as one does whose quote is not closed."""
+    return '\n' in cell.strip() or '\r' in cell.strip()
 
 
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
