@@ -70,7 +70,7 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     if '+' in config.data.name:
         ablations['mean_shape'] = Ablation(
             'One similarity takes the mean shape of each dataset onto that of JAFFE (section 3), '
-            'five points found by face_alignment; both runs of a chain take it.',
-            {'data.registration': 'mean_shape', 'data.faces': 'face_alignment'},
+            'five points found by YuNet; both runs of a chain take it.',
+            {'data.registration': 'mean_shape', 'data.faces': 'yunet'},
         )
     return ablations
