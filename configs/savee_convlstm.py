@@ -60,6 +60,11 @@ def get_config(variant: str = '') -> ConfigDict:
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """Lists what saurav2020 contradicts or leaves open, against the config as it stands."""
     return {
+        'yunet': Ablation(
+            'Faces and eyes that YuNet finds: dlib without a landmark predictor finds no eyes to '
+            'align by.',
+            {'data.faces': 'yunet'},
+        ),
         **saurav2020.ONE_POOLING,
         **saurav2020.ABLATIONS,
         **saurav2020.NORMALIZED,

@@ -67,7 +67,7 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.workdir or f'runs/{base.name}-{configs.identity(base)}-ablations')
     runtime.prepare()
     for number, (name, config) in enumerate(plans.items(), 1):
-        print(f'\nreading {number} of {len(plans)}, {name}: {chosen[name].why}', flush=True)
+        print(f'\nablation {number} of {len(plans)}, {name}: {chosen[name].why}', flush=True)
         try:
             experiment.run(
                 config, workdir=str(folders[name]), data_dir=prepared.data_root(fv.data_dir)

@@ -89,7 +89,7 @@ def rows_of(folder):
         return {row['name']: row for row in csv.DictReader(file)}
 
 
-def test_each_reading_is_a_run_of_its_own_and_all_are_one_table(finished):
+def test_each_ablation_is_a_run_of_its_own_and_all_are_one_table(finished):
     folder, said = finished
     rows = rows_of(folder)
     assert list(rows) == ['base', 'weighted']
@@ -108,11 +108,12 @@ def test_each_reading_is_a_run_of_its_own_and_all_are_one_table(finished):
     one, other = ((folder / name / 'predictions.csv').read_text() for name in rows)
     assert one != other
     assert 'ablation same is the config of base: not trained twice' in said
-    assert 'Rare classes count for more.' in said and 'SIMULATED' in said
+    assert 'ablation 2 of 2, weighted: Rare classes count for more.' in said
+    assert 'SIMULATED' in said and 'reading' not in said
     assert 'Rare classes count for more.' in (folder / 'report.html').read_text(encoding='utf-8')
 
 
-def test_readings_may_be_asked_for_one_at_a_time(finished, place):
+def test_ablations_may_be_asked_for_one_at_a_time(finished, place):
     folder, _ = finished
     copy = place / 'copy'
     shutil.copytree(folder, copy)
@@ -122,7 +123,7 @@ def test_readings_may_be_asked_for_one_at_a_time(finished, place):
     assert (copy / 'weighted' / 'report.html').stat().st_mtime_ns == before
 
 
-def test_a_reading_goes_where_main_with_its_values_would_put_it(place, tmp_path, monkeypatch):
+def test_an_ablation_goes_where_main_with_its_values_would_put_it(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
 
@@ -154,13 +155,13 @@ def test_a_mistake_is_one_sentence_before_anything_is_trained(place, tmp_path, w
     assert not (tmp_path / 'x').exists()
 
 
-def test_a_mistake_that_training_finds_names_the_reading(finished, place):
+def test_a_mistake_that_training_finds_names_the_ablation(finished, place):
     with pytest.raises(UserError, match="ablation 'late': .*relu"):
         call(place, '--ablations=late')
     assert not (finished[0] / 'late').exists()
 
 
-def test_a_config_without_readings(place, tmp_path):
+def test_a_config_without_ablations(place, tmp_path):
     (tmp_path / 'plain.py').write_text(CONFIG.split('def get_ablations')[0])
     with pytest.raises(UserError, match=r'plain.py declares no ablations: write get_ablations'):
         cli.call(ablate.main, ablate.define, [f'--config={tmp_path / "plain.py"}'])

@@ -31,7 +31,7 @@ EXPERIMENT = {
         'faces': '',  # how they were found; '' is the dataset's default
         'labels': '',  # label set; '' is the dataset's first
         'frames': 1,  # of a clip
-        'sampling': 'last',  # which frames; or 'uniform', 'linspace'
+        'sampling': 'last',  # which frames; or 'uniform', 'linspace', 'rising'
         'order': 'kept',  # of a clip's frames; or 'shuffled', 'apex'
         'size': 48,  # side of a frame in pixels
         'channels': 1,  # 3: colours
@@ -281,6 +281,7 @@ SYSTEM = {
         'batch_size': 64,
         'epochs': {'stated': 200, 'stable': 1000},
         'dropout_rate': 0.0,
+        'scaled': False,  # each input value less its mean and over its deviation in training
         'penalty': {
             'frobenius': 1e-4,
             'l21': 1e-4,

@@ -10,7 +10,7 @@ import numpy as np
 from fer_jax.data import registration
 from fer_jax.errors import UserError
 
-SAMPLINGS = ('last', 'uniform', 'linspace')
+SAMPLINGS = ('last', 'uniform', 'linspace', 'rising')
 ORDERS = ('kept', 'shuffled', 'apex')
 # How the ids of `stills` end.
 _FRAME = re.compile(r'@\d+$')
@@ -209,7 +209,8 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' and 'linspace' keep the first and
     the last frame and equally spaced ones between. Of a clip with fewer than `n` frames 'last' and
     'uniform' take all and repeat the last one; 'linspace' stays equally spaced, so that every frame
-    is repeated in its place (saurav2020, sec. IV-B: round(linspace)).
+    is repeated in its place (saurav2020, sec. IV-B: round(linspace)). 'rising' is 'uniform' over the
+    first half alone: of a film that runs from neutral to an apex and back it ends near the apex.
 
     Returns:
       int64 [n], non-decreasing frame indices in [0, length).
@@ -218,11 +219,17 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
         raise ValueError(f'a clip of {length} frames sampled to {n}: both must be positive')
     if sampling not in SAMPLINGS:
         raise UserError(f"unknown frame sampling '{sampling}': one of {', '.join(SAMPLINGS)}")
+    length = real_frames(length, sampling)
     if length <= n and sampling != 'linspace':
         return np.minimum(np.arange(n), length - 1)
     if sampling == 'last':
         return np.arange(length - n, length)
     return np.rint(np.linspace(0, length - 1, n)).astype(np.int64)
+
+
+def real_frames(length: int, sampling: str) -> int:
+    """Returns how many of a clip's frames `sample_frames` chooses from, from the first one on."""
+    return (length + 1) // 2 if sampling == 'rising' else length
 
 
 def arrange(clips: ClipSet, order: str) -> ClipSet:

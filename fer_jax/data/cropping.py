@@ -138,7 +138,8 @@ def _chosen(record: dict, geometry: Geometry) -> np.ndarray:
     stored = len(record['frames'])
     chosen = clips.sample_frames(stored, geometry.frames, geometry.sampling)
     # Repeated frames at the end are padding; in their places they belong to the clip.
-    return chosen if geometry.sampling == 'linspace' else chosen[: min(geometry.frames, stored)]
+    real = clips.real_frames(stored, geometry.sampling)
+    return chosen if geometry.sampling == 'linspace' else chosen[: min(geometry.frames, real)]
 
 
 def _on_canvas(record: dict, chosen: np.ndarray) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fer_jax.data import registration
 from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Fold
 
 # Names of what is fitted; TARGET_SHAPE is where 'mean shapes' are mapped onto.
 MEAN_STD, CLASS_WEIGHTS = 'mean and deviation image', 'class weights'
@@ -99,7 +100,7 @@ def fit_registration(
       points: of a shape, 5, 51 or 68 (`registration.keypoints`).
       target: float [P, 2], the mean shape to map onto, in pixels of the frames; None is that of the
         combined set's first dataset. Clips for a network that was trained on another set take
-        that set's mean shape, from `mean_shapes`.
+        that set's mean shape, which its run keeps (TARGET_SHAPE).
 
     Returns:
       A Fitted whose value is the template float64 [P, 2], or float64 [dataset, 2, 3], output pixel
@@ -120,6 +121,17 @@ def fit_registration(
                 matrices[number] = registration.similarity(onto, shape)
         return Fitted(MEAN_SHAPES, matrices, np.asarray(indices))
     return None
+
+
+def chosen_clips(clips: ClipSet, fold: Fold) -> np.ndarray:
+    """Returns the clips that a registration is fitted on, int [clip], ascending.
+
+    They are the training clips; and of a dataset that has none among them those of its owners'
+    training part that choose the epoch: every dataset of a combined set needs a mean shape.
+    """
+    part, own = clips.part, fold.validation
+    spared = own[(clips.split[own] == 'train') & ~np.isin(part[own], part[fold.train])]
+    return np.sort(np.concatenate([fold.train, spared]))
 
 
 def mean_shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:

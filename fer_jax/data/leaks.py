@@ -5,6 +5,7 @@ Each check raises an error that names the clips or subjects, or returns what the
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -96,13 +97,22 @@ def check_views(clip: np.ndarray, fold: Fold) -> None:
     _check_inside('training views', clip, fold)
 
 
-def check_fitted(fitted: Fitted, fold: Fold) -> None:
+def check_fitted(
+    fitted: Fitted, fold: Fold, *, and_chosen: np.ndarray | Sequence[int] = ()
+) -> None:
     """Refuses a statistic that was fitted on anything but training clips.
 
+    Args:
+      and_chosen: int [clip], validation clips that it may have seen as well: those of a dataset of
+        which no clip trains. They choose the epoch and judge nothing.
+
     Raises:
-      UserError: a clip outside the training part, by index.
+      UserError: a clip outside the training part and these, by index; or one of these that is no
+        validation clip.
     """
-    _check_inside(f'the {fitted.name}', fitted.clips, fold)
+    allowed = np.intersect1d(and_chosen, fold.validation)
+    seen = np.setdiff1d(fitted.clips, allowed)
+    _check_inside(f'the {fitted.name}', seen, fold)
 
 
 def _check_inside(what: str, clip: np.ndarray, fold: Fold) -> None:

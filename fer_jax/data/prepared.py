@@ -136,7 +136,7 @@ def load(
         default. Of a combined set one for all, or one for each joined by '+'.
       labels: label set, e.g. 'ferplus7' of fer2013; '' is the dataset's first. Of a combined set as
         `faces`. Clips that the set drops are left out.
-      frames: of a clip, T; `sampling` 'last', 'uniform' or 'linspace' (`clips.sample_frames`).
+      frames: of a clip, T; `sampling` one of `clips.SAMPLINGS` (`clips.sample_frames`).
       size: side of the square output in pixels.
       channels: 1 grey (OpenCV's weights) or 3 RGB; grey pictures are repeated.
       registration: 'none' crops one window a clip around the median face box, which keeps the

@@ -15,6 +15,7 @@ from fer_jax.data.clips import ClipSet, arrange, onsets, stills
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.progress import Progress
 from fer_jax.data.protocols import Fold, shorten
+from fer_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,25 +136,42 @@ class ClipSource:
         """Returns what dataset.json says of the clips."""
         return prepared.about(clips, data_dir=folder, faces=self.faces, labels=self.labels)
 
-    def fit_registration(self, clips: ClipSet, fold: Fold) -> tuple[Fitted, ...]:
+    def fit_registration(
+        self, clips: ClipSet, fold: Fold, target: np.ndarray | None = None
+    ) -> tuple[Fitted, ...]:
         """Fits what the registration needs on the fold's training clips.
+
+        A dataset of which no clip trains (`across`) has its mean shape from its owners' training
+        part where that is the fold's validation part (kahou2015, sec. 2.1.2, step 4): nothing is
+        ever fitted on test clips.
 
         Args:
           clips: as `load` gives them without a fit.
+          target: of 'mean_shape' the shape onto which all are mapped, float64 [P, 2] in pixels of
+            the frames: another run's. None is the mean shape of the first dataset.
 
         Returns:
           The fit that `load` takes; of 'mean_shape' then the shape onto which all are
-          mapped, float64 [P, 2] in pixels of the frames, to register other faces likewise.
+          mapped, to register other faces likewise.
+
+        Raises:
+          UserError: a target of another number of points.
         """
-        given = {'indices': fold.train, 'points': self.points}
-        fit = fitted.fit_registration(clips, kind=self.registration, **given)
+        if target is not None and target.shape != (self.points, 2):
+            raise UserError(
+                f'data.points is {self.points}, the run of features.run was registered to '
+                f'{len(target)} points: give both runs the same'
+            )
+        seen = fitted.chosen_clips(clips, fold)
+        given = {'indices': seen, 'points': self.points}
+        fit = fitted.fit_registration(clips, kind=self.registration, target=target, **given)
         assert fit is not None  # as `is_fitted` says
         fits = [fit]
         if self.registration == 'mean_shape':
-            target = fitted.mean_shapes(clips, **given)[0]
-            fits.append(Fitted(fitted.TARGET_SHAPE, target, fold.train))
+            onto = fitted.mean_shapes(clips, **given)[0] if target is None else target
+            fits.append(Fitted(fitted.TARGET_SHAPE, onto, seen))
         for fit in fits:
-            leaks.check_fitted(fit, fold)
+            leaks.check_fitted(fit, fold, and_chosen=np.setdiff1d(seen, fold.train))
         return tuple(fits)
 
 

@@ -59,6 +59,22 @@ class FeatureSource(Protocol):
         """
         ...
 
+    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
+        """Returns the shape onto which the clips of a fold are registered by 'mean_shape'.
+
+        Args:
+          fold: its number.
+          clips: how they are loaded.
+
+        Returns:
+          float64 [P, 2], that of the networks that make the features; None where none do, or where
+          another registration is asked for.
+
+        Raises:
+          UserError: these networks saw faces without this registration.
+        """
+        ...
+
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """Returns what dataset.json says of where the features come from."""
         ...

@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_jax.config import bind
 from fer_jax.data.clips import ClipSet
+from fer_jax.data.fitted import TARGET_SHAPE
 from fer_jax.errors import UserError
 from fer_jax.experiment import trained
 from fer_jax.experiment.clips import ClipSource
@@ -80,6 +81,23 @@ class FirstStage:
             )
             for network in sorted(set(chosen))
         ]
+
+    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
+        """As of `FeatureSource`: what the run keeps of the fold of this number, or its first."""
+        if clips.registration != 'mean_shape':
+            return None
+        own = np.flatnonzero(self.source.fold == fold)
+        network = next(
+            i for i in (*own.tolist(), *range(len(self.source.fold))) if i not in self.source.failed
+        )
+        fits = TrainedNetwork.open(self.source.path, network).fits
+        if TARGET_SHAPE not in fits.values:
+            raise UserError(
+                f"data.registration is 'mean_shape', but {self.source.path} was trained on faces "
+                "that were not registered so: there is no shape to map onto; give 'none', or a "
+                "features.run with data.registration 'mean_shape'"
+            )
+        return fits.values[TARGET_SHAPE][0]
 
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """As of `FeatureSource`: the run, and which of its networks each member learns from."""

@@ -93,7 +93,8 @@ def make_groups(
         return grouped(data.clips, fold)
     found = []
     for number in fold_numbers(protocol, fold):
-        fits = sections.clips.fit_registration(data.clips, protocol.folds[number])
+        target = source.target_shape(number, sections.clips) if source else None
+        fits = sections.clips.fit_registration(data.clips, protocol.folds[number], target)
         found += grouped(sections.clips.load(data.folder, fits[0]), number, *fits)
     return found
 

@@ -2,6 +2,7 @@
 
     python -m fer_jax.kahou2015 --config=configs/afew_emotiw.py[:simulated] [--workdir=RUN]
     python -m fer_jax.kahou2015 RUN [--out=DIR]
+    python -m fer_jax.kahou2015 RUN --fusions [--draws=24]
 
 First flags: --config=FILE[:variant], --workdir=RUN, --out=DIR. Documented in
 docs/papers/kahou2015.md.
@@ -9,6 +10,8 @@ docs/papers/kahou2015.md.
 The system is several models and their fusions: its run has a stage for each, and a stage that is
 there is not trained again. fer_jax.main with the same config makes the same run, and fer_jax.report
 draws the same page; here is the system by itself, for whoever looks for it under the paper's name.
+With --fusions the fusion network alone is trained anew on RUN's finished stages: every ablation of
+it under both recipes, and sizes and dropout that are drawn; RUN/fusions.csv has the table.
 """
 
 from pathlib import Path
@@ -29,6 +32,13 @@ def define(fv: flags.FlagValues) -> None:
         'workdir', None, 'the run (default runs/<config>-<hash of the config>)', flag_values=fv
     )
     flags.DEFINE_string('out', None, "folder of RUN's page (default RUN)", flag_values=fv)
+    flags.DEFINE_boolean(
+        'fusions',
+        False,
+        "train RUN's fusion network anew: ablations and drawn sizes",
+        flag_values=fv,
+    )
+    flags.DEFINE_integer('draws', 24, 'of sizes and dropout, with --fusions', flag_values=fv)
     flags.DEFINE_string(
         'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
     )
@@ -45,8 +55,14 @@ def main(fv: flags.FlagValues) -> None:
             'give the system: --config=configs/afew_emotiw.py, or one run of it to draw again'
         )
     from fer_jax import runtime
-    from fer_jax.kahou2015 import page, system
+    from fer_jax.kahou2015 import fusions, page, system
 
+    if fv.fusions and fv.config is not None:
+        raise UserError('--fusions trains on the stages of a finished run: give RUN, no --config')
+    if fv.fusions:
+        text, path = fusions.write(Path(fv.positional[0]), fv.draws)
+        print(f'{text}\n\n{path}')
+        return
     if fv.config is None:
         text, path = page.redraw(Path(fv.positional[0]), fv.out)
         print(f'{text}\n\n{path}')

@@ -145,6 +145,10 @@ class Activity:
             found.append(([dataclasses.replace(m, fits=(*m.fits, fit)) for m in own], seen))
         return found
 
+    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
+        """As of `FeatureSource`: none, no network saw faces."""
+        return None
+
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """Describes where the features come from, for dataset.json."""
         size = f'{blocks.SIDE}x{blocks.SIDE}x{blocks.FRAMES}'

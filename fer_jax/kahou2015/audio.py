@@ -253,6 +253,10 @@ class Sound:
             found.append(([dataclasses.replace(m, fits=(*m.fits, fit)) for m in own], heard))
         return found
 
+    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
+        """As of `FeatureSource`: none, no network saw faces."""
+        return None
+
     def chain(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """Describes where the features come from, for dataset.json."""
         said = {

@@ -55,6 +55,24 @@ def complete(features: Sequence[np.ndarray]) -> np.ndarray:
     return np.all([np.isfinite(rows).all(1) for rows in features], axis=0)
 
 
+def standardised(features: Sequence[np.ndarray], fit: np.ndarray) -> list[np.ndarray]:
+    """Scales each value of each modality by its mean and deviation over some clips.
+
+    Args:
+      features: of each modality, float [clip, feature]; a row of NaN is a missing modality.
+      fit: int [n], the clips to train on.
+
+    Returns:
+      The same shapes; a value without deviation becomes 0.
+    """
+    found = []
+    for rows in features:
+        seen = rows[fit][np.isfinite(rows[fit]).all(1)]
+        deviation = seen.std(0)
+        found.append((rows - seen.mean(0)) / np.where(deviation > 0, deviation, np.inf))
+    return found
+
+
 def train(
     model: FeatureFusion,
     features: Sequence[np.ndarray],

@@ -50,6 +50,8 @@ class FusionOptions:
       common, activation: its common layer's units, and all layers' activation.
       components: principal components of sound that it is given.
       batch_size, dropout_rate: of its training.
+      scaled: whether its inputs are standardised over its training clips; in the paper sound alone
+        is, whitened.
       epochs: at most, by the name of a recipe (`fusion_training.RECIPES`).
       penalty: keywords of `regularisers.penalty`.
     """
@@ -61,6 +63,7 @@ class FusionOptions:
     batch_size: int
     epochs: Mapping[str, int]
     dropout_rate: float
+    scaled: bool
     penalty: Mapping[str, Any]
 
     def __post_init__(self):
@@ -275,25 +278,12 @@ def _together(said: dict[str, Arrays], fused: Arrays, training: int) -> np.ndarr
 
 def _fuse(plan: SystemPlan, table: ClipTable, said: dict[str, Arrays], number: int) -> Arrays:
     """Trains a submission's fusion network: probabilities, epoch int [1], history [2, epoch]."""
-    submission, at, fusion = SUBMISSIONS[number], training_of(number), plan.fusion
-    stop_at, epochs = None, fusion.epochs[submission.recipe]
+    submission = SUBMISSIONS[number]
+    stop_at, epochs = None, plan.fusion.epochs[submission.recipe]
     if submission.keeps:
         stop_at = outcome.read(plan.folder, f'fusion-{submission.keeps}')['epoch']
         epochs = int(stop_at.max())
-    trained = fusion_training.train(
-        FeatureFusion(len(table.classes), tuple(fusion.units), fusion.common, fusion.activation),
-        [said[name]['features'][at] for name in FUSED],
-        table.label,
-        table.part(*submission.fit),
-        table.part(*submission.searched),
-        seeds=[plan.seed],
-        epochs=epochs,
-        batch_size=fusion.batch_size,
-        dropout_rate=fusion.dropout_rate,
-        penalty=dict(fusion.penalty),
-        stop_at=stop_at,
-        **fusion_training.RECIPES[submission.recipe],
-    )
+    trained = fused(plan.fusion, table, said, number, [plan.seed], stop_at=stop_at)
     history = [trained.history[f'{part}_accuracy'][0] for part in ('train', 'validation')]
     print(f'epoch {trained.epoch[0]} of {epochs} is kept', flush=True)
     return {
@@ -301,6 +291,58 @@ def _fuse(plan: SystemPlan, table: ClipTable, said: dict[str, Arrays], number: i
         'epoch': trained.epoch,
         'history': np.stack(history),
     }
+
+
+def network_of(options: FusionOptions, classes: int) -> FeatureFusion:
+    """Makes the fusion network that the options describe."""
+    return FeatureFusion(classes, tuple(options.units), options.common, options.activation)
+
+
+def inputs_of(
+    options: FusionOptions, table: ClipTable, said: Mapping[str, Arrays], number: int
+) -> list[np.ndarray]:
+    """Selects what a submission's fusion network is given: float [clip, feature] of each of FUSED.
+
+    Args:
+      said: the models' stages, with their `features`.
+      number: of the submission.
+    """
+    features = [said[name]['features'][training_of(number)] for name in FUSED]
+    if options.scaled:
+        return fusion_training.standardised(features, table.part(*SUBMISSIONS[number].fit))
+    return features
+
+
+def fused(
+    options: FusionOptions,
+    table: ClipTable,
+    said: Mapping[str, Arrays],
+    number: int,
+    seeds: Sequence[int],
+    *,
+    stop_at: np.ndarray | None = None,
+) -> fusion_training.Fusion:
+    """Trains the fusion network of a submission on what the models' stages give.
+
+    Args:
+      said, number: as of `inputs_of`.
+      stop_at: int [seed], the epochs to keep where another submission has chosen them.
+    """
+    submission = SUBMISSIONS[number]
+    return fusion_training.train(
+        network_of(options, len(table.classes)),
+        inputs_of(options, table, said, number),
+        table.label,
+        table.part(*submission.fit),
+        table.part(*submission.searched),
+        seeds=seeds,
+        epochs=options.epochs[submission.recipe] if stop_at is None else int(stop_at.max()),
+        batch_size=options.batch_size,
+        dropout_rate=options.dropout_rate,
+        penalty=dict(options.penalty),
+        stop_at=stop_at,
+        **fusion_training.RECIPES[submission.recipe],
+    )
 
 
 def _write(found: outcome.SystemOutcome, folder: Path) -> None:

@@ -38,7 +38,9 @@ class CNNRNN(nn.Module):
 
     A clip's frames are the sequence. A still has none, and the paper classifies stills: its rows
     can be the sequence, top to bottom (ReNet, the paper's reference 28), or the same image again.
-    A clip of one frame (`length` 1) among longer ones is a still as well.
+    Every depth reads as many rows as six convolutions leave (`still_steps`, 3 of 96 pixels): the
+    higher maps of four and five are averaged over so many bands, so that Table 3 varies the depth
+    alone. A clip of one frame (`length` 1) among longer ones is a still as well.
 
     Sown in 'intermediates', float [B, T, ...]: 'conv1a' (after its ReLU), 'pool1', ..., 'hidden1',
     'hidden2' (after their ReLUs; of stills alone of their rows, where they are the sequence) and,
@@ -52,7 +54,7 @@ class CNNRNN(nn.Module):
       depth: number of convolutions, 4, 5 or 6 (Table 3).
       kernels: 'mixed' (5, 5, 5, 3, 3, 3) or 'all5'.
       features: 'fc' (sec. 3.3: the 200 values of 'fc2'; of a still's row those of the last map's
-        average over that row) or 'pool3' (sec. 3.1: the third convolution's map after pooling;
+        average over that band) or 'pool3' (sec. 3.1: the third convolution's map after pooling;
         the layers after it are not built).
       stills: the sequence of a still: its 'rows' or 'repeat'. With 'pool3', whose rows are not of
         a frame's size, a still among clips is repeated.
@@ -129,6 +131,7 @@ class CNNRNN(nn.Module):
             x = maps.mean((1, 2)).reshape(b, t, -1)
             if rows:
                 of_first = maps.reshape(b, t, *maps.shape[1:])[:, 0].mean(2)
+                of_first = in_bands(of_first, still_steps(frames.shape[2]))
                 x = of_first if t == 1 else jnp.concatenate([x, of_first], 1)
             for number, units in enumerate(HIDDEN, 1):
                 x = nn.relu(self._dense(layers.scaled(units, self.width), f'fc{number}', x))
@@ -186,6 +189,28 @@ class CNNRNN(nn.Module):
                 )
         if self.steps < 1:
             raise UserError(f'model.steps is {self.steps}: give at least 1')
+
+
+def still_steps(height: int) -> int:
+    """Returns how many steps a still's rows make: rows of six convolutions' last map.
+
+    Args:
+      height: of the image in pixels; each of the five poolings halves it, rounding up.
+    """
+    return -(-height // 2 ** (len(FILTERS) - 1))
+
+
+def in_bands(rows: jax.Array, count: int) -> jax.Array:
+    """Averages rows [B, R, D] over `count` bands, top to bottom, [B, count, D].
+
+    Band i is of the rows from floor(i R / count) to ceil((i + 1) R / count), so that bands share a
+    row where `count` does not divide R.
+    """
+    given = rows.shape[1]
+    if given == count:
+        return rows
+    ends = [(i * given // count, -(-(i + 1) * given // count)) for i in range(count)]
+    return jnp.stack([rows[:, start:end].mean(1) for start, end in ends], 1)
 
 
 def _sequences(

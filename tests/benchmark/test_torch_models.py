@@ -59,7 +59,7 @@ CASES = [
         {'width': 0.25, 'rnn': 'none', 'kernels': 'all5'},
         marks=pytest.mark.slow,
     ),
-    ('cnn_rnn', (3, 1, 17, 8, 3), {'width': 0.25, 'units': 4, 'depth': 4}),
+    ('cnn_rnn', (3, 1, 40, 8, 3), {'width': 0.25, 'units': 4, 'depth': 4}),  # 5 rows, 2 steps
     pytest.param(
         'cnn_rnn',
         (3, 1, 9, 8, 1),

@@ -117,6 +117,13 @@ def test_votes_follow_their_clips():
         dataclasses.replace(voted, target=target[:1])
 
 
+def test_rising_frames_end_in_the_middle():
+    assert clips.sample_frames(9, 3, 'rising').tolist() == [0, 2, 4]
+    assert clips.sample_frames(10, 3, 'rising').tolist() == [0, 2, 4]
+    assert clips.sample_frames(5, 4, 'rising').tolist() == [0, 1, 2, 2]  # the last one is padding
+    assert clips.sample_frames(1, 2, 'rising').tolist() == [0, 0]
+
+
 @pytest.mark.parametrize('sampling', ['uniform', 'linspace', 'last'])
 def test_all_frames_of_a_short_clip_are_taken(sampling):
     found = clips.sample_frames(3, 8, sampling).tolist()

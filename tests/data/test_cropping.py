@@ -297,3 +297,25 @@ def test_clahe_comes_before_the_size_changes(handmade, channels):
     assert not (early == late).all() and not (early == plain).all()
     with pytest.raises(UserError, match="unknown data.equalize 'gamma'"):
         geometry('none', equalize='gamma')
+
+
+def test_a_dataset_that_does_not_train_is_fitted_on_its_owners_training_part(two_ways):
+    """'across': b's part for training chooses the epoch; what judges is never fitted on."""
+    how = geometry('mean_shape')
+    both = clips.combine([unregistered(n, r, how) for n, r in zip('ab', two_ways, strict=True)])
+    split = np.array([''] * 7 + ['train'] * 4 + ['validation'] * 3)
+    both = dataclasses.replace(both, split=split)
+    fold = Fold(np.arange(7), np.arange(7, 11), np.arange(11, 14))
+    seen = fitted.chosen_clips(both, fold)
+    np.testing.assert_array_equal(seen, np.arange(11))
+    fit = fitted.fit_registration(both, seen, kind='mean_shape', points=5)
+    assert np.isfinite(fit.value).all()
+    alone = fitted.fit_registration(both, fold.train, kind='mean_shape', points=5)
+    assert np.isnan(alone.value[1]).all()  # as if b had no landmarks
+    leaks.check_fitted(fit, fold, and_chosen=np.arange(7, 11))
+    for allowed in ((), np.arange(7, 10), np.arange(11, 14)):
+        with pytest.raises(UserError, match='leak: the mean shapes made from clips outside'):
+            leaks.check_fitted(fit, fold, and_chosen=allowed)
+    # A dataset of which some clips train is fitted on these alone.
+    mixed = Fold(np.arange(8), np.arange(8, 11), np.arange(11, 14))
+    np.testing.assert_array_equal(fitted.chosen_clips(both, mixed), np.arange(8))

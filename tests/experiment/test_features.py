@@ -12,9 +12,12 @@ import pytest
 from fer_jax import config as configs
 from fer_jax import models
 from fer_jax.benchmark import measure as benchmark
+from fer_jax.data import fitted, registration
 from fer_jax.data.clips import ClipSet
+from fer_jax.data.fitted import TARGET_SHAPE
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
+from fer_jax.experiment import fits
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.first_stage import FirstStage
@@ -306,3 +309,54 @@ def test_teachers_that_do_not_fit_are_the_users(network, tmp_path, changes, shar
     config.distill.update({'runs': str(network), 'share': share})
     with pytest.raises(UserError, match=message):
         experiment.build(config, tmp_path)
+
+
+SHAPES = {
+    'stills': np.array([[5, 5], [10, 5], [7.5, 8], [5.5, 11], [9.5, 11]]),
+    'films': np.array([[4, 6], [12, 6], [8, 10], [5, 14], [11, 14]]),
+}
+
+
+def landmarked(source, folder, fit=None):
+    """Drawn clips whose points lie around their set's shape; of films that judge, elsewhere."""
+    clips, rng = drawn(source.name), np.random.default_rng(7)
+    count, frames = clips.frames.shape[:2]
+    points = SHAPES[source.name] + rng.normal(0, 0.3, (count, frames, 5, 2))
+    points[clips.split != 'train'] += 5
+    points[np.arange(frames) >= clips.length[:, None]] = np.nan
+    if fit is not None:
+        loaded_with.append(fit)
+        return clips
+    return dataclasses.replace(clips, landmarks=points.astype(np.float32))
+
+
+loaded_with = []
+
+
+def test_films_are_mapped_onto_the_mean_shape_of_the_network_s_stills(
+    network, tmp_path, monkeypatch
+):
+    """kahou2015, sec. 2.1.2: one similarity, from the training part onto the other run's shape."""
+    monkeypatch.setattr(ClipSource, 'load', landmarked)
+    shaped = {'data.registration': 'mean_shape'}
+    small = {'data.name': 'stills', 'model.width': 0.125, 'train.epochs': 1, 'inputs.crop': 12}
+    run(tmp_path / 'stills', 'fer2013_cnn', **small, **shaped, **{'train.seeds': 1})
+    target = fits.MemberFits.load(fits.path_of(tmp_path / 'stills', 0)).values[TARGET_SHAPE][0]
+    assert np.abs(target - SHAPES['stills']).max() < 0.3
+    loaded_with.clear()
+    config = config_of('afew_rnn', **on_films(tmp_path / 'stills', **shaped))
+    built = experiment.build(config, tmp_path)
+    assert len(loaded_with) == 2  # one fold, and its training and validation clips together
+    for fit, member in zip(loaded_with, (built.members[0], built.again[0].members[0]), strict=True):
+        films = landmarked(ClipSource.open(config), tmp_path)
+        np.testing.assert_array_equal(fit.clips, member.fold.train)
+        mean = fitted.mean_shapes(films, member.fold.train, 5)[0]
+        np.testing.assert_allclose(fit.value[0], registration.similarity(target, mean), atol=1e-9)
+        assert not np.allclose(fit.value[0], np.eye(3)[:2], atol=0.1)  # not onto itself
+        (kept,) = (each.value for each in member.fits if each.name == TARGET_SHAPE)
+        np.testing.assert_array_equal(kept, target)
+    with pytest.raises(UserError, match='were not registered so: there is no shape to map onto'):
+        experiment.build(config_of('afew_rnn', **on_films(network, **shaped)), tmp_path)
+    more = {**shaped, 'data.points': 51}
+    with pytest.raises(UserError, match='data.points is 51, .* registered to 5 points'):
+        experiment.build(config_of('afew_rnn', **on_films(tmp_path / 'stills', **more)), tmp_path)

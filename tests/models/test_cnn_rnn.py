@@ -10,6 +10,7 @@ import pytest
 
 from fer_jax.errors import UserError
 from fer_jax.models import build
+from fer_jax.models.cnn_rnn import in_bands, still_steps
 
 FACES = jax.ShapeDtypeStruct((2, 1, 96, 96, 1), jnp.float32)
 CLIPS = np.random.default_rng(0).random((2, 3, 16, 8, 1), np.float32)
@@ -116,19 +117,49 @@ def test_a_repeated_still_is_a_clip_of_the_same_frame(network):
     np.testing.assert_allclose(still, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_still_s_rows_are_read_from_top_to_bottom(network):
-    module, variables = network(stills='rows', rnn='tanh')
-    _, found = compiled(module)(variables, STILLS, jnp.array([1, 1]))
+def test_a_still_s_rows_are_read_from_top_to_bottom(drawn):
+    """40 x 8 pixels: the last map has 5 rows, of which two steps are made that share the third."""
+    frames = np.random.default_rng(1).random((2, 1, 40, 8, 1), np.float32)
+    module = build('cnn_rnn', num_classes=7, depth=4, width=0.25, units=4, rnn='tanh')
+    variables = drawn(module, frames)
+    _, found = compiled(module)(variables, frames, jnp.array([1, 1]))
     maps, params = np.asarray(found['conv4a'])[:, 0], variables['params']
-    assert maps.shape == (2, 2, 1, 16)
+    assert maps.shape == (2, 5, 1, 16)
     state, rnn = np.zeros((2, 4)), params['rnn']
-    for row in range(2):
-        x = maps[:, row].mean(1)
+    for rows in (slice(0, 3), slice(2, 5)):
+        x = maps[:, rows].mean((1, 2))
         for name in ('fc1', 'fc2'):
             x = np.maximum(x @ params[name]['kernel'] + params[name]['bias'], 0)
         x = x @ rnn['input']['kernel'] + rnn['input']['bias']
         state = np.tanh(x + state @ rnn['recurrent']['kernel'])
     np.testing.assert_allclose(found['state'], state, rtol=1e-4)
+
+
+@pytest.mark.parametrize('height, steps', [(96, 3), (48, 2), (33, 2), (16, 1)])
+def test_no_depth_changes_how_many_steps_a_still_has(height, steps):
+    """Table 3 varies the depth alone; six convolutions read the rows that they have."""
+    assert still_steps(height) == steps
+    frames = jax.ShapeDtypeStruct((2, 1, height, 8, 1), jnp.float32)
+    rows = {}
+    for depth in (4, 5, 6):
+        module = build('cnn_rnn', num_classes=7, depth=depth, width=0.125, units=4)
+        _, state = jax.eval_shape(
+            functools.partial(module.init_with_output, mutable=['params', 'intermediates']),
+            jax.random.key(0),
+            frames,
+        )
+        found = state['intermediates']
+        assert found['hidden2'][0].shape[:2] == (2, steps)
+        rows[depth] = found[f'conv{depth}a'][0].shape[2]
+    assert rows[6] == steps <= rows[5] <= rows[4] == -(-height // 8)
+
+
+def test_bands_are_those_of_adaptive_pooling():
+    rows = np.arange(12.0).reshape(1, 6, 2)
+    np.testing.assert_array_equal(in_bands(rows, 6), rows)
+    np.testing.assert_allclose(in_bands(rows, 3)[0, :, 0], [1, 5, 9])
+    np.testing.assert_allclose(in_bands(rows[:, :3], 2)[0, :, 0], [1, 3])
+    np.testing.assert_allclose(in_bands(rows[:, :2], 3)[0, :, 0], [0, 1, 2])
 
 
 @pytest.mark.parametrize('stills', ['rows', 'repeat'])

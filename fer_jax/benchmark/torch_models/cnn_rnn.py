@@ -8,7 +8,7 @@ from torch import nn
 
 from fer_jax.benchmark.torch_models.frame_stack import FrameStack, load_stack
 from fer_jax.benchmark.torch_models.layouts import copy_dense, copy_recurrent, recurrent
-from fer_jax.models.cnn_rnn import FILTERS, HIDDEN, KERNELS
+from fer_jax.models.cnn_rnn import FILTERS, HIDDEN, KERNELS, still_steps
 from fer_jax.models.frame_stack import Structure
 from fer_jax.models.layers import scaled
 
@@ -70,7 +70,11 @@ class CNNRNN(nn.Module):
         if self.map_name == 'pool3':
             x = x.flatten(2) if self.by_rows else x.flatten(1)
         else:
-            x = x.mean(2) if self.by_rows else x.mean((1, 2))
+            if self.by_rows:
+                count = still_steps(frames.shape[3])
+                x = F.adaptive_avg_pool1d(x.mean(2).transpose(1, 2), count).transpose(1, 2)
+            else:
+                x = x.mean((1, 2))
         for layer in self.dense:
             x = self.dropout(F.relu(layer(x)))
         x = x.reshape(b, -1, x.shape[-1])

@@ -25,6 +25,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from fer_jax.data import datasets, faces
 from fer_jax.data.datasets import records, storing, video
+from fer_jax.data.faces import whole
 from fer_jax.data.faces.cache import Cached
 from fer_jax.data.faces.detector import Detector
 from fer_jax.data.progress import Progress
@@ -76,6 +77,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     FACES: tuple[str, ...] = ('release',)
     LANDMARKS: bool  # are there landmarks with the faces of 'release'
     SCENES = False  # are its clips films, so that there is 'scene'
+    WHOLE = False  # are its pictures all face: stored as they are, a detector adds landmarks
     # Of a dataset with sound: a method (source) -> int16 [samples], mono, and their rate in hertz.
     sound: Callable[[records.FoundClip], tuple[np.ndarray, int]] | None = None
     STORED_MARGIN = records.STORED_MARGIN  # how far the stored frames reach around the face box
@@ -131,6 +133,12 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             frames, shipped = [np.zeros((_BLANK, _BLANK, 1), np.uint8)], None
         if self._way() == datasets.SCENE:
             return records.scene(frames)
+        if self.WHOLE:
+            assert shipped is not None  # as `read` promises of such pictures
+            if self.detector is not None:
+                with self._detecting:
+                    shipped = whole.with_landmarks(frames, shipped, self.detector)
+            return records.uncut(frames, shipped)
         if self.detector is not None and self.has_pictures(source):
             with self._detecting:
                 frames, found = self._found(source, frames, self.detector)

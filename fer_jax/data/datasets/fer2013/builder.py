@@ -40,8 +40,8 @@ class Builder(clip_builder.ClipBuilder):
     The votes themselves are stored too, and make the targets of the two sets (`ClipSet.target`).
 
     FER+ joins by row position: its image names do not number the rows, so that it cannot be joined
-    to folders of pictures. The frame is the 48x48 image
-    as it is and the face box all of it. The 12 rows that are black all over stay, since the
+    to folders of pictures. The frame is the 48x48 image as it is and the face box all of it; a
+    detector adds landmarks (`faces.whole`). The 12 rows that are black all over stay, since the
     published counts contain them, with `has_face` False. Clip ids are `fer2013/00000000`, the row
     from 0, or the file's path.
     """
@@ -68,7 +68,9 @@ class Builder(clip_builder.ClipBuilder):
     VOTED_SETS = ('ferplus7', 'ferplus8')
     PUBLISHED_CLASSES = dict(zip(_SEVEN, (4953, 547, 5121, 8989, 6077, 4002, 6198), strict=True))
     PUBLISHED_SPLITS = {'train': 28709, 'validation': 3589, 'test': 3589}
+    FACES = ('release', 'yunet', 'dlib', 'face_alignment')
     LANDMARKS = False
+    WHOLE = True
     STORED_MARGIN = 1.0
     OPTIONS = ('ferplus',)
 
@@ -133,9 +135,6 @@ class Builder(clip_builder.ClipBuilder):
         edges = (-0.5, -0.5, forms.SIDE - 0.5, forms.SIDE - 0.5)
         box = np.full((1, 4), edges if image.any() else np.nan, np.float32)
         return [image], records.Faces(box, np.full((1, 68, 2), np.nan, np.float32))
-
-    def record(self, source, pool):
-        return records.uncut(*self.read(source, pool))
 
     def _differences(self, counts, splits, subjects):
         return [*super()._differences(counts, splits, subjects), *self._notes]

@@ -23,7 +23,8 @@ class Builder(clip_builder.ClipBuilder):
     fear, 4 happiness, 5 sadness, 6 surprise, 7 neutral, -1 none), `labs_id` [N, 1] the person (-1
     unknown) and `folds` [N, 5] the owners' five ways of parting the labelled rows (1 training, 2
     validation, 3 test, 0 neither). One of the five becomes the split: option `fold`. The frame is
-    the picture as it is and the face box all of it. Clip ids are `tfd/000000`, the row from 0.
+    the picture as it is and the face box all of it; a detector adds landmarks (`faces.whole`).
+    Clip ids are `tfd/000000`, the row from 0.
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
@@ -37,8 +38,9 @@ class Builder(clip_builder.ClipBuilder):
       author={Susskind, Josh M. and Anderson, Adam K. and Hinton, Geoffrey E.},
       institution={University of Toronto}, number={UTML TR 2010-001}, year={2010}}"""
     LABEL_SETS = {'tfd': _CLASSES}
-    FACES = ('release',)
+    FACES = ('release', 'yunet', 'dlib', 'face_alignment')
     LANDMARKS = False
+    WHOLE = True
     STORED_MARGIN = 1.0
     OPTIONS = ('fold',)
 
@@ -79,9 +81,6 @@ class Builder(clip_builder.ClipBuilder):
 
     def read(self, source, pool):
         return [source.payload], releases.whole_pictures([source.payload])
-
-    def record(self, source, pool):
-        return releases.stored_whole([source.payload])
 
     def _differences(self, counts, splits, subjects):
         found = sum(counts['tfd'].values())

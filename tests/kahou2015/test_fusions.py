@@ -1,0 +1,121 @@
+"""Fusion networks trained anew on finished stages: what is changed, said and left alone."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from fer_jax import cli
+from fer_jax import config as configs
+from fer_jax.config import bind
+from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
+from fer_jax.kahou2015 import __main__ as command
+from fer_jax.kahou2015 import fusion_training, fusions, outcome, system
+from tests.kahou2015.conftest import made_up_table, write_stages
+from tests.kahou2015.test_emotiw_system import small
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A finished run of made-up stages, in whose first values of sound the truth can be seen."""
+    path = tmp_path_factory.mktemp('fusions') / 'run'
+    table = made_up_table()
+    write_stages(path, table)
+    sound = outcome.read(path, 'audio')
+    sound['features'] += 30 * np.eye(7, 4, dtype=np.float32)[np.abs(table.truth)]
+    np.savez(outcome.place(path, 'audio'), **sound)
+    config = small()
+    config.fusion.epochs.update({'stated': 5, 'stable': 5})  # one program for both
+    (path / 'config.json').write_text(json.dumps(configs.as_json(configs.complete(config))))
+    rundir.finish(path)
+    return path
+
+
+def options_of(folder):
+    return bind(system.FusionOptions, small().fusion, 'fusion')
+
+
+@pytest.mark.parametrize('all_of_them', [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_ablations_are_trained_on_the_stages_and_nothing_else_is(
+    folder, capsys, monkeypatch, all_of_them
+):
+    if not all_of_them:
+        some = {name: fusions.ABLATIONS[name] for name in (fusions.BASE, 'relu')}
+        monkeypatch.setattr(fusions, 'ABLATIONS', some)
+    before = {path: path.read_bytes() for path in (folder / 'stages').iterdir()}
+    cli.call(command.main, command.define, [str(folder), '--fusions', '--draws=1'])
+    assert {path: path.read_bytes() for path in (folder / 'stages').iterdir()} == before
+    with (folder / 'fusions.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in fusions.ABLATIONS for _ in range(2)]
+    assert [row['name'] for row in rows] == [*names, 'drawn 1']
+    assert [row['recipe'] for row in rows[:2]] == ['stated', 'stable']
+    said = capsys.readouterr().out
+    assert 'SIMULATED' in said and 'of 1 drawn the validation part chooses drawn 1' in said
+    # What a row says is what the training of that network gives.
+    found, section = outcome.load(folder), rundir.read_json(folder / 'config.json')['fusion']
+    options = fusions.changed(bind(system.FusionOptions, section, 'fusion'), activation='relu')
+    trained = system.fused(options, found.table, found.models, 1, [0, 1, 2])
+    (relu,) = [row for row in rows if row['name'] == 'relu' and row['recipe'] == 'stated']
+    for part in ('train', 'validation', 'test'):
+        own = found.table.part(part)
+        own = own[np.isfinite(trained.probabilities[0, own, 0])]
+        right = trained.probabilities[:, own].argmax(-1) == found.table.truth[own]
+        assert float(relu[part]) == pytest.approx(right.mean(), abs=1e-5)
+    assert relu['epochs'].split() == [str(epoch) for epoch in trained.epoch]
+    assert relu['saturated'] == '' and len(rows[0]['saturated'].split()) == 3
+
+
+def test_saturation_is_counted_where_inputs_are_large(folder):
+    found, options = outcome.load(folder), options_of(folder)
+    shares = {}
+    for scaled in (False, True):
+        own = fusions.changed(options, scaled=scaled)
+        inputs = system.inputs_of(own, found.table, found.models, 1)
+        fit = found.table.part('train')
+        given = [rows[fit][np.isfinite(rows[fit]).all(1)] for rows in inputs]
+        ones = {
+            f'modality{number}': {
+                'kernel': np.ones((2, rows.shape[1], 5)), 'bias': np.zeros((2, 5))
+            }
+            for number, rows in enumerate(given, 1)
+        }  # fmt: skip
+        shares[scaled] = fusions.saturated(ones, given)
+        limit = np.log(99)
+        by_hand = [(np.abs(rows.sum(1)) > limit).mean() for rows in given]
+        np.testing.assert_allclose(shares[scaled], by_hand)
+    assert shares[False][1] > 0.5 > 0.1 > shares[True][1]  # sound, 30 times the others
+
+
+def test_inputs_are_scaled_over_training_clips_alone():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(3, 5, (9, 2))
+    rows[1] = np.nan
+    rows[:, 1] = np.where(np.isnan(rows[:, 1]), np.nan, 4)
+    (found,) = fusion_training.standardised([rows], np.arange(6))
+    seen = rows[[0, 2, 3, 4, 5], 0]
+    np.testing.assert_allclose(found[[0, 2, 8], 0], (rows[[0, 2, 8], 0] - seen.mean()) / seen.std())
+    np.testing.assert_array_equal(found[[0, 8], 1], 0)
+    assert np.isnan(found[1]).all()
+
+
+def test_groups_are_changed_within_the_penalty(folder):
+    options = options_of(folder)
+    own = fusions.changed(options, groups='across', activation='relu')
+    assert own.penalty == {**options.penalty, 'groups': 'across'} and own.activation == 'relu'
+    assert options.penalty['groups'] == 'hidden_units'
+
+
+def test_mistakes_are_one_line(folder, tmp_path):
+    (tmp_path / 'config.json').write_text(json.dumps({'name': 'ckplus_c3d'}))
+    rundir.finish(tmp_path)
+    for words, message in (
+        ([str(tmp_path / 'nowhere'), '--fusions'], 'nowhere'),
+        ([str(tmp_path), '--fusions'], 'is no run of configs/afew_emotiw.py'),
+        ([str(folder), '--fusions', '--draws=-1'], '--draws=-1: give 0'),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            cli.call(command.main, command.define, words)
+        assert '\n' not in str(error.value)
