@@ -50,7 +50,7 @@ def trace(predictor: Predictor, name: str) -> Any:
       UserError: as of `write`.
     """
     try:
-        import jax2onnx
+        import jax2onnx  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             f'{predictor.path}: ONNX of this family is written with jax2onnx, in an environment of '
@@ -95,9 +95,9 @@ def trace(predictor: Predictor, name: str) -> Any:
 
 @contextlib.contextmanager
 def _operators_of_onnx() -> Iterator[None]:
-    """Traces convolutions as such, 3D ones channels first, and histograms without scattering.
+    """Traces convolutions as such, 3D ones as 2D, and histograms without scattering.
 
-    ONNX has operators for these, and jax2onnx knows them.
+    jax2onnx knows these operators; it has none for 3D convolutions.
     """
     before = convolution.chosen_form, convolution._convolve, equalize._histogram
 
@@ -106,14 +106,15 @@ def _operators_of_onnx() -> Iterator[None]:
         return (bins[:, None] == jnp.arange(count)).sum(0, dtype=jnp.int32)
 
     def convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.Array:
-        """Computes `convolution._convolve`."""
+        """Computes `convolution._convolve`; in 3D of frames with their neighbours as channels."""
         if len(margins) == 2:
             return before[1](x, kernel, margins)
-        first = jnp.moveaxis(x, -1, 1), jnp.moveaxis(kernel, (-1, -2), (0, 1))
-        y = jax.lax.conv_general_dilated(
-            *first, (1, 1, 1), [(margin, margin) for margin in margins]
-        )
-        return jnp.moveaxis(y, 1, -1)
+        (b, t, h, w, c), (kt, kh, kw, _, o) = x.shape, kernel.shape
+        padded = jnp.pad(x, ((0, 0), (margins[0],) * 2, (0, 0), (0, 0), (0, 0)))
+        stacked = jnp.concatenate([padded[:, k : k + t] for k in range(kt)], -1)
+        flat = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
+        y = before[1](stacked.reshape(b * t, h, w, kt * c), flat, margins[1:])
+        return y.reshape(b, t, *y.shape[1:])
 
     convolution.chosen_form, convolution._convolve = lambda form: 'lax', convolve
     equalize._histogram = histogram
