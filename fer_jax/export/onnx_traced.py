@@ -103,7 +103,7 @@ def _operators_of_onnx() -> Iterator[None]:
 
     def histogram(bins: jax.Array, count: int) -> jax.Array:
         """Counts as `equalize._histogram`, without scattering."""
-        return (bins[:, None] == jnp.arange(count)).sum(0, dtype=jnp.int32)
+        return (bins[:, None] == jnp.arange(count)[None]).sum(0, dtype=jnp.int32)
 
     def convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.Array:
         """Computes `convolution._convolve`; in 3D of frames with their neighbours as channels."""
