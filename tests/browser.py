@@ -82,7 +82,9 @@ class Browser:
         )  # fmt: skip
         features = [{'name': 'prefers-color-scheme', 'value': scheme}]
         self.call('Emulation.setEmulatedMedia', media=media, features=features)
-        self.call('Page.navigate', url=place if isinstance(place, str) else place.resolve().as_uri())
+        self.call(
+            'Page.navigate', url=place if isinstance(place, str) else place.resolve().as_uri()
+        )
         while not any(event['method'] == 'Page.loadEventFired' for event in self.events):
             self.events.append(self._next())
 

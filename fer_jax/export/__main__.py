@@ -22,7 +22,8 @@ Format folder: what `fer_jax.load(DIR)`, `--model=DIR` of predict and evaluate a
 
 Formats stablehlo and onnx (extra export): a program from faces of uint8 to calibrated
 probabilities; equalising, normalising, crop and mirror image are inside, the number of faces is
-free. ONNX is written of plain networks of single faces, StableHLO of all.
+free. ONNX is written of plain networks of single faces, of others by `bash launch/onnx.sh`, one
+clip at a time; StableHLO of all.
   model.onnx         opset 21
   model.stablehlo    portable bytecode for a CPU; model.jax is for jax.export.deserialize, anywhere
   model.json         classes, inputs, temperature, hashes, how far runtimes differ, ms a face

@@ -45,6 +45,7 @@ def write(
     inputs: Mapping[str, np.ndarray],
     axes: str,
     runtimes: Callable[[Path], Runtimes],
+    clips: int | str = 'clips',
 ) -> list[str]:
     """Writes programs and all that belongs to them; model.json last.
 
@@ -55,6 +56,7 @@ def write(
       axes: names of the axes of the first input, for people.
       runtimes: opens what runs the files of a folder; named at the top of a module, since a
         process of its own calls it.
+      clips: how many the programs take at a time; a name where that is free.
 
     Returns:
       Lines for people.
@@ -75,11 +77,11 @@ def write(
         'name': name or predictor.name,
         'classes': list(predictor.classes),
         'inputs': [
-            {'name': key, 'dtype': str(value.dtype), 'shape': ['clips', *value.shape[1:]]}
+            {'name': key, 'dtype': str(value.dtype), 'shape': [clips, *value.shape[1:]]}
             for key, value in inputs.items()
         ],
         'axes': axes,
-        'output': {'name': 'probabilities', 'shape': ['clips', len(predictor.classes)]},
+        'output': {'name': 'probabilities', 'shape': [clips, len(predictor.classes)]},
         'temperature': predictor.temperature if predictor.validation_clips else None,
         'uncertain_below': calibration.UNCERTAIN,
         'face': {
@@ -173,7 +175,7 @@ A picture shows one face, {face['margin']} times as wide as the face box, regist
     }, levels 0 to 255.
 Equalisation, normalisation, crop, mirror image and calibration are inside.
 
-Output: `probabilities` float32 [clips, {len(about['classes'])}] of
+Output: `probabilities` float32 [{about['output']['shape'][0]}, {len(about['classes'])}] of
 {', '.join(about['classes'])}; {
         'not calibrated'
         if temperature is None

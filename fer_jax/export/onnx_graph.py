@@ -17,7 +17,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation.rules import SMALLEST
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.experiment.trained import TrainedNetwork
-from fer_jax.export import files
+from fer_jax.export import files, onnx_traced
 from fer_jax.export.folder import drawn_faces
 from fer_jax.models.plain_cnn import PlainCNN
 
@@ -30,12 +30,14 @@ def write(predictor: Predictor, out: Path, name: str) -> list[str]:
     """Writes the folder; called and answered as `formats.FORMATS` says.
 
     Raises:
-      UserError: another kind of network, frames that are equalised, or a package that is missing.
+      UserError: a package that is missing.
     """
     try:
         import onnx
     except ImportError as error:
         raise UserError(files.missing('onnx')) from error
+    if not all(map(_is_plain, predictor.networks)):
+        return onnx_traced.write(predictor, out, name)
     model = _model(predictor, name or predictor.name)
     onnx.checker.check_model(model, full_check=True)
     frames, _ = drawn_faces(predictor)
@@ -44,6 +46,12 @@ def write(predictor: Predictor, out: Path, name: str) -> list[str]:
     return files.write(
         predictor, out, name, programs, inputs, 'clip, channel, row, column', runtimes
     )
+
+
+def _is_plain(network: TrainedNetwork) -> bool:
+    """Tells whether a network is of the one kind, with the inputs, that is written here."""
+    plain = isinstance(network.system.model, PlainCNN) and not network.earlier
+    return plain and network.shape[0] == 1 and network.equalize == 'none'
 
 
 def runtimes(folder: Path) -> files.Runtimes:
@@ -152,16 +160,7 @@ def _model(predictor: Predictor, name: str) -> Any:
 def _said(graph: _Graph, network: TrainedNetwork, unit: str) -> list[str]:
     """Adds a network on levels 0 to 1 [n, C, H, W]; returns its probabilities, of mirrors too."""
     model, size = network.system.model, network.shape[1]
-    if not isinstance(model, PlainCNN) or network.earlier or network.shape[0] != 1:
-        raise UserError(
-            f'{network.run}: ONNX is written of plain networks of single faces (plain_cnn) alone: '
-            'give --format=stablehlo'
-        )
-    if network.equalize != 'none':
-        raise UserError(
-            f"{network.run}: inputs.equalize is '{network.equalize}', which ONNX has no operator "
-            'for: give --format=stablehlo'
-        )
+    assert isinstance(model, PlainCNN)
     params, options = network.folded().variables['params'], network.system.inputs
     x = _normalised(graph, network, unit)
     side = options.get('crop', 0) or size

@@ -155,7 +155,7 @@ def draw_face(
     ranked = np.argsort(-shares)[:_BARS]
     text = f'{number}'
     if said:
-        text += f'  {classes[ranked[0]]} {100 * shares[ranked[0]]:.0f} %'
+        text += f'  {classes[int(ranked[0])]} {100 * shares[ranked[0]]:.0f} %'
     text += ' ?' if doubtful else ''
     size = round(13 * unit)
     _write_text(image, text, left, top - round(1.5 * size), size, own)
@@ -169,7 +169,7 @@ def draw_face(
         _shade(image, x, y0, x + width, y0 + step)
         long = round(width * float(shares[index]))
         cv2.rectangle(image, (x, y0 + 1), (x + long, y0 + step - 2), own, -1)
-        _write_text(image, classes[index], x + 2, y0 - 1, round(11 * unit), None)
+        _write_text(image, classes[int(index)], x + 2, y0 - 1, round(11 * unit), None)
 
 
 def hide(image: np.ndarray, box: np.ndarray) -> None:

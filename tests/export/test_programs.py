@@ -1,11 +1,15 @@
 """Exported programs say what the network says, of any number of clips, with nothing outside."""
 
+import functools
+import importlib.util
 import json
 import sys
+import timeit
 from pathlib import Path
 
 import cv2
 import jax
+import jax.extend.core
 import numpy as np
 import pytest
 
@@ -19,7 +23,7 @@ from fer_jax.experiment.predictor import Predictor
 from fer_jax.experiment.sections import Sections
 from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.export import __main__ as command
-from fer_jax.export import files, onnx_graph, program
+from fer_jax.export import files, onnx_graph, onnx_traced, program
 from fer_jax.export.folder import drawn_faces
 from fer_jax.training.inputs import model_inputs
 
@@ -164,13 +168,66 @@ def test_every_normalisation_is_in_the_onnx_graph(normalize, channels):
     assert predictor.networks[0].system.mirrored and np.abs(expected - expected[:1]).max() > 1e-4
 
 
+@pytest.mark.parametrize('stem', ['ckplus_c3d', 'fer2013_cnn'])
+def test_operators_that_onnx_has_say_the_same(stem):
+    changes, temperature = FAMILIES[stem]
+    predictor = fresh(stem, {'data.size': 48, **changes}, temperature)
+    frames = np.random.default_rng(0).integers(0, 256, (2, *predictor.networks[0].shape))
+    frames = frames.astype(np.uint8)
+    frames[0] //= 4
+    length = np.full(2, frames.shape[1], np.int32)
+    with onnx_traced._operators_of_onnx():
+        program = jax.make_jaxpr(predictor.traced)(frames, length)
+    assert 'scatter' not in str(program)
+    (said,) = jax.extend.core.jaxpr_as_fun(program)(frames, length)
+    expected = predictor.probabilities(frames, length)
+    np.testing.assert_allclose(said, expected, atol=1e-5)
+    assert np.abs(expected[0] - expected[1]).max() > 1e-4
+    usual = str(jax.make_jaxpr(predictor.traced)(frames, length))
+    assert 'scatter' in usual and usual != str(program)  # and nothing is left of it
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec('jax2onnx') is None,
+    reason='jax2onnx is in the environment of launch/onnx.sh alone',
+)
+@pytest.mark.filterwarnings('ignore')  # what jax2onnx raises in its own modules
+@pytest.mark.parametrize('stem', FAMILIES)
+def test_every_family_is_onnx(stem, tmp_path):
+    """With -s it prints a row of the table of docs/predict.md."""
+    changes, temperature = FAMILIES[stem]
+    # One at which the recurrent network is not quite sure of whole clips.
+    temperature = max(temperature, 0.1) if stem == 'mmi_cnn_rnn' else temperature
+    predictor = fresh(stem, {'data.size': 48, **changes}, temperature)
+    model = onnx_traced.trace(predictor, stem)
+    (tmp_path / 'model.onnx').write_bytes(model.SerializeToString())
+    frames = np.random.default_rng(0).integers(0, 256, (3, *predictor.networks[0].shape))
+    frames = frames.astype(np.uint8)
+    frames[0] //= 4
+    length = np.full(3, frames.shape[1], np.int32)
+    expected = predictor.probabilities(frames, length)
+    run = onnx_traced.runtimes(tmp_path)['ONNX Runtime']
+    difference = np.abs(run(frames, length) - expected).max()
+    assert difference < 1e-5
+    assert np.abs(expected - expected[:1]).max() > 1e-4
+    taken = [
+        min(timeit.repeat(functools.partial(each, frames[:1], length[:1]), number=1, repeat=20))
+        for each in (predictor.probabilities, run)
+    ]
+    row = *frames.shape[1:3], difference, *(f'{1000 * each:.2f} ms' for each in taken)
+    print(stem, *row, len(model.SerializeToString()))
+
+
 def test_what_cannot_be_written_is_one_line(plain_run, tmp_path, monkeypatch):
     pytest.importorskip('onnx')
-    with pytest.raises(UserError, match='plain networks of single faces .* --format=stablehlo'):
-        onnx_graph.write(fresh('fer2013_cnn', {'model.width': 0.1}), tmp_path / 'a', '')
-    changes = {'inputs.equalize': 'histogram'}
-    with pytest.raises(UserError, match="equalize is 'histogram', which ONNX has no operator"):
-        onnx_graph.write(fresh('fer2013_plain', changes), tmp_path / 'a', '')
+    monkeypatch.setitem(sys.modules, 'jax2onnx', None)
+    for stem, changes in (
+        ('fer2013_cnn', {'model.width': 0.1}),
+        ('fer2013_plain', {'inputs.equalize': 'histogram'}),
+    ):
+        with pytest.raises(UserError, match='own: bash launch/onnx.sh MODEL .* --format=stablehlo'):
+            onnx_graph.write(fresh(stem, changes), tmp_path / 'a', '')
     monkeypatch.setitem(sys.modules, 'onnx', None)
     with pytest.raises(UserError, match=r"onnx is not installed: pip install 'fer_jax\[export\]'"):
         call(plain_run, '--format=onnx', f'--out={tmp_path / "a"}')

@@ -121,7 +121,9 @@ def test_without_gradio_a_line_says_what_to_install(monkeypatch):
 @pytest.fixture(scope='module')
 def served(page_server, tmp_path_factory):
     """The page with two networks: its address, the folder of its files, and whom it called."""
-    with page_server(tmp_path_factory.mktemp('served'), f'--megabytes={MEGABYTES}', '--port=0') as server:
+    with page_server(
+        tmp_path_factory.mktemp('served'), f'--megabytes={MEGABYTES}', '--port=0'
+    ) as server:
         yield server
 
 

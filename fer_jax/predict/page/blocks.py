@@ -5,6 +5,7 @@ address. What is uploaded is removed as soon as it was looked at.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -61,7 +62,11 @@ def load_gradio(folder: Path) -> ModuleType:
 
 
 def serve(
-    gradio: ModuleType, folder: Path, models: Mapping[str, FaceClassifier], port: int, megabytes: int
+    gradio: ModuleType,
+    folder: Path,
+    models: Mapping[str, FaceClassifier],
+    port: int,
+    megabytes: int,
 ) -> Any:
     """Opens the page and returns it; `close()` ends it.
 
@@ -211,4 +216,4 @@ def _updates(gradio: ModuleType, found: showing.Shown) -> list[Any]:
 
 def _plain(text: str) -> str:
     """Escapes what Markdown would read as markup."""
-    return ''.join(f'&#{ord(letter)};' if letter in '\\`*_{}[]<>()#!|~&$' else letter for letter in text)
+    return re.sub(r'[\\`*_{}\[\]<>()#!|~&$]', lambda found: f'&#{ord(found[0])};', text)

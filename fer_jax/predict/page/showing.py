@@ -140,7 +140,7 @@ def _files(out: Path) -> list[Path]:
 
 
 def _table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Reads the columns and first rows of a table that the page shows; smoothed values where both."""
+    """Reads the columns and first rows of a table that the page shows, smoothed where it can."""
     with open(path, encoding='utf-8', newline='') as file:
         reader = csv.reader(file)
         names = next(reader)
