@@ -209,8 +209,9 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     'last' keeps the last `n` (haddad2020, sec. 4.1); 'uniform' and 'linspace' keep the first and
     the last frame and equally spaced ones between. Of a clip with fewer than `n` frames 'last' and
     'uniform' take all and repeat the last one; 'linspace' stays equally spaced, so that every frame
-    is repeated in its place (saurav2020, sec. IV-B: round(linspace)). 'rising' is 'uniform' over the
-    first half alone: of a film that runs from neutral to an apex and back it ends near the apex.
+    is repeated in its place (saurav2020, sec. IV-B: round(linspace)). 'rising' is 'uniform' over
+    the first half alone: of a film that runs from neutral to an apex and back it ends near the
+    apex.
 
     Returns:
       int64 [n], non-decreasing frame indices in [0, length).

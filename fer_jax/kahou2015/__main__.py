@@ -60,6 +60,7 @@ def main(fv: flags.FlagValues) -> None:
     if fv.fusions and fv.config is not None:
         raise UserError('--fusions trains on the stages of a finished run: give RUN, no --config')
     if fv.fusions:
+        runtime.prepare()
         text, path = fusions.write(Path(fv.positional[0]), fv.draws)
         print(f'{text}\n\n{path}')
         return
