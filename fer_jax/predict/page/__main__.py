@@ -22,10 +22,8 @@ from pathlib import Path
 
 from absl import flags
 
-from fer_jax import cli, runtime
+from fer_jax import cli
 from fer_jax.errors import UserError
-from fer_jax.predict import networks
-from fer_jax.predict.page import blocks
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -47,6 +45,10 @@ def main(fv: flags.FlagValues) -> None:
     """
     if not fv.model:
         raise UserError('--model is empty: name a network, a finished run or a folder')
+    from fer_jax import runtime
+    from fer_jax.predict import networks
+    from fer_jax.predict.page import blocks
+
     with tempfile.TemporaryDirectory(prefix='fer_jax-') as folder:
         gradio = blocks.load_gradio(Path(folder))
         runtime.prepare()
