@@ -124,6 +124,8 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
 
 def _one_line(error: Exception) -> str:
     """Strips an exception's message of line breaks and of the quotes that KeyError adds."""
+    while error.args and isinstance(error.args[0], Exception):  # ml_collections wraps its own
+        error = error.args[0]
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return ' '.join(text.split())
 

@@ -9,4 +9,5 @@ prepare_environment docs
 cd "$root"
 say 'building the site'
 export NO_MKDOCS_2_WARNING=1 # the pins hold its versions
-exec "$python" -m mkdocs build --strict --quiet "$@"
+"$python" -m mkdocs build --strict --quiet "$@"
+say "built: open $root/site/index.html"

@@ -103,7 +103,8 @@ class Predictor:
                 )
                 for network in networks
             )
-        title = f'{config["name"]} ({folder.resolve().name})'
+        title, own = config['name'], folder.resolve().name
+        title += f' ({own})' * (own != title)
         return cls(title, folder, networks, clips, temperature, count, simulated, tuple(notes))
 
     @property

@@ -116,7 +116,7 @@ def facts(card: Card) -> dict[str, str]:
         'Paper': card.authors,
         'Dataset': card.dataset,
         'Protocol as stated': card.stated,
-        'Our protocol': card.protocol,
+        "The paper's protocol, by our name": card.protocol,
     }
     if card.rule:
         optimistic = ' (optimistic)' if RULES[card.rule].optimistic else ''

@@ -65,8 +65,7 @@ def text(
 def _page(name, result, about, film, pictures, table, stamps) -> str:
     counted = summary.counts(result)
     lead = (
-        f'{counted["frames"]} frames, {counted["people"]} '
-        f'{"person" if counted["people"] == 1 else "people"}, {about["model"]["name"]}'
+        f'{counted["frames"]} frames, {summary.people(counted["people"])}, {about["model"]["name"]}'
     )
     shown = _film(film) if film is not None else _stills(pictures)
     parts = [

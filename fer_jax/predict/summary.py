@@ -118,6 +118,11 @@ def interval_of_blocks(values: np.ndarray, block: int, statistic) -> np.ndarray:
         return bootstrap.interval(statistic(drawn))
 
 
+def people(count: int) -> str:
+    """Returns a number of people in words: '1 person', '2 people'."""
+    return f'{count:,} {"person" if count == 1 else "people"}'
+
+
 def counts(result: FilmResult) -> dict[str, int]:
     """Counts frames by their status, and faces by what makes them doubtful."""
     frames = {

@@ -9,7 +9,7 @@ import tqdm
 
 from fer_jax import atomic
 from fer_jax.errors import UserError
-from fer_jax.predict import jobs, several
+from fer_jax.predict import jobs, several, summary
 from fer_jax.predict.camera import Camera
 from fer_jax.predict.films import Film
 from fer_jax.predict.jobs import Options
@@ -104,7 +104,8 @@ def _tell(path: Path, base: Path, about: dict, options: Options) -> None:
     counted = about['counts']
     print(
         f'{path}: {counted["frames"]} frames, {counted["with a face"]} with a face, '
-        f'{counted["people"]} people, {counted["uncertain faces"]} of {counted["faces"]} faces '
+        f'{summary.people(counted["people"])}, '
+        f'{counted["uncertain faces"]} of {counted["faces"]} faces '
         f'uncertain; {about["seconds_taken"]["all"]:.1f} s'
     )
     for remark in about['remarks']:
@@ -124,9 +125,11 @@ def pictures(files: list[tuple[str, Path]], out: Path, model, options: Options) 
         rows = jobs.predict_pictures(files, out, model, options, show)
     faces = sum(row['status'] == 'face' for row in rows)
     unreadable = sum(row['status'] == 'unreadable' for row in rows)
-    print(
-        f'{len(files)} pictures, {faces} faces, {unreadable} unreadable\n  {out / "pictures.csv"}'
-    )
+    written = out / ('pictures.html' if options.page and not options.blur else 'pictures.csv')
+    print(f'{len(files)} pictures, {faces} faces, {unreadable} unreadable')
+    for remark in getattr(model, 'notes', ()):
+        print(f'  note: {remark}')
+    print(f'  {written}')
 
 
 def camera(number: int, seconds: float, out: Path, model, options: Options) -> None:

@@ -183,8 +183,9 @@ def _members_at_once(population, members, clips, recipe, schedule, steps, limit,
             'memory: give 0 (automatic) or a smaller number'
         )
     rows, each = batches.clip.shape[2], -(-size // across)
+    trained = f'each of {size} networks that train at once' if size > 1 else 'one network'
     say(
-        f'a step takes {rows:,} clips of each of {size} networks; on each device that needs '
+        f'a step takes {rows:,} clips of {trained}; on each device that needs '
         f'{memory.gib(need(each))} besides the data, of {memory.gib(limit)} that are free'
     )
     return size

@@ -123,7 +123,10 @@ def test_a_system_of_several_models_is_refused():
 def test_the_need_is_said_before_training(plain_data, tmp_path, capsys):
     train(tmp_path / 'run', plain_data, 1)
     said = capsys.readouterr().out
-    assert 'a step takes 10 clips of each of 2 networks; on each device that needs ' in said
+    assert (
+        'a step takes 10 clips of each of 2 networks that train at once; on each device that needs '
+        in said
+    )
     assert said.index('a step takes') < said.index('trained' if 'trained:' in said else 'accuracy')
 
 

@@ -14,6 +14,7 @@ from fer_jax.predict import jobs, stills
 from fer_jax.predict.films import Film
 from fer_jax.predict.jobs import Options
 from fer_jax.predict.models import FaceClassifier
+from fer_jax.predict.summary import people
 
 # Rows of the table that the page shows; the file has all.
 ROWS = 200
@@ -103,7 +104,7 @@ def _film(
     remarks = [*about['remarks']]
     summary = (
         f'{path.name}: {counted["frames"]} frames, {counted["with a face"]} with a face, '
-        f'{counted["people"]} {"person" if counted["people"] == 1 else "people"}, '
+        f'{people(counted["people"])}, '
         f'{counted["uncertain faces"]} of {counted["faces"]} faces uncertain'
     )
     header, rows = _table(out / f'{path.stem}.csv')
