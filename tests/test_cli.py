@@ -58,6 +58,7 @@ def test_an_unknown_flag_is_status_2():
         (['--config=configs/nowhere.py'], ['configs/nowhere.py: no such', 'afew_rnn.py, afew_svm']),
         (['--config=configs/ckplus_c3d.py:simulted'], ['simulted', 'loso']),
         (['--config=configs/ckplus_c3d.py', '--config.trian.epochs=3'], ['trian']),
+        (['--config=configs/ckplus_c3d.py', '--config.train.epohs=3'], ["'epohs' Did you mean"]),
         (['--config=configs/ckplus_c3d.py', '--config.train.epochs=many'], ['epochs', 'many']),
         (['--config=configs/ckplus_c3d.py', '--config.train.epochs=1.5'], ['epochs', '1.5']),
         (
