@@ -14,6 +14,8 @@ prepare_environment export
 if [ "$(cat "$venv/installed-jax2onnx" 2>/dev/null)" != "${translator[*]}" ]; then
     say 'installing jax2onnx (once)'
     "$python" -m pip install --disable-pip-version-check --no-deps "${translator[@]}"
+    # What these import of what they ask for.
+    "$python" -m pip install --disable-pip-version-check --constraint "$root/requirements.txt" sympy
     printf '%s\n' "${translator[*]}" >"$venv/installed-jax2onnx"
 fi
 exec "$python" -m fer_jax.export --format=onnx "$@"

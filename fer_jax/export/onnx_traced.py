@@ -25,6 +25,7 @@ from fer_jax.ops import equalize
 
 MODEL = 'model.onnx'
 OPSET = 21
+_LEVELS = 256
 
 
 def write(predictor: Predictor, out: Path, name: str) -> list[str]:
@@ -52,6 +53,8 @@ def trace(predictor: Predictor, name: str) -> Any:
     try:
         import jax2onnx  # pyright: ignore[reportMissingImports]
     except ImportError as error:
+        if error.name != 'jax2onnx':
+            raise
         raise UserError(
             f'{predictor.path}: ONNX of this family is written with jax2onnx, in an environment of '
             'its own: bash launch/onnx.sh MODEL --out=DIR; or give --format=stablehlo'
@@ -102,8 +105,11 @@ def _operators_of_onnx() -> Iterator[None]:
     before = convolution.chosen_form, convolution._convolve, equalize._histogram
 
     def histogram(bins: jax.Array, count: int) -> jax.Array:
-        """Counts as `equalize._histogram`, without scattering."""
-        return (bins[:, None] == jnp.arange(count)[None]).sum(0, dtype=jnp.int32)
+        """Counts as `equalize._histogram`: a product of which tile and which level each bin is."""
+        tile, level = jax.lax.div(bins, _LEVELS), jax.lax.rem(bins, _LEVELS)
+        tiles = (tile[:, None] == jnp.arange(count // _LEVELS)[None]).astype(jnp.float32)
+        levels = (level[:, None] == jnp.arange(_LEVELS)[None]).astype(jnp.float32)
+        return (tiles.T @ levels).reshape(-1).astype(jnp.int32)
 
     def convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.Array:
         """Computes `convolution._convolve`; in 3D of frames with their neighbours as channels."""

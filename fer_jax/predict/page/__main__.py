@@ -5,7 +5,8 @@
 The page opens at http://127.0.0.1:7860, for this machine's browsers alone. Give a picture or a
 film, or record one with the camera, choose a network, and see the overlay, a time line for each
 person and the table; all files of `python -m fer_jax.predict` can be downloaded. The extra `demo`
-is needed (Gradio). Documented in docs/predict.md.
+is needed (Gradio).
+First flags: --model=small,RUN, --port. Documented in docs/predict.md.
 
 --model lists the networks that can be chosen: those of the package by their name, finished runs,
 and folders that fer_jax.export wrote. What is uploaded is removed when it was looked at, results
