@@ -18,7 +18,7 @@ images choose, and 1,000 others, which the paper does not hold out, judge. `afew
 eight frames of each of AFEW's training clips, each a still with the clip's label, choose the epoch,
 and those of its validation clips judge. The variants of structure combine with those of data:
 `:afew,three5`. A run of any is the first stage of configs/afew_rnn.py and configs/afew_svm.py. With
-`registered` (with `tfd`, `all`, `afew` or `simulated`) one similarity for each dataset takes its
+`registered` (alone as `tfd`, or with `all` or `afew`) one similarity for each dataset takes its
 mean shape onto FER2013's (sec. 2.1.2): five points that YuNet finds, TFD's fitted on its training
 images, AFEW's on its training part; `afew_rnn.py:registered` maps AFEW likewise.
 
@@ -46,7 +46,6 @@ can only say the majority class. What else is left open: docs/papers/kahou2015.m
 from ml_collections import ConfigDict
 
 from fer_jax.config import Ablation, complete, merged, parse_variant
-from fer_jax.errors import UserError
 
 # Images of FER2013 and TFD (sec. 2.1.1), and those that are left out of training (sec. 2.1.3).
 IMAGES, HELD_OUT = 35_887 + 4_178, 1_000
@@ -84,7 +83,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'train': {'seeds': 3, 'evaluate_batch': 512},
         }
     )
-    if options.tfd or options.all or options.afew or options.simulated:
+    several = options.tfd or options.all or options.afew or options.registered
+    if several or options.simulated:
         config.data.update({'name': 'fer2013+tfd', 'labels': ''})
     if options.all:
         held_out = 0.1 if options.simulated else HELD_OUT / IMAGES
@@ -95,10 +95,6 @@ def get_config(variant: str = '') -> ConfigDict:
         config.data.update({'stills': True, 'drop_faceless': True})
         config.protocol = {'name': 'across', 'target': 'afew'}
     if options.registered:
-        if '+' not in config.data.name:
-            raise UserError(
-                'registered maps other datasets onto FER2013: give tfd, all, afew or simulated too'
-            )
         config.data.update({'faces': 'yunet', 'registration': 'mean_shape'})
     if options.slim:
         config = merged(config, SLIM)

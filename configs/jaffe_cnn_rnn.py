@@ -43,7 +43,9 @@ from fer_jax.papers import jain2018
 
 
 def get_config(variant: str = '') -> ConfigDict:
-    """The config; variants: stated, cnn, tanh, loso, combined, simulated, units=, depth=, fold=."""
+    """The config; variants: simulated, stated, cnn, tanh, loso, combined, units=150, depth=6,
+    fold=N.
+    """
     names = ('simulated', 'stated', 'cnn', 'tanh', 'loso', 'combined')
     options = parse_variant(variant, **dict.fromkeys(names, False), units=150, depth=6, fold=-1)
     config = merged(

@@ -34,6 +34,7 @@ BEHIND = {
     'mmi_cnn_rnn': ('init.run', 'mmi_cnn_rnn', 'cnn'),
     'mmi_svm': ('features.run', 'mmi_cnn_rnn', 'cnn'),
     'afew_rnn': ('features.run', 'fer2013_cnn', 'afew'),
+    'afew_rnn:registered': ('features.run', 'fer2013_cnn', 'afew,registered'),
     'afew_convlstm:two_branch': ('init.run', 'fer2013_two3', ''),
 }
 
