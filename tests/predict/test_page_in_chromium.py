@@ -124,7 +124,9 @@ def test_a_film_and_a_picture(watcher, server, people, scene, write_film, tmp_pa
     wait(watcher, "document.body.innerText.includes('portrait.png: 1 face')")
     wait(watcher, '[...document.images].some((image) => image.naturalWidth === 480)')
     check(watcher)
-    assert not list(server.files.rglob('portrait.png')) and not list(server.files.rglob('drawn.mp4'))
+    assert not list(server.files.rglob('portrait.png')) and not list(
+        server.files.rglob('drawn.mp4')
+    )
 
 
 def test_the_camera(watcher, server):
