@@ -6,7 +6,6 @@ with the number of clips left open would need rules for mapping that jax2onnx ha
 """
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,10 @@ from fer_jax.errors import UserError
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.export import files
 from fer_jax.export.folder import drawn_faces
-from fer_jax.models import convolution
-from fer_jax.ops import equalize
+from fer_jax.ops import portable
 
 MODEL = 'model.onnx'
 OPSET = 21
-_LEVELS = 256
 
 
 def write(predictor: Predictor, out: Path, name: str) -> list[str]:
@@ -66,7 +63,7 @@ def trace(predictor: Predictor, name: str) -> Any:
         clips = frames if predictor.sequences else frames[:, None]
         return predictor.traced(clips, jnp.full(1, shape[0], jnp.int32))
 
-    with _operators_of_onnx():
+    with portable.operators():
         # Traced before jax2onnx replaces Flax's layers by its own.
         program = jax.extend.core.jaxpr_as_fun(jax.make_jaxpr(whole)(given))
     try:
@@ -94,40 +91,6 @@ def trace(predictor: Predictor, name: str) -> Any:
         },
     )
     return model
-
-
-@contextlib.contextmanager
-def _operators_of_onnx() -> Iterator[None]:
-    """Traces convolutions as such, 3D ones as 2D, and histograms without scattering.
-
-    jax2onnx knows these operators; it has none for 3D convolutions.
-    """
-    before = convolution.chosen_form, convolution._convolve, equalize._histogram
-
-    def histogram(bins: jax.Array, count: int) -> jax.Array:
-        """Counts as `equalize._histogram`: a product of which tile and which level each bin is."""
-        tile, level = jax.lax.div(bins, _LEVELS), jax.lax.rem(bins, _LEVELS)
-        tiles = (tile[:, None] == jnp.arange(count // _LEVELS)[None]).astype(jnp.float32)
-        levels = (level[:, None] == jnp.arange(_LEVELS)[None]).astype(jnp.float32)
-        return (tiles.T @ levels).reshape(-1).astype(jnp.int32)
-
-    def convolve(x: jax.Array, kernel: jax.Array, margins: tuple[int, ...]) -> jax.Array:
-        """Computes `convolution._convolve`; in 3D of frames with their neighbours as channels."""
-        if len(margins) == 2:
-            return before[1](x, kernel, margins)
-        (b, t, h, w, c), (kt, kh, kw, _, o) = x.shape, kernel.shape
-        padded = jnp.pad(x, ((0, 0), (margins[0],) * 2, (0, 0), (0, 0), (0, 0)))
-        stacked = jnp.concatenate([padded[:, k : k + t] for k in range(kt)], -1)
-        flat = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
-        y = before[1](stacked.reshape(b * t, h, w, kt * c), flat, margins[1:])
-        return y.reshape(b, t, *y.shape[1:])
-
-    convolution.chosen_form, convolution._convolve = lambda form: 'lax', convolve
-    equalize._histogram = histogram
-    try:
-        yield
-    finally:
-        convolution.chosen_form, convolution._convolve, equalize._histogram = before
 
 
 def runtimes(folder: Path) -> files.Runtimes:

@@ -18,6 +18,7 @@ from jax import lax
 
 from fer_jax.errors import UserError
 from fer_jax.host import cores
+from fer_jax.ops import portable
 
 FORMS = ('auto', 'lax', 'taps')
 
@@ -72,7 +73,7 @@ def conv2d(
       float [B, H', W', O].
     """
     margins = _margins(kernel.shape[:-2], padding)
-    if chosen_form(form) == 'lax':
+    if portable.wanted() or chosen_form(form) == 'lax':
         return _add(_convolve(x, kernel, margins), bias)
     return _taps2d(x, kernel, margins, bias)
 
@@ -92,7 +93,7 @@ def conv3d(
       float [B, T, H, W, O].
     """
     margins = _margins(kernel.shape[:-2], 'SAME')
-    if chosen_form(form) == 'lax':
+    if chosen_form(form) == 'lax' and not portable.wanted():
         return _add(_convolve(x, kernel, margins), bias)
     b, t, h, w, c = x.shape
     centre = kernel.shape[0] // 2
@@ -104,7 +105,7 @@ def conv3d(
     stacked = jnp.concatenate([padded[:, i : i + t] for i in range(kt)], -1)
     stacked = stacked.reshape(b * t, h, w, kt * c)
     flat_kernel = jnp.moveaxis(kernel, 0, 2).reshape(kh, kw, kt * c, o)
-    y = _taps2d(stacked, flat_kernel, _margins((kh, kw), 'SAME'), bias)
+    y = conv2d(stacked, flat_kernel, bias, form=form)
     return y.reshape(b, t, h, w, o)
 
 

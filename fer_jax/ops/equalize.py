@@ -12,6 +12,9 @@ what a gradient through them is.
 
 import jax
 import jax.numpy as jnp
+from jax import lax
+
+from fer_jax.ops import portable
 
 _LEVELS = 256
 # Images a block: the memory beside input and output is that of one block, about 30 MB for CLAHE at
@@ -74,7 +77,12 @@ def _each_image(function, frames: jax.Array) -> jax.Array:
 
 
 def _histogram(bins: jax.Array, count: int) -> jax.Array:
-    """Counts int32 [P] bin numbers in [0, count) as int32 [count]."""
+    """Counts int32 [P] bin numbers in [0, count), of whole tiles of levels, as int32 [count]."""
+    if portable.wanted():  # a product of which tile and which level each bin is
+        tile, level = lax.div(bins, _LEVELS), lax.rem(bins, _LEVELS)
+        tiles = (tile[:, None] == jnp.arange(count // _LEVELS)[None]).astype(jnp.float32)
+        levels = (level[:, None] == jnp.arange(_LEVELS)[None]).astype(jnp.float32)
+        return (tiles.T @ levels).reshape(-1).astype(jnp.int32)
     return jnp.zeros(count, jnp.int32).at[bins].add(1, mode='promise_in_bounds')
 
 

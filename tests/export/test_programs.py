@@ -25,6 +25,7 @@ from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.export import __main__ as command
 from fer_jax.export import files, onnx_graph, onnx_traced, program
 from fer_jax.export.folder import drawn_faces
+from fer_jax.ops import portable
 from fer_jax.training.inputs import model_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +177,7 @@ def test_operators_that_onnx_has_say_the_same(stem):
     frames = frames.astype(np.uint8)
     frames[0] //= 4
     length = np.full(2, frames.shape[1], np.int32)
-    with onnx_traced._operators_of_onnx():
+    with portable.operators():
         program = jax.make_jaxpr(predictor.traced)(frames, length)
     assert 'scatter' not in str(program)
     (said,) = jax.extend.core.jaxpr_as_fun(program)(frames, length)
