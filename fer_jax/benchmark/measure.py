@@ -188,21 +188,7 @@ def twins(sections: Sections, subject: 'Subject') -> dict[str, Contestant]:
     Returns:
         'torch', eager, with kernels in the order in which a step is faster; and 'torch.compile'.
     """
-    try:
-        from fer_jax.benchmark.torch_step import Twin  # PyTorch is no part of the core install
-    except ImportError:
-        raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
-    make = functools.partial(
-        Twin,
-        sections.network,
-        subject.batch,
-        subject.stored,
-        subject.clip_shape,
-        of_features=bool(sections.section),
-        classes=CLASSES,
-        threads=cores(),
-        on_gpu=jax.default_backend() == 'gpu',
-    )
+    make = twin_maker(sections, subject)
     times = {}
     for channels_last in (False, True):
         eager = make(channels_last=channels_last)
@@ -213,6 +199,25 @@ def twins(sections: Sections, subject: 'Subject') -> dict[str, Contestant]:
         'torch': make(channels_last=faster),
         'torch.compile': make(channels_last=faster, compiled=True),
     }
+
+
+def twin_maker(sections: Sections, subject: 'Subject') -> Callable[..., Any]:
+    """Returns what makes a `torch_step.Twin` of a subject; UserError without PyTorch."""
+    try:
+        from fer_jax.benchmark.torch_step import Twin  # PyTorch is no part of the core install
+    except ImportError:
+        raise UserError("--against=torch needs PyTorch: pip install 'fer_jax[dev]'") from None
+    return functools.partial(
+        Twin,
+        sections.network,
+        subject.batch,
+        subject.stored,
+        subject.clip_shape,
+        of_features=bool(sections.section),
+        classes=CLASSES,
+        threads=cores(),
+        on_gpu=jax.default_backend() == 'gpu',
+    )
 
 
 def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMember, Batch]:

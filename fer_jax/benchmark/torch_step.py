@@ -105,8 +105,8 @@ class Twin:
         if compiled:
             if not on_gpu and not any(map(shutil.which, COMPILERS)):
                 raise UserError('torch.compile needs a C++ compiler: apt install g++')
-            self._run = torch.compile(self._loss_of)
-            self._infer = torch.compile(self._probabilities)
+            self._run = torch.compile(self._loss_of, dynamic=False)
+            self._infer = torch.compile(self._probabilities, dynamic=False)
             self.compiled = {'compile_seconds': self.train() + self.infer()}
 
     def train(self) -> float:

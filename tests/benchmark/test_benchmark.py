@@ -31,7 +31,8 @@ SMALL_C3D = [
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings('ignore:.*torch.jit:DeprecationWarning')  # torch.compile's own
+@pytest.mark.filterwarnings('ignore:.*torch.jit:DeprecationWarning')  # torch.compile's own,
+@pytest.mark.filterwarnings('ignore:The .grad attribute:UserWarning')  # both of them
 @pytest.mark.parametrize(
     'arguments',
     [
@@ -92,7 +93,7 @@ def test_the_twin_sees_what_the_network_sees(file, changes, shape):
     system = sections.learner.system(benchmark.CLASSES)
     subject = benchmark.Subject(system, sections, 2)
     assert subject.clip_shape == shape
-    twin = benchmark.twins(sections, subject)['torch']
+    twin = benchmark.twin_maker(sections, subject)()
     seen = twin._seen(twin._clip, None if sections.section else twin._affine)
     assert seen.movedim(1, -1).shape[1:] == shape
     trained = [p for p in twin._module.parameters() if p.requires_grad]

@@ -7,7 +7,7 @@ import pytest
 from fer_jax import cli
 from fer_jax.errors import UserError
 from fer_jax.kahou2015 import __main__ as command
-from fer_jax.kahou2015 import outcome, system
+from fer_jax.kahou2015 import outcome, page, system
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # ml_collections loads config files by a deprecated call.
@@ -31,7 +31,7 @@ def test_a_config_is_trained_where_it_is_asked_to(monkeypatch, tmp_path):
 def test_a_run_is_drawn_again(run, tmp_path, monkeypatch, capsys):
     drawn = []
     monkeypatch.setattr(
-        command.page, 'write', lambda *given: drawn.append(given[1:]) or Path('report.html')
+        page, 'write', lambda *given: drawn.append(given[1:]) or Path('report.html')
     )
     call(str(run[0]), f'--out={tmp_path}')
     assert drawn == [(run[0], str(tmp_path))]

@@ -105,7 +105,7 @@ def test_a_study_that_is_not_as_it_was_written_is_refused(added, tmp_path, name,
 def test_started_again_a_damaged_study_is_whole(added, tmp_path):
     out = shutil.copytree(added[0], tmp_path / 'adding')
     (out / 'results.json').write_text('{}')
-    studies.study_adding(TINY, 2, out)
+    training.study_adding(TINY, 2, out)
     assert (out / 'results.json').read_bytes() == (added[0] / 'results.json').read_bytes()
 
 

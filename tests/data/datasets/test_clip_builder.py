@@ -109,7 +109,8 @@ def test_a_config_for_each_way_the_default_first():
     assert names == ['faces-release', 'faces-haar', 'faces-dlib']
     from fer_jax.data.datasets.fer2013 import builder as fer2013
 
-    assert [config.name for config in fer2013.Builder.BUILDER_CONFIGS] == ['faces-release']
+    names = [config.name for config in fer2013.Builder.BUILDER_CONFIGS]
+    assert names == ['faces-release', 'faces-yunet', 'faces-dlib', 'faces-face_alignment']
 
 
 def test_faces_of_the_release_and_clips_without_any(tmp_path):
