@@ -1,4 +1,4 @@
-"""How every command starts: flags in, one call, exit status out.
+"""Starts every command: flags in, one call, exit status out.
 
 A command module has `define(fv)`, which declares its flags on an `absl.flags.FlagValues` of its own
 (nothing is global, so that tests can import all commands), and `main(fv)`. The script fer-jax runs
@@ -201,7 +201,7 @@ def _statuses() -> Iterator[None]:
 
 
 class _Stop:
-    """What a signal calls: raises `Stopped` once, and ends the process when asked later again."""
+    """Raises `Stopped` at the first signal, and ends the process at one that comes later."""
 
     def __init__(self):
         self._since: float | None = None

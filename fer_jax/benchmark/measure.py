@@ -115,7 +115,7 @@ def measure(
 
 
 class Contestant(Protocol):
-    """What takes turns in being timed.
+    """Takes turns with others in being timed.
 
     Attributes:
         compiled: what compiling took, and what the program needs, as far as it is known.

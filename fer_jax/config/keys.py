@@ -1,4 +1,4 @@
-"""What a config may set: the only list of its keys, each once, with its neutral value.
+"""Lists all that a config may set: each key once, with its neutral value.
 
 At its neutral value a key does nothing. One that cannot do nothing, such as a number of epochs, has
 a usual value, and a name that has to be given is ''. Configs state what differs from this list, and

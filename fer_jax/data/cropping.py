@@ -16,7 +16,7 @@ EQUALIZATIONS = ('none', 'clahe')
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """What a config's `data` section says of the frames.
+    """Holds what a config's `data` section says of the frames.
 
     Attributes:
       frames: T, frames of a clip; `sampling` chooses them (`clips.sample_frames`).
@@ -57,7 +57,7 @@ class Geometry:
 
     @property
     def fits(self) -> bool:
-        """Whether the registration is one that is fitted."""
+        """Tells whether the registration is one that is fitted."""
         return self.registration in FITTED
 
     def in_words(self, fitted: bool, by_box: int, count: int) -> str:

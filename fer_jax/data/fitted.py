@@ -19,7 +19,7 @@ Value = TypeVar('Value', bound=np.ndarray | tuple[np.ndarray, ...])
 
 @dataclasses.dataclass(frozen=True)
 class Fitted(Generic[Value]):
-    """What was learned from clips before any training: a mean image, class weights.
+    """Keeps what was learned from clips before any training: a mean image, class weights.
 
     Attributes:
       name: for messages, e.g. 'mean and deviation image'.

@@ -1,4 +1,4 @@
-"""Where the face goes in the picture: square crops and similarity registration from landmarks.
+"""Cuts and registers faces: square crops, similarity registration from landmarks.
 
 The eye line (saurav2020) has fixed places for the eyes; a Procrustes template and mean shapes
 (kahou2015, jain2018) are fitted on training clips (`fer_jax.data.fitted`). All are similarities and

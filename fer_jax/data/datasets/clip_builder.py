@@ -196,7 +196,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
 
     @property
     def manifest(self) -> records.Manifest:
-        """What the scan of the release found."""
+        """Returns what the scan of the release found."""
         if self._manifest is None:
             raise ValueError(f'{self.name}: no release is open')
         return self._manifest
@@ -406,7 +406,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
 
 @dataclasses.dataclass
 class _Tally:
-    """What all records together hold.
+    """Counts what all records together hold.
 
     Attributes:
       frames, landmarked: frames, and those with landmarks.
