@@ -5,6 +5,7 @@ A number that is not here may be any finite one.
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,15 +129,25 @@ RANGES = {
 }
 
 
+# A run's folder is named after `name`, so that it must not lead elsewhere.
+NAME = re.compile(r'[\w .+-]{0,100}')
+
+
 def check(config: Mapping[str, Any], path: str = 'config') -> None:
-    """Checks every number of a complete config.
+    """Checks every number of a complete config, and its name.
 
     Args:
       path: where it stands, for the message.
 
     Raises:
-      UserError: a number out of its range, or NaN or infinite.
+      UserError: a number out of its range, or NaN or infinite, or a name that names no folder.
     """
+    name = str(config.get('name', ''))
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{path}.name is {name!r}, and the run's folder is named after it: give up to 100 "
+            'letters, digits, spaces and . _ + -'
+        )
     _check(config, '', path)
 
 

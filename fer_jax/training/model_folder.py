@@ -132,7 +132,8 @@ def _check(found: Any, kinds: Mapping[str, type | tuple[type, ...]]) -> None:
             raise TypeError(f"'{key}' is {found.get(key, 'missing')!r}")
     if 'classes' in kinds:
         names = found['classes']
-        if not all(isinstance(n, str) for n in names) or not 1 < len(set(names)) == len(names):
+        named = all(isinstance(n, str) and n.isprintable() for n in names)
+        if not named or not 1 < len(set(names)) == len(names):
             raise ValueError(f"'classes' is {names!r}")
     if found.get('earlier') is not None:
         _check(found['earlier'], {**_NETWORK_KEYS, 'layer': str})

@@ -51,6 +51,18 @@ def test_a_value_out_of_range_is_refused(key, value):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize('name', ['/dev/zero', '../up', 'a/b', 'a\nb', '\x1b[31m', 'a' * 101])
+def test_a_name_that_would_lead_out_of_the_folder_of_runs_is_refused(name):
+    with pytest.raises(UserError, match=r'^config\.name is .*: give up to 100 letters') as caught:
+        complete(stated('name', name))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize('name', ['ckplus_c3d', 'my run 2', 'опыт-1.5'])
+def test_a_name_in_any_script_is_kept(name):
+    assert complete(stated('name', name)).name == name
+
+
 def leaves(values, path=''):
     """Dotted keys and values of a config, sections opened."""
     for key, value in values.items():

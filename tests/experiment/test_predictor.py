@@ -1,5 +1,7 @@
 """`fer_jax.load`: pictures of any size and kind, names, calibration, and what is refused."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -122,6 +124,17 @@ def test_names_of_the_package_come_first(plain_run, tmp_path, monkeypatch):
     assert model_folder.find('small') == tmp_path / 'weights' / 'small'
     (tmp_path / 'weights' / 'other').mkdir()
     assert model_folder.find('other').resolve() == tmp_path / 'weights' / 'other'
+
+
+def test_a_class_that_would_steer_a_terminal_is_refused(tmp_path):
+    folder = tmp_path / 'small'
+    shutil.copytree(model_folder.SHIPPED / 'small', folder)
+    written = json.loads((folder / 'config.json').read_text())
+    written['classes'][0] = '\x1b[31m'
+    (folder / 'config.json').write_text(json.dumps(written))
+    with pytest.raises(UserError, match="config.json is damaged .'classes' is ") as caught:
+        fer_jax.load(str(folder))
+    assert str(caught.value).isprintable()
 
 
 def test_a_digest_is_of_the_arrays(predictor, plain_run):

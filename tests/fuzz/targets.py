@@ -37,15 +37,15 @@ class Target:
 
     Attributes:
       write: makes the files in a folder.
-      read: reads them and returns what came of it, in comparable values.
-      accepted: what a mutation that is accepted, with another result, can only have been.
+      read: reads them and returns what came of it, as nested dicts of comparable values.
+      accepted: why a mutation may change a value and pass, by the name of the value.
       pattern: of the files that are damaged.
       kinds: whether mistakes of several kinds are told in several lines, one for each.
     """
 
     write: Callable[[Path], Any]
     read: Callable[[Path], Any]
-    accepted: str
+    accepted: dict[str, str]
     pattern: str = '*'
     kinds: bool = False
 
@@ -67,16 +67,24 @@ def scanned(name: str, faces: str = '', **options: Any) -> Callable[[Path], Any]
         builder = builder_class(data_dir=folder / 'unused', config=known.config_name(way))
         manifest = builder.open(folder, **options)
         classes = set(next(iter(builder.LABEL_SETS.values()), ()))
-        found = []
+        found = {}
         with ThreadPoolExecutor(1) as pool:
             for clip in manifest.clips:
                 assert clip.label in classes | {''} or name == 'own', clip
-                frames, _ = builder.read(clip, pool)
+                frames, where = builder.read(clip, pool)
                 assert {frame.dtype.name for frame in frames} == {'uint8'}
-                if builder.sound is not None:
-                    builder.sound(clip)
-                seen = digest(np.concatenate([frame.reshape(-1) for frame in frames]))
-                found.append((clip.clip_id, clip.label, clip.subject, clip.split, seen))
+                sound = () if builder.sound is None else builder.sound(clip)
+                found[clip.clip_id] = {
+                    'label': clip.label,
+                    'other labels': dict(clip.other_labels),
+                    'subject': clip.subject,
+                    'split': clip.split,
+                    'votes': list(clip.votes),
+                    'pixels': digest(np.concatenate([frame.reshape(-1) for frame in frames])),
+                    'frames': len(frames),
+                    'faces': where and [digest(where.box), digest(where.landmarks)],
+                    'sound': [digest(np.asarray(part)) for part in sound],
+                }
         return found
 
     return read
@@ -141,7 +149,8 @@ def write_prepared(folder: Path) -> None:
 def read_prepared(folder: Path) -> Any:
     clips = prepared.load('ckplus', data_dir=folder, **GEOMETRY)
     assert set(clips.label) <= set(range(len(clips.classes)))
-    return clips.clip_id.tolist(), clips.label.tolist(), digest(clips.frames)
+    labels = dict(zip(clips.clip_id.tolist(), clips.label.tolist(), strict=True))
+    return {'labels': labels, 'pixels': digest(clips.frames)}
 
 
 def write_folds(folder: Path) -> None:
@@ -155,7 +164,9 @@ def read_folds(folder: Path) -> Any:
     clips = prepared.load('ckplus', data_dir=folder / 'data', **GEOMETRY)
     protocol = fold_file.read(folder / 'folds.json', clips)
     leaks.check_folds(protocol, clips)
-    return [[part.tolist() for part in (f.train, f.validation, f.test)] for f in protocol.folds]
+    parts = ('train', 'validation', 'test')
+    folds = [{part: getattr(fold, part).tolist() for part in parts} for fold in protocol.folds]
+    return dict(enumerate(folds))
 
 
 def write_config(folder: Path) -> None:
@@ -169,11 +180,11 @@ def opened(*words: str) -> Any:
     """What `fer_jax.main` makes of its command line before it reads any data."""
     config = complete(cli.parse(main_command.define, words).config)
     Sections.open(config)
-    return json.dumps(as_json(config), sort_keys=True)
+    return as_json(config)
 
 
 def read_config(folder: Path) -> Any:
-    return [opened(f'--config={folder / name}') for name in ('mine.py', 'config.json')]
+    return {name: opened(f'--config={folder / name}') for name in ('mine.py', 'config.json')}
 
 
 def write_run_directory(folder: Path) -> None:
@@ -182,7 +193,12 @@ def write_run_directory(folder: Path) -> None:
 
 def read_run_directory(folder: Path) -> Any:
     run = rundir.load_finished(folder)
-    return json.dumps(results.compute(run.predictions, stamps=run.stamps, draws=20))
+    computed = results.compute(run.predictions, stamps=run.stamps, draws=20)
+    fields = {
+        field.name: digest(np.asarray(getattr(run.predictions, field.name)))
+        for field in dataclasses.fields(run.predictions)
+    }
+    return {**fields, 'stamps': run.stamps, 'results': json.dumps(computed)}
 
 
 CLIPS = ('train/001', 'train/002', 'validation/003')
@@ -204,9 +220,12 @@ def write_sounds(folder: Path) -> None:
 
 
 def read_sounds(folder: Path) -> Any:
-    found = [audio_files.read(folder / f'features.{form}', CLIPS) for form in ('arff', 'csv')]
-    assert all(np.isfinite(values).all() for _, values in found)
-    return [(names, digest(values)) for names, values in found]
+    found = {}
+    for form in ('arff', 'csv'):
+        names, values = audio_files.read(folder / f'features.{form}', CLIPS)
+        assert np.isfinite(values).all()
+        found[form] = {'names': list(names), 'values': digest(values)}
+    return found
 
 
 def write_model_folder(folder: Path) -> None:
@@ -218,39 +237,16 @@ def write_model_folder(folder: Path) -> None:
 def read_model_folder(folder: Path) -> Any:
     predictor = Predictor.open(folder)
     source = Source.open(str(folder))
-    about = (predictor.name.partition(' (')[0], predictor.classes, predictor.temperature)
-    chain, seen = (
-        json.dumps(source.chain, sort_keys=True),
-        sorted(map(sorted, source.seen.values())),
-    )
-    inputs = str((predictor.clips, predictor.networks[0].system.inputs))
-    return about, predictor.digest, chain, digest(np.array(seen[0])), inputs
-
-
-ANOTHER = 'a digit or a word of it became another one that is as right as the first'
-PICTURE = 'a picture or its sound became another one that decodes'
-TARGETS = {
-    'fer2013.csv': Target(handmade.write_fer2013, scanned('fer2013'), ANOTHER, 'fer2013.csv'),
-    'fer2013new.csv': Target(handmade.write_fer2013, scanned('fer2013'), ANOTHER, 'fer2013new.csv'),
-    'ckplus': Target(handmade.write_ckplus, scanned('ckplus'), f'{ANOTHER}, or a frame is gone'),
-    'savee': Target(write_savee, scanned('savee', 'haar'), f'{PICTURE}, or a clip is gone'),
-    'jaffe': Target(write_jaffe, scanned('jaffe', 'haar'), f'{PICTURE}, or one is gone'),
-    'tfd': Target(write_tfd, scanned('tfd'), 'pixels, persons or labels became others in range'),
-    'mmi': Target(write_mmi, scanned('mmi', 'haar'), f'{ANOTHER}, or a clip is gone'),
-    'own': Target(
-        write_own, scanned('own:fuzzed', 'none'), f'{ANOTHER}, or a row is gone', kinds=True
-    ),
-    'prepared data': Target(write_prepared, read_prepared, 'nothing: every byte has a checksum'),
-    'folds': Target(write_folds, read_folds, 'folds that are sound in themselves', 'folds.json'),
-    'configs': Target(write_config, read_config, 'a value in its range, or a comment'),
-    'openSMILE': Target(write_sounds, read_sounds, f'{ANOTHER}, or a feature has another name'),
-    'model folder': Target(
-        write_model_folder, read_model_folder, 'a value of config.json in its range, or a name'
-    ),
-    'run directory': Target(
-        write_run_directory, read_run_directory, 'probabilities, labels or stamps in their range'
-    ),
-}
+    return {
+        'name': predictor.name.partition(' (')[0],
+        'classes': predictor.classes,
+        'temperature': predictor.temperature,
+        'weights': predictor.digest,
+        'chain': dict(source.chain),
+        'training pictures': digest(np.array(sorted(map(sorted, source.seen.values()))[0])),
+        'clips': repr(predictor.clips),
+        'inputs': repr(predictor.networks[0].system.inputs),
+    }
 
 
 def leaves(values: dict, path: str = '') -> list[str]:
@@ -262,4 +258,86 @@ def leaves(values: dict, path: str = '') -> list[str]:
     return found
 
 
-OVERRIDES = leaves(keys.defaults(complete(load_config('fer2013_stn.py'))))
+OVERRIDES, C3D = (
+    leaves(keys.defaults(complete(load_config(name))))
+    for name in ('fer2013_stn.py', 'ckplus_c3d.py')
+)
+
+# Why another value may pass: the owners state no checksum, so that nothing says what it was.
+LABEL = {'label': 'another class of the set'}
+PIXELS = {'pixels': 'other grey levels of a picture that still decodes'}
+GONE = {
+    'gone': 'a clip less, which the summary of a preparation counts',
+    'frames': 'a frame less, which the summary counts',
+}
+VOTES = {
+    'votes': 'votes that ten raters can have given, or none where the file is gone',
+    'gone': 'a label set without a class for the clip, which the summary counts',
+    'new': 'a class in a label set, by votes that ten raters can have given',
+    'ferplus7': 'the class with most of the votes',
+    'ferplus8': 'the class with most of the votes',
+}
+FACES = {'faces': 'landmarks inside of the picture, or none of a frame, which the box follows'}
+SOUND = {'sound': 'other samples of a sound that still decodes, or none'}
+IN_RANGE = 'a value in its range (config/ranges.py), which the run states'
+TARGETS = {
+    'fer2013.csv': Target(
+        handmade.write_fer2013, scanned('fer2013'), LABEL | PIXELS, 'fer2013.csv'
+    ),
+    'fer2013new.csv': Target(handmade.write_fer2013, scanned('fer2013'), VOTES, 'fer2013new.csv'),
+    'ckplus': Target(handmade.write_ckplus, scanned('ckplus'), LABEL | PIXELS | FACES | GONE),
+    'savee': Target(write_savee, scanned('savee', 'haar'), PIXELS | SOUND | GONE),
+    'jaffe': Target(write_jaffe, scanned('jaffe', 'haar'), PIXELS | GONE),
+    'tfd': Target(write_tfd, scanned('tfd'), LABEL | PIXELS),
+    'mmi': Target(write_mmi, scanned('mmi', 'haar'), LABEL | PIXELS | GONE),
+    'own': Target(
+        write_own,
+        scanned('own:fuzzed', 'none'),
+        LABEL
+        | PIXELS
+        | GONE
+        | {'subject': 'another name', 'split': 'no part, and the summary counts the parts'},
+        kinds=True,
+    ),
+    'prepared data': Target(write_prepared, read_prepared, {}),  # every byte has a checksum
+    'folds': Target(
+        write_folds,
+        read_folds,
+        dict.fromkeys(('train', 'validation', 'test'), 'folds without a leak'),
+        'folds.json',
+    ),
+    'configs': Target(
+        write_config,
+        read_config,
+        dict.fromkeys({key.rpartition('.')[2] for key in C3D}, IN_RANGE),
+    ),
+    'openSMILE': Target(
+        write_sounds,
+        read_sounds,
+        {'values': 'other finite numbers', 'names': 'a feature of another name'},
+    ),
+    'model folder': Target(
+        write_model_folder,
+        read_model_folder,
+        dict.fromkeys(
+            ('gone', 'new', 'commit', 'config', 'dataset', 'taught_by', 'targets', 'labels'),
+            'what the folder says of its training, for people',
+        )
+        | {
+            'temperature': 'a positive number',
+            'classes': 'another name of a class',
+            'simulated': 'faces count as drawn, with a stamp on every page',
+        },
+    ),
+    'run directory': Target(
+        write_run_directory,
+        read_run_directory,
+        {
+            'probabilities': 'other numbers of 0 to 1',
+            'label': 'another class',
+            'duplicate': 'another of its three values',
+            'stamps': 'other words',
+            'results': 'what follows from these',
+        },
+    ),
+}

@@ -55,6 +55,17 @@ def memory(key):
     return 1024 * int(line.split()[1])
 
 
+def differences(wanted, found, name=''):
+    """Lists (name of a value, how it differs); 'gone' and 'new' are the names of whole keys."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        changes = [('gone', str(key)) for key in wanted.keys() - found.keys()]
+        changes += [('new', str(key)) for key in found.keys() - wanted.keys()]
+        for key in wanted.keys() & found.keys():
+            changes += differences(wanted[key], found[key], str(key))
+        return changes
+    return [] if wanted == found else [(name, f'{wanted!r:.80} -> {found!r:.80}')]
+
+
 def cases(name, count, tmp_path):
     """Damages a target `count` times and counts what came of it."""
     target, place = TARGETS[name], tmp_path / 'whole'
@@ -64,7 +75,7 @@ def cases(name, count, tmp_path):
     target.write(place)
     wanted = target.read(place)
     number = sorted(TARGETS).index(name)
-    counted, failed = collections.Counter(), []
+    counted, failed, accepted = collections.Counter(), [], []
     for case in range(count):
         rng = np.random.default_rng([SEED, number, case])
         folder = tmp_path / f'case-{case}'
@@ -77,13 +88,15 @@ def cases(name, count, tmp_path):
             failed.append(f'{what}: {type(error).__name__}: {str(error)[:300]}')
             counted['failed'] += 1
         else:
-            same = found == wanted
-            counted['refused' if found == 'refused' else 'same' if same else 'another'] += 1
-            if found not in ('refused', wanted) and target.accepted.startswith('nothing'):
-                failed.append(f'{what}: accepted')
+            changes = [] if found == 'refused' else differences(wanted, found)
+            same = 'another' if changes else 'same'
+            counted['refused' if found == 'refused' else same] += 1
+            for value, change in changes:
+                line = f'{what}: {value}: {change}: {target.accepted.get(value, "not explained")}'
+                (accepted if value in target.accepted else failed).append(line)
         shutil.rmtree(folder)
     assert memory('VmHWM') - before < MOST_BYTES
-    return counted, failed
+    return counted, failed, accepted
 
 
 def overridden(count):
@@ -102,11 +115,12 @@ def overridden(count):
     return counted, failed
 
 
-def report(name, counted, failed):
+def report(name, counted, failed, accepted=()):
+    """Prints the counts; FER_JAX_FUZZ_LOG names a file that gets them, failures and acceptances."""
     print(f'{name}: {dict(counted)}')
     if 'FER_JAX_FUZZ_LOG' in os.environ:
         with open(os.environ['FER_JAX_FUZZ_LOG'], 'a') as log:
-            log.write('\n'.join([f'{name}: {dict(counted)}', *failed, '']))
+            log.write('\n'.join([f'{name}: {dict(counted)}', *failed, *accepted, '']))
     assert not failed, '\n'.join(failed)
 
 

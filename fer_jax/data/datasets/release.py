@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import fnmatch
+import glob
 import hashlib
 import json
 import os
@@ -121,6 +122,23 @@ def matching(folder: Path, pattern: str) -> list[Path]:
         )
     except OSError as error:
         raise UserError(f'{folder}: {error.strerror}; {pictures.AGAIN}') from error
+
+
+def optional(path: Path) -> Path | None:
+    """Finds a file that a release may lack, its name in either case; None where it is not there.
+
+    Raises:
+      UserError: what has the name is no file, or the folder cannot be read.
+    """
+    if path.is_file():
+        return path
+    named = matching(path.parent, glob.escape(path.name))
+    for other in named:
+        if not other.is_file():
+            raise UserError(
+                f'{other}: no file, but a folder or a link that leads nowhere; {pictures.AGAIN}'
+            )
+    return named[0] if named else None
 
 
 def check_inside(points: np.ndarray, frame: np.ndarray, path: Path) -> None:

@@ -94,6 +94,18 @@ def test_ferplus_elsewhere_or_not_at_all(fer2013_release, tmp_path):
         preparation.prepare('fer2013', fer2013_release, tmp_path, ferplus=tmp_path / 'nowhere.csv')
 
 
+def test_ferplus_beside_the_images_is_found_in_capitals_and_is_a_file(
+    builder, fer2013_release, tmp_path
+):
+    beside = fer2013_release / 'fer2013new.csv'
+    capitals = beside.rename(beside.with_suffix('.CSV'))
+    assert builder.open(fer2013_release).label_sets == ('fer2013', 'ferplus7', 'ferplus8')
+    capitals.unlink()
+    beside.symlink_to(tmp_path / 'nowhere')
+    with pytest.raises(UserError, match=f'^{beside}: no file, but a folder or a link that leads'):
+        builder.open(fer2013_release)
+
+
 def test_columns_may_stand_in_another_order(builder, fer2013_release):
     path = fer2013_release / 'fer2013.csv'
     rows = [line.split(',') for line in path.read_text().splitlines()]
@@ -162,7 +174,11 @@ def test_a_bad_row_is_named(builder, fer2013_release, change, message):
         (_replace(3, 4, lambda _: '-1'), ", line 4: .* but '-1'"),
         (_replace(3, 4, lambda _: '11'), ", line 4: .* but '11'"),
         (_replace(3, 4, lambda _: '1.0'), ", line 4: .* but '1.0'"),
-        (_replace(3, 4, lambda _: '3'), ', line 4: 13 votes of 10 raters'),
+        (_replace(3, 4, lambda _: '3'), ', line 4: 13 votes, but 10 raters'),
+        (
+            lambda lines: lines.__setitem__(3, 'Training,x.png' + ',0' * 10),
+            ', line 4: 0 votes, but',
+        ),
         (_replace(4, 0, lambda _: 'Training'), ", line 5: Usage 'Training', but fer2013.csv:5 is"),
     ],
 )

@@ -100,6 +100,14 @@ def test_a_manifest_of_pictures_films_folders_of_frames_and_sounds(tmp_path):
     }
 
 
+def test_a_manifest_in_a_folder_is_found_in_capitals(tmp_path):
+    picture(tmp_path / 'photos' / '1.png')
+    picture(tmp_path / 'photos' / '2.png', 30)
+    manifest(tmp_path / 'photos', 'path,label\n1.png,joy\n2.png,rage\n', 'Manifest.CSV')
+    found = scanned(tmp_path, tmp_path / 'photos')
+    assert labels(found) == [('1.png', 'joy'), ('2.png', 'rage')]
+
+
 def test_folders_name_the_classes_in_any_script(tmp_path):
     folder = tmp_path / 'photos'
     decomposed = unicodedata.normalize('NFD', 'étonné')  # as a Mac writes it

@@ -88,6 +88,18 @@ def test_numbers_have_their_shape(tmp_path):
         release.read_numbers(path, (68, 2), '68 landmarks')
 
 
+def test_a_file_that_a_release_may_lack(tmp_path):
+    path = tmp_path / 'a[1].txt'
+    assert release.optional(path) is None and release.optional(tmp_path / 'no' / 'b.txt') is None
+    capitals = tmp_path / 'A[1].TXT'
+    capitals.write_text('')
+    assert release.optional(path) == capitals
+    capitals.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=r'a\[1\].txt: no file, but a folder'):
+        release.optional(path)
+
+
 def test_the_fingerprint_follows_files_not_places(folder, tmp_path):
     picture, label = folder / 'images' / 'a.png', folder / 'labels' / 'a.txt'
     picture.write_bytes(b'12345')

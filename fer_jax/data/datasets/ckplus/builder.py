@@ -79,9 +79,10 @@ class Builder(clip_builder.ClipBuilder):
                 )
                 continue
             landmarks = [
-                folder / _LANDMARKS / sequence / f'{frame.stem}_landmarks.txt' for frame in frames
+                releases.optional(folder / _LANDMARKS / sequence / f'{frame.stem}_landmarks.txt')
+                for frame in frames
             ]
-            listed += [*frames, *(file for file in landmarks if file.exists())]
+            listed += [*frames, *filter(None, landmarks)]
             read += label_files
             clips.append(
                 records.FoundClip(
@@ -124,7 +125,7 @@ class Builder(clip_builder.ClipBuilder):
         frames = releases.read_frames(frame_paths, pool)
         points = np.full((len(frames), 68, 2), np.nan, np.float32)
         for index, path in enumerate(landmark_paths):
-            if path.exists():
+            if path is not None:
                 points[index] = releases.read_numbers(path, (68, 2), '68 landmarks, x and y')
                 releases.check_inside(points[index], frames[index], path)
         return frames, records.Faces.from_landmarks(points)

@@ -156,17 +156,18 @@ def _read_votes(path: Path, number: str) -> dict[str, list[int]]:
     Args:
       number: of RATINGS.
     """
-    if not path.is_file():
+    found = releases.optional(path)
+    if found is None:
         return {}
     votes = {}
     try:
-        with open(path, encoding='utf-8', newline='') as file:
+        with open(found, encoding='utf-8', newline='') as file:
             for row in csv.DictReader(file):
                 if row[''].startswith(number):
                     votes[row['fileName']] = [int(row[letter[0]]) for letter in _EMOTIONS]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(
-            f"{path}: the owners' table of votes expected (a number, A, D, F, H, N, S, fileName), "
+            f"{found}: the owners' table of votes expected (a number, A, D, F, H, N, S, fileName), "
             f'but {type(error).__name__}: {error}; copy it again from the release'
         ) from error
     return votes

@@ -16,7 +16,7 @@ _SEVEN = forms.CLASSES
 # The vote columns of FER+ in the file's order: a tie goes to the first.
 _EIGHT = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt')
 _VOTES = (*_EIGHT, 'unknown', 'NF')
-_TAGGERS = 10
+_TAGGERS = 10  # of every image but one, which nine tagged
 _COUNTS = {str(count): count for count in range(_TAGGERS + 1)}
 # Cohen's kappa of both label sets is 0.55 on the original files and 0 on rows in another order.
 _LEAST_KAPPA = 0.2
@@ -82,17 +82,18 @@ class Builder(clip_builder.ClipBuilder):
         """
         form = forms.open_form(release)
         self._notes = list(form.notes)
-        votes = Path(ferplus).expanduser() if ferplus else form.folder / _FERPLUS_CSV
-        if ferplus and not votes.is_file():
-            raise UserError(f"{votes}: no such file; --ferplus names FER+'s {_FERPLUS_CSV}")
-        joined = votes.is_file() and form.voted > 0
-        if votes.is_file() and not joined:
+        given = Path(ferplus).expanduser() if ferplus else form.folder / _FERPLUS_CSV
+        votes = releases.optional(given)
+        if ferplus and votes is None:
+            raise UserError(f"{given}: no such file; --ferplus names FER+'s {_FERPLUS_CSV}")
+        joined = votes is not None and form.voted > 0
+        if votes is not None and not joined:
             if ferplus:
                 raise UserError(f'{votes} cannot be joined: {form.unvoted}; leave --ferplus out')
             self._notes.append(f'{_FERPLUS_CSV} is not joined: {form.unvoted}')
         files, reasons = list(form.read), {}
         others, counts = [{}] * len(form.faces), [()] * len(form.faces)
-        if joined:
+        if votes is not None and joined:
             files.append(votes)
             others, counts, reasons = _read_votes(votes, form)
             for row in range(form.voted, len(form.faces)):
@@ -166,10 +167,10 @@ def _read_votes(
                     f'{path}, line {line}: {len(_VOTES)} votes of 0 to {_TAGGERS} '
                     f'expected, but {error}; take the original file'
                 ) from error
-            if sum(counts) > _TAGGERS:
+            if sum(counts) not in (_TAGGERS - 1, _TAGGERS):
                 raise UserError(
-                    f'{path}, line {line}: {sum(counts)} votes of {_TAGGERS} raters; '
-                    'take the original file'
+                    f'{path}, line {line}: {sum(counts)} votes, but {_TAGGERS} raters gave one '
+                    'each; take the original file'
                 )
             votes.append(counts)
     if len(votes) != rows:

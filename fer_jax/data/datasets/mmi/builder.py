@@ -68,15 +68,15 @@ class Builder(clip_builder.ClipBuilder):
             for name, files in _media(session).items():
                 clip_id = f'{int(session.name):04d}_{name}'
                 path = session.relative_to(folder).as_posix()
-                tags = session / f'{name}.xml'
-                number = _emotion(tags)
-                read += [tags] if tags.exists() else []
+                tags = releases.optional(session / f'{name}.xml')
+                number = _emotion(tags) if tags else None
+                read += [tags] if tags else []
                 reason = _left_out(number, view)
                 if reason or number is None:
                     left_out = {'clip_id': clip_id, 'path': path, 'reason': reason}
                     dropped.append({**left_out, 'label_set': ''})
                     continue
-                coded = (session / f'{name}-oao_aucs.xml').exists()
+                coded = releases.optional(session / f'{name}-oao_aucs.xml') is not None
                 listed += files
                 clips.append(
                     records.FoundClip(
@@ -163,16 +163,14 @@ def _media(session: Path) -> dict[str, list[Path]]:
 
 def _view(session: Path) -> tuple[str, list[Path]]:
     """Reads the first track's view from session.xml ('' where it has none); and the file."""
-    path = session / 'session.xml'
-    if not path.exists():
+    path = releases.optional(session / 'session.xml')
+    if path is None:
         return '', []
     return next((track.get('view', '') for track in _elements(path, 'track')), ''), [path]
 
 
 def _emotion(path: Path) -> int | None:
     """Reads the number of the emotion in a clip's metadata, None where there is none."""
-    if not path.exists():
-        return None
     for tag in _elements(path, 'Metatag'):
         if tag.get('Name') == 'Emotion':
             value = tag.get('Value', '')

@@ -62,8 +62,8 @@ class Builder(clip_builder.ClipBuilder):
         if not release.exists():
             raise UserError(f'{release}: no such file or folder')
         mistakes, read = rows.Mistakes(release), []
-        listed = [release / f'manifest{suffix}' for suffix in manifest.SUFFIXES]
-        if present := [path for path in listed if path.is_file()]:
+        listed = [releases.optional(release / f'manifest{suffix}') for suffix in manifest.SUFFIXES]
+        if present := [path for path in listed if path is not None]:
             release = present[0]
         if release.is_dir():
             folder = release
