@@ -17,7 +17,7 @@ from fer_jax.data.datasets import pictures
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration
 from fer_jax.evaluation.table import COUNT, Column, Table
-from fer_jax.predict import crops, detection, overlay, pipeline, quality
+from fer_jax.predict import crops, detection, overlay, pipeline, quality, summary
 from fer_jax.predict.detection import FaceFinder, Faces
 from fer_jax.predict.films import UNREADABLE, ahead_of
 from fer_jax.predict.following import Seen
@@ -258,7 +258,8 @@ def sheet(
         if own:
             items = ''.join(_item(row, files[row['path']], name) for row in own)
             parts.append((f'class-{len(parts)}', name, f'<ul class="faces">{items}</ul>'))
-    lead = f'{facts["Pictures"]} pictures, {len(faces)} faces, {model.name}'
+    seen = summary.number(facts['Pictures'], 'picture'), summary.number(len(faces), 'face')
+    lead = f'{", ".join(seen)}, {model.name}'
     return page.page('Pictures', lead, stamps, parts)
 
 

@@ -118,9 +118,14 @@ def interval_of_blocks(values: np.ndarray, block: int, statistic) -> np.ndarray:
         return bootstrap.interval(statistic(drawn))
 
 
+def number(count: int, one: str, more: str = '') -> str:
+    """Returns a number of things in words: '1 face', '2 faces'; `more` is the plural unless -s."""
+    return f'{count:,} {one if count == 1 else more or one + "s"}'
+
+
 def people(count: int) -> str:
     """Returns a number of people in words: '1 person', '2 people'."""
-    return f'{count:,} {"person" if count == 1 else "people"}'
+    return number(count, 'person', 'people')
 
 
 def counts(result: FilmResult) -> dict[str, int]:

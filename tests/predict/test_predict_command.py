@@ -55,7 +55,7 @@ def test_a_folder_of_films_and_pictures(call, film, people, scene, tmp_path, cap
     assert (out / 'é.csv').is_file() and (out / 'films.csv').is_file()
     call(folder / 'Bild ü.png', f'--out={out}')
     assert 'Bild ü.png,face' in (out / 'pictures.csv').read_text(encoding='utf-8')
-    assert '1 pictures, 1 faces, 0 unreadable' in capsys.readouterr().out
+    assert '1 picture, 1 face, 0 unreadable' in capsys.readouterr().out
     before = {path: path.stat().st_mtime_ns for path in out.iterdir() if path.stem[0] == 'é'}
     call(folder / 'é.mp4', f'--out={out}')
     assert before == {
