@@ -15,8 +15,8 @@ from typing import Any
 
 import cv2
 
+from fer_jax import host
 from fer_jax.errors import UserError
-from fer_jax.host import cores
 
 # Raised with every change that draws other pictures.
 VERSION = 2
@@ -140,17 +140,18 @@ def _call(task: tuple[Callable, tuple]) -> object:
     return function(*arguments)
 
 
-def _quiet() -> None:
+def _start_worker() -> None:
     cv2.setNumThreads(1)  # one core a process, or the processes fight
+    host.keep_buffers()
 
 
 def _run(tasks: list, workers: int | None, progress: Callable[[int, int], None] | None) -> Iterator:
     """Yields the results of all tasks, in their order."""
-    workers = min(workers or cores(), len(tasks))
+    workers = min(workers or host.cores(), len(tasks))
     with contextlib.ExitStack() as stack:
         results = map(_call, tasks)
         if workers > 1:
-            pool = stack.enter_context(multiprocessing.get_context('spawn').Pool(workers, _quiet))
+            pool = stack.enter_context(multiprocessing.get_context('spawn').Pool(workers, _start_worker))
             results = pool.imap(_call, tasks)
         for done, result in enumerate(results, 1):
             if progress:
