@@ -1,4 +1,4 @@
-"""What a process has of its machine: cores, and memory that malloc keeps."""
+"""A process's share of its machine: cores, and memory that malloc keeps."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""What a command asks of its process: programs compiled once, company."""
+"""Sets up a command's process: programs compiled once, company."""
 
 import logging
 import os

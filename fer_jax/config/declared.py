@@ -1,4 +1,4 @@
-"""What a config file declares besides its config: variants, ablations, a search space."""
+"""The declarations of a config file besides its config: variants, ablations, a search space."""
 
 import dataclasses
 import importlib.resources
@@ -77,7 +77,7 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """What a search of a config varies, and how it judges.
+    """The search space of a config: what a search varies, and how it judges.
 
     Attributes:
       choices: dotted key -> the values to choose from, or a Range.

@@ -1,4 +1,4 @@
-"""Which values a key of a config may have: the only list of ranges.
+"""The values that a key of a config may have: the only list of ranges.
 
 A number that is not here may be any finite one.
 """

@@ -28,7 +28,7 @@ UNKNOWN, NONE, LEAK, NOTE = 'unknown', 'none', 'leak', 'note'
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """What training makes of clips in one fold: views, or a statistic that is fitted on them.
+    """Views that training makes of clips in one fold, or a statistic that is fitted on them.
 
     Attributes:
       fold: the fold's number.
@@ -76,7 +76,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """What was examined and what was found.
+    """The result of an audit: what was examined and what was found.
 
     Attributes:
       clips, protocol: as examined.

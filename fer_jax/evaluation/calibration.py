@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: temperature, calibration error, who may be left out.
+"""Judges if probabilities mean what they say: temperature, calibration error, who may be left out.
 
 A temperature T makes probabilities p**(1/T), normalised: of one network's softmax that is its
 logits divided by T (Guo et al. 2017, arXiv 1706.04599). It is fitted on validation clips, never on

@@ -26,7 +26,7 @@ METRICS = ('pooled_accuracy', 'mean_class_accuracy', 'macro_f1')
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What a page, results.json and a model card say.
+    """The content of a page, results.json and a model card.
 
     Attributes:
       title: what was judged on what.

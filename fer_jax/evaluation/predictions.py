@@ -123,7 +123,7 @@ class Predictions:
 
     @property
     def stamps(self) -> tuple[str, ...]:
-        """What is left out because it diverged: a stamp for each fold and seed, up to LISTED."""
+        """Lists what diverged and is left out: a stamp for each fold and seed, up to LISTED."""
         lost: dict[tuple[int, int], int] = {}
         for member in np.flatnonzero(self.failed).tolist():
             lost.setdefault((int(self.fold[member]), int(self.seed[member])), member)

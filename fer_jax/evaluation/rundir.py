@@ -63,12 +63,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run is called: its config's name, else its folder's."""
+        """Returns the run's name: its config's, else its folder's."""
         return self.config.get('name') or self.path.resolve().name
 
     @property
     def stamps(self) -> tuple[str, ...]:
-        """What must be known before a number is believed."""
+        """Returns what must be known before a number is believed."""
         return stamps(self.dataset, self.folds, self.predictions)
 
 

@@ -1,4 +1,4 @@
-"""Which pictures raters agree on, by the rule of FER+'s authors."""
+"""Finds the pictures that raters agree on, by the rule of FER+'s authors."""
 
 from collections.abc import Sequence
 

@@ -32,7 +32,7 @@ NAME = 'classifier.npz'
 
 
 class Classifier(Protocol):
-    """What a config's `model` names where nothing is trained by gradients."""
+    """A classifier that a config's `model` names where nothing is trained by gradients."""
 
     def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """Refuses (UserError) features of what knows such classes, for clips of such ones."""
@@ -137,7 +137,7 @@ class ClassifierLearner:
 
 @dataclasses.dataclass(frozen=True)
 class FittedRecord:
-    """What a fitted member leaves, as a trained one's record: one epoch.
+    """The record that a fitted member leaves, as a trained one's: one epoch.
 
     Attributes:
       member: its fold.

@@ -33,7 +33,7 @@ class Simulated:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipSource:
-    """Where a config's clips come from and how they are loaded: its sections `data`, `simulated`.
+    """The source of a config's clips, and how they are loaded: its sections `data`, `simulated`.
 
     Attributes:
       name, faces, labels, frames, sampling, size, channels, registration, points, margin,
@@ -74,7 +74,7 @@ class ClipSource:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the registration is fitted, so that every fold has frames of its own."""
+        """Tells whether the registration is fitted, so that every fold has frames of its own."""
         return self.registration in cropping.FITTED
 
     def ensure_prepared(self, data_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What members learn from instead of from pictures: features that something makes of clips."""
+"""Features that something makes of clips: members learn from them instead of from pictures."""
 
 import pkgutil
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What was fitted for a member before it trained, as its run keeps it.
+"""The values fitted for a member before it trained, as its run keeps them.
 
 RUN/checkpoints/MEMBER/fitted.npz: with the member's network it is all that is needed to apply a run
 whose data are gone.
@@ -21,7 +21,7 @@ NAME = 'fitted.npz'
 
 @dataclasses.dataclass(frozen=True)
 class MemberFits:
-    """What was fitted on a member's training clips.
+    """The values that were fitted on a member's training clips.
 
     Attributes:
       classes: what its outputs stand for, in their order.

@@ -81,7 +81,7 @@ class ForeignNetwork:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known of it, for people."""
+        """Returns what is to be known of it, for people."""
         low, high = self.scale
         return (
             f'faces of {self.clips.size} pixels, levels {low:g} to {high:g}',
@@ -104,7 +104,7 @@ class ForeignNetwork:
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """How a network takes faces.
+    """The form in which a network takes faces.
 
     Attributes:
       size: side in pixels.

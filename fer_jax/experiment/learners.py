@@ -1,4 +1,4 @@
-"""How members learn: a network in steps, or a classifier at once (`classifiers`)."""
+"""The ways in which members learn: a network in steps, or a classifier at once (`classifiers`)."""
 
 import dataclasses
 import functools
@@ -33,7 +33,7 @@ TEACHING = 'fer_jax.experiment.distillation:Distillation'
 
 
 class Learner(Protocol):
-    """What a config's sections say of how its members learn.
+    """The way in which members learn, as a config's sections say it.
 
     Attributes:
       epochs: of a member, at most.

@@ -17,7 +17,7 @@ from fer_jax.training.members import Member, fold_numbers
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What the members of an experiment learn from.
+    """The data that the members of an experiment learn from.
 
     Attributes:
       folder: of the prepared data.

@@ -109,12 +109,12 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the columns of probabilities stand for."""
+        """Returns what the columns of probabilities stand for."""
         return self.networks[0].classes
 
     @property
     def sequences(self) -> bool:
-        """Whether the networks see clips of several frames."""
+        """Tells whether the networks see clips of several frames."""
         return self.clips.frames > 1 and not self.clips.stills and not self.clips.neutral
 
     @functools.cached_property

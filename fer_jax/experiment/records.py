@@ -16,7 +16,7 @@ from fer_jax.training.record import COLUMNS
 
 
 class Record(Protocol):
-    """What a member leaves when it has ended, as `training.record.MemberRecord` keeps it.
+    """The record of a member that has ended, as `training.record.MemberRecord` keeps it.
 
     Attributes:
       member: whose it is.

@@ -1,4 +1,4 @@
-"""What a run writes about itself besides its checkpoints: config, versions, metrics, samples."""
+"""A run's files besides checkpoints and metrics: config, versions, folds, dataset, samples."""
 
 import platform
 import subprocess

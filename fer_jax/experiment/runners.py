@@ -1,4 +1,4 @@
-"""What trains a config: one experiment, or a system of several models."""
+"""Finds what trains a config: one experiment, or a system of several models."""
 
 import pkgutil
 from collections.abc import Callable, Mapping

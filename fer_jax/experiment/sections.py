@@ -18,7 +18,7 @@ from fer_jax.experiment.learners import Learner, NetworkLearner
 
 @dataclasses.dataclass(frozen=True)
 class ProtocolSpec:
-    """How clips are divided into folds: section `protocol` of a config.
+    """The division of clips into folds: section `protocol` of a config.
 
     Attributes:
       options: keywords of `protocols.make_protocol`, where there is no file.
@@ -53,7 +53,7 @@ class ProtocolSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Sections:
-    """What a config says, without the config.
+    """A config, opened: what it says, without the config.
 
     Attributes:
       name: of the config.

@@ -200,7 +200,7 @@ class TrainedNetwork:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the columns of `probabilities` stand for."""
+        """Returns what the columns of `probabilities` stand for."""
         return self.fits.classes
 
     def probabilities(self, frames: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:

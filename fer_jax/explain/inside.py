@@ -1,4 +1,4 @@
-"""What a network does with a clip on the way: the warp, the first filters, the course over time."""
+"""Follows a clip through a network: the warp, the first filters, the course over time."""
 
 import re
 from collections.abc import Mapping

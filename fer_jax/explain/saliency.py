@@ -17,7 +17,7 @@ TRIO, TRIO_CLASS = 3, 'fear'
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What a network says of clips under every window.
+    """The predictions of a network for clips under every window.
 
     Attributes:
       windows: the squares.

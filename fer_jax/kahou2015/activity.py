@@ -28,7 +28,7 @@ _VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """What turns a scene into a histogram, fitted on training clips.
+    """Turns a scene into a histogram; fitted on training clips.
 
     Attributes:
       contrast: of training blocks (`blocks.normalise`).
@@ -69,7 +69,7 @@ class Vocabulary:
 
 @dataclasses.dataclass(frozen=True)
 class Activity:
-    """What clips are by the motion in their scenes: members learn from it instead of from faces.
+    """Describes clips by the motion in their scenes: members learn from it instead of from faces.
 
     A `FeatureSource`.
 

@@ -168,7 +168,7 @@ def scale_speakers(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
-    """What clips are to hear: members learn from it instead of from pictures.
+    """Describes clips by their sound: members learn from it instead of from pictures.
 
     A `FeatureSource`.
 

@@ -55,7 +55,7 @@ def normalise(blocks: np.ndarray, contrast: float) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Whitening:
-    """What was fitted on training blocks: their contrast, and the way to uncorrelated values.
+    """A whitening fitted on training blocks: their contrast, and the way to uncorrelated values.
 
     Attributes:
       contrast: mean deviation of a block, of grey levels in 0..1.

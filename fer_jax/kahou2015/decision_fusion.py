@@ -33,7 +33,7 @@ _BLOCK = 2048
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """What a search found, and its course.
+    """The result of a search, and its course.
 
     Attributes:
       weights: float64 [model, class], 0 to 1, of sum 1 in each class.

@@ -1,4 +1,4 @@
-"""What each model of kahou2015 says of all clips, after each of its trainings."""
+"""The predictions of each model of kahou2015 for all clips, after each of its trainings."""
 
 import functools
 from collections.abc import Callable, Sequence

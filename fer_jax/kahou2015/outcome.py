@@ -1,4 +1,4 @@
-"""What the stages of a run say together: accuracies of models and submissions, with intervals."""
+"""The joint outcome of a run's stages: accuracies of models and submissions, with intervals."""
 
 import csv
 import dataclasses
@@ -140,7 +140,7 @@ class SystemOutcome:
 
     @functools.cached_property
     def values(self) -> dict[str, Any]:
-        """What results.json holds.
+        """Returns what results.json holds.
 
         stamps; clips {part: n}; classes; majority {part: accuracy of naming the commonest training
         class}; models {name: {title, part: judged}} of submission 2, with frame averaging and the

@@ -18,7 +18,7 @@ from fer_jax.kahou2015.submissions import SUBMISSIONS, TRAIN, VALIDATION, within
 
 
 class Training(NamedTuple):
-    """What one network of a model learns from.
+    """The parts that one network of a model learns from.
 
     Attributes:
       fit: the parts that train it.
@@ -94,7 +94,7 @@ class ClipTable:
 
     @property
     def stamps(self) -> tuple[str, ...]:
-        """What must be known before a number is believed."""
+        """Returns what must be known before a number is believed."""
         return (rundir.SIMULATED,) * self.simulated + (leaks.SUBJECTS_UNKNOWN,)
 
     def part(self, *names: str) -> np.ndarray:

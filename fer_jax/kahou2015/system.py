@@ -95,7 +95,7 @@ class SearchOptions:
 
 @dataclasses.dataclass(frozen=True)
 class SystemPlan:
-    """What a run of the system does, from its config.
+    """The plan of a run of the system, from its config.
 
     Attributes:
       seed: of every stage.

@@ -39,7 +39,7 @@ class _Geometry(NamedTuple):
 
     @property
     def overlaps(self) -> bool:
-        """Whether a cell may lie in more than one window."""
+        """Tells whether a cell may lie in more than one window."""
         return any(s < w for w, s in zip(self.window, self.strides, strict=True))
 
     def along(self, axis: int, space: Sizes) -> '_Geometry':

@@ -1,4 +1,4 @@
-"""Which counts a printed percentage admits, in exact arithmetic (fractions, no floats).
+"""Finds the counts that a printed percentage admits, in exact arithmetic (fractions, no floats).
 
 A paper that prints 54.716 % has counted k right answers of n. Few k/n are printed so: of 383 none,
 of 371 only 203, with its digits cut off. Papers do not say how they shorten a number, so each of

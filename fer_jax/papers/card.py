@@ -20,7 +20,7 @@ NO_CONFIG, LICENSED, NOT_RUN = 'no config yet', 'needs the licensed release', 'n
 
 @dataclasses.dataclass(frozen=True)
 class Ours:
-    """What of ours answers a row of a card.
+    """An entry of ours that answers a row of a card.
 
     Attributes:
       row: the printed row; '' for the whole card.
@@ -48,7 +48,7 @@ class Ours:
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """How to run it, in order; nothing without a config."""
+        """Returns the commands that run it, in order; nothing without a config."""
         if not self.config:
             return ()
         if self.by == 'sweep':

@@ -42,7 +42,7 @@ class Finished:
 
     @property
     def changed(self) -> list[str]:
-        """What its command changed of the config besides the variant: ['train.epochs=40']."""
+        """Lists what its command changed of the config besides the variant: ['train.epochs=40']."""
         words = self.command.split()
         return [word.removeprefix('--config.') for word in words if word.startswith('--config.')]
 

@@ -1,4 +1,4 @@
-"""What the configs of haddad2020 share: networks, recipe, search space, and what is left open."""
+"""Shared parts of haddad2020's configs: networks, recipe, search space, and what is left open."""
 
 from typing import Any
 

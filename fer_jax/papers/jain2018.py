@@ -1,4 +1,4 @@
-"""What the configs of jain2018 share: networks, recipe, a laptop's size, and what is left open."""
+"""Shared parts of jain2018's configs: networks, recipe, a laptop's size, and what is left open."""
 
 from typing import Any
 

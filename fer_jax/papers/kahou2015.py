@@ -1,4 +1,4 @@
-"""What the configs of kahou2015 share: AFEW's clips and its official parts."""
+"""Shared values of kahou2015's configs: AFEW's clips and its official parts."""
 
 from ml_collections import ConfigDict
 

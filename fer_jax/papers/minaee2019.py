@@ -1,4 +1,4 @@
-"""What the configs of minaee2019 share: its network and recipe (sec. III and IV), and its gaps."""
+"""Shared parts of minaee2019's configs: its network and recipe (sec. III and IV), and its gaps."""
 
 from typing import Any
 

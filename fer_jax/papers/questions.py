@@ -1,4 +1,4 @@
-"""What the printed numbers of a card imply: computed from its cells each time it is drawn.
+"""Computes what the printed numbers of a card imply: from its cells, each time it is drawn.
 
 A card's `asks` name one of QUESTIONS and its arguments; every answer is a list of sentences.
 """

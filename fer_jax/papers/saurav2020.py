@@ -1,4 +1,4 @@
-"""What the configs of saurav2020 share: network, recipe, a laptop's size, and what is left open."""
+"""Shared parts of saurav2020's configs: network, recipe, a laptop's size, and what is left open."""
 
 from ml_collections import ConfigDict
 

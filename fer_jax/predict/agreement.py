@@ -17,7 +17,7 @@ _HOW = 'a table with the columns start_s, end_s, label and, for several people, 
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """What somebody saw from `start` to `end`, in seconds; track 0 is everybody."""
+    """A code: what somebody saw from `start` to `end`, in seconds; track 0 is everybody."""
 
     start: float
     end: float

@@ -53,7 +53,7 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Film:
-    """What a film's header says.
+    """A film as its header describes it.
 
     Attributes:
       path: the file.

@@ -1,4 +1,4 @@
-"""What is predicted of what the command names, and the files that come of it."""
+"""Predicts what the command names, and writes the files that come of it."""
 
 import contextlib
 import dataclasses
@@ -48,7 +48,7 @@ _PACKAGES = ('jax', 'numpy', 'av', 'opencv-python', 'opencv-python-headless', 'p
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the command's flags say of all that it predicts.
+    """Options of the command, as its flags say, for all that it predicts.
 
     Attributes:
       settings: what decides rows.
@@ -70,7 +70,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """What there is to predict: (name, file) of each, names being unique without their endings."""
+    """Films and pictures to predict: (name, file) of each, names unique without their endings."""
 
     films: list[tuple[str, Path]]
     pictures: list[tuple[str, Path]]

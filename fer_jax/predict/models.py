@@ -1,4 +1,4 @@
-"""What a network says of itself, so that faces are cut out and classified as it has learnt."""
+"""A network's account of itself, so that faces are cut out and classified as it has learnt."""
 
 import abc
 import dataclasses
@@ -10,7 +10,7 @@ from fer_jax.data import cropping
 
 @dataclasses.dataclass(frozen=True)
 class Framing:
-    """How the box that a network's margin counts from lies in the box that YuNet finds.
+    """Places the box that a network's margin counts from in the box that YuNet finds.
 
     YuNet's boxes reach from the hairline to the chin. Both boxes are taken as squares of their
     longer side.

@@ -1,4 +1,4 @@
-"""How a film's stored pictures are turned and mirrored before they are shown.
+"""The turning and mirroring of a film's stored pictures before they are shown.
 
 A display matrix has nine int32 in rows (a, b, u), (c, d, v), (x, y, w) and carries a stored pixel
 (p, q) to the shown one (a p + c q + x, b p + d q + y), in 16.16 fixed point. Films turn by quarters
@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Orientation:
-    """What is done to a stored picture: swap its axes first, then mirror.
+    """The steps that a stored picture goes through: swap its axes first, then mirror.
 
     Attributes:
       transpose: rows become columns.

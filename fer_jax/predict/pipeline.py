@@ -44,7 +44,7 @@ FACE, NO_FACE = 'face', 'no face'
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What decides a film's rows besides film and network.
+    """Settings that decide a film's rows besides film and network.
 
     Attributes:
       fps: frames a second that are looked at, 0 for all.

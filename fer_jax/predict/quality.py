@@ -1,4 +1,4 @@
-"""What makes a prediction doubtful: a small, blurred or turned face, or a network in two minds."""
+"""Reasons to doubt a prediction: a small, blurred or turned face, or a network in two minds."""
 
 import cv2
 import numpy as np

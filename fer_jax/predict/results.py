@@ -65,7 +65,7 @@ class FilmResult:
 
     @property
     def doubtful(self) -> np.ndarray:
-        """Which of quality.REASONS hold, bool [row, reason]; none without a face."""
+        """Returns which of quality.REASONS hold, bool [row, reason]; none without a face."""
         with np.errstate(invalid='ignore'):
             found = [
                 self.side < quality.SMALL,

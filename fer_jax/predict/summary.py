@@ -1,4 +1,4 @@
-"""What a film amounts to for each person: seconds seen, and the share of each expression."""
+"""Sums a film up for each person: seconds seen, and the share of each expression."""
 
 from typing import Any
 

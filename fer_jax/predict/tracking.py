@@ -40,7 +40,7 @@ _CELLS, _RELEARN = (5, 6), 0.2
 
 @dataclasses.dataclass
 class _Person:
-    """What is known of one person.
+    """All that is known of one person.
 
     Attributes:
       track: the person's number, from 1.

@@ -1,4 +1,4 @@
-"""Which frames of a person a network sees together."""
+"""Collects the frames of a person that a network sees together."""
 
 import collections
 

@@ -35,7 +35,7 @@ _LIGHT, _DARK = (255, 196, 0), (0, 0, 0)
 
 @dataclasses.dataclass(frozen=True)
 class _Clip:
-    """What is kept of a record; `face` is the median side of its face box in stored pixels."""
+    """The kept part of a record; `face` is the median side of its face box in stored pixels."""
 
     clip_id: str
     label: str

@@ -1,4 +1,4 @@
-"""How figures look and how they reach a page: one style, SVG, colours that follow the page's theme.
+"""Draws figures and puts them on a page: one style, SVG, colours that follow the page's theme.
 
 Figures are drawn in the light theme. A file keeps those colours on a white card; on a page each is
 replaced by the CSS variable of the same role, so that one drawing is legible in light and dark.

@@ -1,4 +1,4 @@
-"""What draws a folder's page again, by the kind that the folder records.
+"""Finds what draws a folder's page again, by the kind that the folder records.
 
 Pages of papers, studies and sweeps are drawn by rooms that the core does not import. They are named
 here, and imported when one of their folders is to be drawn.

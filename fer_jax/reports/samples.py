@@ -26,7 +26,7 @@ class Face:
 
     @property
     def right(self) -> bool:
-        """Whether the prediction is the class."""
+        """Tells whether the prediction is the class."""
         return self.true == self.predicted
 
 

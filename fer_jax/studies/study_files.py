@@ -1,4 +1,4 @@
-"""What a study's folder holds besides its networks: kind, settings, results and versions.
+"""The files of a study's folder besides its networks: kind, settings, results and versions.
 
 A study is started again with the same settings to go on, and its page is drawn again from here.
 """

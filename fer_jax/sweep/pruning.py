@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def members(self) -> int:
-        """How many members there are."""
+        """Returns how many members there are."""
         return len(self._groups)
 
     def add(self, member: int, correct: Iterable[bool]) -> None:

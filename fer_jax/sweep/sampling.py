@@ -1,4 +1,4 @@
-"""How settings are proposed and trials are compared while they run: Optuna's parts, by name."""
+"""Proposes settings and compares trials while they run: Optuna's parts, by name."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ PRUNERS = ('none', 'median', 'successive_halving')
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How settings are proposed and trials compared: names, and the seed of the proposals."""
+    """The way settings are proposed and trials compared: names, and the seed of the proposals."""
 
     sampler: str = 'tpe'
     pruner: str = 'none'

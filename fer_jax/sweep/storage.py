@@ -1,4 +1,4 @@
-"""Where a study lies: a journal file for a few workers on one host, PostgreSQL for many.
+"""The storage of a study: a journal file for a few workers on one host, PostgreSQL for many.
 
 Both have a lock that the system lets go when its holder dies (flock; an advisory lock), under which
 trials are handed out, and both may be away for a while: what could not be written is tried again.

@@ -38,7 +38,7 @@ class Pruned(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class StudyPlan:
-    """What a study's trials are.
+    """The plan of a study's trials.
 
     Attributes:
       name: of the study.

@@ -29,7 +29,7 @@ from fer_jax.training.transfer import graft
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how: `train` of the config.
+    """Settings of how long and how members train: `train` of the config.
 
     Attributes:
       epochs: at most.
@@ -383,7 +383,7 @@ def _farewell(record: MemberRecord) -> str:
 
 @dataclasses.dataclass
 class _Stop:
-    """Whether to stop.
+    """Tells whether to stop.
 
     Attributes:
       number: of the signal that asked for it; 0: none did.

@@ -67,7 +67,7 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How training batches come from training clips: `augment` of the config and the batch size."""
+    """Turns training clips into training batches: `augment` of the config and the batch size."""
 
     kind: str
     options: Mapping

@@ -1,4 +1,4 @@
-"""How many members train at once: as many as fit, by XLA's own account of the compiled programs."""
+"""Chooses how many members train at once: what fits, by XLA's own account of compiled programs."""
 
 import functools
 from collections.abc import Callable

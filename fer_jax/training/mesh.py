@@ -1,4 +1,4 @@
-"""How a population is laid out: chosen by platform here and nowhere else.
+"""The layout of a population: chosen by platform here and nowhere else.
 
 On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution
 gradient inside a loop both fall to XLA's slow paths there. On accelerators all members at once and
@@ -23,7 +23,7 @@ Devices = Sequence[jax.Device]  # type: ignore
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where members and rows go.
+    """The places of members and rows.
 
     Attributes:
       mesh: devices with the axes 'member' and 'data'.

@@ -1,4 +1,4 @@
-"""What a person sees while a population trains: epoch, step, clips/s, time left."""
+"""Shows how the training of a population goes: epoch, step, clips/s, time left."""
 
 import contextlib
 import sys

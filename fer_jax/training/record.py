@@ -1,4 +1,4 @@
-"""What one member leaves on the disk while it trains: probabilities, history, checkpoints."""
+"""One member's files on the disk while it trains: probabilities, history, checkpoints."""
 
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class MemberRecord:
 
     @property
     def stopped(self) -> bool:
-        """Whether the member has ended: diverged, at its last epoch, or out of patience.
+        """Tells whether the member has ended: diverged, at its last epoch, or out of patience.
 
         It follows from the history alone, so that a member which ended at its last epoch goes on
         where it is given more of them.

@@ -1,4 +1,4 @@
-"""What a member carries from step to step, and what distinguishes it from the others."""
+"""The state that a member carries from step to step, and what distinguishes it from the others."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ class TrainState:
 
 @struct.dataclass
 class PerMember:
-    """What one member has of its own besides its clips: traced, so that one program serves all.
+    """Values of one member's own besides its clips: traced, so that one program serves all.
 
     Attributes:
       key: the member's random key, from its seed and its fold.

@@ -123,7 +123,7 @@ class Source:
 
     @functools.cached_property
     def _recordings(self) -> dict[int, set[str]]:
-        """What each fold has `seen`, by the names that no combination of datasets changes."""
+        """Lists what each fold has `seen`, by the names that no combination of datasets changes."""
         name = self.chain['dataset']
         return {fold: recordings(name, seen) for fold, seen in self.seen.items()}
 

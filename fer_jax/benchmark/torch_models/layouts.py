@@ -1,4 +1,4 @@
-"""How parameters of Flax layers lie in the PyTorch layers of the twins."""
+"""The layout that parameters of Flax layers have in the PyTorch layers of the twins."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What a builder reads from a release, and how it becomes the record that is stored.
+"""Holds what a builder reads from a release, and turns it into the record that is stored.
 
 A builder first scans (which clips there are, their labels; fast, whole release) and then reads clip
 by clip. Whoever finds the faces, the release itself or a detector, hands over `Faces` in the pixels
@@ -91,7 +91,7 @@ class FoundClip:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a scan of a release found.
+    """The result of a scan of a release.
 
     Attributes:
       clips: the clips to prepare.

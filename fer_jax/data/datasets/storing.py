@@ -1,4 +1,4 @@
-"""How records reach the disk: TFDS without TensorFlow, and without holding all of them in memory.
+"""Writes records to the disk: TFDS without TensorFlow, and without holding all of them in memory.
 
 TFDS holds all records in memory until it knows their order, and from 1 GB on it needs TensorFlow
 for it. So it gets them without pictures and sound, which wait in a file of their own until it

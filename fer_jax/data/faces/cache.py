@@ -1,4 +1,4 @@
-"""What a detector found, kept on disk until a preparation is whole."""
+"""Keeps on disk what a detector found, until a preparation is whole."""
 
 import hashlib
 import os

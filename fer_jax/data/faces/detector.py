@@ -1,4 +1,4 @@
-"""What all ways of finding faces share: follow one face, then its landmarks where there are any."""
+"""The base of all face detectors: follows one face, then its landmarks where there are any."""
 
 import abc
 import hashlib

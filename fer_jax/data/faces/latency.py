@@ -1,4 +1,4 @@
-"""How long a live camera waits for a face: on a film, one frame after another."""
+"""Measures how long a live camera waits for a face: on a film, one frame after another."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""What is predicted of an upload, and what the page shows of it: all by predict's own functions."""
+"""Predicts an upload, and gathers what the page shows of it: all by predict's own functions."""
 
 import csv
 import dataclasses
@@ -40,7 +40,7 @@ _WITHIN = """
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What the page shows of an upload.
+    """The content that the page shows of an upload.
 
     Attributes:
       summary: one line.

@@ -40,7 +40,7 @@ class Character:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """How a character is seen: the features' shift by a turned head, roll in radians, place, zoom.
+    """A view of a character: the features' shift by a turned head, roll in radians, place, zoom.
 
     turn, shift: (x, y) in face units; gaze -1..1 to the viewer's right and down.
     """

@@ -1,4 +1,4 @@
-"""Where everything in a face is, as a function of who it is and what its muscles do.
+"""Places everything in a face, as a function of who it is and what its muscles do.
 
 All points are float32 [n, 2] (x, y) in face units (see identity.py), before pose. Displacements per
 action unit follow the appearance changes listed in the FACS manual; their sizes were set by eye.

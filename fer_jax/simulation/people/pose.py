@@ -1,4 +1,4 @@
-"""How a head turns: its third dimension, the projection, and the inverse that a warp needs."""
+"""Turns a head: its third dimension, the projection, and the inverse that a warp needs."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ _CELL = 8  # pixels between the nodes at which the projection is inverted
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """How a head is held and where.
+    """A head's pose: how it is held and where.
 
     yaw (to the viewer's right), pitch (down) and roll (clockwise) in radians; gaze -1..1 to the
     viewer's right and down; x, y: where the origin of the face units lies in the image, in pixels;

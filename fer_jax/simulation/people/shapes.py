@@ -1,4 +1,4 @@
-"""What a face's geometry is made of: curves, bumps, creases and eyes, in face units."""
+"""The parts of a face's geometry: curves, bumps, creases and eyes, in face units."""
 
 import dataclasses
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What of a face expression only carries along: relief, skin texture, beard, dark hollows."""
+"""Parts of a face that expression only carries along: relief, skin texture, beard, dark hollows."""
 
 import dataclasses
 

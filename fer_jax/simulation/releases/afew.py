@@ -89,7 +89,7 @@ class Clip:
 
     @property
     def path(self) -> str:
-        """Where its film lies in the release."""
+        """Returns where its film lies in the release."""
         where = 'Test_vid_Distribute' if self.part == 'Test_AFEW' else self.folder
         return f'{self.part}/{where}/{self.name}.avi'
 

@@ -42,7 +42,7 @@ class Piece:
 
     @property
     def paths(self) -> list[Path]:
-        """Where the pictures lie in the release."""
+        """Returns where the pictures lie in the release."""
         stem = f'{self.character}_{NAMES[self.emotion]}'
         folder = Path(FOLDER, self.character, stem)
         return [folder / f'{stem}_{number}.png' for number in self.numbers]

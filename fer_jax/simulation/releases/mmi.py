@@ -54,12 +54,12 @@ class Session:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """Returns what its files are called."""
         return f'S{self.index + 1:03d}-{self.take:03d}'
 
     @property
     def folder(self) -> Path:
-        """Where it lies in the release."""
+        """Returns where it lies in the release."""
         return Path('Sessions', str(self.number))
 
     @property

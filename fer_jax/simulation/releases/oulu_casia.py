@@ -32,7 +32,7 @@ _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 92]
 
 @dataclasses.dataclass(frozen=True)
 class Sequence:
-    """What is to be drawn: whose sequence, which emotion, how many frames."""
+    """One sequence to draw: whose, which emotion, how many frames."""
 
     index: int
     emotion: str
@@ -40,7 +40,7 @@ class Sequence:
 
     @property
     def folder(self) -> Path:
-        """Where it lies within a condition."""
+        """Returns where it lies within a condition."""
         return Path(f'P{self.index + 1:03d}', self.emotion.capitalize())
 
 

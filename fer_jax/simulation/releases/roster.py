@@ -28,7 +28,7 @@ LABELLED_SUBJECTS, SUBJECTS, SEQUENCES = 118, 123, 593
 
 @dataclasses.dataclass(frozen=True)
 class Sequence:
-    """What is to be drawn: whose sequence, which number, what it shows, whether it has a label."""
+    """One sequence to draw: whose, which number, what it shows, whether it has a label."""
 
     subject: str
     index: int

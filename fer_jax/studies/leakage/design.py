@@ -1,4 +1,4 @@
-"""What the laboratory trains, and on what: one small network and its settings."""
+"""One small network that the laboratory trains, its settings, and the clips it is trained on."""
 
 import dataclasses
 import itertools

@@ -21,7 +21,7 @@ from fer_jax.training.step import System
 
 @dataclasses.dataclass(frozen=True)
 class Outcomes:
-    """What the networks of S seeds got right; V copies of N clips, F folds, O settings, E epochs.
+    """The right answers of networks of S seeds; V copies of N clips, F folds, O settings, E epochs.
 
     Attributes:
       divided: bool [3, S, V], each copy at the last epoch, judged once under each of UNITS.

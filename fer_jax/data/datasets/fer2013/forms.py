@@ -60,7 +60,7 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What a release holds.
+    """The content of a release.
 
     Attributes:
       folder: its root.

@@ -67,7 +67,7 @@ class Row:
 
 
 class Mistakes:
-    """What is wrong in a list: everything is looked at before the first word is said."""
+    """Collects the mistakes in a list: everything is looked at before the first word is said."""
 
     def __init__(self, source: str | os.PathLike):
         self._source = os.fspath(source)
