@@ -151,7 +151,8 @@ def _run(tasks: list, workers: int | None, progress: Callable[[int, int], None] 
     with contextlib.ExitStack() as stack:
         results = map(_call, tasks)
         if workers > 1:
-            pool = stack.enter_context(multiprocessing.get_context('spawn').Pool(workers, _start_worker))
+            spawn = multiprocessing.get_context('spawn')
+            pool = stack.enter_context(spawn.Pool(workers, _start_worker))
             results = pool.imap(_call, tasks)
         for done, result in enumerate(results, 1):
             if progress:
