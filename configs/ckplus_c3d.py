@@ -14,7 +14,8 @@ starts anew); on simulated faces `:simulated` and `:table3,simulated`:
     python -m fer_jax.main --config=configs/ckplus_c3d.py:balanced,table3 --config.init.run=RUN
 
 Hardware and time: published size (78,027,207 parameters, 1,722 views, 16 epochs, 10 folds): not
-run, it needs the licensed release. `:simulated` has an eighth of the width, 4 frames of 48 x 48
+run, it needs the licensed release; as published but an eighth of the width, simulated, one fold: an
+hour of one core, 66.67 % (docs/results.md). `:simulated` has an eighth of the width, 4 frames of 48 x 48
 pixels, 24 epochs and 5 folds, for a few minutes on 2 cores; docs/results.md has its figures.
 
 Paper: 100 % (10-fold, best epoch of each test fold), 97.56 % (LOSO); rows c2 and c3 of Table 4:
