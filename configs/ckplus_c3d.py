@@ -15,8 +15,8 @@ starts anew); on simulated faces `:simulated` and `:table3,simulated`:
 
 Hardware and time: published size (78,027,207 parameters, 1,722 views, 16 epochs, 10 folds): not
 run, it needs the licensed release; as published but an eighth of the width, simulated, one fold: an
-hour of one core, 66.67 % (docs/results.md). `:simulated` has an eighth of the width, 4 frames of 48 x 48
-pixels, 24 epochs and 5 folds, for a few minutes on 2 cores; docs/results.md has its figures.
+hour of one core, 66.67 % (docs/results.md). `:simulated` has an eighth of the width, 4 frames of 48
+x 48 pixels, 24 epochs and 5 folds, for a few minutes on 2 cores; docs/results.md has its figures.
 
 Paper: 100 % (10-fold, best epoch of each test fold), 97.56 % (LOSO); rows c2 and c3 of Table 4:
 90.76 and 91.14 %. Ours: needs the licensed release. Simulated: docs/results.md; c3's fold 0 after
