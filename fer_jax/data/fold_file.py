@@ -125,7 +125,9 @@ def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
         _check_parts(dict(zip(PARTS, parts, strict=True)), index, clips.name, where)
         folds.append(Fold(*(np.sort(np.array([index[c] for c in ids], int)) for ids in parts)))
     tested = np.bincount(np.concatenate([fold.test for fold in folds]), minlength=1)
-    if len(folds) % repeats or (repeats > 1 and tested.max() == 1):
+    # Draws at random may test no clip twice; folds that divide all clips, repeated, test each.
+    once = repeats > 1 and tested.max() == 1 and (disjoint or len(folds) > repeats)
+    if len(folds) % repeats or once:
         raise UserError(
             f"{source}: 'repeats' is {repeats}, but there are {len(folds)} folds, and a clip is "
             f'tested in {tested.max()} of them at most; correct it'

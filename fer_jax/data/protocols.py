@@ -45,7 +45,8 @@ class Protocol:
     """A list of folds and what it promises.
 
     Attributes:
-      name: with its numbers, e.g. 'idstep10', 'balanced10', 'loso', 'official', 'random80x5'.
+      name: with its numbers, e.g. 'idstep10', 'balanced10', 'loso', 'official', 'random80x5', or
+        'random70+10x5' where 10 % of the clips are for validation.
       subject_disjoint: no subject is in two parts of a fold.
       folds: of all repeats, one repeat after another.
       repeats: how often every clip may be tested.
@@ -136,7 +137,8 @@ def make_protocol(
             _random(clips.label, *fractions, equal_test, np.random.default_rng([seed, repeat]))
             for repeat in range(repeats)
         ]
-        return Protocol(f'random{100 * train_fraction:g}x{repeats}', False, tuple(folds), repeats)
+        shares = f'{100 * train_fraction:g}' + f'+{100 * validation:g}' * bool(validation)
+        return Protocol(f'random{shares}x{repeats}', False, tuple(folds), repeats)
     number_of_clip = _by_subject(clips, name, k)
     folds = [
         _hold_out_subjects(

@@ -50,13 +50,17 @@ class Counts:
         units, seeds, classes, _ = self.confusion.shape
         confusion = (weights @ self.confusion.reshape(units, -1)).astype(np.float64)
         confusion = confusion.reshape(len(weights), seeds, classes, classes)
-        correct = (weights @ self.correct).astype(np.float64)
-        total = (weights @ self.total).astype(np.float64)
+        # Shares of each member's test clips, [D,M]: of a fold drawn twice they add up to 2.
+        all_clips = self.total.sum(0)
+        correct, drawn = (
+            metrics.share((weights @ counted).astype(np.float64), all_clips)
+            for counted in (self.correct, self.total)
+        )
         values = {
             'pooled_accuracy': metrics.accuracy(confusion),
             'fold_accuracy': np.stack(
                 [
-                    metrics.mean_group_accuracy(correct[:, mine], total[:, mine])
+                    metrics.share(np.nansum(correct[:, mine], -1), np.nansum(drawn[:, mine], -1))
                     for mine in (self.member_seed == seed for seed in range(seeds))
                 ],
                 axis=-1,

@@ -112,10 +112,14 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     return -(p * np.log2(p)).sum(-1)
 
 
-def temperature_of(predictions: Predictions, epoch: np.ndarray) -> tuple[float, int] | None:
+def temperature_of(
+    predictions: Predictions, epoch: np.ndarray, *, averaged: bool = True
+) -> tuple[float, int] | None:
     """Fits the temperature of members at their epochs (int [M], from 0; -1: left out).
 
-    A clip that is a validation clip of several members counts with the mean of what they say.
+    Args:
+      averaged: of a clip that is a validation clip of several members the mean of what they say is
+        scaled, as in a predictor; else what each of them says, as in a run's results.
 
     Returns:
       The temperature, and the number of clips; None where there are no validation clips.
@@ -124,6 +128,8 @@ def temperature_of(predictions: Predictions, epoch: np.ndarray) -> tuple[float, 
     if not len(rows.clip):
         return None
     clip, row, count = np.unique(rows.clip, return_inverse=True, return_counts=True)
+    if not averaged:
+        return fit_temperature(rows.probabilities, predictions.label[rows.clip]), len(clip)
     mean = np.zeros((len(clip), rows.probabilities.shape[1]))
     np.add.at(mean, row, rows.probabilities)
     return fit_temperature(mean / count[:, None], predictions.label[clip]), len(clip)

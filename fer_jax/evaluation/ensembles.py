@@ -26,7 +26,7 @@ def judge(runs: Sequence[Run]) -> Judgement:
         raise UserError(f'{twice[0]} is given twice: name different runs')
     predictions = mean(runs)
     names = [path.name for path in paths]
-    dataset, networks = runs[0].dataset, sum(run.predictions.members for run in runs)
+    dataset, networks = runs[0].dataset, sum(_counted(run.predictions)[0].sum() for run in runs)
     stamps = tuple(dict.fromkeys(stamp for run in runs for stamp in run.stamps))
     return judgement.judge(
         predictions,
@@ -50,8 +50,8 @@ def mean(runs: Sequence[Run]) -> Predictions:
     diverged does not count. Columns are matched by the names of classes.
 
     Returns:
-      A member for each fold and one epoch; of validation clips those that no network of the fold
-      was trained on.
+      A member for each fold that has a network, and one epoch; of validation clips those that no
+      network of the fold was trained on.
 
     Raises:
       UserError: runs of other data, classes, test clips, labels or training clips.
@@ -71,26 +71,29 @@ def mean(runs: Sequence[Run]) -> Predictions:
         table = run.predictions
         order = [table.classes.index(name) for name in columns]
         row_of = np.array([clips.get(name, -1) for name in table.clip_id.tolist()])
-        chosen = choose(table)
-        rule = next(rule for rule in RULES if rule in chosen)
-        for part, epoch in ((TEST, chosen[rule]), (VALIDATION, calibrated_at(rule, chosen))):
+        tested, validated = _epochs(table)
+        for part, epoch in ((TEST, tested), (VALIDATION, validated)):
             rows = table.at(epoch, part)
             place = np.searchsorted(folds, rows.fold), row_of[rows.clip]
             known = place[1] >= 0
             place = place[0][known], place[1][known]
             np.add.at(total[part], place, rows.probabilities[known][:, order])
             np.add.at(count[part], place, 1)
-        counted = table.fold[calibrated_at(rule, chosen) >= 0]
+        counted = table.fold[_counted(table)[1]]
         networks += np.bincount(np.searchsorted(folds, counted), minlength=len(folds))
     part = np.zeros(shape[:2], np.int8)
     # A clip that chose an epoch in one run may have been trained on in another one.
-    part[count[VALIDATION] == networks[:, None]] = VALIDATION
+    part[(count[VALIDATION] == networks[:, None]) & (networks[:, None] > 0)] = VALIDATION
     part[count[TEST] > 0] = TEST
     probabilities = np.full(shape, np.nan, np.float32)
     for name in (VALIDATION, TEST):
         mine = part == name
         probabilities[mine] = total[name][mine] / count[name][mine][:, None]
-    own = [np.flatnonzero(first.fold == fold)[0] for fold in folds.tolist()]
+    judged = (part == TEST).any(1)  # not of a fold that diverged in every run
+    folds, part, probabilities = folds[judged], part[judged], probabilities[judged]
+    # A member that was trained again has others' copies and counts than the one that chose for it.
+    order = np.argsort(~_counted(first)[0], kind='stable')
+    own = [next(i for i in order if first.fold[i] == fold) for fold in folds.tolist()]
     return Predictions(
         probabilities=probabilities[:, None],
         part=part,
@@ -105,3 +108,16 @@ def mean(runs: Sequence[Run]) -> Predictions:
         duplicate=first.duplicate[own],
         target=first.target,
     )
+
+
+def _epochs(table: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the epochs, int [M], of a run's test and of its validation clips; -1: left out."""
+    chosen = choose(table)
+    rule = next(rule for rule in RULES if rule in chosen)
+    return chosen[rule], calibrated_at(rule, chosen)
+
+
+def _counted(table: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Tells which members judge test clips, and which validation clips, bool [M] each."""
+    tested, validated = _epochs(table)
+    return tested >= 0, validated >= 0

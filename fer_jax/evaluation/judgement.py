@@ -116,8 +116,8 @@ def judge(
       UserError: no test clips.
     """
     choices = dict(choices or {})
-    duplicate = predictions.duplicate.max(0)
-    if (duplicate != NOT_DUPLICATE).any():
+    duplicate, tested = predictions.duplicate, predictions.part == TEST
+    if (duplicate[tested] != NOT_DUPLICATE).any():
         choices['Without copies in training'] = duplicate != IN_TRAINING
         choices['Without copies in training or validation'] = duplicate == NOT_DUPLICATE
     values = _compute(predictions)
@@ -127,7 +127,7 @@ def judge(
     everything = _row('All test clips', values, values['n'])
     counted = [everything]
     for what, keep in choices.items():
-        if (keep & (predictions.part == TEST).any(0)).any():
+        if (keep & tested).any():
             some = _compute(_of(predictions, keep))
             counted.append(_row(what, some, values['n']))
     conditioned = []
@@ -151,7 +151,7 @@ def _compute(predictions: Predictions) -> dict[str, Any]:
 
 
 def _of(predictions: Predictions, keep: np.ndarray) -> Predictions:
-    """Leaves out other test clips; members without any are left as they are."""
+    """Leaves out all test clips but `keep`, bool [clip] or [member, clip]."""
     part = np.where((predictions.part == TEST) & ~keep, NONE, predictions.part)
     return dataclasses.replace(predictions, part=part.astype(np.int8))
 

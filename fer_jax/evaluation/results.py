@@ -138,7 +138,8 @@ def compute(
             'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
         }
         results[rule]['duplicates'] = _duplicates(rows, predictions, results[rule], draws, seed)
-        fitted = calibration.temperature_of(predictions, calibrated_at(rule, chosen))
+        epoch = calibrated_at(rule, chosen)
+        fitted = calibration.temperature_of(predictions, epoch, averaged=False)
         results[rule]['calibration'] = calibration.summary(rows, predictions, fitted)
     for rule, values in results.items():
         values['optimism'] = values['optimism_interval'] = None
@@ -233,6 +234,8 @@ def _folds(rows: Rows, predictions: Predictions, epoch: np.ndarray) -> list[dict
     table = []
     for member in np.flatnonzero(epoch >= 0).tolist():
         mine = rows.member == member
+        if not mine.any():  # of a choice of clips, which has none of this fold's
+            continue
         table.append(
             {
                 'member': member,

@@ -141,12 +141,17 @@ def _with_validation(config: ConfigDict, data_dir: Path) -> ConfigDict:
             'compared without looking at test clips: add some, or choose on the test folds with '
             '--choose_on_test, which every report will say'
         )
-    print(
-        f'note: settings are compared on inner validation clips: protocol.validation is set to '
-        f'{VALIDATION} (it was {config.protocol.validation})',
-        flush=True,
-    )
-    return configs.with_values(config, {'protocol.validation': VALIDATION}, 'the search')
+    values = {'protocol.validation': VALIDATION}
+    if config.protocol.name == 'random':  # whose shares are of all clips
+        share = config.protocol.train_fraction
+        values = {
+            'protocol.train_fraction': round((1 - VALIDATION) * share, 6),
+            'protocol.validation': round(VALIDATION * share, 6),
+        }
+    was = {key: config.protocol[key.partition('.')[2]] for key in values}
+    changes = ', '.join(f'{key} is set to {values[key]} (it was {was[key]})' for key in values)
+    print(f'note: settings are compared on inner validation clips: {changes}', flush=True)
+    return configs.with_values(config, values, 'the search')
 
 
 @dataclasses.dataclass

@@ -32,6 +32,8 @@ class Source:
       classes: what the networks know.
       option: of the config, for messages.
       failed: members that diverged, whose networks nobody takes.
+      tested: for each fold, the ids of its test clips, which nothing that its network builds on
+        has seen; a model folder does not tell them.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Source:
     classes: Sequence[str]
     option: str = 'init.run'
     failed: frozenset[int] = frozenset()
+    tested: Mapping[int, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str, option: str = 'init.run') -> 'Source':
@@ -60,14 +63,14 @@ class Source:
             'commit': run.versions.get('commit', 'unknown'),
             'starts_from': dataset.get('starts_from'),
             'features_from': dataset.get('features_from'),
+            'taught_by': dataset.get('taught_by', []),
         }
-        seen = {
-            number: frozenset(fold['train'] + fold['validation'])
-            for number, fold in enumerate(run.folds['folds'])
-        }
+        folds = run.folds['folds']
+        seen = {k: frozenset(fold['train'] + fold['validation']) for k, fold in enumerate(folds)}
+        tested = {k: frozenset(fold['test']) for k, fold in enumerate(folds)}
         failed = frozenset(np.flatnonzero(table.failed).tolist())
         classes = dataset['classes']
-        return cls(folder, chain, table.fold, table.seed, seen, classes, option, failed)
+        return cls(folder, chain, table.fold, table.seed, seen, classes, option, failed, tested)
 
     @classmethod
     def _of_folder(cls, folder: Path, option: str) -> 'Source':
@@ -83,21 +86,33 @@ class Source:
         """Chooses the member of this run whose network a member may build on.
 
         Where both runs have a dataset in common that is one whose training and validation clips are
-        no test clips of the member; among several, and on another dataset, the one with the same
+        no test clips of the member; where what it builds on has one in common, one that was tested
+        on the member's test clips. Among several, and on another dataset, the one with the same
         fold and seed comes first, then the same fold, then the first.
 
         Raises:
-          UserError: each of them has seen a clip that the member is tested on.
+          UserError: each of them has seen a clip that the member is tested on, or builds on a
+            network that may have.
         """
         possible = sound = [i for i in range(len(self.fold)) if i not in self.failed]
-        if set(self.chain['dataset'].split('+')) & set(clips.name.split('+')):
-            tested = recordings(clips.name, clips.clip_id[member.fold.test].tolist())
+        datasets = set(clips.name.split('+'))
+        tested = recordings(clips.name, clips.clip_id[member.fold.test].tolist())
+        if datasets & set(self.chain['dataset'].split('+')):
             possible = [i for i in possible if not tested & self._recordings[self.fold[i]]]
             if not possible:
                 known = sorted(tested & self._recordings[self.fold[sound[0]]])[0].split('/', 1)[1]
                 raise UserError(
                     f'{self.option}: every network of {self.path} was trained on test clips of '
                     f'fold {member.fold_number}, e.g. {known}: give both runs the same protocol'
+                )
+        if earlier := datasets & _built_on(self.chain):
+            possible = [i for i in possible if tested <= self._tested[self.fold[i]]]
+            if not possible:
+                raise UserError(
+                    f'{self.option}: what the networks of {self.path} build on was trained on '
+                    f'{" and ".join(sorted(earlier))} as well, perhaps on test clips of fold '
+                    f'{member.fold_number}: give all runs of the chain the same dataset and '
+                    'protocol, or networks that never saw it'
                 )
         return min(
             possible,
@@ -127,6 +142,12 @@ class Source:
         name = self.chain['dataset']
         return {fold: recordings(name, seen) for fold, seen in self.seen.items()}
 
+    @functools.cached_property
+    def _tested(self) -> dict[int, set[str]]:
+        """Lists what each fold has `tested`, by those names; nothing where that is not known."""
+        name = self.chain['dataset']
+        return {k: recordings(name, self.tested.get(k, ())) for k in set(self.fold.tolist())}
+
     def network(self, index: int) -> dict:
         """Reads {'params', 'batch_stats'} of a member's best epoch."""
         if model_folder.is_folder(self.path):
@@ -134,6 +155,15 @@ class Source:
             arrays = model_folder.read_arrays(self.path, config)[index]
             return {'params': arrays['params'], 'batch_stats': arrays.get('batch_stats', {})}
         return read_best(self.path / 'checkpoints' / f'{index:03}')[1]
+
+
+def _built_on(chain: Mapping[str, Any]) -> set[str]:
+    """Names the datasets of all that a run started from or learned from, by its `chain`."""
+    before = [chain.get('starts_from'), chain.get('features_from'), *(chain.get('taught_by') or ())]
+    links = [link for link in before if link]
+    return {name for link in links for name in link['dataset'].split('+')}.union(
+        *map(_built_on, links)
+    )
 
 
 def graft(state: TrainState, network: Mapping) -> TrainState:

@@ -46,7 +46,7 @@ def test_there_and_back(clips, document):
     assert document['subjects'] == {f'c{i:02}': f'S{i % 4}' for i in range(12)}
     protocol = protocols.make_protocol(clips, name='random', repeats=2, validation=0.1)
     back = fold_file.from_json(document, clips, 'folds.json')
-    assert (back.name, back.subject_disjoint, back.repeats) == ('random80x2', False, 2)
+    assert (back.name, back.subject_disjoint, back.repeats) == ('random80+10x2', False, 2)
     for fold, same in zip(protocol.folds, back.folds, strict=True):
         for part in protocols.PARTS:
             np.testing.assert_array_equal(getattr(fold, part), getattr(same, part))
@@ -144,7 +144,16 @@ def test_files(clips, document, tmp_path):
     path.write_text(json.dumps(document))
     digest = fold_file.digest(path)
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert fold_file.read(path, clips, digest).name == 'random80x2'
+    assert fold_file.read(path, clips, digest).name == 'random80+10x2'
     path.write_text(json.dumps(document | {'stamps': []}))
     with pytest.raises(UserError, match='its content is not that of protocol.sha256'):
         fold_file.read(path, clips, digest)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_draws_that_test_no_clip_twice_are_taken_back(clips, seed):
+    protocol = protocols.make_protocol(
+        clips, name='random', train_fraction=0.95, repeats=2, seed=seed
+    )
+    back = fold_file.from_json(fold_file.to_json(protocol, clips), clips, 'folds.json')
+    assert (back.name, back.repeats) == ('random95x2', 2)

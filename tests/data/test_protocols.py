@@ -142,7 +142,9 @@ def test_random_keeps_the_class_proportions(stills):
     protocol = protocols.make_protocol(
         stills, name='random', repeats=5, train_fraction=0.7, validation=0.1
     )
-    assert protocol.name == 'random70x5' and protocol.repeats == 5 and not protocol.subject_disjoint
+    assert (
+        protocol.name == 'random70+10x5' and protocol.repeats == 5 and not protocol.subject_disjoint
+    )
     for fold in protocol.folds:
         for part, fraction in (('train', 0.7), ('validation', 0.1), ('test', 0.2)):
             counts = np.bincount(stills.label[getattr(fold, part)])

@@ -53,7 +53,11 @@ def test_intervals_agree_with_resampling_by_hand(predictions):
         drawn = [np.flatnonzero(subject == names[index]) for index in draw]
         # Each drawing of a subject is a subject of its own.
         owner = np.repeat(np.arange(len(drawn)), [len(part) for part in drawn])
-        values = scikit_learn_metrics(rows.where(np.concatenate(drawn)), owner)
+        some = rows.where(np.concatenate(drawn))
+        values = scikit_learn_metrics(some, owner)
+        # A fold counts as often as its clips are drawn, of as many as it has.
+        size = np.bincount(rows.fold)[some.fold]
+        values['fold_accuracy'] = np.average(some.predicted == some.label, weights=1 / size)
         for name, value in values.items():
             by_hand[name].append(value)
     for name, values in by_hand.items():
@@ -118,3 +122,13 @@ def test_few_units_have_no_interval_and_are_shown_themselves(make_predictions, s
     first = best['per_subject'][0]
     alone = f'{first["subject"]} {100 * first["accuracy"]:.1f} %'
     assert ('No interval: fewer than 8 subjects' in said) == (alone in said) == (not given)
+
+
+def test_a_fold_that_is_drawn_twice_counts_twice(make_predictions):
+    """With one subject a fold both means are the same number, and so are their intervals."""
+    predictions = make_predictions(folds=20, subjects=20, epochs=2)
+    found = results.compute(predictions, draws=200)['last']
+    assert found['fold_accuracy'] == pytest.approx(found['subject_accuracy'])
+    np.testing.assert_allclose(
+        found['intervals']['fold_accuracy'], found['intervals']['subject_accuracy'], atol=1e-9
+    )

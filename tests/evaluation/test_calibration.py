@@ -96,3 +96,13 @@ def test_votes_are_compared_where_there_are_any(predictions):
     voted = dataclasses.replace(predictions, target=one_hot)
     found = results.compute(voted, draws=10)['val_best']['calibration']['raw']
     assert found['votes_loss'] == pytest.approx(found['loss'])
+
+
+def test_a_run_scales_what_each_network_says_and_not_their_mean(make_predictions):
+    predictions = make_predictions(folds=3, epochs=2, seeds=4)
+    epoch = choose(predictions)['val_best']
+    found = results.compute(predictions, draws=10)['val_best']['calibration']['temperature']
+    rows = predictions.at(epoch, part=1)
+    assert found == calibration.fit_temperature(rows.probabilities, rows.label)
+    of_the_mean, _ = calibration.temperature_of(predictions, epoch)
+    assert found > 1.1 * of_the_mean  # a mean of several is less sure than each of them

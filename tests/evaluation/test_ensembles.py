@@ -91,3 +91,49 @@ def test_the_command_writes_its_page(finished_run, other_run, tmp_path, capsys):
     assert '<svg' in (out / 'report.html').read_text()
     with pytest.raises(UserError, match='two runs or more'):
         cli.call(command.main, command.define, [str(finished_run), '--ensemble'])
+
+
+def counted(runs):
+    """The number of networks that an ensemble says it is the mean of."""
+    return int(ensembles.judge(runs).lead.split()[2])
+
+
+def changed(run, **values):
+    return dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, **values))
+
+
+def test_a_fold_that_diverged_in_every_run_is_left_out(runs):
+    table = runs[0].predictions
+    lost = table.fold == 3
+    broken = []
+    for run in runs:
+        failed = np.where(run.predictions.fold == 3, 1, 0).astype(np.int32)
+        part = np.where(lost[:, None], 0, run.predictions.part).astype(np.int8)
+        broken.append(changed(run, failed=failed, part=part))
+    found = ensembles.mean(broken)
+    assert found.fold.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert not (found.part[:, (table.part[3] == 2)] == 2).any()
+    assert counted(runs) == 20 and counted(broken) == 18
+
+
+def test_of_networks_that_were_trained_again_each_counts_once_with_its_own_copies(runs):
+    def doubled(run):
+        table = run.predictions
+        again = {
+            name: np.concatenate([getattr(table, name)] * 2)
+            for name in ('probabilities', 'fold', 'seed', 'epochs', 'train_counts')
+        }
+        part = np.concatenate([table.part, np.where(table.part == 1, 0, table.part)])
+        # A test clip with a copy among the validation clips, which trained in the second stage.
+        first = (table.part == 2) & (np.arange(len(table.label)) % 9 == 0)
+        duplicate = np.concatenate([first * 1, first * 2]).astype(np.int8)
+        retrained = np.repeat([False, True], table.members)
+        return changed(
+            run, part=part.astype(np.int8), duplicate=duplicate, retrained=retrained,
+            failed=np.zeros(2 * table.members, np.int32), **again,
+        )  # fmt: skip
+
+    both = [doubled(run) for run in runs]
+    assert counted(both) == 20
+    every, trained, either = ensembles.judge(both).counted
+    assert every['n'] == 327 and trained['removed'] == either['removed'] == 37

@@ -86,6 +86,47 @@ def test_a_started_member_is_judged_as_its_source_was(
         assert np.abs(fresh.probabilities()[0] - other.probabilities()[0]).max() > 0.01
 
 
+def source(name, dataset, seen, **more):
+    """A run of two folds, which tested what it did not see."""
+    every = {'c0', 'c1', 'c2', 'c3'} if dataset == 'ckplus' else {'o0', 'o1'}
+    return transfer.Source(
+        path=Path(name),
+        chain={'run': name, 'dataset': dataset, **more},
+        fold=np.arange(2),
+        seed=np.zeros(2, int),
+        seen=dict(enumerate(map(frozenset, seen))),
+        classes=('a', 'b'),
+        tested={fold: frozenset(every - own) for fold, own in enumerate(seen)},
+    )
+
+
+def test_no_run_between_hides_what_an_earlier_one_was_trained_on(tiny_members, tiny_clips):
+    """A was trained on CK+, B from A on Oulu-CASIA: the weights of B have seen CK+ as well."""
+    folds = ({'c0', 'c1'}, {'c2', 'c3'})
+    names = ('frames', 'length', 'label', 'subject', 'split')
+    few = {name: getattr(tiny_clips, name)[:4] for name in names}
+    names = np.array(['c0', 'c1', 'c2', 'c3'])
+    ckplus = dataclasses.replace(tiny_clips, name='ckplus', clip_id=names, **few)
+    tests = Fold(train=np.array([0, 1]), validation=np.zeros(0, int), test=np.array([2, 3]))
+    member = dataclasses.replace(tiny_members[0], fold=tests, fold_number=0)
+    first = source('A', 'ckplus', folds)
+    assert first.choose(member, ckplus) == 0
+    for link in ('starts_from', 'features_from', 'taught_by'):
+        chain = [first.chain] if link == 'taught_by' else first.chain
+        other = source('B', 'oulu_casia', ({'o0'}, {'o1'}), **{link: chain})
+        with pytest.raises(UserError, match='networks of B build on was trained on ckplus as well'):
+            other.choose(member, ckplus)
+        deeper = source('C', 'fer2013', ({'o0'}, {'o1'}), starts_from=other.chain)
+        with pytest.raises(UserError, match='networks of C build on was trained on ckplus as well'):
+            deeper.choose(member, ckplus)
+    # With the same dataset and folds throughout, what B tests A has not seen.
+    same = source('B', 'ckplus', folds, starts_from=first.chain)
+    assert same.choose(member, ckplus) == 0
+    part = dataclasses.replace(same, tested={0: frozenset(['c2']), 1: frozenset()})
+    with pytest.raises(UserError, match='perhaps on test clips of fold 0: give all runs'):
+        part.choose(member, ckplus)
+
+
 def parameters_of(name, variant, classes):
     """Shapes of the parameters that a config's network has on its own frames."""
     path = Path(__file__).parents[2] / 'configs' / f'{name}.py'
