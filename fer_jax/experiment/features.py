@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fer_jax.data.clips import ClipSet
+from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.training.members import Member
@@ -59,19 +60,22 @@ class FeatureSource(Protocol):
         """
         ...
 
-    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
+    def target_shape(
+        self, fold: Fold, number: int, clips: ClipSet, loaded: ClipSource
+    ) -> np.ndarray | None:
         """Returns the shape onto which the clips of a fold are registered by 'mean_shape'.
 
         Args:
-          fold: its number.
-          clips: how they are loaded.
+          fold, number: the fold, of these clips.
+          loaded: how they are loaded.
 
         Returns:
           float64 [P, 2], that of the networks that make the features; None where none do, or where
           another registration is asked for.
 
         Raises:
-          UserError: these networks saw faces without this registration.
+          UserError: these networks saw faces without this registration, or test clips of the
+            fold.
         """
         ...
 

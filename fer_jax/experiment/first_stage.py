@@ -14,6 +14,7 @@ import numpy as np
 from fer_jax.config import bind
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import TARGET_SHAPE
+from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.experiment import trained
 from fer_jax.experiment.clips import ClipSource
@@ -82,14 +83,13 @@ class FirstStage:
             for network in sorted(set(chosen))
         ]
 
-    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
-        """As of `FeatureSource`: what the run keeps of the fold of this number, or its first."""
-        if clips.registration != 'mean_shape':
+    def target_shape(
+        self, fold: Fold, number: int, clips: ClipSet, loaded: ClipSource
+    ) -> np.ndarray | None:
+        """As of `FeatureSource`: that of the network whose features the fold's members get."""
+        if loaded.registration != 'mean_shape':
             return None
-        own = np.flatnonzero(self.source.fold == fold)
-        network = next(
-            i for i in (*own.tolist(), *range(len(self.source.fold))) if i not in self.source.failed
-        )
+        network = self.source.choose_for(fold, number, 0, clips)
         fits = TrainedNetwork.open(self.source.path, network).fits
         if TARGET_SHAPE not in fits.values:
             raise UserError(

@@ -93,8 +93,11 @@ def make_groups(
         return grouped(data.clips, fold)
     found = []
     for number in fold_numbers(protocol, fold):
-        target = source.target_shape(number, sections.clips) if source else None
-        fits = sections.clips.fit_registration(data.clips, protocol.folds[number], target)
+        one = protocol.folds[number]
+        target = None
+        if source:
+            target = source.target_shape(one, number, data.clips, sections.clips)
+        fits = sections.clips.fit_registration(data.clips, one, target)
         found += grouped(sections.clips.load(data.folder, fits[0]), number, *fits)
     return found
 

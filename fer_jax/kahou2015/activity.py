@@ -145,7 +145,9 @@ class Activity:
             found.append(([dataclasses.replace(m, fits=(*m.fits, fit)) for m in own], seen))
         return found
 
-    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
+    def target_shape(
+        self, fold: Fold, number: int, clips: ClipSet, loaded: ClipSource
+    ) -> np.ndarray | None:
         """As of `FeatureSource`: none, no network saw faces."""
         return None
 

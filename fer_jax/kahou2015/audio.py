@@ -16,7 +16,7 @@ from fer_jax.data import datasets, leaks, prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.progress import Progress
-from fer_jax.data.protocols import shorten
+from fer_jax.data.protocols import Fold, shorten
 from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.kahou2015 import audio_files
@@ -253,7 +253,9 @@ class Sound:
             found.append(([dataclasses.replace(m, fits=(*m.fits, fit)) for m in own], heard))
         return found
 
-    def target_shape(self, fold: int, clips: ClipSource) -> np.ndarray | None:
+    def target_shape(
+        self, fold: Fold, number: int, clips: ClipSet, loaded: ClipSource
+    ) -> np.ndarray | None:
         """As of `FeatureSource`: none, no network saw faces."""
         return None
 

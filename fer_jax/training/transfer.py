@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from fer_jax.data.clips import ClipSet, recordings
+from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.training import model_folder
@@ -83,7 +84,11 @@ class Source:
         return cls(folder, chain, fold, seed, seen, config['classes'], option)
 
     def choose(self, member: Member, clips: ClipSet) -> int:
-        """Chooses the member of this run whose network a member may build on.
+        """Chooses the member of this run whose network a member may build on, as `choose_for`."""
+        return self.choose_for(member.fold, member.fold_number, member.seed, clips)
+
+    def choose_for(self, fold: Fold, number: int, seed: int, clips: ClipSet) -> int:
+        """Chooses the member of this run whose network a fold's member may build on.
 
         Where both runs have a dataset in common that is one whose training and validation clips are
         no test clips of the member; where what it builds on has one in common, one that was tested
@@ -96,14 +101,14 @@ class Source:
         """
         possible = sound = [i for i in range(len(self.fold)) if i not in self.failed]
         datasets = set(clips.name.split('+'))
-        tested = recordings(clips.name, clips.clip_id[member.fold.test].tolist())
+        tested = recordings(clips.name, clips.clip_id[fold.test].tolist())
         if datasets & set(self.chain['dataset'].split('+')):
             possible = [i for i in possible if not tested & self._recordings[self.fold[i]]]
             if not possible:
                 known = sorted(tested & self._recordings[self.fold[sound[0]]])[0].split('/', 1)[1]
                 raise UserError(
                     f'{self.option}: every network of {self.path} was trained on test clips of '
-                    f'fold {member.fold_number}, e.g. {known}: give both runs the same protocol'
+                    f'fold {number}, e.g. {known}: give both runs the same protocol'
                 )
         if earlier := datasets & _built_on(self.chain):
             possible = [i for i in possible if tested <= self._tested[self.fold[i]]]
@@ -111,14 +116,14 @@ class Source:
                 raise UserError(
                     f'{self.option}: what the networks of {self.path} build on was trained on '
                     f'{" and ".join(sorted(earlier))} as well, perhaps on test clips of fold '
-                    f'{member.fold_number}: give all runs of the chain the same dataset and '
+                    f'{number}: give all runs of the chain the same dataset and '
                     'protocol, or networks that never saw it'
                 )
         return min(
             possible,
             key=lambda i: (
-                self.fold[i] != member.fold_number,
-                self.seed[i] != member.seed,
+                self.fold[i] != number,
+                self.seed[i] != seed,
                 i,
             ),
         )

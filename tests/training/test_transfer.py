@@ -5,6 +5,7 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from fer_jax import models
+from fer_jax.data.fitted import TARGET_SHAPE
 from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
+from fer_jax.experiment import first_stage
 from fer_jax.training import loop, transfer
 from fer_jax.training.members import per_member
 from fer_jax.training.optimizers import evaluated_weights, trained
@@ -125,6 +128,36 @@ def test_no_run_between_hides_what_an_earlier_one_was_trained_on(tiny_members, t
     part = dataclasses.replace(same, tested={0: frozenset(['c2']), 1: frozenset()})
     with pytest.raises(UserError, match='perhaps on test clips of fold 0: give all runs'):
         part.choose(member, ckplus)
+
+
+def test_a_fold_of_another_division_gets_the_shape_that_its_features_network_was_fitted_with(
+    monkeypatch, tiny_clips
+):
+    """Fold 1 tests what network 1 trained on: features and shape are those of network 0."""
+    names = ('frames', 'length', 'label', 'subject', 'split')
+    few = {name: getattr(tiny_clips, name)[:4] for name in names}
+    ids = np.array(['c0', 'c1', 'c2', 'c3'])
+    clips = dataclasses.replace(tiny_clips, name='ckplus', clip_id=ids, **few)
+    shapes = {0: np.zeros((5, 2)), 1: np.ones((5, 2))}
+    monkeypatch.setattr(
+        first_stage.TrainedNetwork,
+        'open',
+        lambda _, network: SimpleNamespace(
+            fits=SimpleNamespace(values={TARGET_SHAPE: (shapes[network],)})
+        ),
+    )
+    stage = first_stage.FirstStage(
+        source('A', 'ckplus', ({'c0', 'c1'}, {'c2', 'c3'})), 'pool2', ('a', 'b')
+    )
+    loaded = SimpleNamespace(registration='mean_shape')
+    for number, tested in ((1, [2, 3]), (1, [0, 1]), (7, [0])):
+        rest = np.setdiff1d(np.arange(4), tested)
+        fold = Fold(train=rest, validation=np.zeros(0, int), test=np.array(tested))
+        wanted = stage.source.choose_for(fold, number, 0, clips)
+        assert not {f'c{k}' for k in tested} & stage.source.seen[wanted]
+        np.testing.assert_array_equal(
+            stage.target_shape(fold, number, clips, loaded), shapes[wanted]
+        )
 
 
 def parameters_of(name, variant, classes):
