@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from fer_jax.data import cropping
+from fer_jax.data import cropping, datasets
 from fer_jax.evaluation import calibration
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.predictor import Predictor
@@ -73,6 +73,11 @@ class NetworkClassifier(models.FaceClassifier):
             )
             registration = 'none'
         sequences = predictor.sequences
+        if sequences and not window and not _length_is_known(clips):
+            notes.append(
+                f'it sees windows of {_CLIP:g} s, and the clips of {clips.name} may have been of '
+                'another length: give that with --window=SECONDS'
+            )
         geometry = cropping.Geometry(
             frames=clips.frames if sequences else 1,
             sampling=clips.sampling,
@@ -104,9 +109,13 @@ class NetworkClassifier(models.FaceClassifier):
 
 def framing_of(clips: ClipSource) -> models.Framing:
     """Returns what the margin of a run's data counted from."""
-    if clips.name.split('+')[0] == 'fer2013':
+    name = clips.name.split('+')[0]
+    if name == 'fer2013':
         return models.FER2013
-    return models.YUNET if clips.faces == 'yunet' else models.LANDMARKS
+    faces = clips.faces  # '' is the dataset's own default
+    if not faces and name.partition(':')[0] in datasets.DATASETS:
+        faces = datasets.builder_class(name).FACES[0]
+    return models.YUNET if faces == 'yunet' else models.LANDMARKS
 
 
 def seconds_of(clips: ClipSource) -> float:
@@ -115,6 +124,10 @@ def seconds_of(clips: ClipSource) -> float:
     if clips.sampling == 'last':
         return clips.frames / _RATES.get(name, _RATE)
     return _SECONDS.get(name, _CLIP)
+
+
+def _length_is_known(clips: ClipSource) -> bool:
+    return clips.sampling == 'last' or clips.name.split('+')[0] in _SECONDS
 
 
 def _fit(network: TrainedNetwork, clips: ClipSource) -> np.ndarray | None:

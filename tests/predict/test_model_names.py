@@ -1,5 +1,7 @@
 """What --model names: a run, or a model folder that was written from it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,21 @@ def test_a_run_and_its_folder_cut_faces_alike_and_say_the_same(plain_run, plain_
     (tmp_path / 'model' / 'model.safetensors').write_bytes(b'')
     with pytest.raises(UserError, match='damaged or another one'):
         networks.open_model(str(tmp_path / 'model'))
+
+
+@pytest.mark.parametrize(
+    'name, faces, framing',
+    [
+        ('own:clinic', '', models.YUNET),
+        ('own:clinic', 'yunet', models.YUNET),
+        ('own:clinic', 'haar', models.LANDMARKS),
+        ('ravdess', '', models.YUNET),
+        ('mmi', '', models.YUNET),
+        ('ckplus', '', models.LANDMARKS),
+        ('fer2013+tfd', '', models.FER2013),
+        ('of another installation', '', models.LANDMARKS),
+    ],
+)
+def test_faces_are_cut_as_the_dataset_finds_them_by_default(name, faces, framing):
+    clips = SimpleNamespace(name=name, faces=faces)
+    assert networks.framing_of(clips) == framing

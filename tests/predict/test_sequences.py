@@ -1,5 +1,6 @@
 """Networks of sequences of finished runs see a film's windows as their training saw its clips."""
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -125,6 +126,21 @@ def test_a_run_says_what_it_is(place):
     length = np.full(3, 4, np.int32)
     each = [networks.open_model(str(run), member=k).probabilities(clip, length) for k in range(2)]
     assert both.probabilities(clip, length) == pytest.approx((each[0] + each[1]) / 2, abs=1e-6)
+
+
+def test_the_length_of_own_clips_is_asked_for(place):
+    run, _ = place
+    predictor = networks.open_model(str(run)).predictor
+    own = dataclasses.replace(predictor.clips, name='own:clinic', sampling='uniform')
+    other = dataclasses.replace(predictor, clips=own)
+    asked = [note for note in networks.NetworkClassifier.of(other).notes if '--window' in note]
+    assert asked == [
+        'it sees windows of 1 s, and the clips of own:clinic may have been of another length: give '
+        'that with --window=SECONDS'
+    ]
+    for known in (predictor, dataclasses.replace(predictor, clips=own)):
+        given = networks.NetworkClassifier.of(known, window=2.5)
+        assert given.seconds == 2.5 and not any('--window' in note for note in given.notes)
 
 
 def test_what_is_no_run_is_said(place, tmp_path):
