@@ -149,3 +149,23 @@ def test_counts_of_both_rules_and_of_the_copies_on_the_original(tmp_path):
     parts = (np.flatnonzero(clips.split == name) for name in ('train', 'validation', 'test'))
     marks = leaks.duplicate_marks(leaks.duplicates(clips), fold := Fold(*parts))[fold.test]
     assert ((marks == 2).sum(), (marks > 0).sum()) == (288, 314)
+
+
+@pytest.mark.parametrize(
+    'split, parts',
+    [
+        (('train', 'validation', 'test'), ([0], [1], [2])),
+        (('train', 'validation', 'validation'), ([0], [], [1, 2])),  # AffectNet's parts
+        (('', '', ''), ([], [], [0, 1, 2])),
+        (('train', 'train', 'train'), ([], [], [0, 1, 2])),
+    ],
+)
+def test_what_is_judged_where_owners_give_no_test_part(split, parts):
+    class Clips:
+        def __len__(self):
+            return 3
+
+    clips = Clips()
+    clips.split = np.array(split)
+    fold = judging._parts(clips)
+    assert tuple(part.tolist() for part in (fold.train, fold.validation, fold.test)) == parts

@@ -23,6 +23,7 @@ MAJORITY = "A majority agrees (FER+'s authors' rule)"
 # Sides in pixels to which pictures are shrunk, to see what small faces cost.
 SIDES = (36, 24, 16)
 _BATCH = 256
+_TINY = np.finfo(np.float32).tiny
 
 
 def judge(
@@ -59,6 +60,7 @@ def judge(
     stills = clips.frames.shape[1] == 1
     sides = [side for side in SIDES if side < clips.frames.shape[2]] if stills else []
     frames = clips.frames[tested]
+    nothing = np.array([name in known for name in clips.classes], np.float32) / len(known)
     with TrainingProgress(len(tested) * (1 + len(sides))) as bar:
 
         def said(frames: np.ndarray) -> np.ndarray:
@@ -72,7 +74,9 @@ def judge(
                     if name in known:
                         found[some, column] = own[:, predictor.classes.index(name)]
                 bar.advance(len(own), len(own))
-            return found / found.sum(1, keepdims=True)
+            total = found.sum(1, keepdims=True)
+            # A network that is sure of a class that the labels lack says nothing of the others.
+            return np.where(total > 0, found / np.maximum(total, _TINY), nothing)
 
         probabilities = said(frames)
         conditions = {
@@ -108,7 +112,9 @@ def judge(
         agreed = votes.majority(table, names, clips.classes)
         # Both rules name the same class where there is a majority.
         choices[MAJORITY] = (agreed >= 0) & (agreed == predictions.label)
-    part = 'test part' if len(fold.train) or len(tested) < len(clips) else 'all clips'
+    part = 'all clips' if len(tested) == len(clips) else 'test part'
+    if len(tested) and (clips.split[tested] == 'validation').all():
+        part = 'validation part, in place of a test part'
     shown = f', labels {labels}' if labels else ''
     return judgement.judge(
         predictions,
@@ -151,12 +157,17 @@ def _load(
 
 
 def _parts(clips: ClipSet) -> Fold:
-    """Returns the owners' parts; of a dataset without a test part all clips are test clips."""
+    """Returns the owners' parts.
+
+    Without a test part the validation part is tested, and without either all clips are.
+    """
     train, validation, test = (
         np.flatnonzero(clips.split == part) for part in ('train', 'validation', 'test')
     )
     if not len(test):
         none = np.zeros(0, int)
+        if len(validation):
+            return Fold(train, none, validation)
         return Fold(none, none, np.arange(len(clips)))
     return Fold(train, validation, test)
 
