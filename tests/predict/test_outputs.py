@@ -12,7 +12,7 @@ import pytest
 
 from fer_jax.errors import UserError
 from fer_jax.predict import agreement, events, film_page, jobs, overlay, results, segments, summary
-from fer_jax.predict.films import Film
+from fer_jax.predict.films import Film, Frame
 from fer_jax.predict.jobs import Given, Options
 
 
@@ -109,6 +109,21 @@ def test_hidden_faces_cannot_be_recognised(film, tmp_path, bands):
     assert hidden < sharp / 3
     outside = np.s_[: top - 30]
     assert np.abs(image[outside].astype(int) - before[outside]).mean() < 4
+
+
+@pytest.mark.parametrize('track', [[1, 1], [1, 2]])
+def test_faces_stay_hidden_between_looks_that_are_far_apart(made, track):
+    result = made(track, [0, 0], times=[0.0, 4.0])
+    result.box[1, [0, 2]] += 100
+    painter = overlay.Painter(result, blur=True)
+    noise = np.random.default_rng(0).integers(0, 255, (90, 200, 3), np.uint8)
+    for time in (0.0, 0.9, 1.1, 3.9, 4.0, 9.0):
+        drawn = painter.drawn(Frame(0, time, 'ok', noise.copy()))
+        where = {0.0: (10, 60), 4.0: (110, 160), 9.0: (110, 160)}.get(time, (10, 160))
+        changed = (drawn != noise).any(2)[12:78, where[0] + 2 : where[1] - 2]
+        assert changed.mean() > 0.95, time
+    plain = overlay.Painter(result, blur=False)
+    assert (plain.drawn(Frame(0, 1.1, 'ok', noise.copy())) == noise).all()
 
 
 def test_an_odd_size_is_coded(tmp_path, people, scene, bands):
