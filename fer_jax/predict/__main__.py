@@ -103,7 +103,7 @@ def main(fv: flags.FlagValues) -> None:
     from fer_jax.predict import networks, terminal
     from fer_jax.predict.jobs import Given
 
-    given = Given.find(fv.positional) if fv.positional else Given([], [])
+    given = Given.find(fv.positional, fv.out) if fv.positional else Given([], [])
     if fv.against and (len(given.films) != 1 or given.pictures):
         raise UserError('--against is for one film: name that film alone')
     runtime.prepare()

@@ -349,6 +349,20 @@ def test_files_are_found_and_named_apart(tmp_path):
         Given.find([str(tmp_path / 'gone')])
 
 
+def test_what_was_written_before_and_what_a_system_made_is_no_film(tmp_path, monkeypatch):
+    names = ['a.mp4', 'sub/b.mp4', 'a.overlay.mp4', '._a.mp4', '__MACOSX/a.mp4', 'sub/.old/b.mp4']
+    for name in (*names, 'predictions/a.overlay.mp4', 'predictions/c.mp4', 'predictions/d.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b'x')
+    monkeypatch.chdir(tmp_path)
+    given = Given.find(['.'], 'predictions')
+    assert [name for name, _ in given.films] == ['a.mp4', 'sub/b.mp4'] and not given.pictures
+    assert [name for name, _ in Given.find(['.'], '.').films] == [
+        'a.mp4', 'predictions/c.mp4', 'sub/b.mp4',
+    ]  # fmt: skip
+    assert [name for name, _ in Given.find(['a.overlay.mp4'], '.').films] == ['a.overlay.mp4']
+
+
 def test_a_turned_film_without_a_matrix_is_found_and_said(
     tmp_path, people, scene, write_film, bands
 ):
