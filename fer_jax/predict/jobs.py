@@ -243,6 +243,7 @@ def predict_film(
             film=small.read_bytes() if small else None,
             stills=shown,
             table=_path(base, '.csv').read_bytes(),
+            base=base.name,
         )
         atomic.write_text(_path(base, '.html'), text)
     about['seconds_taken'] = {

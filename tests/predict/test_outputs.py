@@ -2,8 +2,10 @@
 
 import base64
 import csv
+import html
 import json
 import re
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import av
@@ -181,11 +183,27 @@ def test_a_page_with_a_large_film_shows_frames_instead(written, monkeypatch, mad
     stills = [(time, np.zeros((40, 60, 3), np.uint8)) for time in film_page.changes(result)]
     assert [time for time, _ in stills] == [0.0, 2.0, 4.0]
     monkeypatch.setattr(film_page, 'LARGEST', 200_000)
-    text = film_page.text('a.mp4', result, about, film=bytes(200_000), stills=stills, table=b'a\n')
+    text = film_page.text(
+        'a.mp4', result, about, film=bytes(200_000), stills=stills, table=b'a\n', base='a'
+    )
     assert '<video' not in text and len(re.findall(r'<img data-time', text)) == 3
     assert len(text.encode()) < 200_000
-    small = film_page.text('a.mp4', result, about, film=bytes(90_000), stills=stills, table=b'a\n')
+    small = film_page.text(
+        'a.mp4', result, about, film=bytes(90_000), stills=stills, table=b'a\n', base='a'
+    )
     assert '<video' in small and '<img data-time' not in small
+
+
+def test_a_page_links_the_files_of_its_own_film(written, monkeypatch, made):
+    _, about = written
+    result, base = made([1] * 9, [0] * 9), '2-zwei #1 "ü"'
+    monkeypatch.setattr(film_page, '_TABLE', 3)
+    for table in (b'a\n', b'a,b\n'):
+        text = film_page.text(
+            'zwei.mp4', result, about, film=None, stills=[], table=table, base=base
+        )
+        named = [unquote(link) for link in re.findall(r'(?:href|download)="([^":]*csv)"', text)]
+        assert [html.unescape(name) for name in named] == [f'{base}.tracks.csv', f'{base}.csv']
 
 
 def test_stretches_are_what_the_labels_say(made):
