@@ -14,6 +14,7 @@ import numpy as np
 
 from fer_jax.predict import overlay, segments, summary
 from fer_jax.predict.results import FilmResult
+from fer_jax.predict.tracking import MISSED
 from fer_jax.reports import page
 from fer_jax.reports.figures import SERIES
 
@@ -160,7 +161,7 @@ def _colour(k: int) -> str:
 def _band(result: FilmResult, track: int, start: float, end: float) -> str:
     rows = np.flatnonzero((result.track == track) & np.isfinite(result.smoothed[:, 0]))
     shapes = []
-    for part in _runs(result.time, rows):
+    for part in _runs(result, rows):
         part = part[np.linspace(0, len(part) - 1, min(len(part), _POINTS)).round().astype(int)]
         x = (result.time[part] - start) / (end - start) * _WIDTH
         total = np.concatenate([np.zeros((len(part), 1)), result.smoothed[part].cumsum(1)], 1)
@@ -190,11 +191,12 @@ def _band(result: FilmResult, track: int, start: float, end: float) -> str:
     )
 
 
-def _runs(time: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """Splits the rows of one person where the face was gone for half a second."""
+def _runs(result: FilmResult, rows: np.ndarray) -> list[np.ndarray]:
+    """Splits the rows of one person where the face was gone for half a second and for a look."""
     if not len(rows):
         return []
-    return np.split(rows, np.flatnonzero(np.diff(time[rows]) > 0.5) + 1)
+    broken = max(0.5, MISSED * result.step)
+    return np.split(rows, np.flatnonzero(np.diff(result.time[rows]) > broken) + 1)
 
 
 def _thin(values: np.ndarray) -> np.ndarray:

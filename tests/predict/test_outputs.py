@@ -221,6 +221,17 @@ def test_stretches_are_what_the_labels_say(made):
     assert [(round(part.start, 2), round(part.end, 2)) for part in apart] == [(0, 0.8), (3, 3.3)]
 
 
+def test_films_that_are_seldom_looked_at_have_whole_stretches(made):
+    result = made([1] * 10, [0] * 10, fps=1)
+    found = segments.segments(result)
+    assert [(part.start, part.end) for part in found] == [(0, 10)]
+    text = film_page._band(result, 1, 0.0, 9.0)
+    assert text.count('<polygon') == len(result.classes)
+    times = [0, 1, 2, 5, 6, 7]
+    apart = segments.segments(made([1] * 6, [1] * 6, times=times))
+    assert [(part.start, part.end) for part in apart] == [(0, 3.5), (5, 8)]
+
+
 def test_events_for_elan_boris_and_players(film, made):
     opened = Film.open(film)
     result = made([1] * 20 + [2] * 20, [0] * 10 + [1] * 10 + [2] * 20)
