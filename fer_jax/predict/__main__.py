@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # Longest sides at which faces are looked for, and with --small_faces.
 _SIDES, _SMALL_SIDES = (320, 640), (640, 1280)
+# Frames a second that a network of sequences needs.
+_FEWEST = 2
 
 
 def define(fv: flags.FlagValues) -> None:
@@ -103,11 +105,16 @@ def main(fv: flags.FlagValues) -> None:
     from fer_jax.predict import networks, terminal
     from fer_jax.predict.jobs import Given
 
-    given = Given.find(fv.positional) if fv.positional else Given([], [])
+    given = Given.find(fv.positional, fv.out) if fv.positional else Given([], [])
     if fv.against and (len(given.films) != 1 or given.pictures):
         raise UserError('--against is for one film: name that film alone')
     runtime.prepare()
     model = networks.open_model(fv.model, member=fv.member, window=fv.window)
+    if model.seconds and 0 < fv.fps < _FEWEST:
+        raise UserError(
+            f'--fps={fv.fps:g}: {model.name} sees several frames together and needs at least '
+            f'{_FEWEST} a second; give a higher --fps, or 0 for all frames'
+        )
     options = _options(fv)
     out = Path(fv.out)
     if fv.camera is not None:

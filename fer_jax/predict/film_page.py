@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
 from fer_jax.predict import overlay, segments, summary
 from fer_jax.predict.results import FilmResult
+from fer_jax.predict.tracking import MISSED
 from fer_jax.reports import page
 from fer_jax.reports.figures import SERIES
 
@@ -42,6 +44,7 @@ def text(
     film: bytes | None,
     stills: Sequence[tuple[float, np.ndarray]],
     table: bytes,
+    base: str,
     stamps: Sequence[str] = (),
 ) -> str:
     """Composes the page.
@@ -52,17 +55,18 @@ def text(
       film: the overlay as an MP4 file; None shows the stills.
       stills: seconds and uint8 [H, W, 3], where there is no film or it is too large.
       table: film.csv.
+      base: what the names of the film's files begin with.
     """
     pictures = [(time, _jpeg(image)) for time, image in stills]
-    without = _page(name, result, about, None, pictures, table, stamps)
+    without = _page(name, result, about, None, pictures, table, base, stamps)
     if film is not None:
-        with_film = _page(name, result, about, film, [], table, stamps)
+        with_film = _page(name, result, about, film, [], table, base, stamps)
         if len(with_film.encode()) <= LARGEST:
             return with_film
     return without
 
 
-def _page(name, result, about, film, pictures, table, stamps) -> str:
+def _page(name, result, about, film, pictures, table, base, stamps) -> str:
     counted = summary.counts(result)
     lead = (
         f'{counted["frames"]} frames, {summary.people(counted["people"])}, {about["model"]["name"]}'
@@ -71,18 +75,14 @@ def _page(name, result, about, film, pictures, table, stamps) -> str:
     parts = [
         ('film', name, shown + _timeline(result) + f'<p class="note">{escape(page.NOTE)}</p>'),
         ('people', 'People', page.table(summary.tracks(result), stamps).replace(
-            'figures/tracks.csv', _stem(name) + '.tracks.csv')),
-        ('frames', 'Frames', page.facts(counted) + _download(name, table)),
+            'figures/tracks.csv', quote(base + '.tracks.csv'))),
+        ('frames', 'Frames', page.facts(counted) + _download(base, table)),
         ('made', 'How this was made', page.provenance(about, about['versions'])),
     ]  # fmt: skip
     if about.get('remarks'):
         remarks = ''.join(f'<li>{escape(line)}</li>' for line in about['remarks'])
         parts.insert(1, ('remarks', 'To know', f'<ul>{remarks}</ul>'))
     return page.page(name, lead, stamps, parts)
-
-
-def _stem(name: str) -> str:
-    return escape(name.rsplit('.', 1)[0])
 
 
 def _film(film: bytes) -> str:
@@ -161,7 +161,7 @@ def _colour(k: int) -> str:
 def _band(result: FilmResult, track: int, start: float, end: float) -> str:
     rows = np.flatnonzero((result.track == track) & np.isfinite(result.smoothed[:, 0]))
     shapes = []
-    for part in _runs(result.time, rows):
+    for part in _runs(result, rows):
         part = part[np.linspace(0, len(part) - 1, min(len(part), _POINTS)).round().astype(int)]
         x = (result.time[part] - start) / (end - start) * _WIDTH
         total = np.concatenate([np.zeros((len(part), 1)), result.smoothed[part].cumsum(1)], 1)
@@ -191,11 +191,12 @@ def _band(result: FilmResult, track: int, start: float, end: float) -> str:
     )
 
 
-def _runs(time: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """Splits the rows of one person where the face was gone for half a second."""
+def _runs(result: FilmResult, rows: np.ndarray) -> list[np.ndarray]:
+    """Splits the rows of one person where the face was gone for half a second and for a look."""
     if not len(rows):
         return []
-    return np.split(rows, np.flatnonzero(np.diff(time[rows]) > 0.5) + 1)
+    broken = max(0.5, MISSED * result.step)
+    return np.split(rows, np.flatnonzero(np.diff(result.time[rows]) > broken) + 1)
 
 
 def _thin(values: np.ndarray) -> np.ndarray:
@@ -204,11 +205,11 @@ def _thin(values: np.ndarray) -> np.ndarray:
     return values[np.linspace(0, len(values) - 1, _POINTS).round().astype(int)]
 
 
-def _download(name: str, table: bytes) -> str:
+def _download(base: str, table: bytes) -> str:
     """Links to the table: in the page where it is small."""
-    file = f'{_stem(name)}.csv'
+    file = escape(f'{base}.csv')
     if len(table) > _TABLE:
-        return f'<p><a href="{file}">{file}</a>, beside this page</p>'
+        return f'<p><a href="{quote(base + ".csv")}">{file}</a>, beside this page</p>'
     data = base64.b64encode(table).decode()
     return f'<p><a download="{file}" href="data:text/csv;base64,{data}">Download {file}</a></p>'
 

@@ -121,21 +121,23 @@ class Film:
 
     def _frames(self, fps: float, skip: int) -> Generator[Frame, None, None]:
         chosen = EveryTime(fps)
-        index, time = -1, -1 / self.rate
+        index, time, lasts = -1, -1 / self.rate, 1 / self.rate
         with _container(self.path) as container:
             stream = container.streams.video[0]
             start = (container.start_time or 0) / av.time_base
+            whole = _stated(container, stream)
             for piece in _pictures(container, stream):
                 index += 1
                 given = piece.time - start
                 # Some files lack stamps or repeat them; time never stands still here.
                 time = given if given > time else time + 1 / self.rate
+                lasts = piece.lasts if piece.lasts > 0 else 1 / self.rate
                 if not chosen.takes(time) or index < skip:
                     continue
                 image = None if piece.picture is None else self._shown(piece.picture)
                 yield Frame(index, time, OK if image is not None else UNREADABLE, image)
-        end = time + 1 / self.rate
-        if end + max(_MISSING, 3 / self.rate) < self.seconds and index + 1 >= skip:
+        end = time + lasts
+        if end + max(_MISSING, 3 / self.rate) < whole and index + 1 >= skip:
             yield Frame(index + 1, end, UNREADABLE, None)
 
     def _shown(self, picture: av.VideoFrame) -> np.ndarray:
@@ -212,9 +214,9 @@ def ahead_of(items: Generator[T, None, None], count: int) -> Generator[T, None, 
         thread.join()
 
 
-# A piece of a film: its time in the container's seconds (NaN where it has none), and the decoded
-# picture, None where it could not be decoded.
-_Piece = collections.namedtuple('_Piece', 'time picture')
+# A piece of a film: its time in the container's seconds and the seconds that it is shown (NaN where
+# the file does not say), and the decoded picture, None where it could not be decoded.
+_Piece = collections.namedtuple('_Piece', 'time lasts picture')
 
 
 def _pictures(container, stream) -> Iterator[_Piece]:
@@ -231,11 +233,12 @@ def _pictures(container, stream) -> Iterator[_Piece]:
             decoded = packet.decode()
         except av.error.FFmpegError:
             stamp = packet.pts if packet.pts is not None else packet.dts
-            yield _Piece(_in_seconds(stamp, stream), None)
+            yield _Piece(_in_seconds(stamp, stream), _in_seconds(packet.duration, stream), None)
             continue
         for picture in decoded:
             stamp = picture.pts if picture.pts is not None else picture.dts
-            yield _Piece(_in_seconds(stamp, stream), None if picture.is_corrupt else picture)
+            lasts = _in_seconds(picture.duration, stream)
+            yield _Piece(_in_seconds(stamp, stream), lasts, None if picture.is_corrupt else picture)
 
 
 def _in_seconds(stamp: int | None, stream) -> float:
@@ -292,6 +295,20 @@ def _rate(stream) -> float:
 
 
 def _seconds(container, stream) -> float:
+    """Returns how long a film's pictures last, or else the film; NaN where neither is said."""
+    stated = _stated(container, stream)
+    if math.isnan(stated) and container.duration:
+        return container.duration / av.time_base
+    return stated
+
+
+def _stated(container, stream) -> float:
+    """Returns how long the pictures of a film last by its header; NaN where that does not say."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else math.nan
+    with contextlib.suppress(KeyError, ValueError):  # Matroska states it as hours:minutes:seconds
+        hours, minutes, seconds = stream.metadata['DURATION'].split(':')
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    if container.duration and not container.streams.audio:
+        return container.duration / av.time_base
+    return math.nan

@@ -14,7 +14,7 @@ from typing import Any
 
 import fer_jax
 from fer_jax import atomic, cli
-from fer_jax.data.datasets import pictures
+from fer_jax.data.datasets import pictures, release
 from fer_jax.errors import UserError
 from fer_jax.evaluation.table import COUNT, NUMBER, Column, Table
 from fer_jax.predict import (
@@ -41,6 +41,7 @@ FILMS = frozenset(
     + ['.ts', '.mts', '.m2ts', '.ogv', '.gif']
 )
 PICTURES = frozenset(pictures.TYPES)
+_OVERLAY = '.overlay.mp4'
 # The first seconds of a film tell how it is turned, so many frames of them.
 _TURN_SECONDS, _TURN_FRAMES = 12.0, 6
 _PACKAGES = ('jax', 'numpy', 'av', 'opencv-python', 'opencv-python-headless', 'pillow')
@@ -76,9 +77,13 @@ class Given:
     pictures: list[tuple[str, Path]]
 
     @classmethod
-    def find(cls, paths: Sequence[str]) -> 'Given':
+    def find(cls, paths: Sequence[str], out: str = '') -> 'Given':
         """Finds films and pictures among files and, at any depth, in folders.
 
+        In folders, overlays and files of an operating system's making are passed over.
+
+        Args:
+          out: the folder that is written into; within a folder it is passed over.
         Raises:
           UserError: a path that is not there, or nothing to predict.
         """
@@ -86,11 +91,7 @@ class Given:
         for given in map(Path, paths):
             if not given.exists():
                 raise UserError(f'{given}: no such file or folder')
-            if given.is_dir():
-                inside = sorted(path for path in given.rglob('*') if path.is_file())
-                files = [(path.relative_to(given).as_posix(), path) for path in inside]
-            else:
-                files = [(given.name, given)]
+            files = _inside(given, out) if given.is_dir() else [(given.name, given)]
             for name, path in files:
                 kind = path.suffix.lower()
                 # A file that is named is tried, whatever its name ends with.
@@ -104,6 +105,21 @@ class Given:
                 f'{" ".join(sorted(FILMS))}, pictures with {" ".join(sorted(PICTURES))})'
             )
         return cls(_apart(films), _apart(stills))
+
+
+def _inside(folder: Path, out: str) -> list[tuple[str, Path]]:
+    """Lists the files of a folder, sorted, without those that `Given.find` passes over."""
+    files, root, written = [], folder.resolve(), Path(out).resolve()
+    within = out != '' and root in written.parents
+    for path in sorted(folder.rglob('*')):
+        name = path.relative_to(folder)
+        if any(map(release.is_foreign, (name, *name.parents))):
+            continue
+        if path.name.endswith(_OVERLAY) or (within and (root / name).is_relative_to(written)):
+            continue
+        if path.is_file():
+            files.append((name.as_posix(), path))
+    return files
 
 
 def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
@@ -208,7 +224,7 @@ def predict_film(
     shown, drawn = [], None
     if options.overlay and isinstance(film, Film):
         times = film_page.changes(result)
-        drawn = _path(base, '.overlay.mp4')
+        drawn = _path(base, _OVERLAY)
         images = overlay.write(
             drawn,
             film,
@@ -227,6 +243,7 @@ def predict_film(
             film=small.read_bytes() if small else None,
             stills=shown,
             table=_path(base, '.csv').read_bytes(),
+            base=base.name,
         )
         atomic.write_text(_path(base, '.html'), text)
     about['seconds_taken'] = {

@@ -3,6 +3,7 @@
 import contextlib
 import fractions
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ import numpy as np
 from fer_jax import atomic
 from fer_jax.data.datasets.video import OPTIONS
 from fer_jax.errors import UserError
-from fer_jax.predict.films import Film, Frame
-from fer_jax.predict.results import FilmResult
+from fer_jax.predict.films import UNREADABLE, Film, Frame
+from fer_jax.predict.results import STATUSES, FilmResult
 from fer_jax.reports.figures import COLOURS, SERIES
 
 _CLOCK = fractions.Fraction(1, 90000)
@@ -101,14 +102,15 @@ class Painter:
         self._times = np.unique(result.time)
         self._first = np.searchsorted(result.time, self._times)
         self._doubtful = np.any(result.doubtful, 1)
+        self._looks = np.unique(result.time[result.status != STATUSES.index(UNREADABLE)])
 
     def drawn(self, frame: Frame) -> np.ndarray:
         """Draws the frame with its rows, uint8 [H, W, 3]."""
         image, result = np.ascontiguousarray(frame.image), self._result
         rows = self._rows(frame.time)
         if self._blur:
-            for row in rows:
-                hide(image, result.box[row])
+            for box in self._hidden(frame.time):
+                hide(image, box)
         for row in rows:
             draw_face(
                 image,
@@ -127,6 +129,32 @@ class Painter:
             return []
         end = self._first[at + 1] if at + 1 < len(self._first) else len(self._result)
         return [row for row in range(self._first[at], end) if self._result.track[row]]
+
+    def _hidden(self, time: float) -> list[np.ndarray]:
+        """Lists boxes [4] that hold all faces from the last look until this time to the next."""
+        before = self._boxes(int(np.searchsorted(self._looks, time + 1e-6, side='right')) - 1)
+        after = self._boxes(int(np.searchsorted(self._looks, time - 1e-6)))
+        pairs = [(before[track], after[track]) for track in before if track in after]
+        gone = [box for track, box in before.items() if track not in after]
+        come = [box for track, box in after.items() if track not in before]
+        # Who moved far between two looks may have got another number.
+        pairs += itertools.product(gone, come) if gone and come else [(b, b) for b in gone + come]
+        return [
+            np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
+            for one, other in pairs
+        ]
+
+    def _boxes(self, look: int) -> dict[int, np.ndarray]:
+        """Returns {person's number: box} of a look; nothing before the first, after the last."""
+        if not 0 <= look < len(self._looks):
+            return {}
+        result, time = self._result, self._looks[look]
+        start, end = (np.searchsorted(result.time, time, side=side) for side in ('left', 'right'))
+        return {
+            int(result.track[row]): result.box[row]
+            for row in range(int(start), int(end))
+            if result.track[row]
+        }
 
 
 def draw_face(

@@ -185,11 +185,12 @@ def _chunks(
     known: tuple[dict[str, Any], dict[str, np.ndarray]] | None,
 ) -> Iterator[_Chunk]:
     """Yields all chunks after the known state; the last one has the state 'finished'."""
-    tracker, windows = Tracker(), Windows(model.seconds, settings.step)
+    spacing = 1 / min(settings.fps or film.rate, film.rate)
+    tracker, windows = Tracker(spacing), Windows(model.seconds, settings.step, spacing)
     before, done = None, 0
     if known:
         state, arrays = known
-        tracker = Tracker.restored(state['tracker'])
+        tracker = Tracker.restored(state['tracker'], spacing)
         before = _before_from(state['before'])
         _restore_windows(windows, state['windows'], arrays)
         done = state['next_frame']

@@ -81,12 +81,16 @@ class FilmResult:
         return [int(track) for track in np.unique(self.track) if track]
 
     @property
+    def step(self) -> float:
+        """Seconds from one frame that was looked at to the next, their median; 0 of one alone."""
+        steps = np.diff(np.unique(self.time))
+        return float(np.median(steps)) if len(steps) else 0.0
+
+    @property
     def lasts(self) -> np.ndarray:
         """Seconds that each row stands for: until the next frame that was looked at."""
         times, place = np.unique(self.time, return_inverse=True)
-        steps = np.diff(times)
-        usual = float(np.median(steps)) if len(steps) else 0.0
-        return np.append(steps, usual)[place]
+        return np.append(np.diff(times), self.step)[place]
 
 
 def read(

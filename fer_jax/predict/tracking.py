@@ -19,6 +19,8 @@ from fer_jax.predict.detection import START, Faces
 
 # Seconds after which a person out of sight is forgotten.
 GAP = 2.5
+# However seldom a film is looked at: nobody is away before so many steps between two looks.
+MISSED = 1.5
 # How far a face may lie from where it is expected, in sides of its box: at once, and more for each
 # second out of sight. A head turns away or runs at about two sides a second.
 _REACH, _REACH_A_SECOND = 0.7, 1.5
@@ -63,9 +65,14 @@ class _Person:
 
 
 class Tracker:
-    """Numbers the faces of pictures that come in the order of their times."""
+    """Numbers the faces of pictures that come in the order of their times.
 
-    def __init__(self):
+    Args:
+      step: seconds from one picture to the next.
+    """
+
+    def __init__(self, step: float = 0.0):
+        self._gap = max(GAP, MISSED * step)
         self._people: list[_Person] = []
         self._next = 1
 
@@ -80,7 +87,7 @@ class Tracker:
           {person's number: index of the face}; faces that begin nobody (a score below START) are
           left out.
         """
-        self._people = [person for person in self._people if time - person.time <= GAP]
+        self._people = [person for person in self._people if time - person.time <= self._gap]
         looks = [describe(image, box) for box in faces.box]
         centres = (faces.box[:, :2] + faces.box[:, 2:]) / 2
         sides = (faces.box[:, 2:] - faces.box[:, :2]).max(axis=1, initial=0)
@@ -128,9 +135,9 @@ class Tracker:
         }
 
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> 'Tracker':
+    def restored(cls, state: dict[str, Any], step: float = 0.0) -> 'Tracker':
         """Restores the tracker whose `state` this was."""
-        tracker = cls()
+        tracker = cls(step)
         tracker._next = state['next']
         tracker._people = [
             _Person(

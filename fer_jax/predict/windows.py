@@ -3,10 +3,11 @@
 import collections
 
 from fer_jax.predict.crops import Patch
+from fer_jax.predict.tracking import MISSED
 
 # Seconds between the ends of two windows of a network of sequences.
 STEP = 0.25
-# A person whose face was not seen for so long begins anew.
+# A person whose face was not seen for so many seconds, and was missed at a look, begins anew.
 _BROKEN = 0.5
 
 
@@ -15,13 +16,18 @@ class Windows:
 
     A window of n frames lasts n times their spacing, as a film of n frames does.
 
+    Args:
+      seconds: how long a window lasts; 0 for stills.
+      step: seconds between the ends of two windows.
+      spacing: seconds from one frame to the next.
     Attributes:
       kept: {person's number: the patches of the last window's length}, oldest first.
       last: {person's number: seconds at which the last window ended}.
     """
 
-    def __init__(self, seconds: float, step: float = STEP):
+    def __init__(self, seconds: float, step: float = STEP, spacing: float = 0.0):
         self._seconds, self._step = seconds, step
+        self._broken = max(_BROKEN, MISSED * spacing)
         self.kept: dict[int, collections.deque[Patch]] = {}
         self.last: dict[int, float] = {}
 
@@ -30,7 +36,7 @@ class Windows:
         if not self._seconds:
             return [patch]
         kept = self.kept.setdefault(track, collections.deque())
-        if kept and patch.time - kept[-1].time > _BROKEN:
+        if kept and patch.time - kept[-1].time > self._broken:
             kept.clear()
             self.last.pop(track, None)
         kept.append(patch)
@@ -55,7 +61,7 @@ class Windows:
 
     def forget(self, time: float) -> None:
         """Drops who has not been seen for longer than a window may be broken."""
-        gone = [track for track, kept in self.kept.items() if time - kept[-1].time > _BROKEN]
+        gone = [track for track, kept in self.kept.items() if time - kept[-1].time > self._broken]
         for track in gone:
             del self.kept[track]
             self.last.pop(track, None)

@@ -143,6 +143,17 @@ def test_a_window_does_not_bridge_an_absence(film):
     assert not windows.kept
 
 
+def test_a_window_holds_frames_that_are_seldom_looked_at(film):
+    frames, faces = film
+    windows = Windows(2.5, spacing=1.0)
+    found = []
+    for time in range(6):
+        windows.forget(time)
+        patch = crops.patch(frames[0], float(time), faces[0], Shape(frames=4))
+        found.append(windows.add(1, patch) is not None)
+    assert found == [False, False, True, True, True, True]
+
+
 def test_what_is_too_short_for_a_window_is_left_for_the_end(film):
     frames, faces = film
     windows = Windows(2.0)

@@ -78,7 +78,7 @@ def test_without_the_film_the_frame_of_that_time_is_shown(browser, page, tmp_pat
     _, about = page
     result = made([1] * 60, [0] * 20 + [1] * 20 + [2] * 20)
     stills = [(t, np.full((40, 60, 3), 90, np.uint8)) for t in film_page.changes(result)]
-    text = film_page.text('a.mp4', result, about, film=None, stills=stills, table=b'a\n')
+    text = film_page.text('a.mp4', result, about, film=None, stills=stills, table=b'a\n', base='a')
     (tmp_path / 'stills.html').write_text(text, encoding='utf-8')
     browser.open(tmp_path / 'stills.html', DESKTOP)
     assert clicked(browser, 0.5)['still'] == ['2.000']

@@ -4,6 +4,7 @@ import itertools
 import math
 import threading
 
+import av
 import numpy as np
 import pytest
 
@@ -133,6 +134,42 @@ def test_a_whole_film_has_no_unreadable_frame(tmp_path, write_film):
     assert [frame.status for frame in film.frames()] == [OK] * 100
 
 
+@pytest.mark.parametrize('name', ['long.mp4', 'long.mkv'])
+def test_sound_that_is_longer_than_the_pictures_is_no_damage(tmp_path, name):
+    with av.open(str(tmp_path / name), 'w') as container:
+        pictures = container.add_stream('libx264', rate=25, width=64, height=48)
+        pictures.pix_fmt = 'yuv420p'
+        voice = container.add_stream('aac', rate=16000, layout='mono')
+        for image in gradients(25):
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        container.mux(pictures.encode())
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.float32), 'fltp', 'mono')
+        tone.rate = 16000
+        container.mux(voice.encode(tone))
+        container.mux(voice.encode())
+    film = Film.open(tmp_path / name)
+    assert film.has_sound and [frame.status for frame in film.frames()] == [OK] * 25
+
+
+@pytest.mark.parametrize(('name', 'codec', 'pixels'), [
+    ('hold.mp4', 'libx264', 'yuv420p'), ('hold.gif', 'gif', 'rgb8'),
+])  # fmt: skip
+def test_a_last_picture_that_stands_long_is_no_damage(tmp_path, name, codec, pixels):
+    with av.open(str(tmp_path / name), 'w') as container:
+        stream = container.add_stream(codec, rate=25, width=64, height=48)
+        stream.pix_fmt = pixels
+        packets = []
+        for image in gradients(25):
+            picture = av.VideoFrame.from_ndarray(image, format='rgb24').reformat(format=pixels)
+            packets += stream.encode(picture)
+        packets += stream.encode()
+        last = max(packets, key=lambda packet: packet.pts)
+        last.duration = int(2 / last.time_base)
+        container.mux(packets)
+    film = Film.open(tmp_path / name)
+    assert film.seconds > 2.5 and [frame.status for frame in film.frames()] == [OK] * 25
+
+
 def test_damage_in_the_middle_leaves_rows(tmp_path, write_film):
     path = write_film(tmp_path / 'film.avi', gradients(60), codec='mpeg4')
     data = bytearray(path.read_bytes())
@@ -164,8 +201,6 @@ def test_what_is_no_film_is_said_in_one_line(tmp_path, name, content, said):
 def test_a_missing_film_and_a_sound_file_are_said(tmp_path, write_film):
     with pytest.raises(UserError, match='gone.mp4'):
         Film.open(tmp_path / 'gone.mp4')
-    import av
-
     with av.open(str(tmp_path / 'sound.wav'), 'w') as container:
         stream = container.add_stream('pcm_s16le', rate=8000, layout='mono')
         tone = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), 's16', 'mono')

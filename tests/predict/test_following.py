@@ -153,6 +153,15 @@ def test_a_weak_face_continues_a_person_and_begins_none(people, scene):
     assert tracker.update(0.2, face(0.7), image) == {1: 0}
 
 
+def test_a_person_keeps_the_number_where_a_film_is_seldom_looked_at(people, scene):
+    image = scene((people[0][0], 60, 40))
+    face = Faces(np.array([[100.0, 60, 160, 140]]), np.zeros((1, 5, 2)), np.array([0.9]))
+    seldom, often = Tracker(4.0), Tracker(0.04)
+    assert [seldom.update(time, face, image) for time in (0.0, 4.0, 8.0)] == [{1: 0}] * 3
+    assert Tracker.restored(seldom.state(), 4.0).update(12.0, face, image) == {1: 0}
+    assert [often.update(time, face, image) for time in (0.0, 4.0)] == [{1: 0}, {2: 0}]
+
+
 def test_looks_differ_between_people_more_than_within_one(people, scene, finder):
     looks = []
     for person in people:

@@ -2,8 +2,10 @@
 
 import base64
 import csv
+import html
 import json
 import re
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import av
@@ -12,7 +14,7 @@ import pytest
 
 from fer_jax.errors import UserError
 from fer_jax.predict import agreement, events, film_page, jobs, overlay, results, segments, summary
-from fer_jax.predict.films import Film
+from fer_jax.predict.films import Film, Frame
 from fer_jax.predict.jobs import Given, Options
 
 
@@ -111,6 +113,21 @@ def test_hidden_faces_cannot_be_recognised(film, tmp_path, bands):
     assert np.abs(image[outside].astype(int) - before[outside]).mean() < 4
 
 
+@pytest.mark.parametrize('track', [[1, 1], [1, 2]])
+def test_faces_stay_hidden_between_looks_that_are_far_apart(made, track):
+    result = made(track, [0, 0], times=[0.0, 4.0])
+    result.box[1, [0, 2]] += 100
+    painter = overlay.Painter(result, blur=True)
+    noise = np.random.default_rng(0).integers(0, 255, (90, 200, 3), np.uint8)
+    for time in (0.0, 0.9, 1.1, 3.9, 4.0, 9.0):
+        drawn = painter.drawn(Frame(0, time, 'ok', noise.copy()))
+        where = {0.0: (10, 60), 4.0: (110, 160), 9.0: (110, 160)}.get(time, (10, 160))
+        changed = (drawn != noise).any(2)[12:78, where[0] + 2 : where[1] - 2]
+        assert changed.mean() > 0.95, time
+    plain = overlay.Painter(result, blur=False)
+    assert (plain.drawn(Frame(0, 1.1, 'ok', noise.copy())) == noise).all()
+
+
 def test_an_odd_size_is_coded(tmp_path, people, scene, bands):
     with av.open(str(tmp_path / 'odd.mkv'), 'w') as container:
         stream = container.add_stream('ffv1', rate=10, width=301, height=201)
@@ -166,11 +183,27 @@ def test_a_page_with_a_large_film_shows_frames_instead(written, monkeypatch, mad
     stills = [(time, np.zeros((40, 60, 3), np.uint8)) for time in film_page.changes(result)]
     assert [time for time, _ in stills] == [0.0, 2.0, 4.0]
     monkeypatch.setattr(film_page, 'LARGEST', 200_000)
-    text = film_page.text('a.mp4', result, about, film=bytes(200_000), stills=stills, table=b'a\n')
+    text = film_page.text(
+        'a.mp4', result, about, film=bytes(200_000), stills=stills, table=b'a\n', base='a'
+    )
     assert '<video' not in text and len(re.findall(r'<img data-time', text)) == 3
     assert len(text.encode()) < 200_000
-    small = film_page.text('a.mp4', result, about, film=bytes(90_000), stills=stills, table=b'a\n')
+    small = film_page.text(
+        'a.mp4', result, about, film=bytes(90_000), stills=stills, table=b'a\n', base='a'
+    )
     assert '<video' in small and '<img data-time' not in small
+
+
+def test_a_page_links_the_files_of_its_own_film(written, monkeypatch, made):
+    _, about = written
+    result, base = made([1] * 9, [0] * 9), '2-zwei #1 "ü"'
+    monkeypatch.setattr(film_page, '_TABLE', 3)
+    for table in (b'a\n', b'a,b\n'):
+        text = film_page.text(
+            'zwei.mp4', result, about, film=None, stills=[], table=table, base=base
+        )
+        named = [unquote(link) for link in re.findall(r'(?:href|download)="([^":]*csv)"', text)]
+        assert [html.unescape(name) for name in named] == [f'{base}.tracks.csv', f'{base}.csv']
 
 
 def test_stretches_are_what_the_labels_say(made):
@@ -186,6 +219,17 @@ def test_stretches_are_what_the_labels_say(made):
     times = [0.0, 0.1, 0.2, 3.0, 3.1, 3.2]
     apart = segments.segments(made([1] * 6, [1] * 6, times=times))
     assert [(round(part.start, 2), round(part.end, 2)) for part in apart] == [(0, 0.8), (3, 3.3)]
+
+
+def test_films_that_are_seldom_looked_at_have_whole_stretches(made):
+    result = made([1] * 10, [0] * 10, fps=1)
+    found = segments.segments(result)
+    assert [(part.start, part.end) for part in found] == [(0, 10)]
+    text = film_page._band(result, 1, 0.0, 9.0)
+    assert text.count('<polygon') == len(result.classes)
+    times = [0, 1, 2, 5, 6, 7]
+    apart = segments.segments(made([1] * 6, [1] * 6, times=times))
+    assert [(part.start, part.end) for part in apart] == [(0, 3.5), (5, 8)]
 
 
 def test_events_for_elan_boris_and_players(film, made):
@@ -332,6 +376,20 @@ def test_files_are_found_and_named_apart(tmp_path):
         Given.find([str(tmp_path / 'empty')])
     with pytest.raises(UserError, match='no such file'):
         Given.find([str(tmp_path / 'gone')])
+
+
+def test_what_was_written_before_and_what_a_system_made_is_no_film(tmp_path, monkeypatch):
+    names = ['a.mp4', 'sub/b.mp4', 'a.overlay.mp4', '._a.mp4', '__MACOSX/a.mp4', 'sub/.old/b.mp4']
+    for name in (*names, 'predictions/a.overlay.mp4', 'predictions/c.mp4', 'predictions/d.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b'x')
+    monkeypatch.chdir(tmp_path)
+    given = Given.find(['.'], 'predictions')
+    assert [name for name, _ in given.films] == ['a.mp4', 'sub/b.mp4'] and not given.pictures
+    assert [name for name, _ in Given.find(['.'], '.').films] == [
+        'a.mp4', 'predictions/c.mp4', 'sub/b.mp4',
+    ]  # fmt: skip
+    assert [name for name, _ in Given.find(['a.overlay.mp4'], '.').films] == ['a.overlay.mp4']
 
 
 def test_a_turned_film_without_a_matrix_is_found_and_said(

@@ -126,6 +126,14 @@ def test_a_full_disk_is_one_line_and_then_it_goes_on(call, film, tmp_path):
         subprocess.run(['umount', '-l', str(disk)], check=True)
 
 
+def test_a_network_of_sequences_needs_two_frames_a_second(film, tmp_path, monkeypatch, bands):
+    model = bands(frames=4, seconds=1.0)
+    monkeypatch.setattr(networks, 'open_model', lambda *args, **options: model)
+    with pytest.raises(UserError, match='--fps=1: bands sees several frames.* at least 2 a second'):
+        cli.call(command.main, command.define, [str(film), '--fps=1', f'--out={tmp_path}'])
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_camera_is_one_line(call):
     with pytest.raises(UserError, match='--camera=63: no camera of that number'):
         call('--camera=63')
