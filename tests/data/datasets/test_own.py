@@ -315,6 +315,22 @@ def test_repetitions_are_left_out_and_overlaps_are_mistakes(tmp_path):
     assert capitals._hints == ['classes that differ in capitals only: Joy, joy']
 
 
+@pytest.mark.parametrize(
+    'rows, places',
+    [
+        (',train,0,100|,train,10,20|,test,30,40', r'\(1\): film.avi .line 2 and line 4.;'),
+        ('anna,,0,100|ben,,0,99', r'\(1\): film.avi .line 2 and line 3.;'),
+        ('anna,,0,50|ben,,60,70|,,10,65', r'\(2\): film.avi .line 2 and line 4., .* line 3.;'),
+    ],
+)
+def test_parts_overlap_with_all_earlier_ones_and_by_subject(tmp_path, rows, places):
+    film(tmp_path / 'film.avi')
+    lines = ''.join(f'film.avi,joy,{row}\n' for row in rows.split('|'))
+    path = manifest(tmp_path, 'path,label,subject,split,start_s,end_s\n' + lines)
+    with pytest.raises(UserError, match='labels, subjects or splits ' + places):
+        scanned(tmp_path, path)
+
+
 def test_pictures_that_are_faces_are_stored_whole(tmp_path):
     picture(tmp_path / 'data' / 'joy' / 'a.png', shape=(30, 20))
     picture(tmp_path / 'data' / 'anger' / 'b.png', shape=(300, 300))
