@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import av.error
+import av.stream
 import numpy as np
 
 from fer_jax.errors import UserError
@@ -60,7 +61,7 @@ def read_video(
         if stream.time_base is None:
             raise UserError(f'{path}: unreadable video (its frames have no times); {_AGAIN}')
         _check_stated(path, container, stream, start, end)
-        origin = (stream.start_time or 0) * float(stream.time_base)
+        origin = _origin(stream)
         if start > 0:
             # Lands on a key frame at or before it; what comes earlier is left out below.
             container.seek(int((origin + start) / float(stream.time_base)), stream=stream)
@@ -98,30 +99,58 @@ def read_sound(
 ) -> tuple[np.ndarray, int]:
     """Reads the sound of a video or sound file as int16 [samples], mono, and its rate in hertz.
 
-    The rate is the file's own; channels are averaged. Without sound: an empty array and 0.
+    The rate is the file's own; channels are averaged. Without sound: an empty array and 0. Time
+    counts from the first picture, as in `read_video`: sound that begins later has silence before
+    it, what is heard earlier is left out.
 
     Args:
       start, end, damage: as of `read_video`; of a damaged film the sound up to the damage.
     Raises:
-      UserError: as `read_video`.
+      UserError: as `read_video`; of a sound file, nothing is heard between `start` and `end`.
     """
     with _opened(path, damage) as container:
         if not container.streams.audio:
             return np.zeros(0, np.int16), 0
         stream = container.streams.audio[0]
         to_mono = av.AudioResampler(format='s16', layout='mono', rate=stream.rate)
-        parts = []
+        films = [film for film in container.streams.video if not is_cover(film)]
+        parts, first = [], None
         try:
             # None: what the resampler holds.
             for frame in (*container.decode(audio=0), None):
+                if first is None and frame is not None:
+                    first = frame.time
                 parts += [part.to_ndarray()[0] for part in to_mono.resample(frame)]
         except av.error.FFmpegError as error:
             if damage is None:
                 raise _unreadable(path, error) from error
     if not parts:
         return np.zeros(0, np.int16), 0
-    samples, rate = np.concatenate(parts), stream.rate
-    return samples[round(start * rate) : None if end == math.inf else round(end * rate)], rate
+    rate = stream.rate
+    late = first - _origin(films[0]) if films and first is not None else 0.0
+    if late * rate * 2 > _MOST_BYTES:
+        raise UserError(
+            f'{path}: unreadable video (its sound begins {late:.0f} seconds after its pictures); '
+            f'{_AGAIN}'
+        )
+    shift = round(late * rate)
+    samples = np.concatenate([np.zeros(max(0, shift), np.int16), *parts])[max(0, -shift) :]
+    samples = samples[round(start * rate) : None if end == math.inf else round(end * rate)]
+    if not len(samples) and not films:
+        raise UserError(
+            f'{path}: no sound between {start:g} and {end:g} seconds; correct the times'
+        )
+    return samples, rate
+
+
+def is_cover(stream) -> bool:
+    """Tells whether a stream is the picture of a sound file's cover."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _origin(stream) -> float:
+    """Returns the time of a stream's beginning, in the container's seconds."""
+    return (stream.start_time or 0) * float(stream.time_base or 0)
 
 
 def _check_stated(path: str | Path, container, stream, start: float, end: float) -> None:

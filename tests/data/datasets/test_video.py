@@ -189,6 +189,41 @@ def test_a_part_of_a_film_and_of_its_sound(film, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize('late', [1.0, 0.0, -0.5])
+def test_sound_that_begins_with_another_picture_is_cut_by_the_pictures_time(tmp_path, late):
+    path = tmp_path / 'late.mkv'
+    with av.open(str(path), 'w') as file:
+        pictures = file.add_stream('mpeg4', rate=12, width=128, height=96)
+        pictures.pix_fmt = 'yuv420p'
+        voice = file.add_stream('pcm_s16le', rate=RATE, layout='mono')
+        first = max(0.0, -late)
+        for index, image in enumerate(moving_disc(24)):
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            frame.pts, frame.time_base = index + round(12 * first), fractions.Fraction(1, 12)
+            file.mux(pictures.encode(frame))
+        heard = av.AudioFrame.from_ndarray(tone()[None], format='s16', layout='mono')
+        heard.rate, heard.time_base = RATE, fractions.Fraction(1, RATE)
+        heard.pts = round((first + late) * RATE)
+        file.mux(voice.encode(heard))
+        file.mux(pictures.encode())
+        file.mux(voice.encode())
+    assert len(video.read_video(path, start=0, end=0.25)) == 3
+    shown = np.concatenate([np.zeros(RATE, np.int16), tone(), np.zeros(RATE, np.int16)])
+    shown = shown[round((1 - late) * RATE) :]  # from the first picture on
+    whole, _ = video.read_sound(path)
+    np.testing.assert_array_equal(whole, shown[: round((1 + late) * RATE)])
+    part, _ = video.read_sound(path, start=0.25, end=1.25)
+    np.testing.assert_array_equal(part, shown[RATE // 4 : 5 * RATE // 4][: len(whole) - RATE // 4])
+
+
+def test_a_part_after_a_sounds_end_is_named(tmp_path):
+    path = tmp_path / 'tone.wav'
+    movie.write_sound(path, tone(), RATE)
+    assert len(video.read_sound(path, start=0.5, end=101)[0]) == RATE // 2
+    with pytest.raises(UserError, match='tone.wav: no sound between 100 and 101 seconds; correct'):
+        video.read_sound(path, start=100, end=101)
+
+
 def test_uneven_time_stamps_give_frames_at_even_times(tmp_path):
     images = moving_disc(6)
     even = mp4(tmp_path / 'even.mp4', images, times=[0, 4, 8, 12, 16, 20])
