@@ -256,7 +256,8 @@ def _cut_short(path: Path) -> str:
                 if head[:4] in _EBML:
                     size = _ebml_size(head[4:])
                 elif head[:4] == b'RIFF':
-                    size = 8 + int.from_bytes(head[4:8], 'little')
+                    size = int.from_bytes(head[4:8], 'little')
+                    size = 0 if size in _UNKNOWN else 8 + size
                 elif head[4:8].isalnum() and at + 8 <= length and (at or head[4:8] == b'ftyp'):
                     size = int.from_bytes(head[:4], 'big')
                     size = int.from_bytes(head[8:16], 'big') if size == 1 else size
@@ -272,6 +273,8 @@ def _cut_short(path: Path) -> str:
     return '' if length else 'empty file'
 
 
+# What a RIFF file states as its size where it came out of a pipe: its writer could not go back.
+_UNKNOWN = (0, 2**32 - 1)
 # The outermost elements of Matroska: the header, and all that follows.
 _EBML = (b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67')
 

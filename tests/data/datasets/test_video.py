@@ -100,6 +100,20 @@ def test_a_film_cut_short_is_named(film, share, reader):
         reader(film)
 
 
+@pytest.mark.parametrize('size', [0, 2**32 - 1])
+def test_a_sound_and_a_film_out_of_a_pipe_are_whole(film, tmp_path, size):
+    path = tmp_path / 'tone.wav'
+    movie.write_sound(path, tone(), RATE)
+    for piped in (path, film):
+        data = bytearray(piped.read_bytes())
+        data[4:8] = size.to_bytes(4, 'little')
+        if piped == path:
+            data[40:44] = (2**32 - 1).to_bytes(4, 'little')
+        piped.write_bytes(data)
+        np.testing.assert_array_equal(video.read_sound(piped)[0], tone())
+    assert len(video.read_video(film)) == 12
+
+
 def test_an_mp4_cut_short_is_named(tmp_path):
     path = tmp_path / 'film.mp4'
     with av.open(str(path), 'w', options={'movflags': 'faststart'}) as file:
