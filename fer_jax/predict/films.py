@@ -20,9 +20,9 @@ import av
 import av.error
 import numpy as np
 
-from fer_jax.data.datasets.video import OPTIONS, is_cover
+from fer_jax.data.datasets.video import OPTIONS, is_cover, square_pixels
 from fer_jax.errors import UserError
-from fer_jax.predict.orientation import Orientation, square_pixels
+from fer_jax.predict.orientation import Orientation
 
 T = TypeVar('T')
 

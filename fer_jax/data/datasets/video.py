@@ -38,9 +38,10 @@ def read_video(
 ) -> list[np.ndarray]:
     """Reads the frames of a video file as uint8 [H, W, 3], RGB, in the order they are shown.
 
-    They come upright: the container's display matrix, turn and mirroring, is obeyed. Where the time
-    stamps are uneven (a phone's or a screen's recording), each tick of the usual interval takes the
-    frame that is shown then, so that frames are equally far apart in time.
+    They come as they are shown: pixels are made square (`square_pixels`), and the container's
+    display matrix, turn and mirroring, is obeyed. Where the time stamps are uneven (a phone's or a
+    screen's recording), each tick of the usual interval takes the frame that is shown then, so that
+    frames are equally far apart in time.
 
     A file cut short is found by the sizes that an AVI or MP4 file states of itself: the decoder
     would give the first frames without a word.
@@ -73,7 +74,7 @@ def read_video(
                 break
             if time < start - 1e-6:
                 continue
-            frames.append(_upright(frame))
+            frames.append(_shown(frame, float(stream.sample_aspect_ratio or 1)))
             times.append(time)
             size += frames[-1].nbytes
             if size > _MOST_BYTES:
@@ -190,13 +191,24 @@ def _decoded(
         faults.append(str(error.strerror))
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Converts a frame to uint8 [H, W, 3], turned and mirrored as its display matrix asks for.
+def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
+    """Computes the size at which pixels `aspect` times as wide as high become square.
+
+    One of the sides grows. What no film has, beyond a tenth or ten, is taken for a mistake in it.
+    """
+    if not 0.1 <= aspect <= 10 or abs(aspect - 1) < 1e-3:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def _shown(frame: av.VideoFrame, aspect: float) -> np.ndarray:
+    """Converts a frame to uint8 [H, W, 3], with square pixels and as its display matrix asks for.
 
     The matrix's first two rows and columns a b, c d put pixel (x, y) at (a x + c y, b x + d y). Of
     a turn that is no multiple of 90 degrees the nearest one is taken.
     """
-    pixels = frame.to_ndarray(format='rgb24')
+    width, height = square_pixels(frame.width, frame.height, aspect)
+    pixels = frame.to_ndarray(format='rgb24', width=width, height=height)
     data = frame.side_data.get('DISPLAYMATRIX')
     if data is not None:
         a, b, _, c, d = struct.unpack('=5i', bytes(data)[:20])

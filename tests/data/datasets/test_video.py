@@ -1,6 +1,7 @@
 """Films: what is written is read back, and files that are no whole films are named."""
 
 import fractions
+import math
 import wave
 
 import av
@@ -144,7 +145,7 @@ def test_a_missing_film_is_named(tmp_path):
         video.read_sound(tmp_path / 'gone.avi')
 
 
-def mp4(path, images, rate=25, times=None, turn=None, mirrored=False, start=0):
+def mp4(path, images, rate=25, times=None, turn=None, mirrored=False, aspect=None):
     """Writes an mp4; `times` are time stamps in hundredths of a second."""
     with av.open(str(path), 'w') as file:
         stream = file.add_stream(
@@ -153,6 +154,8 @@ def mp4(path, images, rate=25, times=None, turn=None, mirrored=False, start=0):
         stream.pix_fmt, stream.bit_rate = 'yuv420p', 10**7
         stream.codec_context.time_base = fractions.Fraction(1, 100)
         stream.codec_context.gop_size = 4
+        if aspect is not None:
+            stream.sample_aspect_ratio = fractions.Fraction(aspect)
         if turn is not None:
             stream.set_display_rotation(turn, hflip=mirrored)
         for index, image in enumerate(images):
@@ -184,6 +187,25 @@ def test_a_films_turn_and_mirror_are_obeyed(tmp_path, turn, mirrored):
         capture = cv2.VideoCapture(str(path))
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         assert near(capture.read()[1][..., ::-1], found[0])
+
+
+def test_pixels_become_square_and_none_is_lost():
+    assert video.square_pixels(720, 576, 16 / 15) == (768, 576)
+    assert video.square_pixels(720, 576, 8 / 9) == (720, 648)
+    for odd in (1, math.nan, math.inf, 0, -1, 10000):
+        assert video.square_pixels(640, 360, odd) == (640, 360)
+
+
+@pytest.mark.parametrize('turn', [0, 90])
+@pytest.mark.parametrize('aspect, size', [('4/3', (128, 96)), ('1/2', (96, 192))])
+def test_films_whose_pixels_are_not_square_are_widened_before_they_turn(
+    tmp_path, aspect, size, turn
+):
+    shown = [cv2.resize(image, size) for image in moving_disc(3)]
+    stored = [cv2.resize(image, (96, 96), interpolation=cv2.INTER_AREA) for image in shown]
+    path = mp4(tmp_path / 'squeezed.mp4', stored, turn=turn, aspect=aspect)
+    wanted = [np.rot90(image, turn // 90) for image in shown]
+    assert all(near(*pair) for pair in zip(video.read_video(path), wanted, strict=True))
 
 
 def test_a_part_of_a_film_and_of_its_sound(film, tmp_path):
