@@ -80,7 +80,7 @@ def test_a_manifest_of_pictures_films_folders_of_frames_and_sounds(tmp_path):
     assert found['class_counts'] == {'own': {'悲伤': 2, '愉快': 2}}  # by their characters
     assert found['unlabelled'] == 1 and found['sounds'] == 1 and found['faceless'] == []
     assert lines[0] == 'own:clinic: 5 clips of 3 subjects, 14 frames'
-    assert (tmp_path / 'data/own/clinic/faces-none/1.2.0').is_dir()
+    assert (tmp_path / 'data/own/clinic/faces-none/1.3.0').is_dir()
     clips = prepared.load(
         'own:clinic', data_dir=tmp_path / 'data', faces='none', unlabelled=True, **GEOMETRY
     )
@@ -420,7 +420,7 @@ def test_own_data_have_names(tmp_path):
         datasets.builder_class('ckplus:mine')
     with pytest.raises(UserError, match=r'prepare --dataset=own --name=x --release=DIR --data_dir'):
         prepared.describe('own:x', tmp_path)
-    assert prepared.location('own:感情', tmp_path) == tmp_path / 'own/感情/faces-yunet/1.2.0'
+    assert prepared.location('own:感情', tmp_path) == tmp_path / 'own/感情/faces-yunet/1.3.0'
 
 
 def test_a_damaged_film_keeps_what_can_be_read(tmp_path):
