@@ -18,6 +18,12 @@ from fer_jax.experiment.clips import ClipSource, Simulated
 ENDINGS = ('.onnx', '.tflite')
 # Clips that pass through a network of free batch at a time.
 _BATCH = 64
+# Kinds of numbers in which ONNX networks take faces.
+_NUMBERS = {
+    'tensor(float)': np.float32,
+    'tensor(float16)': np.float16,
+    'tensor(uint8)': np.uint8,
+}
 _SUM = 1e-2  # outputs that are in [0, 1] and sum to 1 within this are probabilities
 
 
@@ -63,7 +69,7 @@ class ForeignNetwork:
             )
         run, shape = (_onnx if path.suffix == '.onnx' else _tflite)(path)
         layout = _Layout.find(path, shape, size)
-        one = _Calls(run, layout, scale)
+        one, found = _tried(path, _Calls(run, layout, scale))
         clips = ClipSource(
             name='', faces='', labels='', frames=1, sampling='last', order='kept',
             size=layout.size, channels=layout.channels, registration='none', points=5, margin=1.0,
@@ -71,7 +77,6 @@ class ForeignNetwork:
             stills=False, neutral=False, drop_faceless=False, drop_soundless=False,
             unlabelled=False, simulated=Simulated(subjects=0, seed=0),
         )  # fmt: skip
-        found = one(np.zeros((2, 1, layout.size, layout.size, layout.channels), np.uint8))
         if found.shape != (2, len(classes)):
             raise UserError(
                 f'{path} gives {found.shape[-1]} numbers a face, --classes names {len(classes)}: '
@@ -160,6 +165,29 @@ class _Calls:
         return np.concatenate(parts)
 
 
+def _tried(path: Path, calls: _Calls) -> tuple[_Calls, np.ndarray]:
+    """Calls a network with two black faces; one at a time where it takes no two.
+
+    Some files say that they take any number and hold a step for one alone.
+
+    Returns:
+      The calls that it takes, and its outputs float32 [2, K].
+    """
+    layout = calls.layout
+    single = dataclasses.replace(calls, layout=dataclasses.replace(layout, batch=1))
+    faces = np.zeros((2, 1, layout.size, layout.size, layout.channels), np.uint8)
+    fault = ''
+    for each in (calls,) if layout.batch else (calls, single):
+        try:
+            return each, each(faces)
+        except Exception as error:  # the runtimes' own kinds, of which there are many
+            fault = ' '.join(str(error).split())[:200]
+    raise UserError(
+        f'{path} does not run on faces of {layout.size} pixels ({fault}): give its --size, or '
+        'export it again'
+    )
+
+
 def _onnx(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], list[int]]:
     """Opens an ONNX file: what runs it, and the shape of its input."""
     try:
@@ -176,7 +204,7 @@ def _onnx(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], list[int]]:
     for location in _external(model):
         _check_inside(path, location)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised, and said in one line
     try:
         session = onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
     except Exception as error:  # ONNX Runtime's own kinds, of which there are many
@@ -184,7 +212,12 @@ def _onnx(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], list[int]]:
     given = session.get_inputs()
     if len(given) != 1:
         raise UserError(f'{path} has {len(given)} inputs: give a network of one face')
-    dtype = np.uint8 if given[0].type == 'tensor(uint8)' else np.float32
+    if given[0].type not in _NUMBERS:
+        raise UserError(
+            f'{path} takes {given[0].type}: give a network whose input is one of '
+            f'{", ".join(_NUMBERS)}'
+        )
+    dtype = _NUMBERS[given[0].type]
     name = given[0].name
 
     def run(faces: np.ndarray) -> np.ndarray:

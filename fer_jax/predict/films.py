@@ -18,12 +18,11 @@ from typing import TypeVar
 
 import av
 import av.error
-import av.stream
 import numpy as np
 
-from fer_jax.data.datasets.video import OPTIONS
+from fer_jax.data.datasets.video import OPTIONS, is_cover, square_pixels
 from fer_jax.errors import UserError
-from fer_jax.predict.orientation import Orientation, square_pixels
+from fer_jax.predict.orientation import Orientation
 
 T = TypeVar('T')
 
@@ -264,16 +263,11 @@ def _container(path: Path):
     except (OSError, av.error.FFmpegError) as error:
         raise UserError(f'{path}: {error.strerror or error}; give another film') from error
     with container:
-        videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+        videos = [stream for stream in container.streams.video if not is_cover(stream)]
         if not videos or container.streams.video[0] is not videos[0]:
             raise UserError(f'{path}: there are no moving pictures in it; give another film')
         container.streams.video[0].thread_type = 'AUTO'
         yield container
-
-
-def _is_cover(stream) -> bool:
-    """Tells whether a stream is the picture of a sound file's cover."""
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _matrix(picture: av.VideoFrame) -> np.ndarray | None:

@@ -6,7 +6,6 @@ and mirror; the shift only brings the picture back to the first quadrant, so it 
 """
 
 import dataclasses
-import math
 
 import cv2
 import numpy as np
@@ -66,10 +65,3 @@ class Orientation:
             code = -1 if self.mirror_x and self.mirror_y else int(self.mirror_x)
             image = cv2.flip(image, code)
         return image.reshape(*image.shape[:2], -1)  # OpenCV drops a single channel
-
-
-def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
-    """Computes the size at which pixels `aspect` times as wide as high become square."""
-    if not math.isfinite(aspect) or aspect <= 0 or abs(aspect - 1) < 1e-3:
-        return width, height
-    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))

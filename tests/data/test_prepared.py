@@ -327,7 +327,7 @@ def test_where_prepared_datasets_lie(tmp_path, monkeypatch):
     monkeypatch.setenv('FER_JAX_DATA', '~/faces')
     assert prepared.data_root() == tmp_path / 'faces'
     assert prepared.data_root(tmp_path / 'here') == tmp_path / 'here'
-    expected = tmp_path / 'faces/ckplus/faces-release/1.2.0'
+    expected = tmp_path / 'faces/ckplus/faces-release/1.3.0'
     assert prepared.location('ckplus') == expected
 
 

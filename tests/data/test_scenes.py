@@ -147,7 +147,7 @@ def test_preparing_again_and_from_elsewhere(films, release, data_dir):
     prepare(films, data_dir, report=lines.append)
     assert len(lines) == 1 and 'already prepared from this release' in lines[0]
     (release / f'{GREY}.avi').unlink()
-    with pytest.raises(UserError, match=r'afew.scene.1.2.0 was prepared from another release'):
+    with pytest.raises(UserError, match=r'afew.scene.1.3.0 was prepared from another release'):
         prepare(release, data_dir)
 
 
@@ -218,7 +218,7 @@ def test_so_many_are_read_at_once_as_have_a_size(data_dir, monkeypatch, batch, r
 
 
 def test_what_is_not_there_is_refused_at_once(fer2013_release, data_dir, tmp_path):
-    with pytest.raises(UserError, match=r'afew is not prepared at .*scene/1.2.0: .* --scene$'):
+    with pytest.raises(UserError, match=r'afew is not prepared at .*scene/1.3.0: .* --scene$'):
         prepared.scenes('afew', data_dir=tmp_path)
     with pytest.raises(UserError, match='fer2013 has no scenes: choose a dataset of films'):
         prepared.scenes('fer2013', data_dir=tmp_path)

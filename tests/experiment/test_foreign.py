@@ -60,6 +60,45 @@ def test_faces_come_as_the_file_says(tmp_path, shape, softmax):
     np.testing.assert_allclose(found, odds / odds.sum(1, keepdims=True), rtol=1e-4)
 
 
+def reshaped(path, rows, kind=onnx.TensorProto.FLOAT, side=SIZE):
+    """A network of free batch that takes `rows` faces of `side` pixels; outputs are its pixels'."""
+    helper, numbers = onnx.helper, onnx.helper.tensor_dtype_to_np_dtype(kind)
+    kernel = np.repeat(np.arange(7)[None], side * side, axis=0).astype(numbers)
+    graph = helper.make_graph(
+        [
+            helper.make_node('Reshape', ['x', 'form'], ['flat']),
+            helper.make_node('MatMul', ['flat', 'kernel'], ['y']),
+        ],
+        'pixels',
+        [helper.make_tensor_value_info('x', kind, ['n', 1, SIZE, SIZE])],
+        [helper.make_tensor_value_info('y', kind, None)],
+        [
+            onnx.numpy_helper.from_array(kernel, 'kernel'),
+            onnx.numpy_helper.from_array(np.array([rows, side * side]), 'form'),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_half_precision_and_a_batch_that_is_not_free(tmp_path):
+    kinds = onnx.TensorProto
+    faces = np.array([0, 1, 2], np.uint8)[:, None, None, None, None]
+    faces = np.broadcast_to(faces, (3, 1, SIZE, SIZE, 1))
+    odds = np.exp(np.arange(7) * (np.arange(3)[:, None] * SIZE * SIZE / 255))
+    for rows, kind in ((-1, kinds.FLOAT16), (1, kinds.FLOAT), (1, kinds.FLOAT16)):
+        path = reshaped(tmp_path / 'pixels.onnx', rows, kind)
+        found = ForeignNetwork.open(path, CLASSES, **UNIT).probabilities(faces)
+        np.testing.assert_allclose(found, odds / odds.sum(1, keepdims=True), rtol=1e-2)
+    path = reshaped(tmp_path / 'pixels.onnx', -1, kinds.DOUBLE)
+    with pytest.raises(UserError, match=r'takes tensor.double.: give a network whose input is'):
+        ForeignNetwork.open(path, CLASSES, **UNIT)
+    path = reshaped(tmp_path / 'pixels.onnx', 1, side=5)
+    with pytest.raises(UserError, match=r'^[^\n]* does not run on faces of 8 pixels .[^\n]*$'):
+        ForeignNetwork.open(path, CLASSES, **UNIT)
+
+
 def test_sizes_that_the_file_leaves_open_are_given(tmp_path):
     path = write(tmp_path / 'mean.onnx', ['n', 'h', 'w', 1])
     with pytest.raises(UserError, match='sees faces of any size: give --size'):

@@ -1,7 +1,6 @@
 """Films as they are shown: times, turns, depth, damage."""
 
 import itertools
-import math
 import threading
 
 import av
@@ -10,7 +9,7 @@ import pytest
 
 from fer_jax.errors import UserError
 from fer_jax.predict.films import OK, UNREADABLE, EveryTime, Film, ahead_of
-from fer_jax.predict.orientation import Orientation, square_pixels
+from fer_jax.predict.orientation import Orientation
 
 
 def gradients(count, width=64, height=48):
@@ -50,12 +49,6 @@ def test_mirrored_turns_are_told_apart():
     said = {Orientation(*axes).in_words for axes in itertools.product((False, True), repeat=3)}
     assert len(said) == 8
     assert 'mirrored' in said and 'turned by 90 degrees clockwise, mirrored' in said
-
-
-def test_pixels_become_square_and_none_is_lost():
-    assert square_pixels(720, 576, 16 / 15) == (768, 576)
-    assert square_pixels(720, 576, 8 / 9) == (720, 648)
-    assert square_pixels(640, 360, 1) == square_pixels(640, 360, math.nan) == (640, 360)
 
 
 def test_a_turned_film_is_shown_upright(tmp_path, write_film):

@@ -60,7 +60,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     in the order of their keys' hashes.
     """
 
-    VERSION = tfds.core.Version('1.2.0')  # 1.1.0 stored no shift
+    VERSION = tfds.core.Version('1.3.0')  # 1.2.0 stored pixels that are not square
 
     # What a dataset states about itself.
     DESCRIPTION: str

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import av.error
+import av.stream
 import numpy as np
 
 from fer_jax.errors import UserError
@@ -37,9 +38,10 @@ def read_video(
 ) -> list[np.ndarray]:
     """Reads the frames of a video file as uint8 [H, W, 3], RGB, in the order they are shown.
 
-    They come upright: the container's display matrix, turn and mirroring, is obeyed. Where the time
-    stamps are uneven (a phone's or a screen's recording), each tick of the usual interval takes the
-    frame that is shown then, so that frames are equally far apart in time.
+    They come as they are shown: pixels are made square (`square_pixels`), and the container's
+    display matrix, turn and mirroring, is obeyed. Where the time stamps are uneven (a phone's or a
+    screen's recording), each tick of the usual interval takes the frame that is shown then, so that
+    frames are equally far apart in time.
 
     A file cut short is found by the sizes that an AVI or MP4 file states of itself: the decoder
     would give the first frames without a word.
@@ -60,7 +62,7 @@ def read_video(
         if stream.time_base is None:
             raise UserError(f'{path}: unreadable video (its frames have no times); {_AGAIN}')
         _check_stated(path, container, stream, start, end)
-        origin = (stream.start_time or 0) * float(stream.time_base)
+        origin = _origin(stream)
         if start > 0:
             # Lands on a key frame at or before it; what comes earlier is left out below.
             container.seek(int((origin + start) / float(stream.time_base)), stream=stream)
@@ -72,7 +74,7 @@ def read_video(
                 break
             if time < start - 1e-6:
                 continue
-            frames.append(_upright(frame))
+            frames.append(_shown(frame, float(stream.sample_aspect_ratio or 1)))
             times.append(time)
             size += frames[-1].nbytes
             if size > _MOST_BYTES:
@@ -98,30 +100,58 @@ def read_sound(
 ) -> tuple[np.ndarray, int]:
     """Reads the sound of a video or sound file as int16 [samples], mono, and its rate in hertz.
 
-    The rate is the file's own; channels are averaged. Without sound: an empty array and 0.
+    The rate is the file's own; channels are averaged. Without sound: an empty array and 0. Time
+    counts from the first picture, as in `read_video`: sound that begins later has silence before
+    it, what is heard earlier is left out.
 
     Args:
       start, end, damage: as of `read_video`; of a damaged film the sound up to the damage.
     Raises:
-      UserError: as `read_video`.
+      UserError: as `read_video`; of a sound file, nothing is heard between `start` and `end`.
     """
     with _opened(path, damage) as container:
         if not container.streams.audio:
             return np.zeros(0, np.int16), 0
         stream = container.streams.audio[0]
         to_mono = av.AudioResampler(format='s16', layout='mono', rate=stream.rate)
-        parts = []
+        films = [film for film in container.streams.video if not is_cover(film)]
+        parts, first = [], None
         try:
             # None: what the resampler holds.
             for frame in (*container.decode(audio=0), None):
+                if first is None and frame is not None:
+                    first = frame.time
                 parts += [part.to_ndarray()[0] for part in to_mono.resample(frame)]
         except av.error.FFmpegError as error:
             if damage is None:
                 raise _unreadable(path, error) from error
     if not parts:
         return np.zeros(0, np.int16), 0
-    samples, rate = np.concatenate(parts), stream.rate
-    return samples[round(start * rate) : None if end == math.inf else round(end * rate)], rate
+    rate = stream.rate
+    late = first - _origin(films[0]) if films and first is not None else 0.0
+    if late * rate * 2 > _MOST_BYTES:
+        raise UserError(
+            f'{path}: unreadable video (its sound begins {late:.0f} seconds after its pictures); '
+            f'{_AGAIN}'
+        )
+    shift = round(late * rate)
+    samples = np.concatenate([np.zeros(max(0, shift), np.int16), *parts])[max(0, -shift) :]
+    samples = samples[round(start * rate) : None if end == math.inf else round(end * rate)]
+    if not len(samples) and not films:
+        raise UserError(
+            f'{path}: no sound between {start:g} and {end:g} seconds; correct the times'
+        )
+    return samples, rate
+
+
+def is_cover(stream) -> bool:
+    """Tells whether a stream is the picture of a sound file's cover."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _origin(stream) -> float:
+    """Returns the time of a stream's beginning, in the container's seconds."""
+    return (stream.start_time or 0) * float(stream.time_base or 0)
 
 
 def _check_stated(path: str | Path, container, stream, start: float, end: float) -> None:
@@ -161,13 +191,24 @@ def _decoded(
         faults.append(str(error.strerror))
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Converts a frame to uint8 [H, W, 3], turned and mirrored as its display matrix asks for.
+def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
+    """Computes the size at which pixels `aspect` times as wide as high become square.
+
+    One of the sides grows. What no film has, beyond a tenth or ten, is taken for a mistake in it.
+    """
+    if not 0.1 <= aspect <= 10 or abs(aspect - 1) < 1e-3:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def _shown(frame: av.VideoFrame, aspect: float) -> np.ndarray:
+    """Converts a frame to uint8 [H, W, 3], with square pixels and as its display matrix asks for.
 
     The matrix's first two rows and columns a b, c d put pixel (x, y) at (a x + c y, b x + d y). Of
     a turn that is no multiple of 90 degrees the nearest one is taken.
     """
-    pixels = frame.to_ndarray(format='rgb24')
+    width, height = square_pixels(frame.width, frame.height, aspect)
+    pixels = frame.to_ndarray(format='rgb24', width=width, height=height)
     data = frame.side_data.get('DISPLAYMATRIX')
     if data is not None:
         a, b, _, c, d = struct.unpack('=5i', bytes(data)[:20])
@@ -227,7 +268,8 @@ def _cut_short(path: Path) -> str:
                 if head[:4] in _EBML:
                     size = _ebml_size(head[4:])
                 elif head[:4] == b'RIFF':
-                    size = 8 + int.from_bytes(head[4:8], 'little')
+                    size = int.from_bytes(head[4:8], 'little')
+                    size = 0 if size in _UNKNOWN else 8 + size
                 elif head[4:8].isalnum() and at + 8 <= length and (at or head[4:8] == b'ftyp'):
                     size = int.from_bytes(head[:4], 'big')
                     size = int.from_bytes(head[8:16], 'big') if size == 1 else size
@@ -243,6 +285,8 @@ def _cut_short(path: Path) -> str:
     return '' if length else 'empty file'
 
 
+# What a RIFF file states as its size where it came out of a pipe: its writer could not go back.
+_UNKNOWN = (0, 2**32 - 1)
 # The outermost elements of Matroska: the header, and all that follows.
 _EBML = (b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67')
 

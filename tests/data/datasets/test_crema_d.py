@@ -103,6 +103,20 @@ def test_another_table_and_another_choice_are_refused(builder, release):
         builder.open(release)
 
 
+@pytest.mark.parametrize(
+    'folder, kept, more',
+    [
+        ('VideoFlash', '1001_DFA_ANG_XX.flv', '1001_DFA_ANG_XX.mp4'),
+        ('AudioWAV', '1040_ITH_SAD_X.wav', '1040_ITH_SAD_XX.wav'),
+    ],
+)
+def test_two_files_of_one_clip_are_refused(builder, release, folder, kept, more):
+    place = release / folder
+    (place / more).write_bytes((place / kept).read_bytes())
+    with pytest.raises(UserError, match=f'{place / kept} and {more} are one clip; keep one of'):
+        builder.open(release)
+
+
 def test_pointers_of_git_lfs_are_named(builder, release):
     path = release / 'VideoFlash' / '1001_DFA_ANG_XX.flv'
     path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n')

@@ -80,7 +80,7 @@ def test_a_manifest_of_pictures_films_folders_of_frames_and_sounds(tmp_path):
     assert found['class_counts'] == {'own': {'悲伤': 2, '愉快': 2}}  # by their characters
     assert found['unlabelled'] == 1 and found['sounds'] == 1 and found['faceless'] == []
     assert lines[0] == 'own:clinic: 5 clips of 3 subjects, 14 frames'
-    assert (tmp_path / 'data/own/clinic/faces-none/1.2.0').is_dir()
+    assert (tmp_path / 'data/own/clinic/faces-none/1.3.0').is_dir()
     clips = prepared.load(
         'own:clinic', data_dir=tmp_path / 'data', faces='none', unlabelled=True, **GEOMETRY
     )
@@ -315,6 +315,22 @@ def test_repetitions_are_left_out_and_overlaps_are_mistakes(tmp_path):
     assert capitals._hints == ['classes that differ in capitals only: Joy, joy']
 
 
+@pytest.mark.parametrize(
+    'rows, places',
+    [
+        (',train,0,100|,train,10,20|,test,30,40', r'\(1\): film.avi .line 2 and line 4.;'),
+        ('anna,,0,100|ben,,0,99', r'\(1\): film.avi .line 2 and line 3.;'),
+        ('anna,,0,50|ben,,60,70|,,10,65', r'\(2\): film.avi .line 2 and line 4., .* line 3.;'),
+    ],
+)
+def test_parts_overlap_with_all_earlier_ones_and_by_subject(tmp_path, rows, places):
+    film(tmp_path / 'film.avi')
+    lines = ''.join(f'film.avi,joy,{row}\n' for row in rows.split('|'))
+    path = manifest(tmp_path, 'path,label,subject,split,start_s,end_s\n' + lines)
+    with pytest.raises(UserError, match='labels, subjects or splits ' + places):
+        scanned(tmp_path, path)
+
+
 def test_pictures_that_are_faces_are_stored_whole(tmp_path):
     picture(tmp_path / 'data' / 'joy' / 'a.png', shape=(30, 20))
     picture(tmp_path / 'data' / 'anger' / 'b.png', shape=(300, 300))
@@ -404,7 +420,7 @@ def test_own_data_have_names(tmp_path):
         datasets.builder_class('ckplus:mine')
     with pytest.raises(UserError, match=r'prepare --dataset=own --name=x --release=DIR --data_dir'):
         prepared.describe('own:x', tmp_path)
-    assert prepared.location('own:感情', tmp_path) == tmp_path / 'own/感情/faces-yunet/1.2.0'
+    assert prepared.location('own:感情', tmp_path) == tmp_path / 'own/感情/faces-yunet/1.3.0'
 
 
 def test_a_damaged_film_keeps_what_can_be_read(tmp_path):

@@ -1,6 +1,7 @@
 """Films: what is written is read back, and files that are no whole films are named."""
 
 import fractions
+import math
 import wave
 
 import av
@@ -100,6 +101,20 @@ def test_a_film_cut_short_is_named(film, share, reader):
         reader(film)
 
 
+@pytest.mark.parametrize('size', [0, 2**32 - 1])
+def test_a_sound_and_a_film_out_of_a_pipe_are_whole(film, tmp_path, size):
+    path = tmp_path / 'tone.wav'
+    movie.write_sound(path, tone(), RATE)
+    for piped in (path, film):
+        data = bytearray(piped.read_bytes())
+        data[4:8] = size.to_bytes(4, 'little')
+        if piped == path:
+            data[40:44] = (2**32 - 1).to_bytes(4, 'little')
+        piped.write_bytes(data)
+        np.testing.assert_array_equal(video.read_sound(piped)[0], tone())
+    assert len(video.read_video(film)) == 12
+
+
 def test_an_mp4_cut_short_is_named(tmp_path):
     path = tmp_path / 'film.mp4'
     with av.open(str(path), 'w', options={'movflags': 'faststart'}) as file:
@@ -130,7 +145,7 @@ def test_a_missing_film_is_named(tmp_path):
         video.read_sound(tmp_path / 'gone.avi')
 
 
-def mp4(path, images, rate=25, times=None, turn=None, mirrored=False, start=0):
+def mp4(path, images, rate=25, times=None, turn=None, mirrored=False, aspect=None):
     """Writes an mp4; `times` are time stamps in hundredths of a second."""
     with av.open(str(path), 'w') as file:
         stream = file.add_stream(
@@ -139,6 +154,8 @@ def mp4(path, images, rate=25, times=None, turn=None, mirrored=False, start=0):
         stream.pix_fmt, stream.bit_rate = 'yuv420p', 10**7
         stream.codec_context.time_base = fractions.Fraction(1, 100)
         stream.codec_context.gop_size = 4
+        if aspect is not None:
+            stream.sample_aspect_ratio = fractions.Fraction(aspect)
         if turn is not None:
             stream.set_display_rotation(turn, hflip=mirrored)
         for index, image in enumerate(images):
@@ -172,6 +189,25 @@ def test_a_films_turn_and_mirror_are_obeyed(tmp_path, turn, mirrored):
         assert near(capture.read()[1][..., ::-1], found[0])
 
 
+def test_pixels_become_square_and_none_is_lost():
+    assert video.square_pixels(720, 576, 16 / 15) == (768, 576)
+    assert video.square_pixels(720, 576, 8 / 9) == (720, 648)
+    for odd in (1, math.nan, math.inf, 0, -1, 10000):
+        assert video.square_pixels(640, 360, odd) == (640, 360)
+
+
+@pytest.mark.parametrize('turn', [0, 90])
+@pytest.mark.parametrize('aspect, size', [('4/3', (128, 96)), ('1/2', (96, 192))])
+def test_films_whose_pixels_are_not_square_are_widened_before_they_turn(
+    tmp_path, aspect, size, turn
+):
+    shown = [cv2.resize(image, size) for image in moving_disc(3)]
+    stored = [cv2.resize(image, (96, 96), interpolation=cv2.INTER_AREA) for image in shown]
+    path = mp4(tmp_path / 'squeezed.mp4', stored, turn=turn, aspect=aspect)
+    wanted = [np.rot90(image, turn // 90) for image in shown]
+    assert all(near(*pair) for pair in zip(video.read_video(path), wanted, strict=True))
+
+
 def test_a_part_of_a_film_and_of_its_sound(film, tmp_path):
     whole, (sound, rate) = video.read_video(film), video.read_sound(film)
     part = video.read_video(film, start=0.25, end=0.5)
@@ -187,6 +223,41 @@ def test_a_part_of_a_film_and_of_its_sound(film, tmp_path):
     assert len(late) == 4
     for one, other in zip(late, video.read_video(path)[5:9], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize('late', [1.0, 0.0, -0.5])
+def test_sound_that_begins_with_another_picture_is_cut_by_the_pictures_time(tmp_path, late):
+    path = tmp_path / 'late.mkv'
+    with av.open(str(path), 'w') as file:
+        pictures = file.add_stream('mpeg4', rate=12, width=128, height=96)
+        pictures.pix_fmt = 'yuv420p'
+        voice = file.add_stream('pcm_s16le', rate=RATE, layout='mono')
+        first = max(0.0, -late)
+        for index, image in enumerate(moving_disc(24)):
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            frame.pts, frame.time_base = index + round(12 * first), fractions.Fraction(1, 12)
+            file.mux(pictures.encode(frame))
+        heard = av.AudioFrame.from_ndarray(tone()[None], format='s16', layout='mono')
+        heard.rate, heard.time_base = RATE, fractions.Fraction(1, RATE)
+        heard.pts = round((first + late) * RATE)
+        file.mux(voice.encode(heard))
+        file.mux(pictures.encode())
+        file.mux(voice.encode())
+    assert len(video.read_video(path, start=0, end=0.25)) == 3
+    shown = np.concatenate([np.zeros(RATE, np.int16), tone(), np.zeros(RATE, np.int16)])
+    shown = shown[round((1 - late) * RATE) :]  # from the first picture on
+    whole, _ = video.read_sound(path)
+    np.testing.assert_array_equal(whole, shown[: round((1 + late) * RATE)])
+    part, _ = video.read_sound(path, start=0.25, end=1.25)
+    np.testing.assert_array_equal(part, shown[RATE // 4 : 5 * RATE // 4][: len(whole) - RATE // 4])
+
+
+def test_a_part_after_a_sounds_end_is_named(tmp_path):
+    path = tmp_path / 'tone.wav'
+    movie.write_sound(path, tone(), RATE)
+    assert len(video.read_sound(path, start=0.5, end=101)[0]) == RATE // 2
+    with pytest.raises(UserError, match='tone.wav: no sound between 100 and 101 seconds; correct'):
+        video.read_sound(path, start=100, end=101)
 
 
 def test_uneven_time_stamps_give_frames_at_even_times(tmp_path):

@@ -140,14 +140,18 @@ def _is_root(folder: Path) -> bool:
 def _files(folder: Path) -> dict[str, Path]:
     """Lists the files of a folder by their clips' names; {} where it is not there.
 
-    One sound, 1040_ITH_SAD_X.wav, has an X less than its film and its row of votes.
+    Two files of one clip are refused. One sound, 1040_ITH_SAD_X.wav, has an X less than its film
+    and its row of votes.
     """
     endings = {'.flv', '.mp4', '.wav', '.mp3'}
-    return {
-        re.sub('_X$', '_XX', path.stem): path
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.suffix.lower() in endings and not path.name.startswith('.')
-    }
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() not in endings or path.name.startswith('.'):
+            continue
+        first = found.setdefault(re.sub('_X$', '_XX', path.stem), path)
+        if first is not path:
+            raise UserError(f'{first} and {path.name} are one clip; keep one of them')
+    return found
 
 
 def _read_votes(path: Path, number: str) -> dict[str, list[int]]:

@@ -193,17 +193,21 @@ def compare(rows: list[Row], mistakes: Mistakes) -> tuple[list[Row], list[Row]]:
 
 
 def _overlaps(rows: list[Row], mistakes: Mistakes) -> None:
-    """Notes parts of one film that overlap and have different labels or splits."""
+    """Notes parts of one film that overlap and have different labels, subjects or splits."""
     files = collections.defaultdict(list)
     for row in rows:
         files[row.path].append(row)
     for listed in files.values():
-        ordered = sorted(listed, key=lambda row: row.start)
-        for row, after in zip(ordered, ordered[1:], strict=False):
-            alike = (row.label, row.split) == (after.label, after.split)
-            if after.start < row.end and not alike:
-                mistakes.add(
-                    'overlapping parts of one film with different labels or splits',
-                    'correct start_s and end_s',
-                    f'{row.path} ({row.where} and {after.where})',
-                )
+        # (label, subject, split) -> of the rows so far the one that ends last.
+        latest: dict[tuple[str, str, str], Row] = {}
+        for row in sorted(listed, key=lambda row: row.start):
+            alike = (row.label, row.subject, row.split)
+            for said, before in latest.items():
+                if said != alike and row.start < before.end:
+                    mistakes.add(
+                        'overlapping parts of one film with different labels, subjects or splits',
+                        'correct start_s and end_s',
+                        f'{row.path} ({before.where} and {row.where})',
+                    )
+            if alike not in latest or row.end > latest[alike].end:
+                latest[alike] = row
