@@ -1,5 +1,6 @@
 """Reading moving pictures and their sound, with PyAV."""
 
+import itertools
 import math
 import os
 import struct
@@ -118,7 +119,7 @@ def read_sound(
         parts, first = [], None
         try:
             # None: what the resampler holds.
-            for frame in (*container.decode(audio=0), None):
+            for frame in itertools.chain(container.decode(audio=0), [None]):
                 if first is None and frame is not None:
                     first = frame.time
                 parts += [part.to_ndarray()[0] for part in to_mono.resample(frame)]

@@ -286,6 +286,24 @@ def test_of_a_damaged_film_the_readable_frames_are_kept(film):
         video.read_video(film)
 
 
+def test_of_a_damaged_sound_what_comes_before_the_damage_is_kept(tmp_path):
+    path = tmp_path / 'voice.mp3'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mp3', rate=RATE)
+        frame = av.AudioFrame.from_ndarray(tone(4.0)[None], format='s16', layout='mono')
+        frame.rate = RATE
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = b'\xff\xfb\x00\x00' * 750
+    path.write_bytes(data)
+    kept, rate = video.read_sound(path, damage=[])
+    assert rate == RATE and 1.5 * RATE < len(kept) < 2.5 * RATE
+    with pytest.raises(UserError, match='voice.mp3: unreadable video'):
+        video.read_sound(path)
+
+
 def test_a_clip_that_would_not_fit_into_memory_is_refused(film, monkeypatch):
     monkeypatch.setattr(video, '_MOST_BYTES', 7 * 96 * 128 * 3)
     with pytest.raises(UserError, match=r'film.avi: 1 seconds of 128x96 .* start_s and end_s'):
