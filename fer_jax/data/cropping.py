@@ -102,11 +102,7 @@ def draw(
             matrices = matrices and [matrices[index] for index in chosen]
     for index, frame in enumerate(frames):
         if matrices is None:
-            if geometry.equalize == 'clahe':  # of the window alone, before its size changes
-                frame = _clahe(registration.crop(frame, window, window[2]))
-                drawn = registration.crop(frame, (0, 0, window[2]), geometry.size)
-            else:
-                drawn = registration.crop(frame, window, geometry.size)
+            drawn = cut(frame, window, geometry.size, geometry.equalize)
         else:
             frame = _clahe(frame) if geometry.equalize == 'clahe' else frame
             drawn = registration.warp(frame, matrices[index], geometry.size)
@@ -206,6 +202,20 @@ def _in_noise(
     stack = np.stack(frames).reshape(len(frames), height, width, -1)
     extended, matrix = registration.noisy_border(stack, matrix, size, rng)
     return extended, [matrix] * len(frames)
+
+
+def cut(frame: np.ndarray, window: tuple, size: int, equalize: str) -> np.ndarray:
+    """Cuts a square window out of a picture, equalised by itself where asked, and resizes it.
+
+    Args:
+      frame, window: as of `registration.crop`.
+      size: of the result, in pixels a side.
+      equalize: one of EQUALIZATIONS.
+    """
+    if equalize == 'clahe':  # of the window alone, before its size changes
+        frame = _clahe(registration.crop(frame, window, window[2]))
+        window = (0, 0, window[2])
+    return registration.crop(frame, window, size)
 
 
 def _clahe(picture: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fer_jax.data import cropping, registration
+from fer_jax.data import cropping
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, predictions, rundir
@@ -238,7 +238,8 @@ class Predictor:
         side = max(height, width)
         window = -((side - width) // 2), -((side - height) // 2), side
         size = self.clips.size
-        return registration.crop(image, window, size).reshape(size, size, channels)
+        cut = cropping.cut(image, window, size, self.clips.equalize)
+        return cut.reshape(size, size, channels)
 
 
 def temperature_of(table: predictions.Predictions, member: int = -1) -> tuple[float, int] | None:

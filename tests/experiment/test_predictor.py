@@ -1,5 +1,6 @@
 """`fer_jax.load`: pictures of any size and kind, names, calibration, and what is refused."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import fer_jax
+from fer_jax.data import cropping
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, predictions, rundir
 from fer_jax.experiment.predictor import Predictor
@@ -107,6 +109,20 @@ def test_folding_changes_nothing(predictor, plain_run, pictures):
         np.testing.assert_allclose(
             network.probabilities(frames), whole.probabilities(frames), atol=1e-5
         )
+
+
+@pytest.mark.parametrize('equalize', ['none', 'clahe'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_picture_becomes_the_frame_that_preparation_would_make(predictor, equalize, channels):
+    noise = np.random.default_rng(0).normal(90, 12, (160, 160, channels))
+    picture = np.clip(noise, 0, 255).astype(np.uint8)
+    record = {'frames': picture[None], 'box': np.float32([[-0.5, -0.5, 159.5, 159.5]])}
+    geometry = cropping.Geometry(1, 'last', 48, channels, 'none', 5, 1.0, equalize)
+    stored = np.empty((1, 48, 48, channels), np.uint8)
+    cropping.draw(stored, {**record, 'clip_id': 'x'}, geometry, None)
+    clips = dataclasses.replace(predictor.clips, channels=channels, size=48, equalize=equalize)
+    other = dataclasses.replace(predictor, clips=clips)
+    np.testing.assert_array_equal(other.framed(picture), stored[0])
 
 
 def test_names_of_the_package_come_first(plain_run, tmp_path, monkeypatch):
