@@ -74,11 +74,6 @@ def group_accuracies(correct: Array, group: Array) -> tuple[Array, Array, Array]
     return groups, np.bincount(index, weights=correct) / counts, counts
 
 
-def mean_group_accuracy(correct: Array, total: Array) -> Array:
-    """Averages the accuracies of groups, from counts [..., G]; empty groups do not count."""
-    return mean_of_present(share(correct, total))
-
-
 def majority_predictions(train_counts: Array) -> Array:
     """Predicts for each member its commonest training class, int [M]; the first of equals.
 

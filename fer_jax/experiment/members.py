@@ -1,4 +1,4 @@
-"""Who learns from which frames: clips, their folds, and the members of these in groups."""
+"""Makes the members of an experiment: clips, their folds, and the members of these in groups."""
 
 import dataclasses
 import itertools

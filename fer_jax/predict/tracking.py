@@ -1,4 +1,4 @@
-"""Who is who: faces of successive pictures joined to people with lasting numbers.
+"""Follows people: faces of successive pictures joined to people with lasting numbers.
 
 Each face is described by where it is, how large it is, where it was moving, and what head and
 shoulders look like in coarse colours. Faces are given to people by the assignment of least cost

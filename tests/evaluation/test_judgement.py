@@ -1,4 +1,4 @@
-"""What a page of one judgement counts: all test clips, and those without copies."""
+"""Counts of the page of one judgement: all test clips, and those without copies."""
 
 import numpy as np
 

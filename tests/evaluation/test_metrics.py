@@ -71,7 +71,8 @@ def test_group_accuracies():
 
 
 def test_empty_groups_do_not_count_in_their_mean():
-    mean = metrics.mean_group_accuracy(np.array([3.0, 0, 1]), np.array([4.0, 0, 4]))
+    shares = metrics.share(np.array([3.0, 0, 1]), np.array([4.0, 0, 4]))
+    mean = metrics.mean_of_present(shares)
     assert mean == pytest.approx((0.75 + 0.25) / 2)
 
 

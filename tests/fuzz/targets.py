@@ -1,4 +1,4 @@
-"""What is fuzzed: files of each kind that commands read, how they are read, and what is sound."""
+"""Targets of the fuzzer: files that commands read, how they are read, and what may pass."""
 
 import dataclasses
 import hashlib
@@ -177,7 +177,7 @@ def write_config(folder: Path) -> None:
 
 
 def opened(*words: str) -> Any:
-    """What `fer_jax.main` makes of its command line before it reads any data."""
+    """Opens a command line as `fer_jax.main` does before it reads any data."""
     config = complete(cli.parse(main_command.define, words).config)
     Sections.open(config)
     return as_json(config)

@@ -23,7 +23,7 @@ MOST_SECONDS, MOST_BYTES = 60, 3 * 2**30
 
 
 def is_told(said, kinds=False):
-    """Whether a refusal is one line; with `kinds`, one line for each kind of mistake, too."""
+    """Tells whether a refusal is one line; with `kinds`, one line for each kind of mistake, too."""
     first, *lines = said.split('\n')
     several = kinds and re.search(r': mistakes of (\d+) kinds:$', first)
     if several:

@@ -12,7 +12,7 @@ from fer_jax.predict.windows import Windows
 
 
 class Shape:
-    """What crops needs to know of a network."""
+    """Holds all that crops needs to know of a network."""
 
     fit = None
 

@@ -1,4 +1,4 @@
-"""Who shows what in a simulated CK+: subjects, their sequences and emotions.
+"""Plans a simulated CK+: subjects, their sequences and emotions.
 
 At full size the counts are the published ones: 593 sequences of 123 subjects, of which 327 of 118
 subjects are labelled, with the true class counts, and with the sizes of the ten folds

@@ -1,4 +1,4 @@
-"""What all builders share: ways of finding faces, sound, unreadable clips, order and repetition."""
+"""Checks what builders share: finding faces, sound, unreadable clips, order and repetition."""
 
 import dataclasses
 import threading
@@ -209,7 +209,7 @@ def test_two_preparations_are_identical_whatever_the_number_of_threads(
 
 
 def test_pictures_and_sound_do_not_wait_in_memory(tmp_path, monkeypatch):
-    """What TFDS holds of each record until it writes is small, and what it writes is whole."""
+    """TFDS holds little of each record until it writes, and it writes all of it."""
     from tensorflow_datasets.core import shuffle
 
     held = []
