@@ -9,9 +9,12 @@ import os
 import jax
 import pytest
 
+from fer_jax.training import population
+
 # Tests compile hundreds of programs and run each a few times: without LLVM's optimisations that
 # takes a third of the time and gives the same numbers.
 os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
+population.QUICKLY.clear()  # states no level of its own
 # A test must not depend on the accelerator of the machine that it happens to run on.
 jax.config.update('jax_platforms', os.environ.setdefault('JAX_PLATFORMS', 'cpu'))
 jax.config.update('jax_num_cpu_devices', 8)

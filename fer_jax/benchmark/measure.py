@@ -24,6 +24,7 @@ from fer_jax.host import cores
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.optimizers import evaluated_weights
+from fer_jax.training.population import QUICKLY
 from fer_jax.training.state import Batch, PerMember, Resident, Sums, TrainState
 from fer_jax.training.step import System
 
@@ -146,8 +147,7 @@ class Subject:
         )
         self.batch, self.stored = batch, resident.frames.shape[1:]
         self.clip_shape = jax.eval_shape(see, resident.frames).shape[1:]  # cropped
-        # Not measured, and random numbers are slow to compile well.
-        init = jax.jit(system.init, compiler_options={'xla_backend_optimization_level': 1})
+        init = jax.jit(system.init, compiler_options=QUICKLY)  # not measured
         self._carry = init(per_member, resident), Sums.zero()
         params = jax.tree.leaves(evaluated_weights(self._carry[0].params))
         self.parameters = sum(leaf.size for leaf in params)

@@ -1,5 +1,6 @@
 """Members trained side by side: one member's step, mapped over members, laid over the mesh."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -10,6 +11,12 @@ from fer_jax.training import memory, processes
 from fer_jax.training.mesh import Layout
 from fer_jax.training.state import Batch, PerMember, Resident, Sums, TrainState
 from fer_jax.training.step import System
+
+# Random numbers take five times as long to compile with all of LLVM's optimisations, for the same
+# bits; a network is initialised once.
+QUICKLY = {'xla_backend_optimization_level': 1}
+# Clips judged at once are a multiple of this, so that folds of nearly equal size share a program.
+EVALUATED_MULTIPLE = 8
 
 
 class Population:
@@ -25,7 +32,11 @@ class Population:
         self.resident = layout.place(resident)
         # Shardings are stated, so that what a step returns is what the next one was compiled for.
         own = layout.sharding('member')
-        self._init = jax.jit(_over_members(system.init, layout, shared=1), out_shardings=own)
+        self._init = jax.jit(
+            _over_members(system.init, layout, shared=1),
+            out_shardings=own,
+            compiler_options=QUICKLY,
+        )
         self._train = jax.jit(
             _over_members(_chunk(system), layout, shared=1), donate_argnums=0, out_shardings=own
         )
@@ -122,8 +133,8 @@ class Population:
         return self.layout.place(tree, 'member')
 
     def _evaluated_at_once(self, batch_size: int, clips: int) -> int:
-        rows = self.layout.mesh.shape['data']
-        return -(-min(batch_size, clips) // rows) * rows
+        multiple = math.lcm(EVALUATED_MULTIPLE, self.layout.mesh.shape['data'])
+        return -(-min(batch_size, clips) // multiple) * multiple
 
 
 def take(tree, index: int):

@@ -182,6 +182,12 @@ def test_evaluation_batches_do_not_change_probabilities(
     assert whole.shape == (1, 40, 3)
     np.testing.assert_allclose(whole.sum(-1), 1, rtol=1e-5)
     np.testing.assert_allclose(population.evaluate(state, own, clip, 16), whole, rtol=1e-5)
+    # Folds whose sizes are nearly equal are judged by one program.
+    programs = population._evaluate._cache_size()
+    few = [population.evaluate(state, own, clip[:, :count], 40) for count in (9, 12, 16)]
+    assert population._evaluate._cache_size() <= programs + 1
+    assert [part.shape[1] for part in few] == [9, 12, 16]
+    np.testing.assert_allclose(few[0], whole[:, :9], rtol=1e-5)
 
 
 def test_negative_wave_is_the_users():
