@@ -4,11 +4,15 @@ A test of one device takes a layout of `jax.devices()[:1]`. The devices are this
 commands that tests start see the machine as a user's would.
 """
 
+import fcntl
 import os
+from pathlib import Path
 
 import jax
 import pytest
 
+from fer_jax import config as configs
+from fer_jax.experiment.sections import Sections
 from fer_jax.training import population
 
 # Tests compile hundreds of programs and run each a few times: without LLVM's optimisations that
@@ -37,3 +41,20 @@ def _compiled_programs(tmp_path_factory):
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
     commands = tmp_path_factory.mktemp('compiled-by-commands')
     os.environ['JAX_COMPILATION_CACHE_DIR'] = str(commands)
+
+
+@pytest.fixture(scope='session')
+def drawn_data(tmp_path_factory):
+    """A folder of data that all tests share, with the CK+ of eight simulated people in it.
+
+    It is drawn once, by whichever process of pytest comes first: to be read only.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        shared = shared.parent
+    config = configs.load_config(Path(__file__).parents[1] / 'configs/ckplus_c3d.py', 'simulated')
+    config.simulated.subjects = 8
+    with (shared / 'drawing').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        Sections.open(config).clips.ensure_prepared(shared / 'drawn')
+    return shared / 'drawn'

@@ -43,10 +43,11 @@ def get_ablations(config):
 
 
 @pytest.fixture(scope='module')
-def place(tmp_path_factory):
-    """A folder with the config, whose data are drawn once."""
+def place(tmp_path_factory, drawn_data):
+    """A folder with the config, and a link to the data."""
     folder = tmp_path_factory.mktemp('ablate')
     (folder / 'small.py').write_text(CONFIG)
+    (folder / 'data').symlink_to(drawn_data)
     return folder
 
 

@@ -39,8 +39,8 @@ GLOO = re.compile(
 
 
 @pytest.fixture(scope='module')
-def data_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp('data')
+def data_dir(drawn_data):
+    return drawn_data
 
 
 def start(folder, data_dir, count, devices):

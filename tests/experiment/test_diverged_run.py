@@ -33,11 +33,6 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-@pytest.fixture(scope='module')
-def data_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp('data')
-
-
 def diverging(monkeypatch, *lost):
     """Builds experiments whose members of those numbers get an infinite learning rate."""
     build = experiment.build
@@ -60,11 +55,11 @@ def diverging(monkeypatch, *lost):
     monkeypatch.setattr(experiment, 'build', changed)
 
 
-def test_a_lost_fold_is_left_out_and_stamped(data_dir, tmp_path, monkeypatch, capsys):
+def test_a_lost_fold_is_left_out_and_stamped(drawn_data, tmp_path, monkeypatch, capsys):
     diverging(monkeypatch, 0)
     folder = tmp_path / 'run'
     values = experiment.run(
-        small_config(**{'train.epochs': 2}), workdir=str(folder), data_dir=data_dir
+        small_config(**{'train.epochs': 2}), workdir=str(folder), data_dir=drawn_data
     )
     stamp = 'fold 0 seed 0 diverged in epoch 1: left out'
     assert stamp in values['last']['stamps'] and values['last']['epochs'] == [0, 2]
@@ -75,18 +70,18 @@ def test_a_lost_fold_is_left_out_and_stamped(data_dir, tmp_path, monkeypatch, ca
     assert stamp in capsys.readouterr().out
     monkeypatch.undo()
     source = Source.open(str(folder))
-    built = experiment.build(small_config(**{'protocol.fold': 1}), data_dir)
+    built = experiment.build(small_config(**{'protocol.fold': 1}), drawn_data)
     assert source.choose(built.members[0], built.clips) == 1
-    other = experiment.build(small_config(**{'protocol.fold': 0}), data_dir)
+    other = experiment.build(small_config(**{'protocol.fold': 0}), drawn_data)
     with pytest.raises(UserError, match='every network of'):
         source.choose(other.members[0], other.clips)
 
 
-def test_a_fold_lost_is_not_trained_again(data_dir, tmp_path, monkeypatch):
+def test_a_fold_lost_is_not_trained_again(drawn_data, tmp_path, monkeypatch):
     diverging(monkeypatch, 1)
     changes = {'train.epochs': 1, 'protocol.validation': 0.3, 'train.retrain': True}
     values = experiment.run(
-        small_config(**changes), workdir=str(tmp_path), data_dir=data_dir, pages=False
+        small_config(**changes), workdir=str(tmp_path), data_dir=drawn_data, pages=False
     )
     assert values['nested']['epochs'] == [0, 0, 1, 0]
     assert values['val_best']['epochs'] == [1, 0, 0, 0]
@@ -96,11 +91,11 @@ def test_a_fold_lost_is_not_trained_again(data_dir, tmp_path, monkeypatch):
         assert saved['retrained'].tolist() == [False, False, True, True]
 
 
-def test_a_run_all_of_whose_members_diverge_says_one_line(data_dir, tmp_path, monkeypatch):
+def test_a_run_all_of_whose_members_diverge_says_one_line(drawn_data, tmp_path, monkeypatch):
     diverging(monkeypatch, 0, 1)
     for _ in range(2):  # the second time nothing is trained
         with pytest.raises(UserError, match='all 2 members diverged, the first in epoch 1: lower'):
             experiment.run(
-                small_config(**{'train.epochs': 1}), workdir=str(tmp_path), data_dir=data_dir
+                small_config(**{'train.epochs': 1}), workdir=str(tmp_path), data_dir=drawn_data
             )
     assert not (tmp_path / 'DONE').exists()

@@ -43,8 +43,8 @@ def small_config(**changes):
 
 
 @pytest.fixture(scope='module')
-def data_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp('data')
+def data_dir(drawn_data):
+    return drawn_data
 
 
 @pytest.fixture(scope='module')
@@ -188,12 +188,20 @@ def command(workdir, data_dir):
     ]  # fmt: skip
 
 
+@pytest.fixture(scope='module')
+def whole(data_dir, tmp_path_factory):
+    """The folder of a command's run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp('runs') / 'whole'
+    environment = os.environ | {'JAX_PLATFORMS': 'cpu'}
+    subprocess.run(command(folder, data_dir), check=True, capture_output=True, env=environment)
+    return folder
+
+
 @pytest.mark.parametrize('stop', [signal.SIGKILL, signal.SIGTERM])
-def test_killed_and_started_again_ends_the_same(finished, data_dir, tmp_path, stop):
+def test_killed_and_started_again_ends_the_same(whole, data_dir, tmp_path, stop):
     """The parameters after the end are bit for bit those of a run that nobody disturbed."""
     environment = os.environ | {'JAX_PLATFORMS': 'cpu'}
-    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    subprocess.run(command(whole, data_dir), check=True, capture_output=True, env=environment)
+    cut = tmp_path / 'cut'
     process = subprocess.Popen(command(cut, data_dir), stdout=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 300
     # In the second member's training, after its first checkpoint.

@@ -28,7 +28,7 @@ CHANGES = {
 
 
 @pytest.fixture(scope='module')
-def place(tmp_path_factory):
+def place(tmp_path_factory, drawn_data):
     """A finished run, what it was built from, and each member's frames as they were loaded."""
     folder = tmp_path_factory.mktemp('trained')
     config = configs.load_config(ROOT / 'configs' / 'ckplus_c3d.py', 'simulated')
@@ -37,13 +37,14 @@ def place(tmp_path_factory):
         config.inputs.update({'crop': 20, 'mirrored': True})
         model = {'name': 'frame_cnn', 'structure': 'two3', 'width': 0.25, 'dropout_rate': 0.0}
         config.model = model
-    experiment.run(config, workdir=str(folder / 'run'), data_dir=folder / 'data', pages=False)
-    built = experiment.build(experiment.resolve(config), folder / 'data')
+    data = shutil.copytree(drawn_data, folder / 'data')
+    experiment.run(config, workdir=str(folder / 'run'), data_dir=data, pages=False)
+    built = experiment.build(experiment.resolve(config), data)
     source = Sections.open(config).clips
-    prepared = source.ensure_prepared(folder / 'data')
+    prepared = source.ensure_prepared(data)
     stored = [MemberFits.load(fits.path_of(folder / 'run', m.index)) for m in built.everyone]
     clips = [source.load(prepared, own.registration) for own in stored]
-    shutil.rmtree(folder / 'data')
+    shutil.rmtree(data)
     return folder / 'run', built, stored, clips
 
 

@@ -32,9 +32,10 @@ CHANGES = (
 
 
 @pytest.fixture(scope='module')
-def place(tmp_path_factory):
-    """A folder with a finished run and its data."""
+def place(tmp_path_factory, drawn_data):
+    """A folder with a finished run and a link to its data."""
     folder = tmp_path_factory.mktemp('explain')
+    (folder / 'data').symlink_to(drawn_data)
     words = [f'--config={ROOT / "configs/ckplus_c3d.py"}:simulated']
     config = cli.parse(cli.define_config, [*words, *(f'--config.{c}' for c in CHANGES)]).config
     with config.unlocked():

@@ -48,7 +48,7 @@ def get_config(variant=''):
 def get_space(config):
     return Space({{'model.dropout_rate': Range(0.0, 1.0)}})
 """
-TRIALS, WORKERS = 6, 3
+TRIALS, WORKERS = 4, 3
 
 
 def free_port():
@@ -187,13 +187,13 @@ def test_an_array_shares_films_and_the_whole_reads_them(slurm, tmp_path):
         assert one.read_bytes() == other.read_bytes() and b',face,' in one.read_bytes()
 
 
-def test_an_array_of_workers_finishes_a_study(slurm, tmp_path):
+def test_an_array_of_workers_finishes_a_study(slurm, drawn_data, tmp_path):
     config = tmp_path / 'small.py'
     config.write_text(CONFIG)
     words = [
         f'--config={config}', '--study=study', f'--trials={TRIALS}', '--sampler=random',
         f'--storage=journal:{tmp_path / "journal"}', f'--workdir={tmp_path / "study"}',
-        f'--data_dir={tmp_path / "data"}',
+        f'--data_dir={drawn_data}',
     ]  # fmt: skip
     venv = {**slurm.environment, 'FER_JAX_VENV': sys.prefix}
     logs = f'--output={tmp_path}/job-%a.log'

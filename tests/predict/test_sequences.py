@@ -27,13 +27,13 @@ CHANGES = {
 
 
 @pytest.fixture(scope='module')
-def place(tmp_path_factory):
+def place(tmp_path_factory, drawn_data):
     """A finished ConvLSTM run on drawn people, and the folder of its data."""
     folder = tmp_path_factory.mktemp('sequences')
     config = configs.load_config(ROOT / 'configs' / 'ckplus_convlstm.py', 'simulated')
     config.update_from_flattened_dict(CHANGES)
-    experiment.run(config, workdir=str(folder / 'run'), data_dir=folder / 'data', pages=False)
-    return folder / 'run', folder / 'data'
+    experiment.run(config, workdir=str(folder / 'run'), data_dir=drawn_data, pages=False)
+    return folder / 'run', drawn_data
 
 
 @pytest.fixture(scope='module')

@@ -33,21 +33,21 @@ def get_space(config):
 
 @pytest.fixture(scope='session')
 def place(tmp_path_factory):
-    """A folder with the config, whose data are drawn once."""
+    """A folder with the config."""
     folder = tmp_path_factory.mktemp('sweep')
     (folder / 'small.py').write_text(CONFIG)
     return folder
 
 
 @pytest.fixture
-def sweep_words(place, tmp_path):
+def sweep_words(place, drawn_data, tmp_path):
     """The command's words for a study in the test's own folder; others may be added."""
 
     def words(*more, variant='simulated', study='study'):
         return [
             f'--config={place / "small.py"}:{variant}', f'--study={study}',
             f'--storage=journal:{tmp_path / "journal"}', f'--workdir={tmp_path / study}',
-            f'--data_dir={place / "data"}', *more,
+            f'--data_dir={drawn_data}', *more,
         ]  # fmt: skip
 
     return words
