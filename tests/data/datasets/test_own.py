@@ -158,6 +158,19 @@ def test_folders_of_splits_and_of_sequences(tmp_path):
         scanned(tmp_path, folder)
 
 
+@pytest.mark.parametrize('options', [{'subject_pattern': r'/(p\d)/'}, {'sequences': True}])
+def test_other_options_are_no_earlier_preparation(tmp_path, options):
+    for path in ('joy/p1/1.png', 'joy/p1/2.png', 'anger/p2/1.png'):
+        picture(tmp_path / 'photos' / path)
+    place = ('own:photos', tmp_path / 'photos', tmp_path / 'data')
+    first = preparation.prepare(*place, faces='none', report=quiet)
+    with pytest.raises(UserError, match='or with other options .*replace it with --overwrite'):
+        preparation.prepare(*place, faces='none', report=quiet, **options)
+    again = preparation.prepare(*place, faces='none', report=quiet, overwrite=True, **options)
+    assert (again['subjects'], again['clips']) != (first['subjects'], first['clips'])
+    assert preparation.prepare(*place, faces='none', report=quiet, **options) == again
+
+
 @pytest.mark.parametrize(
     'text, options',
     [

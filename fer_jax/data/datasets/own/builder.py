@@ -103,6 +103,8 @@ class Builder(clip_builder.ClipBuilder):
             for row in repeated
         ]
         files = [file for row in kept for file in _files(folder, row)]
+        options = f' subject_pattern={subject_pattern}' if subject_pattern else ''
+        options += ' sequences' if sequences else ''
         return records.Manifest(
             clips=[
                 records.FoundClip(
@@ -112,7 +114,8 @@ class Builder(clip_builder.ClipBuilder):
             ],
             label_sets=('own',),
             dropped=dropped,
-            fingerprint=releases.fingerprint(folder, listed=sorted(set(files)), read=read),
+            fingerprint=releases.fingerprint(folder, listed=sorted(set(files)), read=read)
+            + options,
             simulated=_simulated(folder, kept),
         )
 
