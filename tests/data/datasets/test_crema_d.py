@@ -106,15 +106,27 @@ def test_another_table_and_another_choice_are_refused(builder, release):
 @pytest.mark.parametrize(
     'folder, kept, more',
     [
-        ('VideoFlash', '1001_DFA_ANG_XX.flv', '1001_DFA_ANG_XX.mp4'),
+        ('VideoFlash', '1001_DFA_ANG_XX.FLV', '1001_DFA_ANG_XX.flv'),
         ('AudioWAV', '1040_ITH_SAD_X.wav', '1040_ITH_SAD_XX.wav'),
     ],
 )
-def test_two_files_of_one_clip_are_refused(builder, release, folder, kept, more):
+def test_two_files_of_one_clip_and_ending_are_refused(builder, release, folder, kept, more):
     place = release / folder
-    (place / more).write_bytes((place / kept).read_bytes())
+    data = (place / (kept if (place / kept).exists() else more)).read_bytes()
+    (place / kept).write_bytes(data)
+    (place / more).write_bytes(data)
     with pytest.raises(UserError, match=f'{place / kept} and {more} are one clip; keep one of'):
         builder.open(release)
+
+
+def test_of_two_endings_the_owners_counts(builder, release):
+    for path in ('VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3'):
+        (release / path).touch()
+    manifest = builder.open(release)
+    first = manifest.clips[0].payload
+    assert [path.name for path in first.files] == ['1001_DFA_ANG_XX.flv', '1001_DFA_ANG_XX.wav']
+    copies = [clip['path'] for clip in manifest.dropped if clip['reason'].startswith('a copy of')]
+    assert copies == ['VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3']
 
 
 def test_pointers_of_git_lfs_are_named(builder, release):

@@ -26,6 +26,7 @@ _EMOTIONS = {
 _NAME = re.compile(r'(1\d{3})_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)')
 # What raters perceived -> the first digit of a row's number in tabulatedVotes.csv.
 RATINGS = {'voice': '1', 'face': '2', 'audio_visual': '3'}
+_ENDINGS = ('.flv', '.mp4', '.wav', '.mp3')  # of a clip's files the first that is there counts
 # Bytes: a file of Git LFS that was not fetched is a text of three lines.
 _POINTER, _POINTER_SIZE = b'version https://git-lfs', 200
 
@@ -51,7 +52,8 @@ class Builder(recordings.RecordingBuilder):
     CREMA-D is free to download (Open Database License) from
     https://github.com/CheyneyComputerScience/CREMA-D or its mirror
     https://gitlab.com/cs-cooper-lab/crema-d-mirror, with Git LFS (7.6 GB): a zip of the repository
-    holds no films. Pass the folder that then holds:
+    holds no films. The mirror lacks processedResults: take tabulatedVotes.csv from the repository.
+    Pass the folder that then holds:
       VideoFlash/1001_DFA_ANG_XX.flv, AudioWAV/1001_DFA_ANG_XX.wav   and so on
       processedResults/tabulatedVotes.csv                            what raters perceived
     """
@@ -80,9 +82,13 @@ class Builder(recordings.RecordingBuilder):
             raise UserError(f'--ratings={ratings}: one of {", ".join(RATINGS)}')
         wanted = f"the owners' {_FILMS}, or {_VOICES[0]} for sound alone"
         folder = releases.folder(release, 'CREMA-D', _is_root, wanted)
-        parts = {name: _files(folder / name) for name in (_FILMS, *_VOICES)}
+        clips, dropped, parts = [], [], {}
+        for place in (_FILMS, *_VOICES):
+            parts[place], others = _files(folder / place)
+            for path in others:
+                inside = path.relative_to(folder).as_posix()
+                dropped.append(_dropped(inside, inside, 'a copy of another file'))
         votes = _read_votes(folder / _VOTES_CSV, RATINGS[ratings])
-        clips, dropped = [], []
         for clip_id in sorted(set().union(*parts.values())):
             film = parts[_FILMS].get(clip_id)
             voices = (parts[name].get(clip_id) for name in _VOICES)
@@ -137,21 +143,26 @@ def _is_root(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in (_FILMS, _VOICES[0]))
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Lists the files of a folder by their clips' names; {} where it is not there.
+def _files(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Lists the files of a folder by their clips' names, and those that hold such a clip again.
 
-    Two files of one clip are refused. One sound, 1040_ITH_SAD_X.wav, has an X less than its film
-    and its row of votes.
+    Of several endings the first of _ENDINGS counts: the mirror has 1015_DFA_ANG_XX.mp4 beside the
+    .flv. Two files of one ending are refused. One sound, 1040_ITH_SAD_X.wav, has an X less than its
+    film and its row of votes.
     """
-    endings = {'.flv', '.mp4', '.wav', '.mp3'}
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() not in endings or path.name.startswith('.'):
-            continue
-        first = found.setdefault(re.sub('_X$', '_XX', path.stem), path)
-        if first is not path:
-            raise UserError(f'{first} and {path.name} are one clip; keep one of them')
-    return found
+    others = []
+    for ending in _ENDINGS:
+        for path in paths:
+            if path.suffix.lower() != ending or path.name.startswith('.'):
+                continue
+            first = found.setdefault(re.sub('_X$', '_XX', path.stem), path)
+            if first is not path and first.suffix.lower() == ending:
+                raise UserError(f'{first} and {path.name} are one clip; keep one of them')
+            if first is not path:
+                others.append(path)
+    return found, others
 
 
 def _read_votes(path: Path, number: str) -> dict[str, list[int]]:
