@@ -139,11 +139,25 @@ def test_pointers_of_git_lfs_are_named(builder, release):
 def test_full_size_has_the_published_counts(builder, tmp_path):
     folder = tmp_path / 'full' / 'VideoFlash'
     folder.mkdir(parents=True)
+    (folder.parent / 'SIMULATED.json').write_text('{"dataset": "crema_d", "seed": 1}')
     for clip in simulated.plan(None, seed=1):
         (folder / f'{clip.name}.flv').touch()
     found = builder._description(builder.open(tmp_path / 'full').clips, [])
     assert found['clips'] == 7442 and found['subjects'] == 91
     assert len(found['differences']) == 1  # the votes
+
+
+def test_recordings_that_the_owners_list_as_broken_are_dropped_or_named(builder, release):
+    broken = ('1064_IEO_DIS_MD', '1064_TIE_SAD_XX', '1076_MTI_NEU_XX', '1076_MTI_SAD_XX')
+    for name in broken:
+        (release / 'AudioWAV' / f'{name}.wav').touch()
+    manifest = builder.open(release)
+    assert set(broken[1:]) == {clip.clip_id for clip in manifest.clips} & set(broken)
+    (left_out,) = [clip for clip in manifest.dropped if clip['label_set'] == '']
+    assert (left_out['clip_id'], left_out['reason']) == (broken[0], 'broken: shows every emotion')
+    said = builder._description(manifest.clips, [])['differences']
+    (line,) = [line for line in said if 'broken' in line]
+    assert all(name in line for name in broken[1:])
 
 
 def test_a_simulated_release_has_targets_of_votes(tmp_path):

@@ -24,6 +24,13 @@ _EMOTIONS = {
 }
 # Actor, sentence, emotion, level.
 _NAME = re.compile(r'(1\d{3})_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)')
+# The owners' list of broken recordings: one that shows every emotion, and those that stay.
+_EVERY_EMOTION = '1064_IEO_DIS_MD'
+_BROKEN = {
+    '1064_TIE_SAD_XX': 'states no duration',
+    '1076_MTI_NEU_XX': '3 frames',
+    '1076_MTI_SAD_XX': 'next to no sound',
+}
 # What raters perceived -> the first digit of a row's number in tabulatedVotes.csv.
 RATINGS = {'voice': '1', 'face': '2', 'audio_visual': '3'}
 _ENDINGS = ('.flv', '.mp4', '.wav', '.mp3')  # of a clip's files the first that is there counts
@@ -45,7 +52,9 @@ class Builder(recordings.RecordingBuilder):
     are taken is chosen with `ratings`. Seen and heard, 63.6 % of votes are the acted emotion (40.9
     voice, 58.2 face; cao2014).
 
-    Clip ids are the names, `1001_DFA_ANG_XX`. The owners state no parts and ship no faces.
+    Clip ids are the names, `1001_DFA_ANG_XX`. The owners state no parts and ship no faces. Of the
+    four recordings that they list as broken 1064_IEO_DIS_MD, a minute with every emotion, is
+    dropped, and the others are named.
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
@@ -88,6 +97,7 @@ class Builder(recordings.RecordingBuilder):
             for path in others:
                 inside = path.relative_to(folder).as_posix()
                 dropped.append(_dropped(inside, inside, 'a copy of another file'))
+        simulated = releases.simulated(folder)
         votes = _read_votes(folder / _VOTES_CSV, RATINGS[ratings])
         for clip_id in sorted(set().union(*parts.values())):
             film = parts[_FILMS].get(clip_id)
@@ -98,6 +108,9 @@ class Builder(recordings.RecordingBuilder):
             if name is None:
                 reason = 'foreign name (a clip is called 1001_DFA_ANG_XX)'
                 dropped.append(_dropped(clip_id, path, reason))
+                continue
+            if clip_id == _EVERY_EMOTION and not simulated:
+                dropped.append(_dropped(clip_id, path, 'broken: shows every emotion'))
                 continue
             counts = votes.get(clip_id, ())
             rated = _majority(counts)
@@ -127,7 +140,7 @@ class Builder(recordings.RecordingBuilder):
                 folder, listed=files, read=[folder / _VOTES_CSV] if votes else []
             )
             + f' {self._ratings}'.rstrip(),
-            simulated=releases.simulated(folder),
+            simulated=simulated,
         )
 
     def _differences(self, counts, splits, subjects):
@@ -136,6 +149,11 @@ class Builder(recordings.RecordingBuilder):
             found.append(f'no {_VOTES_CSV}: no label set {_RATED}, no votes')
         elif self._ratings != 'audio_visual':
             found.append(f'the votes are those of {self._ratings} alone')
+        if not self.manifest.simulated:
+            names = {clip.clip_id for clip in self.manifest.clips}
+            listed = [f'{name} ({what})' for name, what in _BROKEN.items() if name in names]
+            if listed:
+                found.append(f'the owners list as broken: {", ".join(listed)}')
         return found
 
 
