@@ -285,6 +285,19 @@ def test_a_quote_that_is_not_closed_is_no_label(tmp_path):
     assert labels(scanned(tmp_path, path, ignore_columns='note')) == [('a.png', 'joy')]
 
 
+def test_a_column_that_is_ignored_is_not_looked_at_though_it_is_known(tmp_path):
+    picture(tmp_path / 'a.png')
+    picture(tmp_path / 'b.png', 30)
+    path = manifest(tmp_path, 'path,label,subject,split\na.png,joy,p1,train\nb.png,anger,p1,test\n')
+    with pytest.raises(UserError, match='a subject in two splits'):
+        scanned(tmp_path, path)
+    found = scanned(tmp_path, path, ignore_columns='Split')
+    assert [(clip.subject, clip.split) for clip in found.clips] == [('p1', ''), ('p1', '')]
+    assert scanned(tmp_path, path, ignore_columns='subject').fingerprint != found.fingerprint
+    with pytest.raises(UserError, match="--ignore_columns names 'label', which is needed"):
+        scanned(tmp_path, path, ignore_columns='label')
+
+
 def test_what_is_no_table_and_no_folder(tmp_path):
     with pytest.raises(UserError, match='gone.csv: no such file or folder'):
         scanned(tmp_path, tmp_path / 'gone.csv')
