@@ -1,6 +1,7 @@
 """The CREMA-D builder on files written by hand, and on a simulated release."""
 
 import collections
+import shutil
 
 import numpy as np
 import pytest
@@ -93,6 +94,18 @@ def test_without_votes_there_is_one_label_set(builder, release):
     assert manifest.label_sets == ('crema_d',) and not manifest.dropped
     said = builder._description(manifest.clips, [])['differences']
     assert any('no label set crema_d_rated' in line for line in said)
+
+
+def test_labels_of_votes_that_are_not_there_name_their_table(release, tmp_path):
+    (release / 'processedResults' / 'tabulatedVotes.csv').unlink()
+    for folder in ('VideoFlash', 'AudioMP3'):
+        shutil.rmtree(release / folder)
+    preparation.prepare('crema_d', release, tmp_path / 'data')
+    geometry = {'frames': 1, 'sampling': 'last', 'size': 32}
+    message = 'which need processedResults/tabulatedVotes.csv in the release: '
+    with pytest.raises(UserError, match=message) as caught:
+        prepared.load('crema_d', data_dir=tmp_path / 'data', labels='crema_d_rated', **geometry)
+    assert '--ratings' not in str(caught.value)
 
 
 def test_another_table_and_another_choice_are_refused(builder, release):

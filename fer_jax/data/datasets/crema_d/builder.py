@@ -75,6 +75,7 @@ class Builder(recordings.RecordingBuilder):
       journal={IEEE Transactions on Affective Computing}, volume={5}, number={4},
       pages={377--390}, year={2014}}"""
     LABEL_SETS = {_ACTED: _SIX, _RATED: _SIX}
+    NEEDS = {_RATED: f'{_VOTES_CSV} in the release'}
     VOTES = tuple(_EMOTIONS.values())
     VOTED_SETS = (_RATED,)
     PUBLISHED_CLASSES = dict.fromkeys(_SIX, 1271) | {'neutral': 1087}
