@@ -160,6 +160,14 @@ def test_full_size_has_the_published_counts(builder, tmp_path):
     assert len(found['differences']) == 1  # the votes
 
 
+def test_a_link_that_leads_nowhere_is_named(builder, release):
+    path = release / 'AudioWAV' / '1001_DFA_ANG_XX.wav'
+    path.unlink()
+    path.symlink_to('../.git/annex/objects/x')
+    with pytest.raises(UserError, match=f'{path}: No such file or directory; copy the file again'):
+        builder.open(release)
+
+
 def test_recordings_that_the_owners_list_as_broken_are_dropped_or_named(builder, release):
     broken = ('1064_IEO_DIS_MD', '1064_TIE_SAD_XX', '1076_MTI_NEU_XX', '1076_MTI_SAD_XX')
     for name in broken:

@@ -131,16 +131,16 @@ class Builder(recordings.RecordingBuilder):
                 )
             )
         files = [path for clip in clips for path in clip.payload.files]
-        _check_fetched(files)
         self._ratings = ratings if votes else ''
+        read = [folder / _VOTES_CSV] if votes else []
+        # First: it refuses what cannot be read, such as a link that leads nowhere.
+        fingerprint = releases.fingerprint(folder, listed=files, read=read)
+        _check_fetched(files)
         return records.Manifest(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS) if votes else (_ACTED,),
             dropped=dropped,
-            fingerprint=releases.fingerprint(
-                folder, listed=files, read=[folder / _VOTES_CSV] if votes else []
-            )
-            + f' {self._ratings}'.rstrip(),
+            fingerprint=f'{fingerprint} {self._ratings}'.rstrip(),
             simulated=simulated,
         )
 
