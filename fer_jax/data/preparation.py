@@ -44,14 +44,14 @@ def prepare(
       weights: file or folder with what a detector has learnt (`faces.make_detector`).
       skip_unreadable: keeps the readable frames of damaged films, and leaves out, and lists, the
         clips that cannot be read, unless they are many.
-      overwrite: replaces what was prepared from another release, or the same one again.
+      overwrite: replaces what was prepared from another release or otherwise, or the same again.
       report: takes each line of the summary.
       options: what the dataset's builder takes besides, e.g. `ferplus` (path) for fer2013.
     Returns:
       The description stored beside the records (`prepared.describe`).
     Raises:
-      UserError: anything wrong with the release or the detector, or another release, or other
-        weights, prepared at that place.
+      UserError: anything wrong with the release or the detector, or another release, other
+        options or other weights prepared at that place.
     """
     builder_class = datasets.builder_class(name)
     unknown = sorted(set(options) - set(builder_class.OPTIONS))
@@ -73,8 +73,8 @@ def prepare(
             elsewhere = 'choose another --data_dir, or replace it with --overwrite'
             if found['fingerprint'] != manifest.fingerprint:
                 raise UserError(
-                    f'{target} was prepared from another release ({_origin(found)}) than {release} '
-                    f'({_kind(manifest.simulated)}): {elsewhere}'
+                    f'{target} was prepared from another release or with other options '
+                    f'({_origin(found)}) than {release} ({_kind(manifest.simulated)}): {elsewhere}'
                 )
             if detector is not None and found['detector']['identity'] != detector.identity:
                 raise UserError(

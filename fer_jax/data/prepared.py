@@ -404,10 +404,10 @@ def _classes(found: dict, name: str, labels: str, data_dir) -> tuple[str, ...]:
     chosen = labels or next(iter(sets))
     if chosen in sets:
         return tuple(sets[chosen])
-    if chosen in datasets.builder_class(name).LABEL_SETS:
-        options = [f'--{option}=PATH' for option in datasets.builder_class(name).OPTIONS]
+    needs = datasets.builder_class(name).NEEDS
+    if chosen in needs:
         raise UserError(
-            f"{name} was prepared without the labels '{chosen}': "
-            + prepare_command(name, data_dir, *options, '--overwrite')
+            f"{name} was prepared without the labels '{chosen}', which need {needs[chosen]}: "
+            + prepare_command(name, data_dir, '--overwrite')
         )
     raise UserError(f"{name} has no labels '{chosen}': one of {', '.join(sets)}")

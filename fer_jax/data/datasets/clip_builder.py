@@ -67,6 +67,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     HOMEPAGE: str
     CITATION: str
     LABEL_SETS: dict[str, tuple[str, ...]]  # the first one is `label`
+    NEEDS: dict[str, str] = {}  # label set that a preparation may lack -> what it comes from
     # What raters could choose, where their votes ship with it, and the label sets that they decide.
     VOTES: tuple[str, ...] = ()
     VOTED_SETS: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """The CREMA-D builder on files written by hand, and on a simulated release."""
 
 import collections
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,18 @@ def test_without_votes_there_is_one_label_set(builder, release):
     assert any('no label set crema_d_rated' in line for line in said)
 
 
+def test_labels_of_votes_that_are_not_there_name_their_table(release, tmp_path):
+    (release / 'processedResults' / 'tabulatedVotes.csv').unlink()
+    for folder in ('VideoFlash', 'AudioMP3'):
+        shutil.rmtree(release / folder)
+    preparation.prepare('crema_d', release, tmp_path / 'data')
+    geometry = {'frames': 1, 'sampling': 'last', 'size': 32}
+    message = 'which need processedResults/tabulatedVotes.csv in the release: '
+    with pytest.raises(UserError, match=message) as caught:
+        prepared.load('crema_d', data_dir=tmp_path / 'data', labels='crema_d_rated', **geometry)
+    assert '--ratings' not in str(caught.value)
+
+
 def test_another_table_and_another_choice_are_refused(builder, release):
     with pytest.raises(UserError, match='--ratings=both: one of voice, face, audio_visual'):
         builder.open(release, ratings='both')
@@ -106,15 +119,27 @@ def test_another_table_and_another_choice_are_refused(builder, release):
 @pytest.mark.parametrize(
     'folder, kept, more',
     [
-        ('VideoFlash', '1001_DFA_ANG_XX.flv', '1001_DFA_ANG_XX.mp4'),
+        ('VideoFlash', '1001_DFA_ANG_XX.FLV', '1001_DFA_ANG_XX.flv'),
         ('AudioWAV', '1040_ITH_SAD_X.wav', '1040_ITH_SAD_XX.wav'),
     ],
 )
-def test_two_files_of_one_clip_are_refused(builder, release, folder, kept, more):
+def test_two_files_of_one_clip_and_ending_are_refused(builder, release, folder, kept, more):
     place = release / folder
-    (place / more).write_bytes((place / kept).read_bytes())
+    data = (place / (kept if (place / kept).exists() else more)).read_bytes()
+    (place / kept).write_bytes(data)
+    (place / more).write_bytes(data)
     with pytest.raises(UserError, match=f'{place / kept} and {more} are one clip; keep one of'):
         builder.open(release)
+
+
+def test_of_two_endings_the_owners_counts(builder, release):
+    for path in ('VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3'):
+        (release / path).touch()
+    manifest = builder.open(release)
+    first = manifest.clips[0].payload
+    assert [path.name for path in first.files] == ['1001_DFA_ANG_XX.flv', '1001_DFA_ANG_XX.wav']
+    copies = [clip['path'] for clip in manifest.dropped if clip['reason'].startswith('a copy of')]
+    assert copies == ['VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3']
 
 
 def test_pointers_of_git_lfs_are_named(builder, release):
@@ -127,11 +152,33 @@ def test_pointers_of_git_lfs_are_named(builder, release):
 def test_full_size_has_the_published_counts(builder, tmp_path):
     folder = tmp_path / 'full' / 'VideoFlash'
     folder.mkdir(parents=True)
+    (folder.parent / 'SIMULATED.json').write_text('{"dataset": "crema_d", "seed": 1}')
     for clip in simulated.plan(None, seed=1):
         (folder / f'{clip.name}.flv').touch()
     found = builder._description(builder.open(tmp_path / 'full').clips, [])
     assert found['clips'] == 7442 and found['subjects'] == 91
     assert len(found['differences']) == 1  # the votes
+
+
+def test_a_link_that_leads_nowhere_is_named(builder, release):
+    path = release / 'AudioWAV' / '1001_DFA_ANG_XX.wav'
+    path.unlink()
+    path.symlink_to('../.git/annex/objects/x')
+    with pytest.raises(UserError, match=f'{path}: No such file or directory; copy the file again'):
+        builder.open(release)
+
+
+def test_recordings_that_the_owners_list_as_broken_are_dropped_or_named(builder, release):
+    broken = ('1064_IEO_DIS_MD', '1064_TIE_SAD_XX', '1076_MTI_NEU_XX', '1076_MTI_SAD_XX')
+    for name in broken:
+        (release / 'AudioWAV' / f'{name}.wav').touch()
+    manifest = builder.open(release)
+    assert set(broken[1:]) == {clip.clip_id for clip in manifest.clips} & set(broken)
+    (left_out,) = [clip for clip in manifest.dropped if clip['label_set'] == '']
+    assert (left_out['clip_id'], left_out['reason']) == (broken[0], 'broken: shows every emotion')
+    said = builder._description(manifest.clips, [])['differences']
+    (line,) = [line for line in said if 'broken' in line]
+    assert all(name in line for name in broken[1:])
 
 
 def test_a_simulated_release_has_targets_of_votes(tmp_path):

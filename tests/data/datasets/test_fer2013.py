@@ -84,7 +84,7 @@ def test_ferplus_elsewhere_or_not_at_all(fer2013_release, tmp_path):
     votes = (fer2013_release / 'fer2013new.csv').rename(tmp_path / 'votes.csv')
     found = preparation.prepare('fer2013', fer2013_release, tmp_path / 'without', report=quiet)
     assert list(found['label_sets']) == ['fer2013']
-    with pytest.raises(UserError, match='without the labels .* --ferplus=PATH --overwrite'):
+    with pytest.raises(UserError, match='which need .* --ferplus=PATH: .* --overwrite'):
         prepared.load('fer2013', data_dir=tmp_path / 'without', labels='ferplus7', **GEOMETRY)
     found = preparation.prepare(
         'fer2013', fer2013_release, tmp_path / 'with', report=quiet, ferplus=votes

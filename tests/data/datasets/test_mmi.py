@@ -111,6 +111,25 @@ def test_metadata_and_names_are_read(builder, release):
     assert lines == ['videos and stills: 8 of over 2,900 published', 'subjects: 4 of 75 published']
 
 
+@pytest.mark.parametrize('views', [('1', '0'), ('0', '1')])
+def test_each_film_of_a_session_has_its_own_view(builder, tmp_path, views):
+    names = ('S001-007', 'S001-008')
+    for number, name in enumerate(names):
+        write_session(tmp_path, number, name, 4)
+    folder = tmp_path / 'Sessions' / '0'
+    for path in (tmp_path / 'Sessions' / '1').glob('S001-008.*'):
+        path.rename(folder / path.name)
+    tracks = (
+        f'<track filename="{name.lower()}.avi" view="{view}"/>'
+        for name, view in zip(names, views, strict=True)
+    )
+    (folder / 'session.xml').write_text(f'<session>{"".join(tracks)}</session>')
+    manifest = builder.open(tmp_path)
+    front = names[views.index('0')]
+    assert [clip.clip_id for clip in manifest.clips] == [f'0000_{front}']
+    assert [clip['reason'] for clip in manifest.dropped] == ['in profile only']
+
+
 def test_films_stills_and_frames_become_clips(builder, release):
     (release / SESSION / 'S001-002.jpg').write_bytes(b'preview')
     clips = {clip.path: clip for clip in builder.open(release).clips}

@@ -158,6 +158,19 @@ def test_folders_of_splits_and_of_sequences(tmp_path):
         scanned(tmp_path, folder)
 
 
+@pytest.mark.parametrize('options', [{'subject_pattern': r'/(p\d)/'}, {'sequences': True}])
+def test_other_options_are_no_earlier_preparation(tmp_path, options):
+    for path in ('joy/p1/1.png', 'joy/p1/2.png', 'anger/p2/1.png'):
+        picture(tmp_path / 'photos' / path)
+    place = ('own:photos', tmp_path / 'photos', tmp_path / 'data')
+    first = preparation.prepare(*place, faces='none', report=quiet)
+    with pytest.raises(UserError, match='or with other options .*replace it with --overwrite'):
+        preparation.prepare(*place, faces='none', report=quiet, **options)
+    again = preparation.prepare(*place, faces='none', report=quiet, overwrite=True, **options)
+    assert (again['subjects'], again['clips']) != (first['subjects'], first['clips'])
+    assert preparation.prepare(*place, faces='none', report=quiet, **options) == again
+
+
 @pytest.mark.parametrize(
     'text, options',
     [
@@ -270,6 +283,19 @@ def test_a_quote_that_is_not_closed_is_no_label(tmp_path):
         scanned(tmp_path, path, ignore_columns='note')
     path = manifest(tmp_path, 'path,label,note\na.png,joy,"two\nlines"\n')
     assert labels(scanned(tmp_path, path, ignore_columns='note')) == [('a.png', 'joy')]
+
+
+def test_a_column_that_is_ignored_is_not_looked_at_though_it_is_known(tmp_path):
+    picture(tmp_path / 'a.png')
+    picture(tmp_path / 'b.png', 30)
+    path = manifest(tmp_path, 'path,label,subject,split\na.png,joy,p1,train\nb.png,anger,p1,test\n')
+    with pytest.raises(UserError, match='a subject in two splits'):
+        scanned(tmp_path, path)
+    found = scanned(tmp_path, path, ignore_columns='Split')
+    assert [(clip.subject, clip.split) for clip in found.clips] == [('p1', ''), ('p1', '')]
+    assert scanned(tmp_path, path, ignore_columns='subject').fingerprint != found.fingerprint
+    with pytest.raises(UserError, match="--ignore_columns names 'label', which is needed"):
+        scanned(tmp_path, path, ignore_columns='label')
 
 
 def test_what_is_no_table_and_no_folder(tmp_path):

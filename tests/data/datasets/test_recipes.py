@@ -79,6 +79,15 @@ def ferv39k(root):
                 picture(root / f'2_ClipsforFaceCrop/Action/{label}/{number}/{frame}.jpg')
 
 
+def kdef(root):
+    """Two people in a session each, from the front and one side; and a name that says nothing."""
+    for person in ('AF01', 'BM35'):
+        for emotion in ('AF', 'AN', 'DI', 'HA', 'NE', 'SA', 'SU'):
+            for side in ('S', 'HL'):
+                picture(root / person / f'{person}{emotion}{side}.JPG')
+    picture(root / 'BM35' / 'BM35H.JPG')
+
+
 # Recipe -> what lays its files out, the classes, and clips in each split.
 LAYOUTS = {
     'emodb': (emodb, {*SEVEN[:5], 'boredom', 'sadness'}, {'': 16}),
@@ -90,6 +99,7 @@ LAYOUTS = {
         {'angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise'},
         {'train': 7, 'test': 7},
     ),
+    'kdef': (kdef, {*SEVEN}, {'': 28}),
 }
 
 
@@ -127,5 +137,8 @@ def test_a_recipe_writes_a_manifest_that_is_prepared(name, tmp_path):
         assert at['val_set/images/7.jpg'] == 'contempt'
     elif name == 'dfew':
         assert found['frames'] == 42 and at['Clip/clip_224x224_16f/00014/'] == 'fear'
+    elif name == 'kdef':
+        assert set(clips.subject.tolist()) == {'F01', 'M35'}
+        assert at['BM35/BM35AFHL.JPG'] == 'fear' and at['AF01/AF01ANS.JPG'] == 'anger'
     else:
         assert at['2_ClipsforFaceCrop/Action/Sad/0267/'] == 'sad'

@@ -66,6 +66,18 @@ def test_scan_reads_names(builder, release):
     assert not manifest.dropped and {clip.split for clip in manifest.clips} == {''}
 
 
+def test_a_number_without_its_zero_is_the_same_clip(builder, release):
+    before = [(clip.clip_id, clip.label) for clip in builder.open(release).clips]
+    for path in list((release / 'AudioVisualClip').glob('*/*0[1-9].avi')):
+        path.rename(path.with_name(path.name.replace('0', '')))
+    manifest = builder.open(release)
+    assert [(clip.clip_id, clip.label) for clip in manifest.clips] == before
+    assert manifest.clips[0].path == 'AudioVisualClip/DC/a1.avi' and not manifest.dropped
+    write_film(release / 'AudioVisualClip' / 'DC' / 'a01.avi')
+    with pytest.raises(UserError, match='a1.avi: the clip of a01.avi once more'):
+        builder.open(release)
+
+
 def test_scenes_are_the_films_of_the_same_clips(builder, release, tmp_path):
     scenes = savee.Builder(data_dir=tmp_path / 'unused', config='scene')
     clips = scenes.open(release).clips
@@ -127,7 +139,7 @@ def test_a_clip_without_sound_has_none(builder, release):
     'path, reason',
     [
         ('DC/x01.avi', 'foreign name'),
-        ('DC/a1.avi', 'foreign name'),
+        ('DC/a001.avi', 'foreign name'),
         ('DC/notes.txt', 'foreign name'),
         ('ZZ/a01.avi', 'folder is no speaker of SAVEE'),
     ],

@@ -24,8 +24,16 @@ _EMOTIONS = {
 }
 # Actor, sentence, emotion, level.
 _NAME = re.compile(r'(1\d{3})_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)')
+# The owners' list of broken recordings: one that shows every emotion, and those that stay.
+_EVERY_EMOTION = '1064_IEO_DIS_MD'
+_BROKEN = {
+    '1064_TIE_SAD_XX': 'states no duration',
+    '1076_MTI_NEU_XX': '3 frames',
+    '1076_MTI_SAD_XX': 'next to no sound',
+}
 # What raters perceived -> the first digit of a row's number in tabulatedVotes.csv.
 RATINGS = {'voice': '1', 'face': '2', 'audio_visual': '3'}
+_ENDINGS = ('.flv', '.mp4', '.wav', '.mp3')  # of a clip's files the first that is there counts
 # Bytes: a file of Git LFS that was not fetched is a text of three lines.
 _POINTER, _POINTER_SIZE = b'version https://git-lfs', 200
 
@@ -44,14 +52,17 @@ class Builder(recordings.RecordingBuilder):
     are taken is chosen with `ratings`. Seen and heard, 63.6 % of votes are the acted emotion (40.9
     voice, 58.2 face; cao2014).
 
-    Clip ids are the names, `1001_DFA_ANG_XX`. The owners state no parts and ship no faces.
+    Clip ids are the names, `1001_DFA_ANG_XX`. The owners state no parts and ship no faces. Of the
+    four recordings that they list as broken 1064_IEO_DIS_MD, a minute with every emotion, is
+    dropped, and the others are named.
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     CREMA-D is free to download (Open Database License) from
     https://github.com/CheyneyComputerScience/CREMA-D or its mirror
     https://gitlab.com/cs-cooper-lab/crema-d-mirror, with Git LFS (7.6 GB): a zip of the repository
-    holds no films. Pass the folder that then holds:
+    holds no films. The mirror lacks processedResults: take tabulatedVotes.csv from the repository.
+    Pass the folder that then holds:
       VideoFlash/1001_DFA_ANG_XX.flv, AudioWAV/1001_DFA_ANG_XX.wav   and so on
       processedResults/tabulatedVotes.csv                            what raters perceived
     """
@@ -64,6 +75,7 @@ class Builder(recordings.RecordingBuilder):
       journal={IEEE Transactions on Affective Computing}, volume={5}, number={4},
       pages={377--390}, year={2014}}"""
     LABEL_SETS = {_ACTED: _SIX, _RATED: _SIX}
+    NEEDS = {_RATED: f'{_VOTES_CSV} in the release'}
     VOTES = tuple(_EMOTIONS.values())
     VOTED_SETS = (_RATED,)
     PUBLISHED_CLASSES = dict.fromkeys(_SIX, 1271) | {'neutral': 1087}
@@ -80,9 +92,14 @@ class Builder(recordings.RecordingBuilder):
             raise UserError(f'--ratings={ratings}: one of {", ".join(RATINGS)}')
         wanted = f"the owners' {_FILMS}, or {_VOICES[0]} for sound alone"
         folder = releases.folder(release, 'CREMA-D', _is_root, wanted)
-        parts = {name: _files(folder / name) for name in (_FILMS, *_VOICES)}
+        clips, dropped, parts = [], [], {}
+        for place in (_FILMS, *_VOICES):
+            parts[place], others = _files(folder / place)
+            for path in others:
+                inside = path.relative_to(folder).as_posix()
+                dropped.append(_dropped(inside, inside, 'a copy of another file'))
+        simulated = releases.simulated(folder)
         votes = _read_votes(folder / _VOTES_CSV, RATINGS[ratings])
-        clips, dropped = [], []
         for clip_id in sorted(set().union(*parts.values())):
             film = parts[_FILMS].get(clip_id)
             voices = (parts[name].get(clip_id) for name in _VOICES)
@@ -92,6 +109,9 @@ class Builder(recordings.RecordingBuilder):
             if name is None:
                 reason = 'foreign name (a clip is called 1001_DFA_ANG_XX)'
                 dropped.append(_dropped(clip_id, path, reason))
+                continue
+            if clip_id == _EVERY_EMOTION and not simulated:
+                dropped.append(_dropped(clip_id, path, 'broken: shows every emotion'))
                 continue
             counts = votes.get(clip_id, ())
             rated = _majority(counts)
@@ -111,17 +131,17 @@ class Builder(recordings.RecordingBuilder):
                 )
             )
         files = [path for clip in clips for path in clip.payload.files]
-        _check_fetched(files)
         self._ratings = ratings if votes else ''
+        read = [folder / _VOTES_CSV] if votes else []
+        # First: it refuses what cannot be read, such as a link that leads nowhere.
+        fingerprint = releases.fingerprint(folder, listed=files, read=read)
+        _check_fetched(files)
         return records.Manifest(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS) if votes else (_ACTED,),
             dropped=dropped,
-            fingerprint=releases.fingerprint(
-                folder, listed=files, read=[folder / _VOTES_CSV] if votes else []
-            )
-            + f' {self._ratings}'.rstrip(),
-            simulated=releases.simulated(folder),
+            fingerprint=f'{fingerprint} {self._ratings}'.rstrip(),
+            simulated=simulated,
         )
 
     def _differences(self, counts, splits, subjects):
@@ -130,6 +150,11 @@ class Builder(recordings.RecordingBuilder):
             found.append(f'no {_VOTES_CSV}: no label set {_RATED}, no votes')
         elif self._ratings != 'audio_visual':
             found.append(f'the votes are those of {self._ratings} alone')
+        if not self.manifest.simulated:
+            names = {clip.clip_id for clip in self.manifest.clips}
+            listed = [f'{name} ({what})' for name, what in _BROKEN.items() if name in names]
+            if listed:
+                found.append(f'the owners list as broken: {", ".join(listed)}')
         return found
 
 
@@ -137,21 +162,26 @@ def _is_root(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in (_FILMS, _VOICES[0]))
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Lists the files of a folder by their clips' names; {} where it is not there.
+def _files(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Lists the files of a folder by their clips' names, and those that hold such a clip again.
 
-    Two files of one clip are refused. One sound, 1040_ITH_SAD_X.wav, has an X less than its film
-    and its row of votes.
+    Of several endings the first of _ENDINGS counts: the mirror has 1015_DFA_ANG_XX.mp4 beside the
+    .flv. Two files of one ending are refused. One sound, 1040_ITH_SAD_X.wav, has an X less than its
+    film and its row of votes.
     """
-    endings = {'.flv', '.mp4', '.wav', '.mp3'}
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() not in endings or path.name.startswith('.'):
-            continue
-        first = found.setdefault(re.sub('_X$', '_XX', path.stem), path)
-        if first is not path:
-            raise UserError(f'{first} and {path.name} are one clip; keep one of them')
-    return found
+    others = []
+    for ending in _ENDINGS:
+        for path in paths:
+            if path.suffix.lower() != ending or path.name.startswith('.'):
+                continue
+            first = found.setdefault(re.sub('_X$', '_XX', path.stem), path)
+            if first is not path and first.suffix.lower() == ending:
+                raise UserError(f'{first} and {path.name} are one clip; keep one of them')
+            if first is not path:
+                others.append(path)
+    return found, others
 
 
 def _read_votes(path: Path, number: str) -> dict[str, list[int]]:

@@ -66,6 +66,7 @@ class Builder(clip_builder.ClipBuilder):
     LABEL_SETS = {'fer2013': _SEVEN, 'ferplus7': _SEVEN, 'ferplus8': (*_SEVEN, 'contempt')}
     VOTES = (*_EIGHT, 'unknown', 'no face')
     VOTED_SETS = ('ferplus7', 'ferplus8')
+    NEEDS = dict.fromkeys(VOTED_SETS, 'fer2013new.csv in the release, or --ferplus=PATH')
     PUBLISHED_CLASSES = dict(zip(_SEVEN, (4953, 547, 5121, 8989, 6077, 4002, 6198), strict=True))
     PUBLISHED_SPLITS = {'train': 28709, 'validation': 3589, 'test': 3589}
     FACES = ('release', 'yunet', 'dlib', 'face_alignment')

@@ -28,9 +28,10 @@ _PUBLISHED, _SUBJECTS = 2900, 75
 class Builder(clip_builder.ClipBuilder):
     """Reads the sessions that carry one of the six emotions.
 
-    A session's folder holds session.xml (`track` with its `view`: 0 front, 1 profile, 2 both), a
-    video S001-002.avi or pictures (S001-002.jpg, or frames S001-002_01.jpg and so on), and
-    S001-002.xml, where `Metatag` with the name Emotion has the number: 1 anger, 2 disgust, 3 fear,
+    A session's folder holds session.xml (`track` with its `filename` and `view`: 0 front, 1
+    profile, 2 both; a file that no track names has the first one's view), a video S001-002.avi or
+    pictures (S001-002.jpg, or frames S001-002_01.jpg and so on), and S001-002.xml, where `Metatag`
+    with the name Emotion has the number: 1 anger, 2 disgust, 3 fear,
     4 happiness, 5 sadness, 6 surprise. Dropped are sessions without that tag (single action units),
     with another emotion, and those in profile only. A video runs from the neutral face over the
     apex back to neutral; neutral is no class. Videos from the front with 576 rows and without
@@ -63,7 +64,7 @@ class Builder(clip_builder.ClipBuilder):
         folder = releases.root(release, 'MMI', {_SESSIONS: "of the database's downloads"})
         clips, dropped, listed, read = [], [], [], []
         for session in _folders(folder / _SESSIONS):
-            view, metadata = _view(session)
+            views, first, metadata = _views(session)
             read += metadata
             for name, files in _media(session).items():
                 clip_id = f'{int(session.name):04d}_{name}'
@@ -71,6 +72,7 @@ class Builder(clip_builder.ClipBuilder):
                 tags = releases.optional(session / f'{name}.xml')
                 number = _emotion(tags) if tags else None
                 read += [tags] if tags else []
+                view = views.get(name, first)
                 reason = _left_out(number, view)
                 if reason or number is None:
                     left_out = {'clip_id': clip_id, 'path': path, 'reason': reason}
@@ -151,8 +153,7 @@ def _media(session: Path) -> dict[str, list[Path]]:
                 f"{path}: no name of a video or picture of MMI, which is like 'S001-002.avi'; "
                 'rename the file as in the release, or move it elsewhere'
             )
-        name = f'{parts[1].upper()}-{parts[2]}'
-        found.setdefault(name, []).append((int(parts[3] or 0), path))
+        found.setdefault(_clip_name(parts), []).append((int(parts[3] or 0), path))
     media = {}
     for name, files in sorted(found.items()):
         pictures = [path for _, path in sorted(files)]
@@ -161,12 +162,23 @@ def _media(session: Path) -> dict[str, list[Path]]:
     return media
 
 
-def _view(session: Path) -> tuple[str, list[Path]]:
-    """Reads the first track's view from session.xml ('' where it has none); and the file."""
+def _views(session: Path) -> tuple[dict[str, str], str, list[Path]]:
+    """Reads session.xml: views by files' names, the first track's ('' where none), and the file."""
     path = releases.optional(session / 'session.xml')
     if path is None:
-        return '', []
-    return next((track.get('view', '') for track in _elements(path, 'track')), ''), [path]
+        return {}, '', []
+    tracks = _elements(path, 'track')
+    views: dict[str, str] = {}
+    for track in tracks:
+        parts = _NAME.fullmatch(Path(track.get('filename', '')).stem)
+        if parts:
+            views.setdefault(_clip_name(parts), track.get('view', ''))
+    return views, next((track.get('view', '') for track in tracks), ''), [path]
+
+
+def _clip_name(parts: re.Match[str]) -> str:
+    """Returns what a file's name says of its clip: subject and number, without that of a frame."""
+    return f'{parts[1].upper()}-{parts[2]}'
 
 
 def _emotion(path: Path) -> int | None:

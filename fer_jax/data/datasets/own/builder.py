@@ -62,6 +62,7 @@ class Builder(clip_builder.ClipBuilder):
         if not release.exists():
             raise UserError(f'{release}: no such file or folder')
         mistakes, read = rows.Mistakes(release), []
+        ignored = tuple(filter(None, map(rows.text, ignore_columns.lower().split(','))))
         listed = [releases.optional(release / f'manifest{suffix}') for suffix in manifest.SUFFIXES]
         if present := [path for path in listed if path is not None]:
             release = present[0]
@@ -70,7 +71,6 @@ class Builder(clip_builder.ClipBuilder):
             found, dropped, self._hints = folders.read(folder, sequences)
         elif release.suffix.lower() in manifest.SUFFIXES:
             folder, dropped, read = release.parent, [], [release]
-            ignored = tuple(filter(None, map(rows.text, ignore_columns.lower().split(','))))
             found = manifest.read(release, ignored, mistakes)
         else:
             raise UserError(
@@ -103,6 +103,10 @@ class Builder(clip_builder.ClipBuilder):
             for row in repeated
         ]
         files = [file for row in kept for file in _files(folder, row)]
+        options = f' subject_pattern={subject_pattern}' if subject_pattern else ''
+        options += ' sequences' if sequences else ''
+        known = [column for column in manifest.COLUMNS if column in ignored]
+        options += f' ignore_columns={",".join(known)}' if known else ''
         return records.Manifest(
             clips=[
                 records.FoundClip(
@@ -112,7 +116,8 @@ class Builder(clip_builder.ClipBuilder):
             ],
             label_sets=('own',),
             dropped=dropped,
-            fingerprint=releases.fingerprint(folder, listed=sorted(set(files)), read=read),
+            fingerprint=releases.fingerprint(folder, listed=sorted(set(files)), read=read)
+            + options,
             simulated=_simulated(folder, kept),
         )
 

@@ -26,8 +26,14 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
       mistakes: takes what is wrong.
 
     Raises:
-      UserError: nothing can be read, or a column is missing or unknown.
+      UserError: nothing can be read, or a column is missing or unknown, or `path` or `label` is to
+        be ignored.
     """
+    needed = [name for name in ('path', 'label') if name in ignored]
+    if needed:
+        raise UserError(
+            f"{path}: --ignore_columns names '{needed[0]}', which is needed; leave it out there"
+        )
     table = _table(path)
     line, cells = next(table, (0, []))
     if any(map(_breaks, cells)):
@@ -59,7 +65,8 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
                 where,
             )
             continue
-        named = dict(zip(header, cells, strict=False))
+        both = zip(header, cells, strict=False)
+        named = {column: cell for column, cell in both if column not in ignored}
         if any(_breaks(named.get(column, '')) for column in COLUMNS):
             mistakes.add('cells with a line break in them', 'is a quote not closed?', where)
             continue

@@ -19,7 +19,7 @@ _LETTERS = {
     'sa': 'sadness',
     'su': 'surprise',
 }
-_NAME = re.compile(rf'({"|".join(_LETTERS)})(\d\d)\.avi', re.IGNORECASE)
+_NAME = re.compile(rf'({"|".join(_LETTERS)})(\d\d?)\.avi', re.IGNORECASE)
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -28,13 +28,15 @@ class Builder(clip_builder.ClipBuilder):
     The class is what a file's name begins with: a anger, d disgust, f fear, h happiness, n neutral,
     sa sadness, su surprise; 15 sentences of each, 30 neutral, for every speaker. The owners state
     no parts, and ship no faces: a detector finds them. The faces in the owners' films carry painted
-    markers, about 60 blue dots; a network sees them too. Clip ids are `DC_a01`.
+    markers, about 60 blue dots; a network sees them too. A file is called
+    a1.avi or a01.avi, its clip `DC_a01`.
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     SAVEE is given to researchers who register (http://kahlan.eps.surrey.ac.uk/savee/). Unpack the
     audio-visual clips and pass the folder that then holds:
-      AudioVisualClip/DC/a01.avi      and so on for the speakers DC, JE, JK and KL
+      AudioVisualClip/DC/a1.avi      and so on for the speakers DC, JE, JK and KL
+    a01.avi is read as well.
     Its other archives (AudioData, features) are not needed: the sound is in the films.
     """
     DESCRIPTION = 'SAVEE: 480 clips with sound of 4 speakers, 7 emotions.'
@@ -60,17 +62,18 @@ class Builder(clip_builder.ClipBuilder):
         for path in sorted((folder / _FOLDER).glob('*/*')):
             if releases.is_foreign(path) or releases.is_foreign(path.parent):
                 continue
-            if (other := known.setdefault((path.parent.name, path.name.lower()), path)) != path:
+            speaker, name = path.parent.name, _NAME.fullmatch(path.name)
+            stem = f'{name[1]}{int(name[2]):02d}' if name else path.stem
+            if name and (other := known.setdefault((speaker, stem.lower()), path)) != path:
                 raise UserError(
                     f'{path}: the clip of {other.name} once more; move one of them away'
                 )
-            speaker, name = path.parent.name, _NAME.fullmatch(path.name)
-            clip_id, inside = f'{speaker}_{path.stem}', f'{_FOLDER}/{speaker}/{path.name}'
+            clip_id, inside = f'{speaker}_{stem}', f'{_FOLDER}/{speaker}/{path.name}'
             reason = ''
             if speaker not in _SPEAKERS:
                 reason = f'folder is no speaker of SAVEE ({", ".join(_SPEAKERS)})'
             elif name is None:
-                reason = 'foreign name (a clip is called a01.avi, sa15.avi, ...)'
+                reason = 'foreign name (a clip is called a1.avi, sa15.avi, ...)'
             if reason or name is None:
                 dropped.append(
                     {'clip_id': clip_id, 'path': inside, 'reason': reason, 'label_set': ''}
