@@ -356,6 +356,8 @@ class NetworkLearner:
             raise UserError(
                 f'augment.erase is {self.augment.erase}: features have no rectangles, give 0'
             )
+        if source and self.inputs.mirrored:
+            raise UserError('inputs.mirrored is True: features have no mirror image, give False')
 
     def members(
         self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
