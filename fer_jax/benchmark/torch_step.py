@@ -10,7 +10,7 @@ import torch
 from fer_jax.benchmark.torch_models import TWINS
 from fer_jax.config.keys import NETWORKS
 from fer_jax.errors import UserError
-from fer_jax.experiment.learners import NetworkLearner
+from fer_jax.experiment.learners import NetworkLearner, Optimizer
 
 # Options of the models that the twins do not have: they draw their own initial values.
 OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')
@@ -44,7 +44,7 @@ class Twin:
 
     Raises:
         UserError: this PyTorch knows no GPU or cannot compile, or the twin does not have an option
-          of the model.
+          of the model, or the optimizer.
     """
 
     def __init__(
@@ -92,13 +92,8 @@ class Twin:
         turn = torch.eye(2, 3, device=self._device, dtype=self._dtype)
         self._affine = turn + 0.02 * torch.randn(batch, 2, 3, device=self._device, dtype=turn.dtype)
         self._label = self._clip % classes
-        rate, optimizer = learner.optimizer.learning_rate, learner.optimizer.options
-        self._norm = optimizer.get('clip', 0.0)
-        self._optimizer = {
-            'sgd': lambda p: torch.optim.SGD(p, lr=rate),
-            'momentum': lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9),
-            'adam': lambda p: torch.optim.Adam(p, lr=rate),
-        }[optimizer['name']](self._module.parameters())
+        self._norm = learner.optimizer.options.get('clip', 0.0)
+        self._optimizer = _optimizer(self._module, learner.optimizer)
         self._run = self._loss_of
         self._infer = self._probabilities
         self.compiled = {}
@@ -170,3 +165,20 @@ class Twin:
     def _finish(self) -> None:
         if self._device.type == 'cuda':
             torch.cuda.synchronize()
+
+
+def _optimizer(module: torch.nn.Module, section: Optimizer) -> torch.optim.Optimizer:
+    """Makes the optimizer of a config; UserError for one that PyTorch does not have."""
+    name = section.options['name']
+    given = {'params': module.parameters(), 'lr': section.learning_rate}
+    if name == 'sgd':
+        return torch.optim.SGD(**given)
+    if name == 'momentum':
+        return torch.optim.SGD(**given, momentum=0.9)
+    if name == 'adam':
+        return torch.optim.Adam(**given)
+    if name == 'adamw':
+        return torch.optim.AdamW(**given)
+    raise UserError(
+        f"optimizer.name is '{name}', which its PyTorch twin does not have: leave --against out"
+    )

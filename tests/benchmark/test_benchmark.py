@@ -11,10 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from fer_jax import cli, runtime
 from fer_jax.benchmark import __main__ as command
 from fer_jax.benchmark import measure as benchmark
+from fer_jax.benchmark.torch_step import Twin
+from fer_jax.config import complete
 from fer_jax.errors import UserError
 from fer_jax.experiment.sections import Sections
 
@@ -98,6 +101,24 @@ def test_the_twin_sees_what_the_network_sees(file, changes, shape):
     assert seen.movedim(1, -1).shape[1:] == shape
     trained = [p for p in twin._module.parameters() if p.requires_grad]
     assert sum(p.numel() for p in trained) == subject.parameters
+
+
+def twin_of(changes):
+    config = config_of('fer2013_stn.py')
+    config.update_from_flattened_dict(changes)
+    shape = (1, 48, 48, 1)
+    return Twin(
+        Sections.open(complete(config)).network, 2, shape, shape,
+        of_features=False, classes=7, threads=benchmark.cores(), on_gpu=False,
+    )  # fmt: skip
+
+
+def test_a_twin_steps_by_adamw_and_refuses_an_optimizer_that_pytorch_lacks():
+    twin = twin_of({'optimizer.name': 'adamw'})
+    assert isinstance(twin._optimizer, torch.optim.AdamW)
+    assert twin.train() > 0
+    with pytest.raises(UserError, match="optimizer.name is 'plain_adam', which its PyTorch twin"):
+        twin_of({'optimizer.name': 'plain_adam'})
 
 
 def test_features_without_a_run_have_the_shape_that_the_frame_network_gives():
