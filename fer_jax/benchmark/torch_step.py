@@ -23,8 +23,9 @@ class Twin:
 
     The step is what a user of PyTorch would write: clips are picked from those in memory; pictures
     are scaled and warped (affine_grid, grid_sample), as fer_jax warps them; then forward, cross-
-    entropy, backward, clipping and the config's optimizer. Lookahead and the L2 penalty, where the
-    config has them, are left to fer_jax.
+    entropy, backward, clipping and the config's optimizer with its decay. What else a config may
+    have is left to fer_jax alone: Lookahead, the running average, the L2 penalty, schedules, other
+    losses, contrast, mixup, erasing, teachers, and normalisation other than to 0 to 1.
 
     Attributes:
         channels_last: as given.
@@ -169,12 +170,19 @@ class Twin:
 
 def _optimizer(module: torch.nn.Module, section: Optimizer) -> torch.optim.Optimizer:
     """Makes the optimizer of a config; UserError for one that PyTorch does not have."""
-    name = section.options['name']
-    given = {'params': module.parameters(), 'lr': section.learning_rate}
+    options = section.options
+    name, momentum = options['name'], options.get('momentum', 0.9)
+    kernels = [p for p in module.parameters() if p.dim() > 1]
+    others = [p for p in module.parameters() if p.dim() <= 1]
+    decay, rate = options.get('weight_decay', 0.0), section.learning_rate
+    given = {'params': [{'params': kernels, 'weight_decay': decay}, {'params': others}], 'lr': rate}
+    given['weight_decay'] = 0.0  # of the others
     if name == 'sgd':
         return torch.optim.SGD(**given)
     if name == 'momentum':
-        return torch.optim.SGD(**given, momentum=0.9)
+        nesterov = options.get('nesterov', False) and momentum > 0
+        return torch.optim.SGD(**given, momentum=momentum, nesterov=nesterov)
+    given['eps'] = options.get('epsilon', 1e-8)
     if name == 'adam':
         return torch.optim.Adam(**given)
     if name == 'adamw':
