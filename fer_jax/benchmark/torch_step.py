@@ -25,7 +25,8 @@ class Twin:
     are scaled and warped (affine_grid, grid_sample), as fer_jax warps them; then forward, cross-
     entropy, backward, clipping and the config's optimizer with its decay. What else a config may
     have is left to fer_jax alone: Lookahead, the running average, the L2 penalty, schedules, other
-    losses, contrast, mixup, erasing, teachers, and normalisation other than to 0 to 1.
+    losses (class weights, smoothing and votes too), contrast, mixup, erasing, teachers, and
+    normalisation other than to 0 to 1.
 
     Attributes:
         channels_last: as given.
