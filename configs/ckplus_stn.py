@@ -70,7 +70,7 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     if config.protocol.name == 'random':
         ablations['balanced'] = Ablation(
             'Folds of equal size by subject; whether subjects are kept apart is not stated.',
-            {'protocol': BY_SUBJECT},
+            {'protocol': BY_SUBJECT, **({'stamps': ()} if config.data.stills else {})},
         )
     return ablations
 

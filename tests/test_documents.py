@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fer_jax.papers import jain2018
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / 'docs'
 # Outside docs/, where the build of the site does not look.
@@ -96,3 +98,9 @@ def test_no_figure_of_a_config_is_missing_in_the_results():
             if interval not in flat:
                 wrong.append(f'{path.name}: {interval})')
     assert not wrong
+
+
+def test_jains_page_states_the_angle_that_the_paper_leaves_open():
+    angle = jain2018.RECIPE['augment']['options']['rotation']
+    (row,) = re.findall(r'^\| angle .*$', (DOCS / 'papers' / 'jain2018.md').read_text(), re.M)
+    assert f'{angle:g} degrees' in row

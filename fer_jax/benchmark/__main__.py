@@ -7,7 +7,7 @@
 First flags: --config=FILE[:variant], --batch=N, --against=torch. Documented in docs/running.md.
 
 Needs no data: the clips are noise of the config's geometry. The step is the one that training
-dispatches, for one member. With --against=torch the same step in PyTorch, eager and compiled by
+dispatches, for one member. With --against=torch such a step in PyTorch, eager and compiled by
 torch.compile, takes turns with it in this process, on the same number of threads; the ratio is the
 median over rounds of fer_jax's time over PyTorch's, below 1 where fer_jax is faster. --forms adds
 the native formulations. --film measures what a live camera would wait for.

@@ -10,7 +10,7 @@ import torch
 from fer_jax.benchmark.torch_models import TWINS
 from fer_jax.config.keys import NETWORKS
 from fer_jax.errors import UserError
-from fer_jax.experiment.learners import NetworkLearner
+from fer_jax.experiment.learners import NetworkLearner, Optimizer
 
 # Options of the models that the twins do not have: they draw their own initial values.
 OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')
@@ -23,8 +23,10 @@ class Twin:
 
     The step is what a user of PyTorch would write: clips are picked from those in memory; pictures
     are scaled and warped (affine_grid, grid_sample), as fer_jax warps them; then forward, cross-
-    entropy, backward, clipping and the config's optimizer. Lookahead and the L2 penalty, where the
-    config has them, are left to fer_jax.
+    entropy, backward, clipping and the config's optimizer with its decay. What else a config may
+    have is left to fer_jax alone: Lookahead, the running average, the L2 penalty, schedules, other
+    losses (class weights, smoothing and votes too), contrast, mixup, erasing, teachers, and
+    normalisation other than to 0 to 1.
 
     Attributes:
         channels_last: as given.
@@ -44,7 +46,7 @@ class Twin:
 
     Raises:
         UserError: this PyTorch knows no GPU or cannot compile, or the twin does not have an option
-          of the model.
+          of the model, or the optimizer.
     """
 
     def __init__(
@@ -92,13 +94,8 @@ class Twin:
         turn = torch.eye(2, 3, device=self._device, dtype=self._dtype)
         self._affine = turn + 0.02 * torch.randn(batch, 2, 3, device=self._device, dtype=turn.dtype)
         self._label = self._clip % classes
-        rate, optimizer = learner.optimizer.learning_rate, learner.optimizer.options
-        self._norm = optimizer.get('clip', 0.0)
-        self._optimizer = {
-            'sgd': lambda p: torch.optim.SGD(p, lr=rate),
-            'momentum': lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9),
-            'adam': lambda p: torch.optim.Adam(p, lr=rate),
-        }[optimizer['name']](self._module.parameters())
+        self._norm = learner.optimizer.options.get('clip', 0.0)
+        self._optimizer = _optimizer(self._module, learner.optimizer)
         self._run = self._loss_of
         self._infer = self._probabilities
         self.compiled = {}
@@ -170,3 +167,27 @@ class Twin:
     def _finish(self) -> None:
         if self._device.type == 'cuda':
             torch.cuda.synchronize()
+
+
+def _optimizer(module: torch.nn.Module, section: Optimizer) -> torch.optim.Optimizer:
+    """Makes the optimizer of a config; UserError for one that PyTorch does not have."""
+    options = section.options
+    name, momentum = options['name'], options.get('momentum', 0.9)
+    kernels = [p for p in module.parameters() if p.dim() > 1]
+    others = [p for p in module.parameters() if p.dim() <= 1]
+    decay, rate = options.get('weight_decay', 0.0), section.learning_rate
+    given = {'params': [{'params': kernels, 'weight_decay': decay}, {'params': others}], 'lr': rate}
+    given['weight_decay'] = 0.0  # of the others
+    if name == 'sgd':
+        return torch.optim.SGD(**given)
+    if name == 'momentum':
+        nesterov = options.get('nesterov', False) and momentum > 0
+        return torch.optim.SGD(**given, momentum=momentum, nesterov=nesterov)
+    given['eps'] = options.get('epsilon', 1e-8)
+    if name == 'adam':
+        return torch.optim.Adam(**given)
+    if name == 'adamw':
+        return torch.optim.AdamW(**given)
+    raise UserError(
+        f"optimizer.name is '{name}', which its PyTorch twin does not have: leave --against out"
+    )

@@ -22,7 +22,7 @@ from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.records import Record
 from fer_jax.training import loop, transfer
 from fer_jax.training.members import Member, Recipe, make_members, per_member
-from fer_jax.training.optimizers import make_optimizer
+from fer_jax.training.optimizers import evaluated_weights, make_optimizer
 from fer_jax.training.state import Resident, Sums, TrainState
 from fer_jax.training.step import System
 from fer_jax.training.teacher import Teacher
@@ -356,6 +356,8 @@ class NetworkLearner:
             raise UserError(
                 f'augment.erase is {self.augment.erase}: features have no rectangles, give 0'
             )
+        if source and self.inputs.mirrored:
+            raise UserError('inputs.mirrored is True: features have no mirror image, give False')
 
     def members(
         self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
@@ -396,7 +398,11 @@ class NetworkLearner:
 
     def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
         """As of `Learner`; UserError for a run that is not there or has seen test clips."""
-        started = self._source.start(members, clips) if self._source else members
+        started = members
+        if self._source:
+            same = tuple(self._source.classes) == clips.classes
+            head = () if same else self._head(members, clips)
+            started = self._source.start(members, clips, without=head)
         return self._taught(started, clips)
 
     def origin(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
@@ -444,9 +450,19 @@ class NetworkLearner:
         """Gives members the networks that teach them, where any do."""
         return self.teaching.teach(members, clips) if self.teaching else list(members)
 
-    def _shapes(self, members: Sequence[Member], clips: ClipSet) -> tuple:
-        """Returns system, resident data, the first member's values and the shapes of its state."""
-        system = self.system(len(clips.classes))
+    def _head(self, members: Sequence[Member], clips: ClipSet) -> list[str]:
+        """Lists the parameters whose shape the number of classes decides, e.g. 'fc2/kernel'."""
+        *_, own = self._shapes(members, clips)
+        *_, other = self._shapes(members, clips, more=1)
+        return transfer.fresh(other.params, {'params': evaluated_weights(own.params)})
+
+    def _shapes(self, members: Sequence[Member], clips: ClipSet, more: int = 0) -> tuple:
+        """Returns system, resident data, the first member's values and the shapes of its state.
+
+        Args:
+          more: classes besides those of the clips.
+        """
+        system = self.system(len(clips.classes) + more)
         resident = Resident.of(clips)
         own = jax.tree.map(lambda x: x[0], per_member(members[:1], [1]))
         state: TrainState = jax.eval_shape(system.init, own, resident)

@@ -66,7 +66,7 @@ class Predictor:
 
         Raises:
           UserError: nothing of that name, a run that has not finished or whose members see no
-            frames, no such member, or a damaged file.
+            frames, no such member, mirror images of features, or a damaged file.
         """
         folder = model_folder.find(name)
         stored = model_folder.is_folder(folder)
@@ -102,6 +102,11 @@ class Predictor:
                     network, system=dataclasses.replace(network.system, mirrored=mirrored)
                 )
                 for network in networks
+            )
+        if any(network.earlier and network.system.mirrored for network in networks):
+            raise UserError(
+                f'{folder}: its networks see features, which have no mirror image: give '
+                'mirrored=False (--nomirrored)'
             )
         title, own = config['name'], folder.resolve().name
         title += f' ({own})' * (own != title)

@@ -143,6 +143,16 @@ class SpatialTransformerNet(nn.Module):
         _, t, h, w, _ = shape
         if t != 1:
             raise UserError(f'stn classifies images, not clips of {t} frames: set data.frames to 1')
-        smallest = 16
+        smallest = max(16, self._smallest()) if self.transform != 'none' else 16
         if min(h, w) < smallest:
-            raise UserError(f'stn needs images of at least {smallest} x {smallest}, not {h} x {w}')
+            raise UserError(
+                f'stn needs images of at least {smallest} x {smallest}, not {h} x {w}: give a '
+                'larger data.size or smaller model.localiser_kernels'
+            )
+
+    def _smallest(self) -> int:
+        """Returns the side of the smallest image that the localiser's layers leave a pixel of."""
+        side = 1
+        for kernel in reversed(self.localiser_kernels):
+            side = 2 * side + kernel - 1
+        return side

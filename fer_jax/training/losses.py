@@ -18,6 +18,9 @@ def cross_entropy(
 ) -> jax.Array:
     """Computes the mean softmax cross-entropy, weighted as torch.nn.CrossEntropyLoss has it.
 
+    With smoothing a clip's own weight counts for all of its loss, where PyTorch's weighs what every
+    class has of the target by that class's weight.
+
     Args:
       logits: float32 [clip, class].
       target: labels int32 [clip], or distributions float32 [clip, class]; a clip then weighs what

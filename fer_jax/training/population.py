@@ -125,7 +125,7 @@ class Population:
         return jax.eval_shape(self._init, per_member, self.resident)
 
     def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
-        """Returns the rate that each member's next step takes: float32 [member]."""
+        """Returns the rate that each member's last step took: float32 [member]."""
         return self._rate(state, per_member)
 
     def place(self, tree):

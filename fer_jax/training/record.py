@@ -56,6 +56,7 @@ class MemberRecord:
         """Adds a finished epoch, or ends the member where a number in it is not finite.
 
         Args:
+          learning_rate: of the epoch's last step.
           loss, accuracy: of the training clips as the network saw them, augmentation and dropout
             included.
           probabilities: float32 [clip, class] of the evaluated clips.

@@ -192,11 +192,10 @@ class System:
         return self.probabilities(network, frames, resident.length[clip])
 
     def learning_rate(self, state: TrainState, per_member: PerMember) -> jax.Array:
-        """Returns the rate of the member's next step, float32 []."""
+        """Returns the rate that the member's last step took, or its first will: float32 []."""
         options = {key: self.optimizer[key] for key in SCHEDULE_OPTIONS if key in self.optimizer}
-        return make_schedule(per_member.learning_rate, per_member.total_steps, **options)(
-            state.step
-        )
+        schedule = make_schedule(per_member.learning_rate, per_member.total_steps, **options)
+        return schedule(jnp.maximum(state.step - 1, 0))
 
     def _target(self, resident, clip):
         """Labels int32 [clip], or distributions float32 [clip, class] where votes are taken."""

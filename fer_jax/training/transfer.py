@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import traverse_util
 
 from fer_jax.data.clips import ClipSet, recordings
 from fer_jax.data.protocols import Fold
@@ -128,14 +129,19 @@ class Source:
             ),
         )
 
-    def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+    def start(
+        self, members: Sequence[Member], clips: ClipSet, without: Sequence[str] = ()
+    ) -> list[Member]:
         """Gives members the networks that they start from.
+
+        Args:
+          without: parameters that are not taken over, e.g. 'fc2/kernel'.
 
         Raises:
           UserError: as for `choose`.
         """
         chosen = [self.choose(member, clips) for member in members]
-        networks = {index: self.network(index) for index in sorted(set(chosen))}
+        networks = {index: _without(self.network(index), without) for index in sorted(set(chosen))}
         return [
             dataclasses.replace(member, start=networks[index])
             for member, index in zip(members, chosen, strict=True)
@@ -174,8 +180,8 @@ def _built_on(chain: Mapping[str, Any]) -> set[str]:
 def graft(state: TrainState, network: Mapping) -> TrainState:
     """Puts a network's arrays into a fresh state, where name and shape agree.
 
-    What differs stays as it was initialised: the head, where the classes are others
-    (haddad2020, rows c3 and c4 of Tables 4 and 5).
+    What differs stays as it was initialised: the head, where the number of classes is another
+    (haddad2020, rows c3 and c4 of Tables 4 and 5). One of as many others `Source.start` leaves out.
 
     Args:
       state: of one member, without a leading axis.
@@ -229,6 +235,12 @@ def check_frozen(frozen: Sequence[str], chain: Mapping[str, Any] | None) -> None
             f'model.freeze keeps {unfit[0]}, which the network of init.run does not have in this '
             'size: train both with the same model options'
         )
+
+
+def _without(network: Mapping, names: Sequence[str]) -> dict:
+    flat = traverse_util.flatten_dict(network['params'], sep='/')
+    kept = {name: leaf for name, leaf in flat.items() if name not in names}
+    return {**network, 'params': traverse_util.unflatten_dict(kept, sep='/')}
 
 
 def _replaced(own, given):

@@ -11,10 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from fer_jax import cli, runtime
 from fer_jax.benchmark import __main__ as command
 from fer_jax.benchmark import measure as benchmark
+from fer_jax.benchmark.torch_models.cnn_rnn import CNNRNN
+from fer_jax.benchmark.torch_step import Twin
+from fer_jax.config import complete, merged
 from fer_jax.errors import UserError
 from fer_jax.experiment.sections import Sections
 
@@ -98,6 +102,46 @@ def test_the_twin_sees_what_the_network_sees(file, changes, shape):
     assert seen.movedim(1, -1).shape[1:] == shape
     trained = [p for p in twin._module.parameters() if p.requires_grad]
     assert sum(p.numel() for p in trained) == subject.parameters
+
+
+def twin_of(changes):
+    config = merged(config_of('fer2013_stn.py'), changes)
+    shape = (1, 48, 48, 1)
+    return Twin(
+        Sections.open(complete(config)).network, 2, shape, shape,
+        of_features=False, classes=7, threads=benchmark.cores(), on_gpu=False,
+    )  # fmt: skip
+
+
+def test_a_twin_steps_by_adamw_and_refuses_an_optimizer_that_pytorch_lacks():
+    twin = twin_of({'optimizer': {'name': 'adamw'}})
+    assert isinstance(twin._optimizer, torch.optim.AdamW)
+    assert twin.train() > 0
+    with pytest.raises(UserError, match="optimizer.name is 'plain_adam', which its PyTorch twin"):
+        twin_of({'optimizer': {'name': 'plain_adam'}})
+
+
+def test_a_twin_steps_as_the_config_s_optimizer_does():
+    values = {'momentum': 0.8, 'nesterov': True, 'weight_decay': 0.01}
+    momentum = twin_of(
+        {'optimizer': {'name': 'momentum', 'learning_rate': 0.1, **values}}
+    )._optimizer
+    kernels, others = momentum.param_groups
+    assert {name: kernels[name] for name in values} == values and kernels['lr'] == 0.1
+    assert others['weight_decay'] == 0 and others['momentum'] == 0.8
+    assert {p.dim() for p in others['params']} == {1}
+    assert all(p.dim() > 1 for p in kernels['params']) and len(kernels['params']) == 10
+    for name in ('adam', 'adamw'):
+        given = {'name': name, 'epsilon': 1e-4, 'weight_decay': 0.01}
+        kernels, others = twin_of({'optimizer': given})._optimizer.param_groups
+        assert (kernels['eps'], kernels['weight_decay'], others['weight_decay']) == (1e-4, 0.01, 0)
+
+
+def test_a_frozen_cnn_s_twin_drops_nothing_out():
+    for freeze in (True, False):
+        twin = CNNRNN((1, 40, 8, 1), num_classes=7, units=4, width=0.25, freeze=freeze).train()
+        x = torch.rand(2, 1, 1, 40, 8)
+        assert torch.equal(twin(x), twin(x)) == freeze
 
 
 def test_features_without_a_run_have_the_shape_that_the_frame_network_gives():

@@ -253,6 +253,13 @@ def test_what_cannot_be_is_one_sentence(network, tmp_path, file, changes, messag
     assert '\n' not in str(caught.value)
 
 
+def test_a_run_that_learns_from_features_judges_by_no_mirror_images():
+    learner = Sections.open(config_of('afew_rnn', **{'inputs.mirrored': True})).learner
+    with pytest.raises(UserError, match='features have no mirror image, give False'):
+        learner.check_source(object(), drawn('films'))
+    learner.check_source(None, drawn('films'))
+
+
 def test_frames_of_another_size_are_refused(network):
     stage, films = FirstStage.of_run(run=str(network), layer='pool2'), drawn('films')
     smaller = dataclasses.replace(films, frames=films.frames[:, :, ::2, ::2])

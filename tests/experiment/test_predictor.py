@@ -15,7 +15,7 @@ from fer_jax.data import cropping
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, predictions, rundir
 from fer_jax.experiment.predictor import Predictor
-from fer_jax.experiment.trained import TrainedNetwork
+from fer_jax.experiment.trained import Layer, TrainedNetwork
 from fer_jax.training import model_folder
 
 
@@ -172,3 +172,14 @@ def test_mirror_images_count_where_asked():
     as_trained, single = fer_jax.load('small'), fer_jax.load('small', mirrored=False)
     assert np.abs(as_trained.images(face) - as_trained.images(face[:, :, ::-1])).max() < 1e-5
     assert np.abs(single.images(face) - single.images(face[:, :, ::-1])).max() > 1e-3
+
+
+def test_features_have_no_mirror_images(monkeypatch):
+    def on_features(network):
+        return dataclasses.replace(network, earlier=Layer(network, 'logits'))
+
+    monkeypatch.setattr(TrainedNetwork, 'folded', on_features)
+    assert fer_jax.load('small', mirrored=False).networks[0].earlier
+    for mirrored in (None, True):  # as trained: mirrored
+        with pytest.raises(UserError, match='which have no mirror image: give mirrored=False'):
+            fer_jax.load('small', mirrored=mirrored)

@@ -136,6 +136,8 @@ def test_bfloat16_gives_float32_logits():
     [
         ((1, 2, 48, 48, 1), {}, 'images, not clips of 2 frames'),
         ((1, 1, 15, 48, 1), {}, 'at least 16 x 16, not 15 x 48'),
+        ((1, 1, 17, 48, 1), {'localiser_kernels': (7, 5)}, 'at least 18 x 18, not 17 x 48'),
+        ((1, 1, 48, 48, 1), {'localiser_kernels': (21, 15)}, 'at least 52 x 52, not 48 x 48: give'),
         ((1, 1, 48, 48, 1), {'transform': 'output'}, 'stn knows input, features, none'),
         ((1, 1, 48, 48, 1), {'initializer': 'xavier'}, 'stn knows default, normal'),
     ],
@@ -144,3 +146,11 @@ def test_mistakes_are_the_user_s(frames, options, message):
     module = build('stn', num_classes=7, **options)
     with pytest.raises(UserError, match=message):
         jax.eval_shape(module.init, jax.random.key(0), jnp.zeros(frames))
+
+
+@pytest.mark.parametrize('kernels, side', [((3, 3), 16), ((7, 5), 18), ((5, 13), 32)])
+def test_the_smallest_image_is_one_that_the_localiser_takes(kernels, side):
+    module = build('stn', num_classes=7, localiser_kernels=kernels)
+    jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 1, side, side, 1)))
+    with pytest.raises(UserError, match=f'at least {side} x {side}, not {side - 1} x {side - 1}'):
+        jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 1, side - 1, side - 1, 1)))

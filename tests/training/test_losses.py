@@ -42,6 +42,17 @@ def test_label_smoothing_is_pytorchs():
     assert not np.isclose(value, torch.nn.CrossEntropyLoss()(*map(torch.tensor, (logits, label))))
 
 
+def test_with_smoothing_a_clip_s_own_weight_counts_for_all_of_its_loss():
+    rng = np.random.default_rng(3)
+    logits, label = rng.normal(size=(5, 3)).astype(np.float32), np.array([0, 2, 1, 1, 2])
+    weight = np.array([0.2, 1.0, 1.8], np.float32)
+    criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1, reduction='none')
+    each = criterion(torch.tensor(logits), torch.tensor(label)).numpy()
+    mask = np.ones(5, bool)
+    value = losses.cross_entropy(*map(jnp.array, (logits, label, mask, weight)), 0.1)
+    np.testing.assert_allclose(value, np.average(each, weights=weight[label]), rtol=1e-6)
+
+
 @pytest.mark.parametrize('smoothing', [0.0, 0.1])
 def test_squared_error_is_pytorchs_of_the_probabilities(smoothing):
     rng = np.random.default_rng(2)

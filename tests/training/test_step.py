@@ -1,6 +1,7 @@
 """The step: frozen parts stand still bit for bit, mirrored judging, the crop."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import flax.linen as nn
 import jax
@@ -303,3 +304,12 @@ def test_kahou_s_crops_keep_the_deviation_of_white_noise():
         jnp.zeros(1), jnp.ones(1), **inputs,
     )  # fmt: skip
     assert np.std(found) == pytest.approx(np.std(frames / 255), rel=0.02)
+
+
+def test_the_rate_told_is_that_of_the_last_step_taken(tiny_system):
+    options = {'name': 'sgd', 'schedule': 'step', 'epochs': 3, 'every': 1, 'factor': 0.1}
+    system = dataclasses.replace(tiny_system, optimizer=options)
+    own = SimpleNamespace(learning_rate=0.5, total_steps=jnp.float32(15))
+    for steps, rate in ((0, 0.5), (5, 0.5), (6, 0.05), (10, 0.05), (15, 0.005)):
+        found = system.learning_rate(SimpleNamespace(step=jnp.int32(steps)), own)
+        assert found == pytest.approx(rate), steps

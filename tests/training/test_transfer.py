@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from fer_jax import models
+from fer_jax.config import complete, load_config
 from fer_jax.data.fitted import TARGET_SHAPE
 from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.experiment import first_stage
+from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.training import loop, transfer
 from fer_jax.training.members import per_member
 from fer_jax.training.optimizers import evaluated_weights, trained
@@ -212,6 +214,26 @@ def test_the_network_with_the_same_fold_and_seed_comes_first(tiny_clips, tiny_me
     assert source.choose(member, tiny_clips) == 3
     assert source.choose(dataclasses.replace(member, seed=9), tiny_clips) == 2
     assert source.choose(dataclasses.replace(member, fold_number=7), tiny_clips) == 1
+
+
+@pytest.mark.parametrize('other', [False, True])
+def test_a_head_of_as_many_other_classes_starts_anew(monkeypatch, tiny_clips, tiny_members, other):
+    config = complete(load_config('fer2013_plain.py'))
+    changes = {'init.run': 'first', 'inputs.crop': 0, 'model.filters': (2, 2),
+               'model.convolutions': (1, 1)}  # fmt: skip
+    config.update_from_flattened_dict(changes)
+    learner = NetworkLearner.open(config)
+    first = dataclasses.replace(tiny_clips, name='first', classes=tiny_clips.classes[::-1])
+    known = source_of(first if other else tiny_clips, [[10]], [(0, 5)])
+    monkeypatch.setattr(transfer.Source, 'open', lambda path: known)
+    *_, state = learner._shapes(tiny_members, tiny_clips)
+    params = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), evaluated_weights(state.params))
+    network = {'params': params, 'batch_stats': {}}
+    monkeypatch.setattr(transfer.Source, 'network', lambda source, index: network)
+    started = learner.start(tiny_members[:1], tiny_clips)
+    head = ['classifier/bias', 'classifier/kernel'] if other else []
+    assert transfer.fresh(params, started[0].start) == head
+    assert learner.origin(started, tiny_clips)['starts_from']['fresh'] == head
 
 
 def test_a_network_that_saw_test_clips_is_passed_over_and_refused(tiny_clips, tiny_members):

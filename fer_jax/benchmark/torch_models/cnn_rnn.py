@@ -56,7 +56,7 @@ class CNNRNN(nn.Module):
             for hidden in HIDDEN:
                 self.dense.append(nn.Linear(inputs, scaled(hidden, width)))
                 inputs = scaled(hidden, width)
-        self.dropout = nn.Dropout(dropout_rate)
+        self.dropout = nn.Dropout(0.0 if freeze else dropout_rate)
         if freeze:
             self.requires_grad_(False)
         self.rnn = None if alone else recurrent(inputs, units, rnn)
