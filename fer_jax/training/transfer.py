@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,21 @@ class Source:
                 i,
             ),
         )
+
+    def doubtful(self, name: str, tested: Iterable[str], folds: Iterable[int]) -> list[str]:
+        """Lists the datasets of test clips that what the networks build on may have seen.
+
+        Those that it was trained on as well, unless each of the networks' folds tested these clips.
+
+        Args:
+          name: the test clips' set, e.g. 'fer2013+afew'.
+          tested: their ids.
+          folds: of the networks that are judged.
+        """
+        names = recordings(name, tested)
+        if all(names <= self._tested[fold] for fold in folds):
+            return []
+        return sorted(set(name.split('+')) & _built_on(self.chain))
 
     def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
         """Gives members the networks that they start from.
