@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from fer_jax import config as configs
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir, significance
 from fer_jax.papers.card import Card, Ours
@@ -14,6 +15,8 @@ from fer_jax.reports import kinds
 # A run with another value is of one fold or of somebody's folds: it answers an entry only where
 # `holds` asks for that.
 USUAL = {'protocol.fold': -1, 'protocol.file': ''}
+# Where configs name the runs that they build on.
+BUILDS_ON = ('init.run', 'features.run', 'distill.runs')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +43,16 @@ class Finished:
         """Its folder's name."""
         return self.path.resolve().name
 
-    @property
-    def changed(self) -> list[str]:
-        """Lists what its command changed of the config besides the variant: ['train.epochs=40']."""
-        words = self.command.split()
-        return [word.removeprefix('--config.') for word in words if word.startswith('--config.')]
+    def changed(self, ours: Ours) -> list[str]:
+        """Lists what it has otherwise than the config of an entry: ['train.epochs=40'].
+
+        Whether its faces are simulated, and which runs it builds on, is told elsewhere.
+        """
+        path, _, variant = ours.config.partition(':')
+        drawn = ['simulated'] * bool(_at(self.config, 'simulated.subjects'))
+        stated = configs.load_config(path, ','.join([*filter(None, [variant]), *drawn]))
+        found = configs.changes(self.config, configs.as_json(stated))
+        return [f'{key}={value}' for key, value in found.items() if key not in BUILDS_ON]
 
     def answers(self, ours: Ours) -> bool:
         """Tells whether it is the run that an entry of a card asks for, of all folds."""

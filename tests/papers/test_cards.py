@@ -1,6 +1,6 @@
 """Every table and figure with results has its card, and cards name only what exists."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,8 @@ from fer_jax.evaluation.rules import RULES
 from fer_jax.papers import card as card_module
 from fer_jax.papers import questions
 from fer_jax.papers.finished import Finished
+from tests.papers.conftest import ROOT, resolved
 
-ROOT = Path(__file__).parents[2]
 # How many tables and figures the papers have, counted in them.
 PLACES = {
     'jain2018': (4, 6),
@@ -32,15 +32,6 @@ ENTRIES = [
     for number, ours in enumerate(card.ours)
     if ours.config and ours.by != 'sweep'
 ]
-
-
-def resolved(config: str) -> dict:
-    """The resolved config that 'configs/FILE.py:variant' gives, as a run's config.json holds it."""
-    path, _, variant = config.partition(':')
-    spec = importlib.util.spec_from_file_location('config', ROOT / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return configs.as_json(module.get_config(variant))
 
 
 def answers(config: dict, ours: papers.Ours, starts: str = '') -> bool:
