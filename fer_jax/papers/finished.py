@@ -29,6 +29,7 @@ class Finished:
       command: what it was started with, '' where unknown.
       stamps: what must be known before a number of it is believed.
       starts: the name of the config of the run that it starts from, '' where it starts anew.
+      learns: the name of the config of the run whose features it learns from, '' for none.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Finished:
     command: str
     stamps: tuple[str, ...]
     starts: str = ''
+    learns: str = ''
 
     @property
     def name(self) -> str:
@@ -62,7 +64,8 @@ class Finished:
             for key, usual in USUAL.items()
             if key not in ours.holds
         )
-        return bool(ours.holds) and held and not other and self.starts == ours.starts
+        chain = (self.starts, self.learns) == (ours.starts, ours.learns)
+        return bool(ours.holds) and held and not other and chain
 
     def rules(self, card: Card) -> list[str]:
         """Lists the rules of choosing an epoch that a card shows: ours, and the paper's."""
@@ -153,14 +156,18 @@ def read(path: Path | str) -> Finished:
     if not any(isinstance(values, dict) and values.get('headline') for values in found.values()):
         raise UserError(f'{path / "results.json"} names no headline: start its command again')
     config = rundir.read_json(path / 'config.json')
-    starts = ''
-    if _at(config, 'init.run'):
-        starts = _at(rundir.read_json(path / 'dataset.json'), 'starts_from.config')
+    chain = {'starts': '', 'learns': ''}
+    for name, option, key in (
+        ('starts', 'init.run', 'starts_from.config'),
+        ('learns', 'features.run', 'features_from.config'),
+    ):
+        if _at(config, option):
+            chain[name] = _at(rundir.read_json(path / 'dataset.json'), key) or ''
     return Finished(
         path=path,
         config=config,
         results=found,
         command=str(rundir.read_json(path / 'versions.json').get('command', '')),
         stamps=tuple(found[results.headline(found)]['stamps']),
-        starts=starts,
+        **chain,
     )
