@@ -163,7 +163,7 @@ def _compose(
             + table('subjects', f'{len(best["per_subject"])} subjects'),
         ),
         ('faces', 'Faces', _faces(faces, stamps)),
-        ('data', 'Data and protocol', _data(run, best) + table('class_counts')
+        ('data', 'Data and protocol', _data(run) + table('class_counts')
          + table('dropped', f'{len(run.dataset["dropped"])} dropped clips')),
         ('provenance', 'How to repeat it', _provenance(run)),
     ]  # fmt: skip
@@ -270,7 +270,7 @@ def _class_counts(run: Run) -> Table:
     return Table('class_counts', 'Clips of each class.', columns, rows)
 
 
-def _data(run: Run, best: Mapping[str, Any]) -> str:
+def _data(run: Run) -> str:
     dataset, folds = run.dataset, run.folds
     disjoint = 'no subject on both sides'
     if not folds['subject_disjoint']:
@@ -289,7 +289,7 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
             'Fingerprint': dataset['fingerprint'],
             'Protocol': f'{folds["protocol"]}: {disjoint}',
             'Test folds': f'{len(sizes)}: {listed}',
-            'Members': f'{len(best["epochs"])} (folds × seeds){_lost(run)}',
+            'Members': _members(run),
             'Starts from': _source(dataset.get('starts_from')),
             'Features from': _source(dataset.get('features_from')),
             'Sound': (dataset.get('sound') or {}).get('features'),
@@ -313,9 +313,13 @@ def _source(chain: Mapping[str, Any] | None) -> str | None:
     return said
 
 
-def _lost(run: Run) -> str:
-    diverged = int((run.predictions.failed > 0).sum())
-    return f', {diverged} of them diverged and left out' * bool(diverged)
+def _members(run: Run) -> str:
+    """Counts the networks that were trained first, and says what became of them."""
+    retrained = run.predictions.retrained
+    first, diverged = int((~retrained).sum()), int((run.predictions.failed > 0).sum())
+    again = ', each trained again on training and validation clips' * bool(retrained.any())
+    lost = f', {diverged} of them diverged and left out' * bool(diverged)
+    return f'{first} (folds × seeds){again}{lost}'
 
 
 def _provenance(run: Run) -> str:

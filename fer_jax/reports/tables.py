@@ -85,7 +85,8 @@ def optimism(results: Mapping[str, Mapping[str, Any]]) -> Table | None:
 
 
 def _epochs(epochs: Sequence[int]) -> str:
-    low, high = min(epochs), max(epochs)
+    chosen = [epoch for epoch in epochs if epoch]  # 0: the member is left out
+    low, high = min(chosen), max(chosen)
     return str(low) if low == high else f'{low}–{high}'
 
 
