@@ -142,7 +142,7 @@ def folds(run: Run, values: Mapping[str, Any]) -> Table:
         sizes = {f'{part}_clips': len(fold[part]) for part in ('validation', 'test')}
         # A member that was trained again has the fold's validation clips among its own.
         sizes['train_clips'] = int(run.predictions.train_counts[row['member']].sum())
-        rows.append({**row, **sizes, 'fold': row['fold'] + 1})
+        rows.append({**row, **sizes})
     several = len({row['seed'] for row in rows}) > 1
     validated = any(row['validation_accuracy'] is not None for row in rows)
     columns = [

@@ -188,6 +188,15 @@ def test_the_numbers_are_those_of_results_json(drawn, finished_run):
     assert 'no face in any of its 14 frames' in text
 
 
+def test_a_fold_has_one_number_in_every_file(drawn, finished_run):
+    known = read_csv(finished_run / 'predictions.csv')
+    expected = {row['member']: row['fold'] for row in known}
+    assert '0' in expected.values()
+    for name in ('folds', 'accuracy_curves', 'loss_curves'):
+        rows = read_csv(drawn / 'figures' / f'{name}.csv')
+        assert {row['member']: row['fold'] for row in rows} == expected, name
+
+
 def test_drawing_again_gives_the_same_bytes(drawn, finished_run, tmp_path):
     run_page.write_report(finished_run, tmp_path)
     names = sorted(path.relative_to(drawn) for path in drawn.rglob('*') if path.is_file())
