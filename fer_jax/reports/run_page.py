@@ -292,6 +292,8 @@ def _data(run: Run) -> str:
             'Members': _members(run),
             'Starts from': _source(dataset.get('starts_from')),
             'Features from': _source(dataset.get('features_from')),
+            'Taught by': '; '.join(filter(None, map(_source, dataset.get('taught_by', ()))))
+            or None,
             'Sound': (dataset.get('sound') or {}).get('features'),
             'Activity': (dataset.get('activity') or {}).get('features'),
         }
@@ -307,8 +309,15 @@ def _source(chain: Mapping[str, Any] | None) -> str | None:
     said += f", layer '{chain['layer']}')" if 'layer' in chain else ')'
     if 'fresh' in chain:
         said += f'; fresh: {", ".join(chain["fresh"]) or "nothing"}'
-    for key, verb in (('starts_from', 'started from'), ('features_from', 'learned from')):
-        if before := _source(chain.get(key)):
+    if 'share' in chain:
+        said += f'; share of a target: {chain["share"]:g}'
+    links = [
+        ('started from', chain.get('starts_from')),
+        ('learned from', chain.get('features_from')),
+    ]
+    links += [('was taught by', teacher) for teacher in chain.get('taught_by') or ()]
+    for verb, link in links:
+        if before := _source(link):
             said += f'; it {verb} {before}'
     return said
 

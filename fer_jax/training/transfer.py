@@ -177,13 +177,15 @@ class Source:
         return read_best(self.path / 'checkpoints' / f'{index:03}')[1]
 
 
+def earlier(chain: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Lists the chains of all that a run started from or learned from, those before it in turn."""
+    before = [chain.get('starts_from'), chain.get('features_from'), *(chain.get('taught_by') or ())]
+    return [found for link in before if link for found in (link, *earlier(link))]
+
+
 def _built_on(chain: Mapping[str, Any]) -> set[str]:
     """Names the datasets of all that a run started from or learned from, by its `chain`."""
-    before = [chain.get('starts_from'), chain.get('features_from'), *(chain.get('taught_by') or ())]
-    links = [link for link in before if link]
-    return {name for link in links for name in link['dataset'].split('+')}.union(
-        *map(_built_on, links)
-    )
+    return {name for link in earlier(chain) for name in link['dataset'].split('+')}
 
 
 def graft(state: TrainState, network: Mapping) -> TrainState:

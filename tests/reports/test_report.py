@@ -148,23 +148,6 @@ def test_members_left_out_have_no_epoch_and_those_trained_again_are_counted_once
     assert not any(row['epochs'].startswith('0') for row in rows)
 
 
-def test_the_chain_of_runs_is_named(make_predictions, make_run, tmp_path):
-    run = make_run(tmp_path / 'last', make_predictions(folds=2, epochs=2), simulated=True)
-    first = {'run': 'first', 'config': 'fer2013_cnn', 'dataset': 'fer2013', 'simulated': False}
-    chain = {
-        'run': 'cnn', 'config': 'jaffe_cnn_rnn', 'dataset': 'jaffe', 'simulated': True,
-        'starts_from': {**first, 'fresh': []}, 'fresh': ['rnn/input/bias', 'rnn/input/kernel'],
-    }  # fmt: skip
-    path = run / 'dataset.json'
-    path.write_text(json.dumps(json.loads(path.read_text()) | {'starts_from': chain}))
-    text = run_page.write_report(run).read_text(encoding='utf-8')
-    expected = (
-        '<dt>Starts from</dt><dd>cnn (jaffe_cnn_rnn on jaffe, simulated); fresh: rnn/input/bias, '
-        'rnn/input/kernel; it started from first (fer2013_cnn on fer2013); fresh: nothing</dd>'
-    )
-    assert expected in text and 'Features from' not in text
-
-
 def test_the_numbers_are_those_of_results_json(drawn, finished_run):
     values = json.loads((finished_run / 'results.json').read_text())
     text = (drawn / 'report.html').read_text(encoding='utf-8')
