@@ -92,7 +92,7 @@ def write_report(
         plots.reliability(rows, temperature, stamps),
         plots.selective(rows, temperature, stamps),
     ]  # fmt: skip
-    if len(run.folds['folds']) <= plots.MOST_LINES:
+    if len(np.unique(judged.fold)) <= plots.MOST_LINES:
         drawings.append(plots.folds(shown['folds'], best, stamps))
     if 'subjects' in shown:
         drawings.append(plots.subjects(shown['subjects'], best, stamps))
@@ -275,10 +275,15 @@ def _data(run: Run) -> str:
     disjoint = 'no subject on both sides'
     if not folds['subject_disjoint']:
         disjoint = 'a subject may be on both sides'
-    sizes = [len(fold['test']) for fold in folds['folds']]
+    ran = np.unique(run.predictions.fold).tolist()
+    sizes = [len(folds['folds'][number]['test']) for number in ran]
     listed = ' '.join(map(str, sizes)) if len(sizes) <= OPEN_ROWS else (
         f'{min(sizes)} to {max(sizes)} clips'
     )  # fmt: skip
+    count = str(len(ran))
+    if len(ran) < len(folds['folds']):
+        numbers = ', '.join(map(str, ran))
+        count = f'{len(ran)} of {len(folds["folds"])} (fold{"s" * (len(ran) > 1)} {numbers})'
     return page.facts(
         {
             'Dataset': f'{dataset["name"]}{" (simulated)" if dataset["simulated"] else ""}',
@@ -288,7 +293,7 @@ def _data(run: Run) -> str:
             'Registration': dataset['registration'],
             'Fingerprint': dataset['fingerprint'],
             'Protocol': f'{folds["protocol"]}: {disjoint}',
-            'Test folds': f'{len(sizes)}: {listed}',
+            'Test folds': f'{count}: {listed}',
             'Members': _members(run),
             'Starts from': _source(dataset.get('starts_from')),
             'Features from': _source(dataset.get('features_from')),

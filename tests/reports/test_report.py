@@ -1,7 +1,6 @@
 """The report: whole, self-contained, stamped, and the same numbers everywhere."""
 
 import csv
-import dataclasses
 import json
 import re
 import shutil
@@ -15,7 +14,6 @@ from sklearn import metrics as reference
 from fer_jax import atomic, cli
 from fer_jax import report as command
 from fer_jax.errors import UserError
-from fer_jax.evaluation.predictions import VALIDATION
 from fer_jax.evaluation.table import (
     DIFFERENCE_INTERVAL,
     INTERVAL,
@@ -123,29 +121,6 @@ def test_a_collapsed_network_is_named_on_the_page(make_predictions, make_run, tm
     folder = make_run(tmp_path / 'run', predictions, simulated=True)
     text = run_page.write_report(folder).read_text(encoding='utf-8')
     assert 'Collapsed: 1 of 2 networks name one class for every test clip (fold 1' in text
-
-
-def test_members_left_out_have_no_epoch_and_those_trained_again_are_counted_once(
-    make_predictions, make_run, tmp_path
-):
-    predictions = make_predictions(folds=2, epochs=4)
-    retrained = np.arange(4) >= 2
-    part = predictions.part[[0, 1, 0, 1]]
-    part[2:][part[2:] == VALIDATION] = 0
-    probabilities = predictions.probabilities[[0, 1, 0, 1]]
-    probabilities = np.where(part[:, None, :, None] > 0, probabilities, np.float16(np.nan))
-    again = dataclasses.replace(
-        predictions, probabilities=probabilities, part=part, retrained=retrained,
-        **{name: getattr(predictions, name)[[0, 1, 0, 1]]
-           for name in ('fold', 'seed', 'epochs', 'train_counts', 'duplicate')},
-        failed=np.zeros(4, np.int32),
-    )  # fmt: skip
-    run = make_run(tmp_path / 'run', again, simulated=True)
-    text = run_page.write_report(run).read_text(encoding='utf-8')
-    assert '<dd>2 (folds × seeds), each trained again on training and validation clips</dd>' in text
-    rows = read_csv(run / 'figures' / 'rules.csv')
-    assert {row['rule']: row['epochs'] for row in rows}['last'] == '4'
-    assert not any(row['epochs'].startswith('0') for row in rows)
 
 
 def test_the_numbers_are_those_of_results_json(drawn, finished_run):
