@@ -192,7 +192,7 @@ def headline(best: Mapping[str, Any], sentence: str) -> str:
     interval = best['intervals']['pooled_accuracy']
     level = f'{100 * best["interval"]["level"]:.0f} % interval'
     spread = best['standard_deviation']
-    span, said = '', escape(results.few_units(best))
+    span, said = '', results.few_units(best)
     if interval is not None:
         low, high = (100 * end for end in interval)
         span = f'<i class="span" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'

@@ -232,12 +232,15 @@ def subjects(values: Mapping[str, Any]) -> Table | None:
 def confusion(values: Mapping[str, Any]) -> Table:
     """Tabulates counts by true and predicted class, for the CSV beside the drawn matrix."""
     names = [row['class'] for row in values['classes']]
+    keys = [f'predicted {name}' for name in names]
     rows = [
-        {'true': name, **dict(zip(names, counts, strict=True))}
+        {'true': name, **dict(zip(keys, counts, strict=True))}
         for name, counts in zip(names, values['confusion'], strict=True)
     ]
-    columns = (Column('true', 'True'), *(Column(name, name, COUNT) for name in names))
-    return Table('confusion', 'Counts, all seeds together.', columns, rows)
+    columns = [Column(key, name, COUNT) for key, name in zip(keys, names, strict=True)]
+    return Table(
+        'confusion', 'Counts, all seeds together.', (Column('true', 'True'), *columns), rows
+    )
 
 
 def dropped(run: Run) -> Table | None:

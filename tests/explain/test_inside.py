@@ -13,7 +13,7 @@ from fer_jax.data.clips import ClipSet, sample_frames
 from fer_jax.data.protocols import Fold
 from fer_jax.experiment.fits import MemberFits
 from fer_jax.experiment.trained import TrainedNetwork
-from fer_jax.explain import inside
+from fer_jax.explain import inside, inside_plots, pictures
 from fer_jax.explain.network import ZERO, Trained
 from fer_jax.training.inputs import NORMALIZATIONS
 from fer_jax.training.members import Member
@@ -150,6 +150,16 @@ def test_the_course_of_a_clip_ends_where_the_whole_clip_is_judged():
     alone = dataclasses.replace(trained, clips=cut)
     first = predict(variables, alone.seen(np.arange(4)), cut.length)
     np.testing.assert_allclose([course[0] for course in courses], first, atol=1e-6)
+
+
+def test_a_class_of_any_name_has_files():
+    names = [
+        pictures.file_name('time', k, n) for k, n in enumerate(('a/b', 'a_b', '../c', 'грусть'))
+    ]
+    assert names == ['time_0_a_b', 'time_1_a_b', 'time_2____c', 'time_3_______']
+    frames, courses = np.zeros((1, 2, 8, 8, 1)), [np.full((2, 2), 0.5)]
+    (drawing,) = inside_plots.over_time(frames, courses, [1], ['clip'], ('joy', 'anger/fear'), ())
+    assert drawing.name == 'time_1_anger_fear'
 
 
 def test_every_normalisation_of_faces_says_what_a_zero_is():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_jax.evaluation.predictions import TEST, VALIDATION
-from fer_jax.reports import run_page
+from fer_jax.reports import run_page, tables
 
 
 @pytest.mark.parametrize('folds', [10, 40])
@@ -26,6 +26,21 @@ def test_a_run_of_one_fold_of_many_says_so(make_predictions, make_run, tmp_path,
     assert f'<dt>Test folds</dt><dd>1 of {folds} (fold 3): {tested}</dd>' in text
     assert f'role="note">SIMULATED FACES · 1 OF {folds} FOLDS</p>' in text
     assert (run / 'figures' / 'folds.svg').is_file()
+
+
+def test_classes_and_subjects_of_any_name_are_shown_as_they_are(
+    make_predictions, make_run, tmp_path
+):
+    predictions = make_predictions(folds=2, epochs=1, subjects=2)
+    subject = np.where(predictions.subject == 'S000', "O'Brien", 'R&D')
+    run = make_run(
+        tmp_path / 'run', dataclasses.replace(predictions, subject=subject), simulated=True
+    )
+    text = run_page.write_report(run).read_text(encoding='utf-8')
+    assert 'O&#x27;Brien' in text and 'R&amp;D' in text and '&amp;amp;' not in text
+    classes = [{'class': 'true'}, {'class': 'false'}]
+    table = tables.confusion({'classes': classes, 'confusion': [[8, 2], [3, 7]]})
+    assert table.csv(()) == 'true,predicted true,predicted false\ntrue,8,2\nfalse,3,7\n'
 
 
 def test_members_left_out_have_no_epoch_and_those_trained_again_are_counted_once(
