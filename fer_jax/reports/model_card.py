@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax import atomic
+from fer_jax.data import cropping
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, rundir
 from fer_jax.reports import page
@@ -92,6 +93,8 @@ def _input(config: Mapping[str, Any]) -> str:
         f'equalisation {inputs["equalize"]}',
         f'normalisation {inputs["normalize"]}',
     ]
+    if (kind := data.get('equalize', 'none')) != 'none':
+        parts.append(f'equalised before it is resized: {cropping.IN_WORDS[kind]}')
     if inputs['crop']:
         parts.append(f'the central {inputs["crop"]} x {inputs["crop"]} pixels')
     if inputs['mirrored']:
