@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +84,30 @@ def test_classes_are_matched_by_their_names(plain_run, plain_data):
 def test_test_clips_that_were_trained_on_are_stamped(plain_run, plain_data, monkeypatch):
     predictor = Predictor.open(plain_run)
     clips = predictor.clips.load(plain_data)
-    assert judging._seen(predictor, clips, np.flatnonzero(clips.split == 'test')) == 0
-    assert judging._seen(predictor, clips, np.flatnonzero(clips.split != 'test')[:9]) == 9
+    assert judging._trained_on(predictor, clips, np.flatnonzero(clips.split == 'test')) == ()
+    assert judging._trained_on(predictor, clips, np.flatnonzero(clips.split != 'test')[:9]) == (
+        '9 OF 9 TEST CLIPS WERE SEEN IN TRAINING',
+    )
+
+
+def test_test_clips_that_an_earlier_network_may_have_seen_are_stamped(
+    plain_run, plain_data, tmp_path
+):
+    run = tmp_path / 'run'
+    shutil.copytree(plain_run, run)
+    first = {'run': 'first', 'config': 'fer2013_plain', 'dataset': 'fer2013', 'simulated': False}
+    dataset = rundir.read_json(run / 'dataset.json')
+    (run / 'dataset.json').write_text(json.dumps({**dataset, 'taught_by': [first]}))
+
+    stamp = 'WHAT THE NETWORKS BUILD ON WAS TRAINED ON FER2013: TEST CLIPS MAY HAVE BEEN SEEN'
+    clips = Predictor.open(run).clips.load(plain_data)
+    tested = np.flatnonzero(clips.split == 'test')
+    # What the run tested itself, nothing that it builds on has seen.
+    assert judging._trained_on(Predictor.open(run), clips, tested) == ()
+    folds = rundir.read_json(run / 'folds.json')
+    folds['folds'][0]['test'].pop()
+    (run / 'folds.json').write_text(json.dumps(folds))
+    assert judging._trained_on(Predictor.open(run), clips, tested) == (stamp,)
 
 
 def test_the_card_is_filled_from_files(plain_run, plain_data, tmp_path, capsys):

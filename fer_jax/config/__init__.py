@@ -2,6 +2,7 @@
 
 from fer_jax.config.comparing import (
     as_json,
+    changes,
     difference,
     differences,
     first_difference,
@@ -32,6 +33,7 @@ __all__ = [
     'as_json',
     'bind',
     'changed',
+    'changes',
     'complete',
     'defaults',
     'difference',

@@ -54,6 +54,25 @@ def difference(config: Mapping[str, Any] | ConfigDict, known: Mapping[str, Any])
     return first_difference(_with_neutral(plain(config)), _with_neutral(known))
 
 
+def changes(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a config has otherwise than another one: dotted key -> its value.
+
+    Args:
+      config, known: as config.json holds them. A key that one lacks is neutral there, None where
+        its kind does not have it.
+    """
+    return dict(_changed(_with_neutral(config), _with_neutral(known), ''))
+
+
+def _changed(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in dict.fromkeys([*one, *other]):
+            place = f'{path}.{key}'.lstrip('.')
+            yield from _changed(one.get(key), other.get(key), place)
+    elif one != other:
+        yield path, one
+
+
 def _with_neutral(config: Mapping[str, Any]) -> dict[str, Any]:
     """Adds the neutral values of what a config as JSON lacks; what it has stays."""
     try:

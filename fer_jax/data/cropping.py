@@ -12,6 +12,7 @@ from fer_jax.errors import UserError
 REGISTRATIONS = ('none', 'box', 'eyes', 'procrustes', 'mean_shape')
 FITTED = ('procrustes', 'mean_shape')  # those that need training clips
 EQUALIZATIONS = ('none', 'clahe')
+IN_WORDS = {'clahe': 'CLAHE, limit 2, 8 x 8 tiles'}
 
 
 @dataclasses.dataclass(frozen=True)

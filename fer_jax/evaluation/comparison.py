@@ -145,7 +145,7 @@ def _folds(
         mine = scores[0].fold == fold
         table.append(
             {
-                'fold': fold + 1,
+                'fold': fold,
                 'train_clips': len(pairing.training(run, fold)),
                 'test_clips': int(mine.sum()),
                 **{

@@ -76,7 +76,7 @@ def same_clips(one: Run, mine: Scores, other: Run, theirs: Scores) -> None:
             one,
             other,
             f'{len(sets[0] ^ sets[1])} test clips are not in the same fold of both, the first is '
-            f'{clip}, in fold {fold + 1} of {owner.path} only',
+            f'{clip}, in fold {fold} of {owner.path} only',
         )
     for what in ('label', 'subject'):
         differs = getattr(mine, what) != getattr(theirs, what)
@@ -100,7 +100,7 @@ def same_training(one: Run, other: Run, folds: Sequence[int]) -> None:
             raise _refuse(
                 one,
                 other,
-                f'training and validation of fold {fold + 1} differ by {len(mine ^ theirs)} clips, '
+                f'training and validation of fold {fold} differ by {len(mine ^ theirs)} clips, '
                 f'the first is {clip}, in {(one if clip in mine else other).path} only',
             )
 

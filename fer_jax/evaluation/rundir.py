@@ -75,8 +75,11 @@ class Run:
 def stamps(
     dataset: dict[str, Any], folds: dict[str, Any], predictions: Predictions
 ) -> tuple[str, ...]:
-    """Collects the stamps of a run: of its dataset.json, its folds.json and what diverged."""
-    return (SIMULATED,) * bool(dataset['simulated']) + tuple(folds['stamps']) + predictions.stamps
+    """Collects the stamps of a run: of dataset.json, folds.json, folds left out, what diverged."""
+    ran, count = len(np.unique(predictions.fold)), len(folds['folds'])
+    simulated = (SIMULATED,) * bool(dataset['simulated'])
+    some = (f'{ran} OF {count} FOLDS',) * (ran < count)
+    return simulated + tuple(folds['stamps']) + some + predictions.stamps
 
 
 def write_kind(folder: Path, kind: str) -> None:

@@ -85,8 +85,8 @@ def judge(
     conditions |= _thirds(frames)
     ours = isinstance(predictor, Predictor)
     stamps = (rundir.SIMULATED,) * (clips.simulated or (ours and predictor.simulated))
-    if ours and (seen := _seen(predictor, clips, tested)):
-        stamps += (f'{seen} OF {len(tested)} TEST CLIPS WERE SEEN IN TRAINING',)
+    if ours:
+        stamps += _trained_on(predictor, clips, tested)
     groups = leaks.duplicates(clips)
     counts = np.bincount(clips.label[fold.train], minlength=len(clips.classes))
     if not len(fold.train):
@@ -190,13 +190,21 @@ def _matched(own: Sequence[str], labels: Sequence[str]) -> tuple[set[str], str]:
     return known, f'classes differ: {"; ".join(parts)}'
 
 
-def _seen(predictor: Predictor, clips: ClipSet, tested: np.ndarray) -> int:
-    """Counts the test clips that any of the networks was trained or chosen on."""
+def _trained_on(predictor: Predictor, clips: ClipSet, tested: np.ndarray) -> tuple[str, ...]:
+    """Stamps test clips that any of the networks, or what they build on, was trained on."""
     source = transfer.Source.open(str(predictor.path))
-    names = recordings(clips.name, clips.clip_id[tested].tolist())
+    ids = clips.clip_id[tested].tolist()
     folds = {int(source.fold[network.member]) for network in predictor.networks}
+    stamps = ()
     seen = set().union(*(source.seen[fold] for fold in folds))
-    return len(names & recordings(source.chain['dataset'], seen))
+    if count := len(recordings(clips.name, ids) & recordings(source.chain['dataset'], seen)):
+        stamps += (f'{count} OF {len(tested)} TEST CLIPS WERE SEEN IN TRAINING',)
+    if earlier := source.doubtful(clips.name, ids, folds):
+        stamps += (
+            f'WHAT THE NETWORKS BUILD ON WAS TRAINED ON {" AND ".join(earlier).upper()}: TEST '
+            'CLIPS MAY HAVE BEEN SEEN',
+        )
+    return stamps
 
 
 def _shrunk(frames: np.ndarray, side: int) -> np.ndarray:

@@ -143,7 +143,7 @@ def over_time(
 
         drawings.append(
             Drawing(
-                f'time_{classes[label]}',
+                pictures.file_name('time', label, classes[label]),
                 f'Class probabilities of a clip of {classes[label]} while its frames are revealed',
                 f'{classes[label]}: class probabilities of one clip while its frames are revealed '
                 'one after another; bold: its class.',

@@ -24,7 +24,10 @@ ZERO = {
     'unit': 'black',
     'symmetric': 'mid-grey',
     'mean_std': 'the mean face of the training clips',
+    'each': 'the mean grey level of the picture itself',
 }
+# Of a picture normalised by itself, deviations on both sides of the mean that are shown.
+_DEVIATIONS = 3
 
 # How far a probability may lie from the one that the run saved: float16, another device.
 _TOLERANCE = 0.05
@@ -111,6 +114,9 @@ class Trained:
     def pictures(self, seen: np.ndarray) -> np.ndarray:
         """Undoes the normalisation of what the network sees, for people to look at.
 
+        Of pictures normalised each by itself the mean is shown as mid-grey: how dark they were is
+        not known any more.
+
         Args:
           seen: float32 [..., H, W, C].
 
@@ -129,6 +135,8 @@ class Trained:
                 for grey in (255 * mean[None, None], 255 * jnp.maximum(std, 1 / 255)[None, None])
             )
             seen = seen * std + mean
+        elif kind == 'each':
+            seen = (1 + seen / _DEVIATIONS) / 2
         return np.clip(seen, 0, 1)
 
     def check(self, clip: np.ndarray, probabilities: np.ndarray) -> None:

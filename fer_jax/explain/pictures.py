@@ -1,6 +1,7 @@
 """Small pictures from arrays: faces, maps laid over them, kernels; and sheets of them."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -23,6 +24,11 @@ class Panel:
     title: str = ''
     wrong: bool = False
     paint: Callable | None = None  # called with the axes, to draw onto the picture
+
+
+def file_name(kind: str, number: int, name: str) -> str:
+    """Names a class's figure, 'time_3_happiness': by its number, as names may hold any sign."""
+    return f'{kind}_{number}_{re.sub(r"[^A-Za-z0-9-]", "_", name)[:40]}'
 
 
 def face(picture: np.ndarray) -> np.ndarray:

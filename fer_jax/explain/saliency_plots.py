@@ -125,7 +125,7 @@ def occluded(study: Study, zero: np.ndarray, stamps: Sequence[str]) -> list[Draw
             rows.append((top, left, study.classes[k], float(said[k]), float(said[label])))
         drawings.append(
             Drawing(
-                f'occluded_{name}',
+                pictures.file_name('occluded', int(label), name),
                 f'Nine occluded pictures of a face of {name}, with predictions',
                 f'{name}: nine of the {len(study.windows)} windows zeroed in one face, with the '
                 'prediction and its probability; ✗ where it is wrong. The whole face has '

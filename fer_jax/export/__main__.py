@@ -21,9 +21,9 @@ Format folder: what `fer_jax.load(DIR)`, `--model=DIR` of predict and evaluate a
   README.md          the model card; evaluate --card fills in its figures
 
 Formats stablehlo and onnx (extra export): a program from faces of uint8 to calibrated
-probabilities; equalising, normalising, crop and mirror image are inside, the number of faces is
-free. ONNX is written of plain networks of single faces, of others by `bash launch/onnx.sh`, one
-clip at a time; StableHLO of all.
+probabilities; equalising, normalising, crop and mirror image are inside (not `data.equalize`,
+which comes before a face is resized), the number of faces is free. ONNX is written of plain
+networks of single faces, of others by `bash launch/onnx.sh`, one clip at a time; StableHLO of all.
   model.onnx         opset 21
   model.stablehlo    portable bytecode for a CPU; model.jax is for jax.export.deserialize, anywhere
   model.json         classes, inputs, temperature, hashes, how far runtimes differ, ms a face

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax import __version__, atomic, host
+from fer_jax.data import cropping
 from fer_jax.evaluation import calibration
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.export.folder import drawn_faces
@@ -87,6 +88,7 @@ def write(
         'face': {
             'margin': predictor.clips.margin,
             'registration': predictor.clips.registration,
+            'equalize': predictor.clips.equalize,
             'channels': predictor.clips.channels,
         },
         'simulated': predictor.simulated,
@@ -162,6 +164,9 @@ def _card(about: Mapping[str, Any]) -> str:
         f'| {row["runtime"]} | {row["largest_difference"]:.1e} | {row["ms_a_face"]:.2f} |'
         for row in about['parity']
     )
+    first = ''
+    if face['equalize'] != 'none':
+        first = f'Before it is resized, it is equalised: {cropping.IN_WORDS[face["equalize"]]}.\n'
     simulated = 'It was trained on SIMULATED faces: it is a test of the programs, not of faces.\n'
     return f"""# {about['name']}
 
@@ -173,7 +178,8 @@ A picture shows one face, {face['margin']} times as wide as the face box, regist
 `{face['registration']}`, {
         'grey' if face['channels'] == 1 else 'red, green, blue'
     }, levels 0 to 255.
-Equalisation, normalisation, crop, mirror image and calibration are inside.
+{first}Of what follows resizing all is inside: equalisation, normalisation, crop, mirror image,
+calibration.
 
 Output: `probabilities` float32 [{about['output']['shape'][0]}, {len(about['classes'])}] of
 {', '.join(about['classes'])}; {

@@ -24,7 +24,7 @@ from fer_jax.evaluation.table import (
 from fer_jax.kahou2015 import fusion_report, outcome
 from fer_jax.kahou2015.outcome import MODELS, PARTS, SHOWN, SystemOutcome
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION
-from fer_jax.reports import filter_plots, page, plots
+from fer_jax.reports import filter_plots, page, plots, tables
 from fer_jax.reports.figures import Drawing
 
 # What the run's folder records itself to be (fer_jax.reports.kinds).
@@ -230,11 +230,8 @@ def _drawings(found: SystemOutcome, stamps: Sequence[str]) -> dict[str, Drawing]
     for name, said in {**found.said(SHOWN), **submission}.items():
         counts = found.confusion(said, VALIDATION)
         title = MODELS.get(name, f'Submission {SHOWN}')
-        csv = Table(
-            name, '', (Column('true', 'True'), *(Column(k, k, COUNT) for k in classes)),
-            [{'true': k, **dict(zip(classes, row.tolist(), strict=True))}
-             for k, row in zip(classes, counts, strict=True)],
-        ).csv(stamps)  # fmt: skip
+        named = {'classes': [{'class': k} for k in classes], 'confusion': counts.tolist()}
+        csv = tables.confusion(named).csv(stamps)
         matrix = plots.confusion(counts, classes, 1, stamps, csv)
         drawn.append(
             dataclasses.replace(

@@ -56,7 +56,8 @@ def lines(card: Card, runs: Sequence[Finished] = ()) -> list[Line]:
             drawn.append(_empty(card, number, ours))
         elif not ours.row and not card.rows:
             drawn += [
-                Line(f'[{number}]', (), _whose(run, r), True) for run, r in _shown(card, found)
+                Line(f'[{number}]', (), _whose(ours, run, r), True)
+                for run, r in _shown(card, found)
             ]
     return drawn
 
@@ -69,9 +70,10 @@ def _empty(card: Card, number: int, ours: Ours) -> Line:
     return Line(f'[{number}]', ('',) * len(card.columns), card.state(ours), True)
 
 
-def _whose(run: Finished, rule: str) -> str:
+def _whose(ours: Ours, run: Finished, rule: str) -> str:
     optimistic = ' (optimistic)' if RULES[rule].optimistic else ''
-    changed = [f'changed: {", ".join(run.changed)}'] if run.changed else []
+    changes = run.changed(ours)
+    changed = [f'changed: {", ".join(changes)}'] if changes else []
     parts = [f'{run.name}, {RULES[rule].title.lower()}{optimistic}', *changed, *run.stamps]
     return ' · '.join(parts)
 
@@ -89,7 +91,7 @@ def _ours(
         else:
             shown = _figure(card, run, rule, metrics.get(column, ''), runs)
         cells.append('' if shown is None else shown)
-    return Line(f'[{number}]', tuple(cells), _whose(run, rule), True)
+    return Line(f'[{number}]', tuple(cells), _whose(ours, run, rule), True)
 
 
 def _figure(

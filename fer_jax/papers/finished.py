@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from fer_jax import config as configs
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir, significance
 from fer_jax.papers.card import Card, Ours
@@ -14,6 +15,8 @@ from fer_jax.reports import kinds
 # A run with another value is of one fold or of somebody's folds: it answers an entry only where
 # `holds` asks for that.
 USUAL = {'protocol.fold': -1, 'protocol.file': ''}
+# Where configs name the runs that they build on.
+BUILDS_ON = ('init.run', 'features.run', 'distill.runs')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Finished:
       command: what it was started with, '' where unknown.
       stamps: what must be known before a number of it is believed.
       starts: the name of the config of the run that it starts from, '' where it starts anew.
+      learns: the name of the config of the run whose features it learns from, '' for none.
     """
 
     path: Path
@@ -34,17 +38,23 @@ class Finished:
     command: str
     stamps: tuple[str, ...]
     starts: str = ''
+    learns: str = ''
 
     @property
     def name(self) -> str:
         """Its folder's name."""
         return self.path.resolve().name
 
-    @property
-    def changed(self) -> list[str]:
-        """Lists what its command changed of the config besides the variant: ['train.epochs=40']."""
-        words = self.command.split()
-        return [word.removeprefix('--config.') for word in words if word.startswith('--config.')]
+    def changed(self, ours: Ours) -> list[str]:
+        """Lists what it has otherwise than the config of an entry: ['train.epochs=40'].
+
+        Whether its faces are simulated, and which runs it builds on, is told elsewhere.
+        """
+        path, _, variant = ours.config.partition(':')
+        drawn = ['simulated'] * bool(_at(self.config, 'simulated.subjects'))
+        stated = configs.load_config(path, ','.join([*filter(None, [variant]), *drawn]))
+        found = configs.changes(self.config, configs.as_json(stated))
+        return [f'{key}={value}' for key, value in found.items() if key not in BUILDS_ON]
 
     def answers(self, ours: Ours) -> bool:
         """Tells whether it is the run that an entry of a card asks for, of all folds."""
@@ -54,7 +64,8 @@ class Finished:
             for key, usual in USUAL.items()
             if key not in ours.holds
         )
-        return bool(ours.holds) and held and not other and self.starts == ours.starts
+        chain = (self.starts, self.learns) == (ours.starts, ours.learns)
+        return bool(ours.holds) and held and not other and chain
 
     def rules(self, card: Card) -> list[str]:
         """Lists the rules of choosing an epoch that a card shows: ours, and the paper's."""
@@ -145,14 +156,18 @@ def read(path: Path | str) -> Finished:
     if not any(isinstance(values, dict) and values.get('headline') for values in found.values()):
         raise UserError(f'{path / "results.json"} names no headline: start its command again')
     config = rundir.read_json(path / 'config.json')
-    starts = ''
-    if _at(config, 'init.run'):
-        starts = _at(rundir.read_json(path / 'dataset.json'), 'starts_from.config')
+    chain = {'starts': '', 'learns': ''}
+    for name, option, key in (
+        ('starts', 'init.run', 'starts_from.config'),
+        ('learns', 'features.run', 'features_from.config'),
+    ):
+        if _at(config, option):
+            chain[name] = _at(rundir.read_json(path / 'dataset.json'), key) or ''
     return Finished(
         path=path,
         config=config,
         results=found,
         command=str(rundir.read_json(path / 'versions.json').get('command', '')),
         stamps=tuple(found[results.headline(found)]['stamps']),
-        starts=starts,
+        **chain,
     )

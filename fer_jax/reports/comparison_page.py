@@ -164,7 +164,7 @@ def fold_accuracies(values: Mapping[str, Any], csv: str) -> Drawing:
             axes.plot(at, [100 * row[letter] for row in rows], marker,
                       ms=6, mew=0, color=COLOURS[colour], alpha=0.9, label=letter)  # fmt: skip
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlim(0.4, max(row['fold'] for row in rows) + 0.6)
+        axes.set_xlim(rows[0]['fold'] - 0.6, rows[-1]['fold'] + 0.6)
         axes.grid(axis='x', visible=False)
         axes.set_xlabel('fold')
         axes.set_ylabel('accuracy (%)')

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax import atomic
+from fer_jax.data import cropping
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, rundir
 from fer_jax.reports import page
-from fer_jax.training import model_folder
+from fer_jax.training import model_folder, transfer
 
 EVALUATIONS = 'evaluations.json'
 
@@ -92,6 +93,8 @@ def _input(config: Mapping[str, Any]) -> str:
         f'equalisation {inputs["equalize"]}',
         f'normalisation {inputs["normalize"]}',
     ]
+    if (kind := data.get('equalize', 'none')) != 'none':
+        parts.append(f'equalised before it is resized: {cropping.IN_WORDS[kind]}')
     if inputs['crop']:
         parts.append(f'the central {inputs["crop"]} x {inputs["crop"]} pixels')
     if inputs['mirrored']:
@@ -103,11 +106,10 @@ def _data(trained: Mapping[str, Any]) -> str:
     labels = f', labels {trained["labels"]}' if trained['labels'] else ''
     votes = " (targets: the raters' votes)" if trained['targets'] == 'votes' else ''
     said = f'{trained["dataset"]}{labels}{votes}, config {trained["config"]}, run {trained["run"]}.'
-    before = [trained.get(key) for key in ('starts_from', 'features_from')]
-    before += trained['taught_by']
-    for chain in filter(None, before):
+    before = transfer.earlier(trained)
+    for chain in before:
         said += f' It builds on run {chain["run"]} ({chain["config"]} on {chain["dataset"]}).'
-    datasets = {part for chain in (trained, *filter(None, before)) for part in _parts(chain)}
+    datasets = {part for chain in (trained, *before) for part in _parts(chain)}
     return '\n'.join([said, *(_KNOWN[name] for name in sorted(datasets & set(_KNOWN)))])
 
 

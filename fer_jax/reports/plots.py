@@ -253,7 +253,7 @@ def folds(table: Table, values: Mapping[str, Any], stamps: Sequence[str]) -> Dra
                   color=COLOURS['blue'], label='test')  # fmt: skip
         axes.set_ylim(-3, 103)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlim(0.4, max(numbers) + 0.6)
+        axes.set_xlim(min(numbers) - 0.6, max(numbers) + 0.6)
         axes.grid(axis='x', visible=False)
         axes.set_xlabel('fold')
         axes.set_ylabel('accuracy (%)')

@@ -92,7 +92,7 @@ def write_report(
         plots.reliability(rows, temperature, stamps),
         plots.selective(rows, temperature, stamps),
     ]  # fmt: skip
-    if len(run.folds['folds']) <= plots.MOST_LINES:
+    if len(np.unique(judged.fold)) <= plots.MOST_LINES:
         drawings.append(plots.folds(shown['folds'], best, stamps))
     if 'subjects' in shown:
         drawings.append(plots.subjects(shown['subjects'], best, stamps))
@@ -163,7 +163,7 @@ def _compose(
             + table('subjects', f'{len(best["per_subject"])} subjects'),
         ),
         ('faces', 'Faces', _faces(faces, stamps)),
-        ('data', 'Data and protocol', _data(run, best) + table('class_counts')
+        ('data', 'Data and protocol', _data(run) + table('class_counts')
          + table('dropped', f'{len(run.dataset["dropped"])} dropped clips')),
         ('provenance', 'How to repeat it', _provenance(run)),
     ]  # fmt: skip
@@ -192,7 +192,7 @@ def headline(best: Mapping[str, Any], sentence: str) -> str:
     interval = best['intervals']['pooled_accuracy']
     level = f'{100 * best["interval"]["level"]:.0f} % interval'
     spread = best['standard_deviation']
-    span, said = '', escape(results.few_units(best))
+    span, said = '', results.few_units(best)
     if interval is not None:
         low, high = (100 * end for end in interval)
         span = f'<i class="span" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
@@ -270,15 +270,20 @@ def _class_counts(run: Run) -> Table:
     return Table('class_counts', 'Clips of each class.', columns, rows)
 
 
-def _data(run: Run, best: Mapping[str, Any]) -> str:
+def _data(run: Run) -> str:
     dataset, folds = run.dataset, run.folds
     disjoint = 'no subject on both sides'
     if not folds['subject_disjoint']:
         disjoint = 'a subject may be on both sides'
-    sizes = [len(fold['test']) for fold in folds['folds']]
+    ran = np.unique(run.predictions.fold).tolist()
+    sizes = [len(folds['folds'][number]['test']) for number in ran]
     listed = ' '.join(map(str, sizes)) if len(sizes) <= OPEN_ROWS else (
         f'{min(sizes)} to {max(sizes)} clips'
     )  # fmt: skip
+    count = str(len(ran))
+    if len(ran) < len(folds['folds']):
+        numbers = ', '.join(map(str, ran))
+        count = f'{len(ran)} of {len(folds["folds"])} (fold{"s" * (len(ran) > 1)} {numbers})'
     return page.facts(
         {
             'Dataset': f'{dataset["name"]}{" (simulated)" if dataset["simulated"] else ""}',
@@ -288,10 +293,12 @@ def _data(run: Run, best: Mapping[str, Any]) -> str:
             'Registration': dataset['registration'],
             'Fingerprint': dataset['fingerprint'],
             'Protocol': f'{folds["protocol"]}: {disjoint}',
-            'Test folds': f'{len(sizes)}: {listed}',
-            'Members': f'{len(best["epochs"])} (folds × seeds){_lost(run)}',
+            'Test folds': f'{count}: {listed}',
+            'Members': _members(run),
             'Starts from': _source(dataset.get('starts_from')),
             'Features from': _source(dataset.get('features_from')),
+            'Taught by': '; '.join(filter(None, map(_source, dataset.get('taught_by', ()))))
+            or None,
             'Sound': (dataset.get('sound') or {}).get('features'),
             'Activity': (dataset.get('activity') or {}).get('features'),
         }
@@ -307,15 +314,26 @@ def _source(chain: Mapping[str, Any] | None) -> str | None:
     said += f", layer '{chain['layer']}')" if 'layer' in chain else ')'
     if 'fresh' in chain:
         said += f'; fresh: {", ".join(chain["fresh"]) or "nothing"}'
-    for key, verb in (('starts_from', 'started from'), ('features_from', 'learned from')):
-        if before := _source(chain.get(key)):
+    if 'share' in chain:
+        said += f'; share of a target: {chain["share"]:g}'
+    links = [
+        ('started from', chain.get('starts_from')),
+        ('learned from', chain.get('features_from')),
+    ]
+    links += [('was taught by', teacher) for teacher in chain.get('taught_by') or ()]
+    for verb, link in links:
+        if before := _source(link):
             said += f'; it {verb} {before}'
     return said
 
 
-def _lost(run: Run) -> str:
-    diverged = int((run.predictions.failed > 0).sum())
-    return f', {diverged} of them diverged and left out' * bool(diverged)
+def _members(run: Run) -> str:
+    """Counts the networks that were trained first, and says what became of them."""
+    retrained = run.predictions.retrained
+    first, diverged = int((~retrained).sum()), int((run.predictions.failed > 0).sum())
+    again = ', each trained again on training and validation clips' * bool(retrained.any())
+    lost = f', {diverged} of them diverged and left out' * bool(diverged)
+    return f'{first} (folds × seeds){again}{lost}'
 
 
 def _provenance(run: Run) -> str:

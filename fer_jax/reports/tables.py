@@ -85,7 +85,8 @@ def optimism(results: Mapping[str, Mapping[str, Any]]) -> Table | None:
 
 
 def _epochs(epochs: Sequence[int]) -> str:
-    low, high = min(epochs), max(epochs)
+    chosen = [epoch for epoch in epochs if epoch]  # 0: the member is left out
+    low, high = min(chosen), max(chosen)
     return str(low) if low == high else f'{low}–{high}'
 
 
@@ -141,7 +142,7 @@ def folds(run: Run, values: Mapping[str, Any]) -> Table:
         sizes = {f'{part}_clips': len(fold[part]) for part in ('validation', 'test')}
         # A member that was trained again has the fold's validation clips among its own.
         sizes['train_clips'] = int(run.predictions.train_counts[row['member']].sum())
-        rows.append({**row, **sizes, 'fold': row['fold'] + 1})
+        rows.append({**row, **sizes})
     several = len({row['seed'] for row in rows}) > 1
     validated = any(row['validation_accuracy'] is not None for row in rows)
     columns = [
@@ -231,12 +232,15 @@ def subjects(values: Mapping[str, Any]) -> Table | None:
 def confusion(values: Mapping[str, Any]) -> Table:
     """Tabulates counts by true and predicted class, for the CSV beside the drawn matrix."""
     names = [row['class'] for row in values['classes']]
+    keys = [f'predicted {name}' for name in names]
     rows = [
-        {'true': name, **dict(zip(names, counts, strict=True))}
+        {'true': name, **dict(zip(keys, counts, strict=True))}
         for name, counts in zip(names, values['confusion'], strict=True)
     ]
-    columns = (Column('true', 'True'), *(Column(name, name, COUNT) for name in names))
-    return Table('confusion', 'Counts, all seeds together.', columns, rows)
+    columns = [Column(key, name, COUNT) for key, name in zip(keys, names, strict=True)]
+    return Table(
+        'confusion', 'Counts, all seeds together.', (Column('true', 'True'), *columns), rows
+    )
 
 
 def dropped(run: Run) -> Table | None:

@@ -64,7 +64,7 @@ def accuracies(values: Mapping[str, Any]) -> Drawing:
         )  # fmt: skip
 
     rows = [
-        (name, order, seed, fold + 1, cell)
+        (name, order, seed, fold, cell)
         for name, network in networks.items()
         for order, entry in network['orders'].items()
         for seed, folds in enumerate(entry['cells'])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,21 @@ class Source:
             ),
         )
 
+    def doubtful(self, name: str, tested: Iterable[str], folds: Iterable[int]) -> list[str]:
+        """Lists the datasets of test clips that what the networks build on may have seen.
+
+        Those that it was trained on as well, unless each of the networks' folds tested these clips.
+
+        Args:
+          name: the test clips' set, e.g. 'fer2013+afew'.
+          tested: their ids.
+          folds: of the networks that are judged.
+        """
+        names = recordings(name, tested)
+        if all(names <= self._tested[fold] for fold in folds):
+            return []
+        return sorted(set(name.split('+')) & _built_on(self.chain))
+
     def start(
         self, members: Sequence[Member], clips: ClipSet, without: Sequence[str] = ()
     ) -> list[Member]:
@@ -168,13 +183,15 @@ class Source:
         return read_best(self.path / 'checkpoints' / f'{index:03}')[1]
 
 
+def earlier(chain: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Lists the chains of all that a run started from or learned from, those before it in turn."""
+    before = [chain.get('starts_from'), chain.get('features_from'), *(chain.get('taught_by') or ())]
+    return [found for link in before if link for found in (link, *earlier(link))]
+
+
 def _built_on(chain: Mapping[str, Any]) -> set[str]:
     """Names the datasets of all that a run started from or learned from, by its `chain`."""
-    before = [chain.get('starts_from'), chain.get('features_from'), *(chain.get('taught_by') or ())]
-    links = [link for link in before if link]
-    return {name for link in links for name in link['dataset'].split('+')}.union(
-        *map(_built_on, links)
-    )
+    return {name for link in earlier(chain) for name in link['dataset'].split('+')}
 
 
 def graft(state: TrainState, network: Mapping) -> TrainState:

@@ -199,7 +199,7 @@ def replaced(name, old, new):
 
 
 def drop_first_training_clip(folds):
-    """Fold 3 trains on one clip less."""
+    """Fold 2 trains on one clip less."""
     folds['folds'][2]['train'].pop(0)
 
 
@@ -221,7 +221,7 @@ def drop_first_training_clip(folds):
                       probabilities=probabilities_everywhere),
          '2 test clips are not in the same fold of both'),
         (edit('folds.json', drop_first_training_clip),
-         'training and validation of fold 3 differ by 1 clips'),
+         'training and validation of fold 2 differ by 1 clips'),
     ],
 )  # fmt: skip
 def test_runs_that_cannot_be_paired_are_refused(finished_run, other_run, tmp_path, damage, message):

@@ -13,8 +13,9 @@ from fer_jax.data.clips import ClipSet, sample_frames
 from fer_jax.data.protocols import Fold
 from fer_jax.experiment.fits import MemberFits
 from fer_jax.experiment.trained import TrainedNetwork
-from fer_jax.explain import inside
-from fer_jax.explain.network import Trained
+from fer_jax.explain import inside, inside_plots, pictures
+from fer_jax.explain.network import ZERO, Trained
+from fer_jax.training.inputs import NORMALIZATIONS
 from fer_jax.training.members import Member
 from fer_jax.training.step import System
 
@@ -149,3 +150,27 @@ def test_the_course_of_a_clip_ends_where_the_whole_clip_is_judged():
     alone = dataclasses.replace(trained, clips=cut)
     first = predict(variables, alone.seen(np.arange(4)), cut.length)
     np.testing.assert_allclose([course[0] for course in courses], first, atol=1e-6)
+
+
+def test_a_class_of_any_name_has_files():
+    names = [
+        pictures.file_name('time', k, n) for k, n in enumerate(('a/b', 'a_b', '../c', 'грусть'))
+    ]
+    assert names == ['time_0_a_b', 'time_1_a_b', 'time_2____c', 'time_3_______']
+    frames, courses = np.zeros((1, 2, 8, 8, 1)), [np.full((2, 2), 0.5)]
+    (drawing,) = inside_plots.over_time(frames, courses, [1], ['clip'], ('joy', 'anger/fear'), ())
+    assert drawing.name == 'time_1_anger_fear'
+
+
+def test_every_normalisation_of_faces_says_what_a_zero_is():
+    assert set(ZERO) == set(NORMALIZATIONS) - {'none'}
+
+
+def test_pictures_normalised_by_themselves_are_shown_dark_to_bright():
+    frames = np.random.default_rng(0).integers(60, 200, (2, 1, 16, 16, 1)).astype(np.uint8)
+    trained = trained_of(models.build('rnn', num_classes=2, units=8), frames, normalize='each')
+    pictures = trained.pictures(trained.seen(np.arange(2)))
+    assert 0 < pictures.min() < 0.3 and 0.7 < pictures.max() < 1
+    for picture, frame in zip(pictures, frames, strict=True):
+        np.testing.assert_allclose(np.corrcoef(picture.ravel(), frame.ravel())[0, 1], 1, atol=1e-5)
+    np.testing.assert_allclose(trained.pictures(np.zeros((16, 16, 1), np.float32)), 0.5)

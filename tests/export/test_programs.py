@@ -26,6 +26,7 @@ from fer_jax.export import __main__ as command
 from fer_jax.export import files, onnx_graph, onnx_traced, program
 from fer_jax.export.folder import drawn_faces
 from fer_jax.ops import portable
+from fer_jax.reports import model_card
 from fer_jax.training.inputs import model_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -105,12 +106,28 @@ def test_what_lies_beside_a_program(stablehlo, plain_run):
     assert about['name'] == 'stripes' and about['classes'] == [*predictor.classes]
     assert about['temperature'] == predictor.temperature != 1
     assert about['inputs'] == [{'name': 'frames', 'dtype': 'uint8', 'shape': ['clips', 24, 24, 1]}]
+    assert about['face']['equalize'] == 'none'
     names = [row['runtime'] for row in about['parity']]
     assert names == ['JAX', 'jax.export']
     assert all(row['cores'] == 1 and row['ms_a_face'] > 0 for row in about['parity'])
     card = (stablehlo / 'README.md').read_text()
     assert '# stripes' in card and '| jax.export |' in card and 'Article 5(1)(f)' in card
     assert (stablehlo / 'model.stablehlo').read_bytes()[:4] == b'ML\xefR'  # bytecode of MLIR
+
+
+def test_what_is_equalised_before_a_face_is_resized_is_said():
+    face = {'margin': 1.3, 'registration': 'eyes', 'equalize': 'clahe', 'channels': 1}
+    about = {
+        'name': 'x', 'axes': '', 'inputs': [], 'classes': ['a', 'b'], 'output': {'shape': [1, 2]},
+        'temperature': None, 'uncertain_below': 0.5, 'simulated': True, 'parity': [], 'note': '',
+    }  # fmt: skip
+    said = 'Before it is resized, it is equalised: CLAHE, limit 2, 8 x 8 tiles.'
+    assert said in files._card({**about, 'face': face})
+    assert 'Before it' not in files._card({**about, 'face': {**face, 'equalize': 'none'}})
+    config = configs.load_config(ROOT / 'configs' / 'fer2013_plain.py').to_dict()
+    assert 'equalised before' not in model_card._input(config)
+    config['data']['equalize'] = 'clahe'
+    assert 'equalised before it is resized: CLAHE, limit 2' in model_card._input(config)
 
 
 def test_golden_outputs_come_again(stablehlo):

@@ -6,10 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_jax import config as configs
 from fer_jax.evaluation import results
 from fer_jax.evaluation.predictions import TEST, Predictions
 
+ROOT = Path(__file__).parents[2]
 CLASSES = ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
+
+
+def resolved(config: str) -> dict:
+    """The resolved config that 'configs/FILE.py:variant' gives, as a run's config.json holds it."""
+    path, _, variant = config.partition(':')
+    return configs.as_json(configs.load_config(ROOT / path, variant))
 
 
 def synthetic(folds: int = 10, seeds: int = 1, clips: int = 140, noise: float = 0.0) -> Predictions:

@@ -11,16 +11,11 @@ from scipy import stats
 from fer_jax import papers
 from fer_jax.errors import UserError
 from fer_jax.papers import drawing
-from tests.papers.conftest import synthetic
+from tests.papers.conftest import resolved, synthetic
 
-FERPLUS = {
-    'name': 'fer2013_stn',
-    'data': {'labels': 'ferplus7'},
-    'model': {'initializer': 'default'},
-}
-BEST = {'name': 'ckplus_c3d', 'model': {'initializer': 'xavier_uniform'}}  # of Table 2
-BALANCED = {**BEST, 'protocol': {'name': 'balanced', 'k': 10, 'fold': -1}}
-LOSO = {**BEST, 'protocol': {'name': 'loso'}}
+FERPLUS = resolved('configs/fer2013_stn.py:ferplus7')
+BALANCED = resolved('configs/ckplus_c3d.py:balanced')
+LOSO = resolved('configs/ckplus_c3d.py:loso')
 
 
 class Structure(HTMLParser):
@@ -93,11 +88,18 @@ def test_a_run_stands_beside_the_row_it_answers(make_run):
     assert drawing.lines(other, [run]) == drawing.lines(other)
 
 
-def test_what_a_run_changed_of_its_config_is_said(make_run):
-    run = papers.read(make_run(FERPLUS, flags='--config.train.epochs=40 --workdir=runs/a'))
-    assert run.changed == ['train.epochs=40']
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        ({'train': {**FERPLUS['train'], 'epochs': 40}}, 'train.epochs=40'),
+        # What an ablation changes, no word of its command names.
+        ({'model': {**FERPLUS['model'], 'transform': 'none'}}, 'model.transform=none'),
+    ],
+)
+def test_what_a_run_changed_of_its_config_is_said(make_run, changes, said):
+    run = papers.read(make_run({**FERPLUS, **changes}))
     lines = drawing.lines(papers.load('minaee2019:table1'), [run])
-    assert 'run, last epoch · changed: train.epochs=40' in [line.whose for line in lines]
+    assert f'run, last epoch · changed: {said}' in [line.whose for line in lines]
 
 
 def test_folds_stand_under_our_rule_and_the_papers_and_simulated_ones_are_stamped(make_run):
@@ -121,7 +123,7 @@ def test_folds_stand_under_our_rule_and_the_papers_and_simulated_ones_are_stampe
 def test_p_values_are_those_of_our_own_runs(make_run):
     """Row c2's folds against c1's, under each rule; nothing where the folds are others."""
     base = papers.read(make_run(BALANCED, name='c1', clips=140))
-    config = {**BALANCED, 'model': {'initializer': 'none'}}
+    config = resolved('configs/ckplus_c3d.py:balanced,table3')
     run = papers.read(make_run(config, name='c2', clips=140, noise=3.0))
     card = papers.load('haddad2020:table4')
     lines = [line for line in drawing.lines(card, [base, run]) if line.name == '[3]']
@@ -135,8 +137,7 @@ def test_p_values_are_those_of_our_own_runs(make_run):
     ] * 2  # c1 is what the others are compared with
     alone = [line for line in drawing.lines(card, [run]) if line.name == '[3]']
     assert all(line.cells[-2:] == ('', '') for line in alone)
-    idstep = {**BALANCED, 'protocol': {'name': 'idstep', 'k': 10, 'fold': -1}}
-    other = papers.read(make_run(idstep, name='idstep'))
+    other = papers.read(make_run(resolved('configs/ckplus_c3d.py'), name='idstep'))
     lines = [line for line in drawing.lines(card, [other, run]) if line.name == '[3]']
     assert all(line.cells[-2:] == ('', '') for line in lines)
 
@@ -209,12 +210,7 @@ def test_a_run_that_is_none_is_refused(make_run, tmp_path):
 
 
 def test_the_loss_column_is_the_squared_error_of_probabilities(make_run):
-    config = {
-        'name': 'jaffe_cnn_rnn', 'data': {'name': 'jaffe'},
-        'protocol': {'name': 'random', 'fold': -1},
-        'model': {'rnn': 'relu', 'freeze': True, 'units': 50, 'depth': 6},
-        'init': {'run': 'a'},
-    }  # fmt: skip
+    config = {**resolved('configs/jaffe_cnn_rnn.py'), 'init': {'run': 'a'}}
     folder = make_run(config)
     (folder / 'dataset.json').write_text('{"starts_from": {"config": "jaffe_cnn_rnn"}}')
     run = papers.read(folder)

@@ -1,6 +1,7 @@
 """Every table and figure with results has its card, and cards name only what exists."""
 
-import importlib.util
+import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from fer_jax.evaluation.rules import RULES
 from fer_jax.papers import card as card_module
 from fer_jax.papers import questions
 from fer_jax.papers.finished import Finished
+from tests.papers.conftest import ROOT, resolved
 
-ROOT = Path(__file__).parents[2]
 # How many tables and figures the papers have, counted in them.
 PLACES = {
     'jain2018': (4, 6),
@@ -34,18 +35,14 @@ ENTRIES = [
 ]
 
 
-def resolved(config: str) -> dict:
-    """The resolved config that 'configs/FILE.py:variant' gives, as a run's config.json holds it."""
-    path, _, variant = config.partition(':')
-    spec = importlib.util.spec_from_file_location('config', ROOT / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return configs.as_json(module.get_config(variant))
+def answers(config: dict, ours: papers.Ours, starts: str | None = None, learns='') -> bool:
+    """Whether a run of that config, of networks and features of these configs, would answer.
 
-
-def answers(config: dict, ours: papers.Ours, starts: str = '') -> bool:
-    """Whether a run of that config, started from a run of the config `starts`, would answer."""
-    return Finished(Path('run'), config, {}, '', (), starts).answers(ours)
+    With neither, of those that the entry names.
+    """
+    if starts is None:
+        starts, learns = ours.starts, ours.learns
+    return Finished(Path('run'), config, {}, '', (), starts, learns).answers(ours)
 
 
 @pytest.mark.parametrize('paper', PLACES)
@@ -96,18 +93,19 @@ def test_a_card_names_only_what_exists(card):
 @pytest.mark.parametrize(('card', 'ours'), ENTRIES)
 def test_configs_exist_and_are_told_apart(card, ours):
     config = resolved(ours.config)
-    assert answers(config, ours, ours.starts)
-    assert not answers(config, ours, 'another')
+    assert answers(config, ours)
+    assert not answers(config, ours, 'another', ours.learns)
+    assert not answers(config, ours, ours.starts, 'another')
     assert config['paper'] == card.name.partition(':')[0]
     # What is made of several models says of each what it learns from.
     for own in config.get('models', {'': config}).values():
         assert own['data']['name'] == (ours.dataset or card.dataset)
     for other in card.ours:
         if other.holds and (other.config, other.starts) != (ours.config, ours.starts):
-            assert not answers(config, other, ours.starts)
+            assert not answers(config, other, ours.starts, ours.learns)
     # A simulated run of the same system answers too, and is stamped where it is drawn.
     separator = ',' if ':' in ours.config else ':'
-    assert answers(resolved(f'{ours.config}{separator}simulated'), ours, ours.starts)
+    assert answers(resolved(f'{ours.config}{separator}simulated'), ours)
     assert f'--config={ours.config}' in ours.commands[0]
     if ours.starts:
         assert resolved(f'configs/{ours.starts}.py')['name'] == ours.starts
@@ -119,7 +117,7 @@ def test_runs_of_one_fold_and_of_other_folds_are_not_taken(card, ours):
     for key, value in (('fold', 3), ('file', 'folds.json')):
         config = resolved(ours.config)
         config['protocol'] = {**config.get('protocol', {}), key: value}
-        assert not answers(config, ours, ours.starts)
+        assert not answers(config, ours)
 
 
 def test_a_run_says_what_it_starts_from(make_run):
@@ -130,6 +128,16 @@ def test_a_run_says_what_it_starts_from(make_run):
         ours for ours in papers.load('haddad2020:table4').ours if papers.read(run).answers(ours)
     ]
     assert [ours.row for ours in answered] == ['c3']
+
+
+def test_a_run_says_whose_features_it_learns_from(make_run):
+    run = make_run({**resolved('configs/afew_rnn.py'), 'features': {'run': 'a', 'layer': 'pool2'}})
+    rows = {}
+    for name in ('fer2013_cnn', 'fer2013_plain'):
+        (run / 'dataset.json').write_text(json.dumps({'features_from': {'config': name}}))
+        entries = papers.load('kahou2015:table1').ours
+        rows[name] = [ours.row for ours in entries if papers.read(run).answers(ours)]
+    assert rows == {'fer2013_cnn': ['RNN'], 'fer2013_plain': []}
 
 
 def test_the_protocol_meant_is_that_of_the_first_config():

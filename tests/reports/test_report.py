@@ -123,23 +123,6 @@ def test_a_collapsed_network_is_named_on_the_page(make_predictions, make_run, tm
     assert 'Collapsed: 1 of 2 networks name one class for every test clip (fold 1' in text
 
 
-def test_the_chain_of_runs_is_named(make_predictions, make_run, tmp_path):
-    run = make_run(tmp_path / 'last', make_predictions(folds=2, epochs=2), simulated=True)
-    first = {'run': 'first', 'config': 'fer2013_cnn', 'dataset': 'fer2013', 'simulated': False}
-    chain = {
-        'run': 'cnn', 'config': 'jaffe_cnn_rnn', 'dataset': 'jaffe', 'simulated': True,
-        'starts_from': {**first, 'fresh': []}, 'fresh': ['rnn/input/bias', 'rnn/input/kernel'],
-    }  # fmt: skip
-    path = run / 'dataset.json'
-    path.write_text(json.dumps(json.loads(path.read_text()) | {'starts_from': chain}))
-    text = run_page.write_report(run).read_text(encoding='utf-8')
-    expected = (
-        '<dt>Starts from</dt><dd>cnn (jaffe_cnn_rnn on jaffe, simulated); fresh: rnn/input/bias, '
-        'rnn/input/kernel; it started from first (fer2013_cnn on fer2013); fresh: nothing</dd>'
-    )
-    assert expected in text and 'Features from' not in text
-
-
 def test_the_numbers_are_those_of_results_json(drawn, finished_run):
     values = json.loads((finished_run / 'results.json').read_text())
     text = (drawn / 'report.html').read_text(encoding='utf-8')
@@ -161,6 +144,15 @@ def test_the_numbers_are_those_of_results_json(drawn, finished_run):
     assert sum(int(row['test_clips']) for row in folds) == 327
     assert 'python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated' in text
     assert 'no face in any of its 14 frames' in text
+
+
+def test_a_fold_has_one_number_in_every_file(drawn, finished_run):
+    known = read_csv(finished_run / 'predictions.csv')
+    expected = {row['member']: row['fold'] for row in known}
+    assert '0' in expected.values()
+    for name in ('folds', 'accuracy_curves', 'loss_curves'):
+        rows = read_csv(drawn / 'figures' / f'{name}.csv')
+        assert {row['member']: row['fold'] for row in rows} == expected, name
 
 
 def test_drawing_again_gives_the_same_bytes(drawn, finished_run, tmp_path):
