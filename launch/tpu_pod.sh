@@ -51,7 +51,7 @@ run() {
 
 # Runs a command on all hosts of the slice, in the copy of the checkout.
 on_hosts() {
-    run "${tpu[@]}" ssh "${where[@]}" --worker=all --command="cd fer_jax && $1"
+    run "${tpu[@]}" ssh "${where[@]}" --worker=all --command="cd fer_jax || exit; $1"
 }
 
 if [ -z "$dry_run" ]; then

@@ -1,5 +1,6 @@
 """The scripts that submit to SLURM and to TPU pods: what they print, and that it is sound shell."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -89,9 +90,86 @@ def test_commands_for_a_pod(call):
     # The command is quoted twice: for this shell, which prints it, and for that of the hosts.
     unquote = ['bash', '-c', 'eval "set -- $1"; printf %s "${@: -1}"', 'bash', commands[-1]]
     on_hosts = subprocess.run(unquote, capture_output=True, text=True, check=True).stdout
-    assert on_hosts.startswith('--command=cd fer_jax && ')
+    assert on_hosts.startswith('--command=cd fer_jax || exit; ')
     assert '--distributed=auto --config=a\\ b.py ||' in on_hosts
     subprocess.run(['bash', '-n', '-c', on_hosts.removeprefix('--command=')], check=True)
+
+
+# Two hosts and a bucket, folders beside the folder of this program, which does what it is told.
+GCLOUD = """#!/usr/bin/env bash
+place="$(dirname "$0")/.."
+if [ "$1" = storage ]; then # rsync --recursive FROM TO: replaces what differs, newer or not
+    from="${4/gs:\\/\\/b/$place/bucket}" to="${5/gs:\\/\\/b/$place/bucket}"
+    mkdir -p "$from" "$to" && cp -r "$from/." "$to/"
+    exit
+fi
+case " $* " in
+    *' describe '*) [ ! -f "$place/state" ] || cat "$place/state" ;;
+    *' create '*) printf '%s\\n' "$@" >"$place/created" ;;
+    *' scp '*) for host in 0 1; do cp "$5" "$place/host-$host/fer_jax.tar.gz"; done ;;
+    *' ssh '*)
+        status=0 command="${@: -1}"
+        for host in 0 1; do
+            (cd "$place/host-$host" && HOSTNAME=t1v-n-w-$host bash -c "${command#--command=}") ||
+                status=$?
+        done
+        exit "$status"
+        ;;
+esac
+"""
+# The environment's Python of a host: it trains by writing down what it was asked for.
+PYTHON = """#!/usr/bin/env bash
+case "$*" in
+    *fer_jax.main*)
+        printf '%s\\n' "$*" >>trained
+        [ "$HOSTNAME" != t1v-n-w-0 ] || printf 'epoch 20\\n' >runs/metrics.csv
+        ;;
+esac
+"""
+
+
+@pytest.fixture
+def pod(tmp_path):
+    """Trains on a slice of two hosts that is there; returns what was done and its folder."""
+    programs = {
+        'gcloud': GCLOUD,
+        'hostname': '#!/bin/sh\necho "$HOSTNAME"\n',
+        'sleep': '#!/bin/sh\nexit 1\n',  # nothing is copied every five minutes
+        'python': PYTHON,
+    }
+    (tmp_path / 'programs').mkdir()
+    for name, text in programs.items():
+        (tmp_path / 'programs' / name).write_text(text)
+        (tmp_path / 'programs' / name).chmod(0o755)
+    for host in ('host-0', 'host-1'):
+        (tmp_path / host / 'fer_jax' / '.venv' / 'bin').mkdir(parents=True)
+        (tmp_path / host / 'fer_jax' / '.venv' / 'bin' / 'python').symlink_to(
+            tmp_path / 'programs' / 'python'
+        )
+    (tmp_path / 'bucket' / 'x' / 'runs').mkdir(parents=True)
+    (tmp_path / 'bucket' / 'x' / 'runs' / 'metrics.csv').write_text('epoch 10\n')
+    (tmp_path / 'state').write_text('READY\n')
+
+    def run(*words):
+        path = f'{tmp_path / "programs"}{os.pathsep}{os.environ["PATH"]}'
+        environment = {'PATH': path, 'HOME': str(tmp_path)}
+        return subprocess.run(
+            ['bash', LAUNCH / 'tpu_pod.sh', *words],
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+
+    return run, tmp_path
+
+
+def test_every_host_of_a_pod_trains(pod):
+    run, place = pod
+    done = run(*POD[1:], '--', '--config=a b.py')
+    assert done.returncode == 0, done.stderr
+    for host in ('host-0', 'host-1'):
+        trained = (place / host / 'fer_jax' / 'trained').read_text()
+        assert trained == '-m fer_jax.main --distributed=auto --config=a b.py\n'
 
 
 @needs_shellcheck
