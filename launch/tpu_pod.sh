@@ -82,14 +82,17 @@ on_hosts "mkdir -p prepared runs &&
     gcloud storage rsync --recursive $bucket/prepared prepared &&
     { gcloud storage rsync --recursive $bucket/runs runs || true; }"
 
-# The first process alone writes, so the first host alone has runs to copy.
-keep="gcloud storage rsync --recursive runs $bucket/runs"
+# The first process alone writes, so the first host alone copies: those of the others are old.
 on_hosts "
-    [ \"\$(hostname)\" != \"\${HOSTNAME%-w-*}-w-0\" ] || while sleep 300; do $keep; done >/dev/null 2>&1 &
+    keep() {
+        [ \"\$(hostname)\" != \"\${HOSTNAME%-w-*}-w-0\" ] ||
+            gcloud storage rsync --recursive runs $bucket/runs
+    }
+    while sleep 300; do keep; done >/dev/null 2>&1 &
     copying=\$!
     status=0
     FER_JAX_DATA=prepared .venv/bin/python -m fer_jax.main --distributed=auto$(printf ' %q' "$@") || status=\$?
     kill \$copying 2>/dev/null
-    [ ! -d runs ] || $keep
+    keep
     exit \$status"
 say "finished; delete the slice with: ${tpu[*]} delete ${where[*]}"

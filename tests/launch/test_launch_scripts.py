@@ -172,6 +172,13 @@ def test_every_host_of_a_pod_trains(pod):
         assert trained == '-m fer_jax.main --distributed=auto --config=a b.py\n'
 
 
+def test_the_first_host_alone_copies_its_runs_into_the_bucket(pod):
+    run, place = pod
+    run(*POD[1:], '--', '--config=c.py')
+    assert (place / 'host-1' / 'fer_jax' / 'runs' / 'metrics.csv').read_text() == 'epoch 10\n'
+    assert (place / 'bucket' / 'x' / 'runs' / 'metrics.csv').read_text() == 'epoch 20\n'
+
+
 @needs_shellcheck
 @pytest.mark.parametrize(
     'words',
