@@ -127,6 +127,16 @@ case "$*" in
 esac
 """
 
+# Debian's python3.11, there once apt-get was called.
+PYTHON_3_11 = """#!/usr/bin/env bash
+place="$(dirname "$0")/.."
+[ -f "$place/installed" ] || exit 1
+case "$*" in
+    *print*) printf '3.11\\n' ;;
+    '-m venv '*) mkdir -p "${@: -1}/bin" && cp "$place/programs/python" "${@: -1}/bin/python" ;;
+esac
+"""
+
 
 @pytest.fixture
 def pod(tmp_path):
@@ -135,7 +145,11 @@ def pod(tmp_path):
         'gcloud': GCLOUD,
         'hostname': '#!/bin/sh\necho "$HOSTNAME"\n',
         'sleep': '#!/bin/sh\nexit 1\n',  # nothing is copied every five minutes
+        'id': '#!/bin/sh\necho 0\n',
+        'apt-get': f'#!/bin/sh\n[ "$1" = update ] || echo "$@" >{tmp_path}/installed\n',
         'python': PYTHON,
+        'python3.11': PYTHON_3_11,
+        **dict.fromkeys(('python3', 'python3.12', 'python3.13'), '#!/bin/sh\nexit 1\n'),
     }
     (tmp_path / 'programs').mkdir()
     for name, text in programs.items():
@@ -170,6 +184,34 @@ def test_every_host_of_a_pod_trains(pod):
     for host in ('host-0', 'host-1'):
         trained = (place / host / 'fer_jax' / 'trained').read_text()
         assert trained == '-m fer_jax.main --distributed=auto --config=a b.py\n'
+
+
+def test_a_pod_s_hosts_with_an_old_python_get_a_newer_one(pod):
+    run, place = pod
+    for host in ('host-0', 'host-1'):
+        shutil.rmtree(place / host / 'fer_jax' / '.venv')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert 'install -y' in (installed := (place / 'installed').read_text())
+    assert installed.endswith(' python3.11 python3.11-venv\n')
+    assert all((place / host / 'fer_jax' / 'trained').exists() for host in ('host-0', 'host-1'))
+
+
+def test_a_pod_that_cannot_be_given_a_python_says_so_last(pod):
+    run, place = pod
+    (place / 'programs' / 'apt-get').write_text('#!/bin/sh\nexit 100\n')
+    for host in ('host-0', 'host-1'):
+        shutil.rmtree(place / host / 'fer_jax' / '.venv')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 100 and 'equivalent of these Debian packages' not in done.stderr
+    assert not (place / 'host-0' / 'fer_jax' / 'trained').exists()
+
+
+def test_the_image_of_a_pod_can_be_named(call):
+    words = (*POD, '--dry_run')
+    assert '--version=tpu-ubuntu2204-base' in call(*words, '--', '--config=c.py').stdout
+    printed = call(*words, '--version=v2-alpha-tpuv5-lite', '--', '--config=c.py').stdout
+    assert '--version=v2-alpha-tpuv5-lite' in printed
 
 
 def test_the_first_host_alone_copies_its_runs_into_the_bucket(pod):
