@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from fer_jax.errors import UserError
+from fer_jax.errors import Away, UserError
 
 # Seconds after which a process that ends waits no longer for one that does not.
 SHUTDOWN = 60
@@ -57,8 +57,8 @@ def join(distributed: str) -> None:
         says which it is; else 'HOST:PORT,PROCESSES,NUMBER', where HOST is that of process 0.
 
     Raises:
-      UserError: a text of another form, nothing that says which process this is, or the others did
-        not come within 300 seconds.
+      UserError: a text of another form, or nothing that says which process this is.
+      Away: the others did not come within 300 seconds.
     """
     if not distributed:
         return
@@ -91,7 +91,7 @@ def join(distributed: str) -> None:
             'HOST:PORT,PROCESSES,NUMBER'
         ) from None
     except RuntimeError as error:
-        raise UserError(
+        raise Away(
             f'--distributed={distributed} did not bring all processes together: '
             f'{" ".join(str(error).split())}'
         ) from error

@@ -8,7 +8,7 @@ import time
 import optuna
 import pytest
 
-from fer_jax.errors import UserError
+from fer_jax.errors import Away, UserError
 from fer_jax.sweep import ledger as ledgers
 from fer_jax.sweep import snapshot, storage, workers
 from fer_jax.sweep.ledger import Ledger, TakenOver
@@ -253,6 +253,12 @@ def test_a_wrong_address_is_one_sentence_without_the_password(address, message):
     with pytest.raises(UserError, match=message) as error:
         storage.open_store(address)
     assert '\n' not in str(error.value) and 'secret' not in str(error.value)
+
+
+def test_a_database_that_is_not_up_yet_is_no_mistake():
+    with pytest.raises(Away) as told:
+        storage.open_store('postgresql+psycopg://me@127.0.0.1:1/db')
+    assert told.value.status == 75 and storage.Lost.status == 75
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path):
