@@ -77,6 +77,6 @@ def is_alive(worker: Mapping[str, Any]) -> bool:
         os.kill(worker['pid'], 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # of another user; where /proc hides those, the worker may be one
+        return _begun(worker['pid']) in (None, worker['begun'])
     return _begun(worker['pid']) == worker['begun']

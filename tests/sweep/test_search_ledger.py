@@ -91,6 +91,18 @@ def test_a_worker_of_this_host_that_died_is_replaced_at_once(tmp_path):
     assert ledger.claim().number == 1
 
 
+def test_a_process_of_another_user_with_a_dead_worker_s_number_is_not_that_worker(monkeypatch):
+    def kill(pid, number):
+        raise PermissionError
+
+    monkeypatch.setattr(os, 'kill', kill)
+    me = workers.this_process()
+    assert workers.is_alive(me)
+    assert not workers.is_alive({**me, 'begun': 'long ago'})
+    monkeypatch.setattr(workers, '_begun', lambda pid: None)
+    assert workers.is_alive(me)
+
+
 def test_a_trial_that_kills_its_workers_is_given_up(tmp_path):
     ledger = open_ledger(tmp_path / 'j', total=2)
     claim = ledger.claim()
