@@ -5,7 +5,7 @@
 #       --bucket=gs://my-bucket/fer_jax [--version=v2-alpha-tpuv5-lite] [--spot] [--dry_run] -- \
 #       MAIN FLAGS ...
 #
-# Makes the slice where it is not there, copies this checkout to its hosts, installs, trains, and
+# Makes the slice where it is not there, copies this checkout (all that git tracks) to its hosts, installs, trains, and
 # leaves the slice running (the last line says how to delete it). BUCKET/prepared holds the prepared
 # data (copy your --data_dir there first); runs are copied to BUCKET/runs every five minutes and at
 # the end, and taken from there at the start: the same command after a preemption makes the slice
@@ -75,7 +75,9 @@ fi
 
 archive="$(mktemp --suffix=.tar.gz)"
 trap 'rm -f "$archive"' EXIT
-run git -C "$root" archive --output="$archive" HEAD
+# What is not committed yet goes along: a commit of it on no branch; none where nothing differs.
+commit="$(git -C "$root" stash create)"
+run git -C "$root" archive --output="$archive" "${commit:-HEAD}"
 run "${tpu[@]}" scp "$archive" "$name:fer_jax.tar.gz" "--zone=$zone" --worker=all
 run "${tpu[@]}" ssh "${where[@]}" --worker=all \
     --command='mkdir -p fer_jax && tar -xzf fer_jax.tar.gz -C fer_jax'

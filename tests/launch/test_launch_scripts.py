@@ -66,6 +66,46 @@ def test_array_of_sweep_workers(call):
     assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
 
 
+def test_an_option_of_sbatch_with_a_blank_stays_one_word(call, tmp_path):
+    (tmp_path / 'a b').symlink_to(LAUNCH.parent)
+    script = tmp_path / 'a b' / 'launch' / 'slurm.sh'
+    words = ['sweep', '--dry_run', '--comment=my sweep', '--', '--config=c.py']
+    job = call(script, *words).stdout
+    assert f'#SBATCH --chdir={tmp_path}/a\\ b\n' in job
+    assert '#SBATCH --comment=my\\ sweep\n' in job
+
+
+def test_a_sweep_is_not_submitted_without_its_extra(pod, tmp_path):
+    _, place = pod
+    programs = place / 'programs'
+    (programs / 'sbatch').write_text('#!/bin/sh\ncat\n')
+    (programs / 'sbatch').chmod(0o755)
+    python = tmp_path / 'venv' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$*" in *optuna*) exit 1 ;; esac\n')
+    python.chmod(0o755)
+    environment = os.environ | {'FER_JAX_VENV': str(tmp_path / 'venv')}
+    environment['PATH'] = f'{programs}{os.pathsep}{os.environ["PATH"]}'
+    submit = ['bash', LAUNCH / 'slurm.sh', 'sweep', '--', '--config=c.py']
+    done = subprocess.run(submit, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stdout == ''
+    assert 'lacks what a sweep needs' in done.stderr and '.[sweep]' in done.stderr
+
+
+def test_a_pod_gets_what_is_not_committed_yet(call, tmp_path):
+    git = ['git', '-C', str(tmp_path), '-c', 'user.name=a', '-c', 'user.email=a@b.c']
+    shutil.copytree(LAUNCH, tmp_path / 'launch')
+    for words in (['init', '-q'], ['add', '.'], ['commit', '-q', '-m', 'first']):
+        subprocess.run([*git, *words], check=True)
+    script = tmp_path / 'launch' / 'tpu_pod.sh'
+    words = [*POD[1:], '--dry_run', '--', '--config=c.py']
+    assert call(script, *words).stdout.count('.tar.gz HEAD') == 1
+    (tmp_path / 'launch' / 'demo.sh').write_text('edited')
+    archive = next(line for line in call(script, *words).stdout.splitlines() if ' archive ' in line)
+    shown = [*git, 'show', f'{archive.split()[-1]}:launch/demo.sh']
+    assert subprocess.run(shown, capture_output=True, text=True).stdout == 'edited'
+
+
 def test_films_are_shared_by_an_array(call):
     job = call(*FILMS, 'my films', '--out=o').stdout
     assert '#SBATCH --array=0-2\n' in job
