@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,21 @@ def test_a_pod_gets_what_is_not_committed_yet(call, tmp_path):
     archive = next(line for line in call(script, *words).stdout.splitlines() if ' archive ' in line)
     shown = [*git, 'show', f'{archive.split()[-1]}:launch/demo.sh']
     assert subprocess.run(shown, capture_output=True, text=True).stdout == 'edited'
+
+
+def test_the_image_takes_nothing_that_a_command_wrote():
+    root = LAUNCH.parent
+    rules = (root / '.dockerignore').read_text().splitlines()
+    first, *others, last = [rule for rule in rules if not rule.startswith('#')]
+    assert first == '*' and last == '**/__pycache__'
+    taken = {rule.removeprefix('!') for rule in others}
+    assert all(rule.startswith('!') for rule in others)
+    written = {rule.strip('/') for rule in (root / '.gitignore').read_text().splitlines()}
+    assert not taken & written
+    # All that installs and runs it.
+    project = tomllib.loads((root / 'pyproject.toml').read_text())['project']
+    assert {project['readme'], 'LICENSE', 'pyproject.toml', 'requirements.txt'} <= taken
+    assert {'fer_jax', 'configs'} <= taken and all((root / name).exists() for name in taken)
 
 
 def test_films_are_shared_by_an_array(call):
