@@ -224,12 +224,18 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
         if claim.twin is not None:
             return _as_before(ledger, claim, claim.twin)
         ledger.note(claim, folder=folder.name)
-        with Heartbeat(ledger.store, claim.trial):
+        with Heartbeat(ledger.store, claim.trial) as heartbeat:
+
+            def check(_record: Record) -> None:
+                if heartbeat.taken_over:
+                    raise TakenOver
+
             results = experiment.run(
                 search.setting(claim.values),
                 workdir=str(folder),
                 data_dir=data_dir,
                 on_members_done=TrialEvaluation(search, ledger, claim),
+                on_epoch=check,
                 pages=False,
             )
         value = results.get(RULE, {}).get(search.space.accuracy)

@@ -4,13 +4,14 @@ import json
 import multiprocessing
 import os
 import time
+import types
 
 import optuna
 import pytest
 
 from fer_jax.errors import Away, UserError
 from fer_jax.sweep import ledger as ledgers
-from fer_jax.sweep import snapshot, storage, workers
+from fer_jax.sweep import snapshot, storage, trial, workers
 from fer_jax.sweep.ledger import Ledger, TakenOver
 from fer_jax.sweep.sampling import Sampling
 
@@ -144,6 +145,32 @@ def test_the_beat_is_written_while_the_block_runs(tmp_path, monkeypatch):
     beats = ledger.trials()[0].user_attrs['beat']
     time.sleep(0.05)
     assert ledger.trials()[0].user_attrs['beat'] == beats
+
+
+def test_a_worker_whose_trial_was_taken_over_beats_no_more_and_trains_no_further_epoch(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, 'HEARTBEAT_S', 0.01)
+    ledger = open_ledger(tmp_path / 'j')
+    claim = ledger.claim()
+    beats = []
+
+    def run(config, *, on_epoch, **options):
+        on_epoch(None)
+        successor = optuna.Trial(ledger.study, claim.trial._trial_id)
+        successor.set_user_attr('worker', ELSEWHERE)
+        time.sleep(0.5)
+        for _ in range(2):
+            beats.append(ledger.trials()[0].user_attrs['beat'])
+            time.sleep(0.1)
+        on_epoch(None)
+        raise AssertionError('it went on')
+
+    monkeypatch.setattr(trial.experiment, 'run', run)
+    search = types.SimpleNamespace(setting=lambda values: None)
+    said = trial.run(search, ledger, claim, tmp_path, tmp_path)
+    assert said == 'trial 0: another worker has taken it over'
+    assert beats[0] == beats[1] and states(ledger)[0] == 'RUNNING'
 
 
 def claim_all(path, total, queue):

@@ -215,6 +215,21 @@ def test_a_full_disk_leaves_the_trial_to_the_next_worker(call_sweep, tmp_path, m
     assert study.trials[0].user_attrs['worker'] is None
 
 
+@pytest.mark.slow
+def test_a_trial_that_was_taken_over_ends_with_its_epoch(call_sweep, monkeypatch, capsys):
+    begun = []
+
+    def beat(self):
+        begun.append(1)
+        self.taken_over = len(begun) == 1
+
+    monkeypatch.setattr(trial.Heartbeat, '_beat', beat)
+    call_sweep('--trials=1')
+    said = capsys.readouterr().out
+    assert 'trial 0: another worker has taken it over' in said
+    assert len(begun) == 2 and 'trial 0, from where another worker left it' in said
+
+
 def test_a_missing_extra_is_one_sentence(call_sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, 'optuna', None)  # Python's way of saying: not to be imported
     with pytest.raises(UserError, match=r'a search needs Optuna: pip install .*\[sweep\]'):
