@@ -3,9 +3,9 @@
 A command module has `define(fv)`, which declares its flags on an `absl.flags.FlagValues` of its own
 (nothing is global, so that tests can import all commands), and `main(fv)`. The script fer-jax runs
 them as Python's -m does. Exit status: 0 done (and --help), 1 the user's mistake or what the system
-refuses (one line), 2 an unknown flag or command, 130 stopped by Ctrl-C and 143 by SIGTERM (a run is
-then ready to resume), 141 nobody reads what is printed; anything else is a defect and shows its
-traceback.
+refuses (one line), 2 an unknown flag or command, 75 a storage or the other processes cannot be
+reached (one line), 130 stopped by Ctrl-C and 143 by SIGTERM (a run is then ready to resume), 141
+nobody reads what is printed; anything else is a defect and shows its traceback.
 """
 
 import ast
@@ -177,7 +177,7 @@ def _statuses() -> Iterator[None]:
         sys.exit(2)
     except UserError as error:
         print(f'error: {_printable(error)}', file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.status)
     except Interrupted as error:
         print(f'interrupted: {error}' if str(error) else 'interrupted', file=sys.stderr)
         sys.exit(128 + error.number)

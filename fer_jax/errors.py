@@ -19,12 +19,20 @@ class UserError(Exception):
     """A mistake in what the user gave: a path, a file's content, a key or a value.
 
     The message is one line that says what was wrong, in which file (and row), and what to do.
-    Commands print it and exit with status 1; everything else that escapes is a defect. Of a word
+    Commands print it and exit with `status`; everything else that escapes is a defect. Of a word
     that nobody would read to its end the middle is left out.
     """
 
+    status = 1
+
     def __init__(self, message: str):
         super().__init__(_LONG.sub(lambda word: f'{word[0][:80]}...{word[0][-20:]}', message))
+
+
+class Away(UserError):
+    """Another machine cannot be reached at present: the same command may succeed later."""
+
+    status = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class Interrupted(Exception):

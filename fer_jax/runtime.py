@@ -2,13 +2,14 @@
 
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from fer_jax.errors import UserError
+from fer_jax.errors import Away, UserError
 
 # Seconds after which a process that ends waits no longer for one that does not.
 SHUTDOWN = 60
@@ -57,8 +58,8 @@ def join(distributed: str) -> None:
         says which it is; else 'HOST:PORT,PROCESSES,NUMBER', where HOST is that of process 0.
 
     Raises:
-      UserError: a text of another form, nothing that says which process this is, or the others did
-        not come within 300 seconds.
+      UserError: a text of another form, or nothing that says which process this is.
+      Away: the others did not come within 300 seconds.
     """
     if not distributed:
         return
@@ -79,6 +80,8 @@ def join(distributed: str) -> None:
                 f'{where["num_processes"] - 1}'
             )
         where |= {'coordinator_address': address, 'cluster_detection_method': 'deactivate'}
+    else:
+        where = {'local_device_ids': _devices_of_the_node()}
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     # It takes SIGTERM away, and orbax tells it positions of checkpoints, so that it would stop the
     # loop at a dispatch of such a number. The loop agrees by itself (processes.any_of).
@@ -91,7 +94,23 @@ def join(distributed: str) -> None:
             'HOST:PORT,PROCESSES,NUMBER'
         ) from None
     except RuntimeError as error:
-        raise UserError(
+        raise Away(
             f'--distributed={distributed} did not bring all processes together: '
             f'{" ".join(str(error).split())}'
         ) from error
+
+
+def _devices_of_the_node() -> list[int] | None:
+    """Numbers the GPUs that a node's only process has; None leaves them to JAX.
+
+    JAX gives each process of SLURM one GPU, however many the node has.
+    """
+    environment = os.environ
+    alone = re.fullmatch(r'1(\(x\d+\))?', environment.get('SLURM_STEP_TASKS_PER_NODE', ''))
+    if not alone or {'JAX_LOCAL_DEVICE_IDS', 'OMPI_COMM_WORLD_LOCAL_RANK'} & set(environment):
+        return None
+    if 'CUDA_VISIBLE_DEVICES' in environment:
+        gpus = len(environment['CUDA_VISIBLE_DEVICES'].split(','))
+    else:
+        gpus = int(environment.get('SLURM_GPUS_ON_NODE') or 0)
+    return list(range(gpus)) or None

@@ -23,7 +23,9 @@ fail() {
 
 # Debian packages, where they can be had without asking for a password; else the command to type.
 system_packages() {
-    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends)
+    # A new host is often installing something by itself: it is waited for.
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600
+        install -y --no-install-recommends)
     if ! command -v apt-get >/dev/null; then
         fail "please install the equivalent of these Debian packages, then start again: $*"
     elif [ "$(id -u)" = 0 ]; then

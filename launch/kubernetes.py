@@ -15,10 +15,11 @@ PersistentVolumeClaim that all pods may write, /data in them: in it, prepared/ h
 data and runs/ what comes of it. What follows '--' goes to fer_jax.sweep, fer_jax.predict or
 fer_jax.main; --storage, --workdir, --out, --share and --distributed are given here.
 
-A pod that is evicted, preempted or told to end (exit status 143) is made again and goes on where it
-was; a mistake of the user's (exit status 1) ends the job. Without --dry_run, which prints the
-manifests, they go to kubectl apply. `kubectl delete -l app=NAME all,jobset` ends everything and
-leaves the database's volume and its password, so that the same command goes on with the study.
+A pod that is evicted, preempted or told to end (exit status 143), or that does not reach the
+database or the other pods (75), is made again and goes on where it was; a mistake of the user's
+(exit status 1) ends the job. Without --dry_run, which prints the manifests, they go to kubectl
+apply. `kubectl delete -l app=NAME all,jobset` ends everything and leaves the database's volume and
+its password, so that the same command goes on with the study.
 """
 
 import argparse
@@ -194,7 +195,7 @@ def job(options: argparse.Namespace, worker: dict) -> dict:
     """Specifies an indexed Job of that worker."""
     rules = [
         {'action': 'FailJob', 'onExitCodes': {'operator': 'In', 'values': [1, 2]}},
-        {'action': 'Ignore', 'onExitCodes': {'operator': 'In', 'values': [143]}},
+        {'action': 'Ignore', 'onExitCodes': {'operator': 'In', 'values': [75, 143]}},
         {'action': 'Ignore', 'onPodConditions': [{'type': 'DisruptionTarget', 'status': 'True'}]},
     ]
     claim = {'name': 'claim', 'persistentVolumeClaim': {'claimName': options.claim}}

@@ -16,9 +16,10 @@
 # wrote and adds films.csv.
 #
 # --dry_run prints the job and submits nothing. What stands before '--' and is none of ours goes to
-# sbatch. The jobs run in the environment of launch/demo.sh, or the one that FER_JAX_VENV names. A
-# job that is preempted, or two minutes from its time limit, saves, ends with 143 and is queued again;
-# it goes on where it was. Logs: runs/slurm/.
+# sbatch. The jobs run in the environment of launch/demo.sh, or the one that FER_JAX_VENV names; a
+# sweep needs the extra `sweep` in it (docs/running.md). A job that is preempted, or two minutes from
+# its time limit, saves, ends with 143 and is queued again; it goes on where it was. Logs:
+# runs/slurm/.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -75,10 +76,10 @@ job() {
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=TERM@120
-#SBATCH --chdir=$root
+#SBATCH --chdir=$(printf '%q' "$root")
 #SBATCH --output=runs/slurm/$log
 JOB
-    for option in "${options[@]}"; do printf '#SBATCH %s\n' "$option"; done
+    for option in "${options[@]}"; do printf '#SBATCH %q\n' "$option"; done
     cat <<JOB
 
 status=0
@@ -97,5 +98,7 @@ if [ -n "$dry_run" ]; then
 fi
 command -v sbatch >/dev/null || fail 'there is no sbatch here: run this where SLURM takes jobs, or give --dry_run'
 "$python" -c 'import fer_jax' 2>/dev/null || fail "there is no environment in $venv: bash launch/demo.sh makes it"
+[ "$kind" != sweep ] || "$python" -c 'import optuna, psycopg' 2>/dev/null ||
+    fail "the environment in $venv lacks what a sweep needs: $python -m pip install -c requirements.txt -e '.[sweep]'"
 mkdir -p "$root/runs/slurm"
 job | sbatch

@@ -2,25 +2,29 @@
 # Trains on a TPU slice of Google Cloud, one process on each of its hosts.
 #
 #   bash launch/tpu_pod.sh --name=fer --zone=us-central1-a --type=v5litepod-16 \
-#       --bucket=gs://my-bucket/fer_jax [--spot] [--dry_run] -- MAIN FLAGS ...
+#       --bucket=gs://my-bucket/fer_jax [--version=v2-alpha-tpuv5-lite] [--spot] [--dry_run] -- \
+#       MAIN FLAGS ...
 #
-# Makes the slice where it is not there, copies this checkout to its hosts, installs, trains, and
+# Makes the slice where it is not there, copies this checkout (all that git tracks) to its hosts, installs, trains, and
 # leaves the slice running (the last line says how to delete it). BUCKET/prepared holds the prepared
 # data (copy your --data_dir there first); runs are copied to BUCKET/runs every five minutes and at
 # the end, and taken from there at the start: the same command after a preemption makes the slice
-# anew and goes on. --dry_run prints the commands and runs none.
+# anew and goes on. --version is the image of the hosts, which Google's documentation names for each
+# type; where its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the
+# commands and runs none.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 usage='see the first lines of launch/tpu_pod.sh'
-name='' zone='' type='' bucket='' spot=() dry_run=''
+name='' zone='' type='' bucket='' version='tpu-ubuntu2204-base' spot=() dry_run=''
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
     case "$1" in
         --name=*) name="${1#*=}" ;;
         --zone=*) zone="${1#*=}" ;;
         --type=*) type="${1#*=}" ;;
         --bucket=*) bucket="${1#*=}" ;;
+        --version=*) version="${1#*=}" ;;
         --spot) spot=(--spot) ;;
         --dry_run) dry_run=1 ;;
         *) fail "'$1' is no option; what fer_jax.main takes comes after '--': $usage" ;;
@@ -51,7 +55,7 @@ run() {
 
 # Runs a command on all hosts of the slice, in the copy of the checkout.
 on_hosts() {
-    run "${tpu[@]}" ssh "${where[@]}" --worker=all --command="cd fer_jax && $1"
+    run "${tpu[@]}" ssh "${where[@]}" --worker=all --command="cd fer_jax || exit; $1"
 }
 
 if [ -z "$dry_run" ]; then
@@ -66,30 +70,36 @@ else
     state=''
 fi
 if [ -z "$state" ]; then
-    run "${tpu[@]}" create "${where[@]}" "--accelerator-type=$type" \
-        --version=tpu-ubuntu2204-base "${spot[@]}"
+    run "${tpu[@]}" create "${where[@]}" "--accelerator-type=$type" "--version=$version" "${spot[@]}"
 fi
 
 archive="$(mktemp --suffix=.tar.gz)"
 trap 'rm -f "$archive"' EXIT
-run git -C "$root" archive --output="$archive" HEAD
+# What is not committed yet goes along: a commit of it on no branch; none where nothing differs.
+commit="$(git -C "$root" stash create)"
+run git -C "$root" archive --output="$archive" "${commit:-HEAD}"
 run "${tpu[@]}" scp "$archive" "$name:fer_jax.tar.gz" "--zone=$zone" --worker=all
 run "${tpu[@]}" ssh "${where[@]}" --worker=all \
     --command='mkdir -p fer_jax && tar -xzf fer_jax.tar.gz -C fer_jax'
-on_hosts 'bash -c "source launch/environment.sh && prepare_environment core" &&
+on_hosts 'bash -euo pipefail -c "source launch/environment.sh
+        (find_interpreter) >/dev/null 2>&1 || system_packages python3.11 python3.11-venv
+        prepare_environment core" &&
     .venv/bin/python -m pip install -q -c requirements.txt "jax[tpu]"'
 on_hosts "mkdir -p prepared runs &&
     gcloud storage rsync --recursive $bucket/prepared prepared &&
     { gcloud storage rsync --recursive $bucket/runs runs || true; }"
 
-# The first process alone writes, so the first host alone has runs to copy.
-keep="gcloud storage rsync --recursive runs $bucket/runs"
+# The first process alone writes, so the first host alone copies: those of the others are old.
 on_hosts "
-    [ \"\$(hostname)\" != \"\${HOSTNAME%-w-*}-w-0\" ] || while sleep 300; do $keep; done >/dev/null 2>&1 &
+    keep() {
+        [ \"\$(hostname)\" != \"\${HOSTNAME%-w-*}-w-0\" ] ||
+            gcloud storage rsync --recursive runs $bucket/runs
+    }
+    while sleep 300; do keep; done >/dev/null 2>&1 &
     copying=\$!
     status=0
     FER_JAX_DATA=prepared .venv/bin/python -m fer_jax.main --distributed=auto$(printf ' %q' "$@") || status=\$?
     kill \$copying 2>/dev/null
-    [ ! -d runs ] || $keep
+    keep
     exit \$status"
 say "finished; delete the slice with: ${tpu[*]} delete ${where[*]}"

@@ -14,6 +14,7 @@ import pytest
 from absl import flags
 
 from fer_jax import cli
+from fer_jax.errors import Away
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ['-c', 'from fer_jax.cli import console; console()']  # what fer-jax runs
@@ -239,6 +240,18 @@ def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, error):
         cli.run(main, lambda fv: None, '')
     assert status.value.code == 1
     assert capsys.readouterr().err.startswith(f'error: some/file: {os.strerror(error)}; ')
+
+
+def test_what_cannot_be_reached_has_a_status_of_its_own(monkeypatch, capsys):
+    def main(fv):
+        raise Away('the storage does not answer: bring it back')
+
+    monkeypatch.setattr(sys, 'argv', ['fer_jax'])
+    monkeypatch.setattr(signal, 'signal', lambda *given: None)
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(main, lambda fv: None, '')
+    assert stopped.value.code == 75
+    assert capsys.readouterr().err == 'error: the storage does not answer: bring it back\n'
 
 
 def test_control_characters_are_shown_not_obeyed(monkeypatch, capsys):

@@ -61,8 +61,9 @@ class Experiment:
         return members_of([*self.groups, *self.again])
 
 
-# What `run` calls when members have ended: the experiment, and their records.
+# What `run` calls when members have ended: the experiment, and their records; and after an epoch.
 OnMembersDone = Callable[[Experiment, Sequence[Record]], None]
+OnEpoch = Callable[[Record], None]
 
 
 def resolve(config: ConfigDict) -> ConfigDict:
@@ -139,6 +140,7 @@ def run(
     workdir: str | None,
     data_dir: Path,
     on_members_done: OnMembersDone = lambda experiment, records: None,
+    on_epoch: OnEpoch = lambda record: None,
     pages: bool = True,
     extend: str | None = None,
 ) -> dict[str, Any]:
@@ -147,6 +149,7 @@ def run(
     Args:
       on_members_done: called when members that train first have ended, with their records
         (loop.train). What it raises stops the run, which can be taken up again.
+      on_epoch: called with a member's record before what an epoch gave is written; may raise too.
       pages: draw report.html and figures/ as well; `fer_jax.report` draws them later.
       extend: a finished run of the same config but fewer epochs, which this one goes on from.
 
@@ -175,7 +178,7 @@ def run(
             if extend:
                 extension.take_over(Path(extend), folder, config.train.epochs)
             _print_plan(experiment, folder)
-    records = train_members(experiment, folder, on_members_done)
+    records = train_members(experiment, folder, on_members_done, on_epoch)
     with processes.together():
         if processes.is_first():
             return _write(experiment, folder, records, pages)
@@ -204,6 +207,7 @@ def train_members(
     experiment: Experiment,
     folder: Path,
     on_members_done: OnMembersDone = lambda experiment, records: None,
+    on_epoch: OnEpoch = lambda record: None,
 ) -> list[Record]:
     """Trains all members, then again those that retrain and did not diverge; returns records.
 
@@ -214,6 +218,10 @@ def train_members(
         fits.save(folder, experiment.everyone, experiment.clips.classes)
     with Journal(folder, experiment.everyone) as journal:
 
+        def write(record):
+            on_epoch(record)
+            journal.write(record)
+
         def train(groups, on_members_done=lambda records: None):
             return [
                 record
@@ -222,7 +230,7 @@ def train_members(
                     group.members,
                     group.clips,
                     folder / 'checkpoints',
-                    on_epoch=journal.write,
+                    on_epoch=write,
                     on_members_done=on_members_done,
                 )
             ]

@@ -114,7 +114,7 @@ class Ledger:
         if difference:
             raise UserError(
                 f'the study {name} was begun with another plan: {difference.replace("plan.", "")}; '
-                'give the same flags and config, or another --study'
+                'give the same flags, config and data, or another --study'
             )
 
         self.identity = store.patiently(lambda: self.study.user_attrs[IDENTITY])

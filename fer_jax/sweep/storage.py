@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from fer_jax import cli
-from fer_jax.errors import UserError
+from fer_jax.errors import Away, UserError
 
 JOURNAL, POSTGRESQL = 'journal:', 'postgresql+psycopg://'
 # How often an absent storage is asked again, and after how long a worker gives up.
@@ -23,7 +23,7 @@ RETRY_S, GIVE_UP_S = 5.0, 3600.0
 T = TypeVar('T')
 
 
-class Lost(UserError):
+class Lost(Away):
     """The storage stayed away for too long: everything that trained is in the trials' folders."""
 
 
@@ -182,8 +182,12 @@ class PostgreSQL(Store):
                 f'--storage is no address: give {POSTGRESQL}USER@HOST:PORT/DATABASE'
             ) from error
         except (*self._away, exc.ProgrammingError) as error:
-            raise UserError(
-                f'--storage={self.address}: {_reason(error)}; is the server up, and are user, '
+            said = _reason(error)
+            # A server that is there says FATAL, also while it starts up or shuts down.
+            answered = 'FATAL' in said and 'the database system is' not in said
+            mistake = answered or isinstance(error, exc.ProgrammingError)
+            raise (UserError if mistake else Away)(
+                f'--storage={self.address}: {said}; is the server up, and are user, '
                 'host, port and database right? $PGPASSWORD and ~/.pgpass are read for a password'
             ) from error
 
@@ -217,7 +221,8 @@ def open_store(address: str) -> Store:
       address: 'journal:PATH' or 'postgresql+psycopg://USER@HOST:PORT/DATABASE'.
 
     Raises:
-      UserError: another address, or one where nothing answers.
+      UserError: another address, or one that is refused.
+      Away: nothing answers there.
     """
     import optuna
 

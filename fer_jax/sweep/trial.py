@@ -3,6 +3,8 @@
 import dataclasses
 import errno
 import fcntl
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from ml_collections import ConfigDict
 
 from fer_jax import config as configs
 from fer_jax.config import Space
+from fer_jax.data import fold_file
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
@@ -46,6 +49,7 @@ class StudyPlan:
       space, sampling: see there.
       on_test: trials are judged on the test folds.
       stamps: of the study's page.
+      data: fingerprint of the prepared data, and SHA-256 of the folds.
     """
 
     name: str
@@ -54,6 +58,7 @@ class StudyPlan:
     sampling: Sampling
     on_test: bool
     stamps: tuple[str, ...] = ()
+    data: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def prepare(
@@ -90,7 +95,12 @@ class StudyPlan:
                 'subjects: give pooled_accuracy'
             )
         stamps = (rundir.SIMULATED,) * clips.simulated + built.stamps
-        return dataclasses.replace(search, stamps=tuple(dict.fromkeys(stamps)))
+        folds = json.dumps(fold_file.to_json(built.protocol, clips), sort_keys=True)
+        data = {
+            'fingerprint': built.dataset['fingerprint'],
+            'folds': hashlib.sha256(folds.encode()).hexdigest(),
+        }
+        return dataclasses.replace(search, stamps=tuple(dict.fromkeys(stamps)), data=data)
 
     def plan(self) -> dict[str, Any]:
         """Returns what workers of the study must agree in, as JSON."""
@@ -99,6 +109,7 @@ class StudyPlan:
             'space': space.as_json(self.space),
             'sampling': dataclasses.asdict(self.sampling),
             'choose_on_test': self.on_test,
+            'data': dict(self.data),
         }
 
     def setting(self, values: Mapping[str, Any]) -> ConfigDict:
@@ -224,12 +235,18 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
         if claim.twin is not None:
             return _as_before(ledger, claim, claim.twin)
         ledger.note(claim, folder=folder.name)
-        with Heartbeat(ledger.store, claim.trial):
+        with Heartbeat(ledger.store, claim.trial) as heartbeat:
+
+            def check(_record: Record) -> None:
+                if heartbeat.taken_over:
+                    raise TakenOver
+
             results = experiment.run(
                 search.setting(claim.values),
                 workdir=str(folder),
                 data_dir=data_dir,
                 on_members_done=TrialEvaluation(search, ledger, claim),
+                on_epoch=check,
                 pages=False,
             )
         value = results.get(RULE, {}).get(search.space.accuracy)

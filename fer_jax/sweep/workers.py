@@ -16,10 +16,15 @@ class Heartbeat:
     """A thread that says, while the block runs, that the worker lives.
 
     A storage that is away is passed over: the worker says so when it needs it.
+
+    Attributes:
+      taken_over: another worker has the trial, or has ended it, and nothing is said any more.
     """
 
     def __init__(self, store: Store, trial: Any):
         self._store, self._trial = store, trial
+        self._worker = trial.user_attrs['worker']['id']
+        self.taken_over = False
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -38,8 +43,13 @@ class Heartbeat:
         while True:
             count += 1
             try:
+                known = self._trial.storage.get_trial(self._trial._trial_id)
+                self.taken_over = (known.user_attrs.get('worker') or {}).get('id') != self._worker
+                if self.taken_over:
+                    return
                 self._trial.set_user_attr('beat', count)
             except UpdateFinishedTrialError:  # another worker took it over and ended it
+                self.taken_over = True
                 return
             except Exception as error:
                 if not self._store.is_away(error):
@@ -77,6 +87,6 @@ def is_alive(worker: Mapping[str, Any]) -> bool:
         os.kill(worker['pid'], 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # of another user; where /proc hides those, the worker may be one
+        return _begun(worker['pid']) in (None, worker['begun'])
     return _begun(worker['pid']) == worker['begun']

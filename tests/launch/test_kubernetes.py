@@ -102,6 +102,19 @@ def test_a_run_over_several_hosts(manifests):
     assert 'resources' not in worker
 
 
+@pytest.mark.parametrize('kind', ['sweep', 'train'])
+def test_a_pod_that_reaches_nobody_is_made_again(kind, manifests):
+    last = manifests(kind, *COMMON, '--dry_run', '--', '--config=c.py')[-1]
+    if kind == 'train':
+        last = last['spec']['replicatedJobs'][0]['template']
+    acts = {
+        code: rule['action']
+        for rule in last['spec']['podFailurePolicy']['rules']
+        for code in rule.get('onExitCodes', {}).get('values', ())
+    }
+    assert acts == {1: 'FailJob', 2: 'FailJob', 75: 'Ignore', 143: 'Ignore'}
+
+
 def test_a_wrong_manifest_would_be_noticed(manifests):
     job = manifests('sweep', *COMMON, '--dry_run', '--', '--config=c.py')[-1]
     job['spec']['parallelsim'] = 4

@@ -1,7 +1,9 @@
 """The scripts that submit to SLURM and to TPU pods: what they print, and that it is sound shell."""
 
+import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,61 @@ def test_array_of_sweep_workers(call):
     assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
 
 
+def test_an_option_of_sbatch_with_a_blank_stays_one_word(call, tmp_path):
+    (tmp_path / 'a b').symlink_to(LAUNCH.parent)
+    script = tmp_path / 'a b' / 'launch' / 'slurm.sh'
+    words = ['sweep', '--dry_run', '--comment=my sweep', '--', '--config=c.py']
+    job = call(script, *words).stdout
+    assert f'#SBATCH --chdir={tmp_path}/a\\ b\n' in job
+    assert '#SBATCH --comment=my\\ sweep\n' in job
+
+
+def test_a_sweep_is_not_submitted_without_its_extra(pod, tmp_path):
+    _, place = pod
+    programs = place / 'programs'
+    (programs / 'sbatch').write_text('#!/bin/sh\ncat\n')
+    (programs / 'sbatch').chmod(0o755)
+    python = tmp_path / 'venv' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$*" in *optuna*) exit 1 ;; esac\n')
+    python.chmod(0o755)
+    environment = os.environ | {'FER_JAX_VENV': str(tmp_path / 'venv')}
+    environment['PATH'] = f'{programs}{os.pathsep}{os.environ["PATH"]}'
+    submit = ['bash', LAUNCH / 'slurm.sh', 'sweep', '--', '--config=c.py']
+    done = subprocess.run(submit, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stdout == ''
+    assert 'lacks what a sweep needs' in done.stderr and '.[sweep]' in done.stderr
+
+
+def test_a_pod_gets_what_is_not_committed_yet(call, tmp_path):
+    git = ['git', '-C', str(tmp_path), '-c', 'user.name=a', '-c', 'user.email=a@b.c']
+    shutil.copytree(LAUNCH, tmp_path / 'launch')
+    for words in (['init', '-q'], ['add', '.'], ['commit', '-q', '-m', 'first']):
+        subprocess.run([*git, *words], check=True)
+    script = tmp_path / 'launch' / 'tpu_pod.sh'
+    words = [*POD[1:], '--dry_run', '--', '--config=c.py']
+    assert call(script, *words).stdout.count('.tar.gz HEAD') == 1
+    (tmp_path / 'launch' / 'demo.sh').write_text('edited')
+    archive = next(line for line in call(script, *words).stdout.splitlines() if ' archive ' in line)
+    shown = [*git, 'show', f'{archive.split()[-1]}:launch/demo.sh']
+    assert subprocess.run(shown, capture_output=True, text=True).stdout == 'edited'
+
+
+def test_the_image_takes_nothing_that_a_command_wrote():
+    root = LAUNCH.parent
+    rules = (root / '.dockerignore').read_text().splitlines()
+    first, *others, last = [rule for rule in rules if not rule.startswith('#')]
+    assert first == '*' and last == '**/__pycache__'
+    taken = {rule.removeprefix('!') for rule in others}
+    assert all(rule.startswith('!') for rule in others)
+    written = {rule.strip('/') for rule in (root / '.gitignore').read_text().splitlines()}
+    assert not taken & written
+    # All that installs and runs it.
+    project = tomllib.loads((root / 'pyproject.toml').read_text())['project']
+    assert {project['readme'], 'LICENSE', 'pyproject.toml', 'requirements.txt'} <= taken
+    assert {'fer_jax', 'configs'} <= taken and all((root / name).exists() for name in taken)
+
+
 def test_films_are_shared_by_an_array(call):
     job = call(*FILMS, 'my films', '--out=o').stdout
     assert '#SBATCH --array=0-2\n' in job
@@ -89,9 +146,135 @@ def test_commands_for_a_pod(call):
     # The command is quoted twice: for this shell, which prints it, and for that of the hosts.
     unquote = ['bash', '-c', 'eval "set -- $1"; printf %s "${@: -1}"', 'bash', commands[-1]]
     on_hosts = subprocess.run(unquote, capture_output=True, text=True, check=True).stdout
-    assert on_hosts.startswith('--command=cd fer_jax && ')
+    assert on_hosts.startswith('--command=cd fer_jax || exit; ')
     assert '--distributed=auto --config=a\\ b.py ||' in on_hosts
     subprocess.run(['bash', '-n', '-c', on_hosts.removeprefix('--command=')], check=True)
+
+
+# Two hosts and a bucket, folders beside the folder of this program, which does what it is told.
+GCLOUD = """#!/usr/bin/env bash
+place="$(dirname "$0")/.."
+if [ "$1" = storage ]; then # rsync --recursive FROM TO: replaces what differs, newer or not
+    from="${4/gs:\\/\\/b/$place/bucket}" to="${5/gs:\\/\\/b/$place/bucket}"
+    mkdir -p "$from" "$to" && cp -r "$from/." "$to/"
+    exit
+fi
+case " $* " in
+    *' describe '*) [ ! -f "$place/state" ] || cat "$place/state" ;;
+    *' create '*) printf '%s\\n' "$@" >"$place/created" ;;
+    *' scp '*) for host in 0 1; do cp "$5" "$place/host-$host/fer_jax.tar.gz"; done ;;
+    *' ssh '*)
+        status=0 command="${@: -1}"
+        for host in 0 1; do
+            (cd "$place/host-$host" && HOSTNAME=t1v-n-w-$host bash -c "${command#--command=}") ||
+                status=$?
+        done
+        exit "$status"
+        ;;
+esac
+"""
+# The environment's Python of a host: it trains by writing down what it was asked for.
+PYTHON = """#!/usr/bin/env bash
+case "$*" in
+    *fer_jax.main*)
+        printf '%s\\n' "$*" >>trained
+        [ "$HOSTNAME" != t1v-n-w-0 ] || printf 'epoch 20\\n' >runs/metrics.csv
+        ;;
+esac
+"""
+
+# Debian's python3.11, there once apt-get was called.
+PYTHON_3_11 = """#!/usr/bin/env bash
+place="$(dirname "$0")/.."
+[ -f "$place/installed" ] || exit 1
+case "$*" in
+    *print*) printf '3.11\\n' ;;
+    '-m venv '*) mkdir -p "${@: -1}/bin" && cp "$place/programs/python" "${@: -1}/bin/python" ;;
+esac
+"""
+
+
+@pytest.fixture
+def pod(tmp_path):
+    """Trains on a slice of two hosts that is there; returns what was done and its folder."""
+    programs = {
+        'gcloud': GCLOUD,
+        'hostname': '#!/bin/sh\necho "$HOSTNAME"\n',
+        'sleep': '#!/bin/sh\nexit 1\n',  # nothing is copied every five minutes
+        'id': '#!/bin/sh\necho 0\n',
+        'apt-get': f'#!/bin/sh\n[ "$1" = update ] || echo "$@" >{tmp_path}/installed\n',
+        'python': PYTHON,
+        'python3.11': PYTHON_3_11,
+        **dict.fromkeys(('python3', 'python3.12', 'python3.13'), '#!/bin/sh\nexit 1\n'),
+    }
+    (tmp_path / 'programs').mkdir()
+    for name, text in programs.items():
+        (tmp_path / 'programs' / name).write_text(text)
+        (tmp_path / 'programs' / name).chmod(0o755)
+    for host in ('host-0', 'host-1'):
+        (tmp_path / host / 'fer_jax' / '.venv' / 'bin').mkdir(parents=True)
+        (tmp_path / host / 'fer_jax' / '.venv' / 'bin' / 'python').symlink_to(
+            tmp_path / 'programs' / 'python'
+        )
+    (tmp_path / 'bucket' / 'x' / 'runs').mkdir(parents=True)
+    (tmp_path / 'bucket' / 'x' / 'runs' / 'metrics.csv').write_text('epoch 10\n')
+    (tmp_path / 'state').write_text('READY\n')
+
+    def run(*words):
+        path = f'{tmp_path / "programs"}{os.pathsep}{os.environ["PATH"]}'
+        environment = {'PATH': path, 'HOME': str(tmp_path)}
+        return subprocess.run(
+            ['bash', LAUNCH / 'tpu_pod.sh', *words],
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+
+    return run, tmp_path
+
+
+def test_every_host_of_a_pod_trains(pod):
+    run, place = pod
+    done = run(*POD[1:], '--', '--config=a b.py')
+    assert done.returncode == 0, done.stderr
+    for host in ('host-0', 'host-1'):
+        trained = (place / host / 'fer_jax' / 'trained').read_text()
+        assert trained == '-m fer_jax.main --distributed=auto --config=a b.py\n'
+
+
+def test_a_pod_s_hosts_with_an_old_python_get_a_newer_one(pod):
+    run, place = pod
+    for host in ('host-0', 'host-1'):
+        shutil.rmtree(place / host / 'fer_jax' / '.venv')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert 'install -y' in (installed := (place / 'installed').read_text())
+    assert installed.endswith(' python3.11 python3.11-venv\n')
+    assert all((place / host / 'fer_jax' / 'trained').exists() for host in ('host-0', 'host-1'))
+
+
+def test_a_pod_that_cannot_be_given_a_python_says_so_last(pod):
+    run, place = pod
+    (place / 'programs' / 'apt-get').write_text('#!/bin/sh\nexit 100\n')
+    for host in ('host-0', 'host-1'):
+        shutil.rmtree(place / host / 'fer_jax' / '.venv')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 100 and 'equivalent of these Debian packages' not in done.stderr
+    assert not (place / 'host-0' / 'fer_jax' / 'trained').exists()
+
+
+def test_the_image_of_a_pod_can_be_named(call):
+    words = (*POD, '--dry_run')
+    assert '--version=tpu-ubuntu2204-base' in call(*words, '--', '--config=c.py').stdout
+    printed = call(*words, '--version=v2-alpha-tpuv5-lite', '--', '--config=c.py').stdout
+    assert '--version=v2-alpha-tpuv5-lite' in printed
+
+
+def test_the_first_host_alone_copies_its_runs_into_the_bucket(pod):
+    run, place = pod
+    run(*POD[1:], '--', '--config=c.py')
+    assert (place / 'host-1' / 'fer_jax' / 'runs' / 'metrics.csv').read_text() == 'epoch 10\n'
+    assert (place / 'bucket' / 'x' / 'runs' / 'metrics.csv').read_text() == 'epoch 20\n'
 
 
 @needs_shellcheck

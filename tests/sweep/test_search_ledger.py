@@ -4,13 +4,14 @@ import json
 import multiprocessing
 import os
 import time
+import types
 
 import optuna
 import pytest
 
-from fer_jax.errors import UserError
+from fer_jax.errors import Away, UserError
 from fer_jax.sweep import ledger as ledgers
-from fer_jax.sweep import snapshot, storage, workers
+from fer_jax.sweep import snapshot, storage, trial, workers
 from fer_jax.sweep.ledger import Ledger, TakenOver
 from fer_jax.sweep.sampling import Sampling
 
@@ -91,6 +92,18 @@ def test_a_worker_of_this_host_that_died_is_replaced_at_once(tmp_path):
     assert ledger.claim().number == 1
 
 
+def test_a_process_of_another_user_with_a_dead_worker_s_number_is_not_that_worker(monkeypatch):
+    def kill(pid, number):
+        raise PermissionError
+
+    monkeypatch.setattr(os, 'kill', kill)
+    me = workers.this_process()
+    assert workers.is_alive(me)
+    assert not workers.is_alive({**me, 'begun': 'long ago'})
+    monkeypatch.setattr(workers, '_begun', lambda pid: None)
+    assert workers.is_alive(me)
+
+
 def test_a_trial_that_kills_its_workers_is_given_up(tmp_path):
     ledger = open_ledger(tmp_path / 'j', total=2)
     claim = ledger.claim()
@@ -132,6 +145,32 @@ def test_the_beat_is_written_while_the_block_runs(tmp_path, monkeypatch):
     beats = ledger.trials()[0].user_attrs['beat']
     time.sleep(0.05)
     assert ledger.trials()[0].user_attrs['beat'] == beats
+
+
+def test_a_worker_whose_trial_was_taken_over_beats_no_more_and_trains_no_further_epoch(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, 'HEARTBEAT_S', 0.01)
+    ledger = open_ledger(tmp_path / 'j')
+    claim = ledger.claim()
+    beats = []
+
+    def run(config, *, on_epoch, **options):
+        on_epoch(None)
+        successor = optuna.Trial(ledger.study, claim.trial._trial_id)
+        successor.set_user_attr('worker', ELSEWHERE)
+        time.sleep(0.5)
+        for _ in range(2):
+            beats.append(ledger.trials()[0].user_attrs['beat'])
+            time.sleep(0.1)
+        on_epoch(None)
+        raise AssertionError('it went on')
+
+    monkeypatch.setattr(trial.experiment, 'run', run)
+    search = types.SimpleNamespace(setting=lambda values: None)
+    said = trial.run(search, ledger, claim, tmp_path, tmp_path)
+    assert said == 'trial 0: another worker has taken it over'
+    assert beats[0] == beats[1] and states(ledger)[0] == 'RUNNING'
 
 
 def claim_all(path, total, queue):
@@ -253,6 +292,12 @@ def test_a_wrong_address_is_one_sentence_without_the_password(address, message):
     with pytest.raises(UserError, match=message) as error:
         storage.open_store(address)
     assert '\n' not in str(error.value) and 'secret' not in str(error.value)
+
+
+def test_a_database_that_is_not_up_yet_is_no_mistake():
+    with pytest.raises(Away) as told:
+        storage.open_store('postgresql+psycopg://me@127.0.0.1:1/db')
+    assert told.value.status == 75 and storage.Lost.status == 75
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """A search from command to page on a small simulated CK+: stopped, taken over, refused."""
 
 import csv
+import dataclasses
 import json
 import sys
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from fer_jax import cli, report
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.evaluation import predictions
 from fer_jax.experiment import run as experiment
-from fer_jax.sweep import trial
+from fer_jax.sweep import trial, work
 
 # ml_collections loads config files by a deprecated call.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
@@ -213,6 +214,42 @@ def test_a_full_disk_leaves_the_trial_to_the_next_worker(call_sweep, tmp_path, m
     study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
     assert [t.state.name for t in study.trials] == ['RUNNING']
     assert study.trials[0].user_attrs['worker'] is None
+
+
+@pytest.mark.parametrize('part', ['fingerprint', 'folds'])
+def test_a_study_does_not_go_on_with_other_data(call_sweep, monkeypatch, part):
+    monkeypatch.setattr(work, 'work', lambda *given: None)  # nothing is trained
+    build = experiment.build
+
+    def changed(*given):
+        built = build(*given)
+        if part == 'folds':
+            folds = built.protocol.folds[::-1]
+            return dataclasses.replace(
+                built, protocol=dataclasses.replace(built.protocol, folds=folds)
+            )
+        return dataclasses.replace(built, dataset={**built.dataset, 'fingerprint': 'other'})
+
+    call_sweep('--trials=1')
+    call_sweep('--trials=1')
+    monkeypatch.setattr(experiment, 'build', changed)
+    with pytest.raises(UserError, match=f'begun with another plan: data.{part} is'):
+        call_sweep('--trials=1')
+
+
+@pytest.mark.slow
+def test_a_trial_that_was_taken_over_ends_with_its_epoch(call_sweep, monkeypatch, capsys):
+    begun = []
+
+    def beat(self):
+        begun.append(1)
+        self.taken_over = len(begun) == 1
+
+    monkeypatch.setattr(trial.Heartbeat, '_beat', beat)
+    call_sweep('--trials=1')
+    said = capsys.readouterr().out
+    assert 'trial 0: another worker has taken it over' in said
+    assert len(begun) == 2 and 'trial 0, from where another worker left it' in said
 
 
 def test_a_missing_extra_is_one_sentence(call_sweep, monkeypatch):

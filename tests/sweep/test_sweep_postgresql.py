@@ -186,8 +186,10 @@ def outlive(ledger, server, capsys):
 
 
 def test_a_database_that_is_not_there_is_one_sentence(server):
-    with pytest.raises(UserError, match='database "nowhere" does not exist; is the server up'):
+    message = 'database "nowhere" does not exist; is the server up'
+    with pytest.raises(UserError, match=message) as told:
         storage.open_store(server.url('nowhere'))
+    assert told.value.status == 1
 
 
 def evaluated(folder):

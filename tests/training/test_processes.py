@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -98,3 +99,28 @@ def test_a_wrong_address_is_told(given, message, monkeypatch):
     # In a process of its own: this one has its devices already, and then nothing can join.
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    'variables, devices',
+    [
+        ({'SLURM_STEP_TASKS_PER_NODE': '1(x4)', 'CUDA_VISIBLE_DEVICES': '4,5,6,7'}, [0, 1, 2, 3]),
+        ({'SLURM_STEP_TASKS_PER_NODE': '1', 'SLURM_GPUS_ON_NODE': '2'}, [0, 1]),
+        ({'SLURM_STEP_TASKS_PER_NODE': '1(x4)'}, None),
+        ({'SLURM_STEP_TASKS_PER_NODE': '4(x2)', 'CUDA_VISIBLE_DEVICES': '0,1,2,3'}, None),
+        ({'SLURM_STEP_TASKS_PER_NODE': '1', 'SLURM_GPUS_ON_NODE': '2',
+          'JAX_LOCAL_DEVICE_IDS': '0'}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_a_node_s_only_process_takes_all_its_gpus(variables, devices, monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(('SLURM', 'OMPI', 'CUDA', 'JAX_LOCAL')):
+            monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    given = {}
+    monkeypatch.setattr(jax.config, 'update', lambda *setting: None)
+    monkeypatch.setattr(jax.distributed, 'initialize', lambda **where: given.update(where))
+    runtime.join('auto')
+    assert given.get('local_device_ids') == devices
