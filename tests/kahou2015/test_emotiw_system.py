@@ -4,6 +4,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.members import make_groups
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import models, outcome, partitions, system
 
@@ -154,6 +156,33 @@ def test_clips_are_divided_for_every_training(run, monkeypatch):
     assert len(stopped) == 2 and len(at_once) == 3
     spread = table.spread(clips_of(table, slice(3, None)), np.ones((len(own), 2)))
     assert np.isnan(spread[:3]).all() and (spread[3:] == 1).all()
+
+
+@pytest.mark.parametrize('stopped', [True, False])
+def test_a_fitted_registration_keeps_the_clips_that_folds_count(run, monkeypatch, stopped):
+    """AFEW's unlabelled test clips come before those that are learned from."""
+    table = outcome.load(run[0]).table
+
+    def load(self, folder, fit=None):
+        rows = slice(None) if self.unlabelled else np.flatnonzero(table.label >= 0)
+        return clips_of(table, rows)
+
+    monkeypatch.setattr(ClipSource, 'ensure_prepared', lambda *given: Path())
+    monkeypatch.setattr(ClipSource, 'load', load)
+    monkeypatch.setattr(ClipSource, 'about', lambda *given: {})
+    monkeypatch.setattr(ClipSource, 'fit_registration', lambda *given: ('fit',))
+    config = configs.load_config(CONFIG, 'simulated').models.rnn
+    config.data.update({'registration': 'mean_shape', 'faces': 'yunet'})
+    sections = Sections.open(config)
+    data = partitions.data_of(sections, Path(), stopped=stopped)
+    source = SimpleNamespace(
+        target_shape=lambda *given: None, groups=lambda own, clips: [(own, clips)]
+    )
+    groups = make_groups(sections, data, source, data.protocol, [0])
+    assert len(groups) == len(data.protocol.folds)
+    for group, training in zip(groups, partitions.TRAININGS, strict=False):
+        (member,) = group.members
+        assert set(group.clips.split[member.fold.train]) == set(training.fit)
 
 
 @pytest.mark.parametrize('part', ['train', 'validation'])
