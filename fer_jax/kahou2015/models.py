@@ -154,9 +154,13 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
     records = train_members(built, folder)
     shape = (len(TRAININGS), 2, built.learner.epochs)
     history, epochs = np.full(shape, np.nan), np.zeros(len(TRAININGS), np.int64)
-    framed = built.groups[0].clips
+    framed = {
+        member.index: group.clips
+        for group in (*built.groups, *built.again)
+        for member in group.members
+    }
     assert isinstance(built.learner, NetworkLearner)
-    system = built.learner.system(len(framed.classes))
+    system = built.learner.system(len(table.classes))
     said, seen = [], []
     for number, record in enumerate(records):
         if record.failed:
@@ -169,9 +173,10 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
             history[number, row, : len(values)] = values
         member = folder / 'checkpoints' / f'{record.member.index:03}'
         epochs[number], network = read_best(member)
-        probabilities, states = _pass(system, network, framed)
-        said.append(table.spread(framed, probabilities))
-        seen.append(table.spread(framed, states))
+        own = framed[record.member.index]
+        probabilities, states = _pass(system, network, own)
+        said.append(table.spread(own, probabilities))
+        seen.append(table.spread(own, states))
     return {
         'probabilities': np.stack(said),
         'features': np.stack(seen),

@@ -1,5 +1,6 @@
 """A run of the EmotiW system from its config: what it trains, keeps, takes up again and leaves."""
 
+import dataclasses
 import json
 import sys
 import zipfile
@@ -183,6 +184,31 @@ def test_a_fitted_registration_keeps_the_clips_that_folds_count(run, monkeypatch
     for group, training in zip(groups, partitions.TRAININGS, strict=False):
         (member,) = group.members
         assert set(group.clips.split[member.fold.train]) == set(training.fit)
+
+
+def test_a_recurrent_network_predicts_on_the_features_it_learned_from(run, monkeypatch, tmp_path):
+    """Each fold has features of another frame network: here they are the fold's number."""
+    table = outcome.load(run[0]).table
+    learner = Sections.open(configs.load_config(CONFIG, 'simulated').models.rnn).learner
+    groups = [
+        SimpleNamespace(
+            members=[SimpleNamespace(index=index)],
+            clips=dataclasses.replace(
+                clips_of(table), frames=np.full((len(table.label), 1, 2), index % 2, np.float32)
+            ),
+        )
+        for index in range(4)
+    ]
+    built = SimpleNamespace(members=[0, 1], learner=learner, groups=groups[:2], again=groups[2:])
+    records = [SimpleNamespace(failed=0, history=[], member=g.members[0]) for g in groups]
+    monkeypatch.setattr(models, 'train_members', lambda *given: records)
+    monkeypatch.setattr(models, 'read_best', lambda path: (1, {}))
+    monkeypatch.setattr(
+        models, '_pass', lambda system, network, clips: (clips.frames[:, 0], clips.frames[:, 0])
+    )
+    found = models.recurrent(lambda load_data: built, table, tmp_path)
+    for name in ('probabilities', 'features'):
+        assert found[name][:, 0, 0].tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize('part', ['train', 'validation'])
