@@ -11,6 +11,7 @@ import numpy as np
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.experiment.classifiers import Classifier, ClassifierLearner
+from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.members import Data
 from fer_jax.experiment.run import Experiment, train_members
@@ -80,13 +81,19 @@ def aggregated(build: Build, table: ClipTable) -> Arrays:
 
     Returns:
       probabilities and features as `audio`, the features being the bins' values; averaging float32
-      [clip, class], the mean of the frames' probabilities.
+      [clip, class], the mean of the frames' probabilities, NaN where these are of other classes.
     """
     built, learned = _fit(build)
     classifier = _classifier(built)
     assert isinstance(classifier, AggregatedSVM)
     clips, count = learned[0].clips, classifier.bins
-    averaging = bins.average_probabilities(clips.frames, clips.length)
+    averaging = np.full(learned[0].probabilities.shape, np.nan)
+    source = built.source
+    assert isinstance(source, FirstStage)
+    if source.layer == 'logits' and sorted(source.classes) == sorted(clips.classes):
+        averaging = bins.average_probabilities(clips.frames, clips.length)
+    else:
+        print('frame averaging is left out: the frame network tells other classes', flush=True)
     binned = _seen(
         learned, table, lambda own: bins.aggregate(own.clips.frames, own.clips.length, count)
     )

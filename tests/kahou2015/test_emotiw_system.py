@@ -17,10 +17,13 @@ from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.classifiers import ClassifierLearner
 from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.members import make_groups
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import models, outcome, partitions, system
+from fer_jax.kahou2015.fitting import AggregatedSVM
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'afew_emotiw.py'
 
@@ -209,6 +212,29 @@ def test_a_recurrent_network_predicts_on_the_features_it_learned_from(run, monke
     found = models.recurrent(lambda load_data: built, table, tmp_path)
     for name in ('probabilities', 'features'):
         assert found[name][:, 0, 0].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ('layer', 'more', 'judged'),
+    [('logits', (), True), ('logits', ('contempt',), False), ('fc2', (), False)],
+)
+def test_frame_averaging_needs_logits_of_the_clips_classes(run, monkeypatch, layer, more, judged):
+    table = outcome.load(run[0]).table
+    known = (*table.classes, *more)
+    clips = clips_of(table)
+    logits = np.zeros((len(clips), 1, len(known)), np.float32)
+    clips = dataclasses.replace(clips, frames=logits)
+    said = np.full((len(clips), len(table.classes)), 1 / len(table.classes))
+    monkeypatch.setattr(AggregatedSVM, 'fit', lambda *given: {})
+    monkeypatch.setattr(AggregatedSVM, 'predict', lambda *given: said)
+    built = SimpleNamespace(
+        learner=ClassifierLearner(AggregatedSVM(bins=1)),
+        groups=[SimpleNamespace(clips=clips, members=[SimpleNamespace(fold_number=0)])],
+        source=FirstStage(SimpleNamespace(), layer, known),
+    )
+    found = models.aggregated(lambda load_data: built, table)['averaging']
+    assert found.shape == said.shape
+    assert (np.isfinite(found) == judged).all()
 
 
 @pytest.mark.parametrize('part', ['train', 'validation'])
