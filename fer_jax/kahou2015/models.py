@@ -68,11 +68,6 @@ def audio(build: Build, table: ClipTable, components: int) -> Arrays:
     """
     built, learned = _fit(build)
     assert isinstance(built.source, Sound)
-    if not 0 < components <= built.source.components:
-        raise UserError(
-            f'fusion.components is {components}: models.audio.sound.components gives 1 to '
-            f'{built.source.components}'
-        )
     return _said(learned, table) | _seen(learned, table, functools.partial(_whitened, components))
 
 

@@ -7,7 +7,7 @@ files (`outcome.load`).
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ from fer_jax.kahou2015 import (
     models,
     outcome,
     page,
+    regularisers,
     submissions,
 )
-from fer_jax.kahou2015.feature_fusion import FeatureFusion
+from fer_jax.kahou2015.feature_fusion import ACTIVATIONS, FeatureFusion
 from fer_jax.kahou2015.models import Arrays, Build
 from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, everything, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, Entry
@@ -72,6 +73,8 @@ class FusionOptions:
                 f'fusion.units has {len(self.units)} numbers: give one for each of '
                 f'{", ".join(FUSED)}'
             )
+        _check_word('fusion.activation', self.activation, ACTIVATIONS)
+        _check_word('fusion.penalty.groups', self.penalty['groups'], regularisers.GROUPS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,14 @@ class SearchOptions:
     factor: float
     stop: float
     subsets: bool
+
+    def __post_init__(self):
+        _check_word('search.local', self.local, decision_fusion.LOCAL)
+
+
+def _check_word(key: str, word: str, known: Iterable[str]) -> None:
+    if word not in known:
+        raise UserError(f"{key} is '{word}': give one of {', '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,13 +137,20 @@ class SystemPlan:
                 own.simulated = config.simulated
                 if 'features' in own:
                     own.features.run = config.frames.run or str(folder / 'stages' / 'frames')
+        fusion = bind(FusionOptions, config.fusion, 'fusion')
+        heard = models['audio'].sound.components
+        if not 0 < fusion.components <= heard:
+            raise UserError(
+                f'fusion.components is {fusion.components} of the {heard} of models.audio.sound.'
+                'components: give as many or fewer, and 1 at least'
+            )
         return cls(
             config.seed,
             folder,
             data_dir,
             models,
             None if config.frames.run else frames,
-            bind(FusionOptions, config.fusion, 'fusion'),
+            fusion,
             bind(SearchOptions, config.search, 'search'),
         )
 

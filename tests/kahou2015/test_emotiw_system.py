@@ -128,6 +128,25 @@ def test_units_for_other_than_three_modalities_are_refused(stood_in, tmp_path):
         system.run(config, workdir=str(tmp_path / 'run'), data_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'fusion.activation': 'tanh'}, "fusion.activation is 'tanh': give one of sigmoid, relu"),
+        ({'fusion.penalty.groups': 'rows'}, "fusion.penalty.groups is 'rows': give one of hidden"),
+        ({'search.local': 'gauss'}, "search.local is 'gauss': give one of gaussian, uniform"),
+        ({'fusion.components': 60}, 'fusion.components is 60 of the 50 of models.audio.sound'),
+        ({'models.audio.sound.components': 0}, 'fusion.components is 4 of the 0 of models.audio'),
+    ],
+)
+def test_what_the_fusion_cannot_use_is_refused_before_anything_trains(
+    stood_in, tmp_path, changes, message
+):
+    with pytest.raises(UserError, match=message) as error:
+        system.run(small(**changes), workdir=str(tmp_path / 'run'), data_dir=tmp_path)
+    assert '\n' not in str(error.value)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
 def test_what_a_later_stage_lacks_is_said_at_once(stood_in, tmp_path, monkeypatch):
     go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
     monkeypatch.setitem(sys.modules, 'opensmile', None)
