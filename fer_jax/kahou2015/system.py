@@ -37,7 +37,10 @@ from fer_jax.kahou2015.feature_fusion import ACTIVATIONS, FeatureFusion
 from fer_jax.kahou2015.models import Arrays, Build
 from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, everything, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, Entry
+from fer_jax.training import transfer
 
+# The parts on each of which some submission searches its weights.
+SEARCHED = (submissions.TRAIN, submissions.VALIDATION)
 # The models whose features the fusion network is given, in the order of `fusion.units`.
 FUSED = ('aggregated', 'audio', 'rnn')
 
@@ -200,6 +203,10 @@ def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]
     clips, place = everything(dataclasses.replace(source, frames=1, size=8), plan.data_dir)
     prepared.describe(clips.name, place, datasets.SCENE)
     about = source.about(clips, place)
+    if not plan.frames:
+        frames = transfer.Source.open(plan.models['aggregated'].features.run, 'frames.run')
+        searched, tested = (np.isin(clips.split, parts) for parts in (SEARCHED, [submissions.TEST]))
+        frames.check_judging(clips, np.flatnonzero(searched), np.flatnonzero(tested))
     note = prepared.describe(clips.name, place, source.faces)['simulated']
     table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
     folds = [

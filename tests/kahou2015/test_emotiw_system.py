@@ -24,6 +24,7 @@ from fer_jax.experiment.members import make_groups
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import models, outcome, partitions, system
 from fer_jax.kahou2015.fitting import AggregatedSVM
+from fer_jax.training.transfer import Source
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'afew_emotiw.py'
 
@@ -145,6 +146,35 @@ def test_what_the_fusion_cannot_use_is_refused_before_anything_trains(
         system.run(small(**changes), workdir=str(tmp_path / 'run'), data_dir=tmp_path)
     assert '\n' not in str(error.value)
     assert not stood_in and not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('trained', 'chosen', 'message'),
+    [
+        ({'train/000000030'}, set(), 'RUN learned from afew/train/000000030, on which'),
+        ({'validation/000000090'}, set(), 'RUN learned from afew/validation/000000090, on which'),
+        (set(), {'test/000000003'}, 'RUN learned from afew/test/000000003, on which'),
+        (set(), {'train/000000030', 'validation/000000090'}, ''),
+    ],
+)
+def test_a_frame_network_that_learned_the_clips_that_judge_is_refused(
+    stood_in, tmp_path, monkeypatch, trained, chosen, message
+):
+    """Its own validation clips may be AFEW's, as in the paper."""
+    source = Source(
+        Path('RUN'), {'dataset': 'fer2013+afew'}, np.zeros(1), np.zeros(1),
+        seen={0: frozenset(f'afew/{clip}' for clip in trained | chosen)}, classes=(),
+        option='frames.run', trained={0: frozenset(f'afew/{clip}' for clip in trained)},
+    )  # fmt: skip
+    monkeypatch.setattr(system.transfer.Source, 'open', lambda *given: source)
+
+    def stopped(*given):
+        raise Interrupted('after the checks')
+
+    monkeypatch.setattr(models, 'activity', stopped)
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    with pytest.raises(UserError if message else Interrupted, match=message or 'after the checks'):
+        system.run(small(**{'frames.run': 'RUN'}), **go)
 
 
 def test_what_a_later_stage_lacks_is_said_at_once(stood_in, tmp_path, monkeypatch):
