@@ -197,16 +197,24 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
 
 def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]:
     """Lists all clips, and what folds.json and dataset.json say; what a stage lacks fails here."""
-    if not plan.models['audio'].sound.file:
+    file = plan.models['audio'].sound.file
+    if not file:
         audio.package()
+    elif not Path(file).expanduser().is_file():
+        raise UserError(f'models.audio.sound.file: there is no {file}')
     source = Sections.open(plan.models['activity']).clips
     clips, place = everything(dataclasses.replace(source, frames=1, size=8), plan.data_dir)
     prepared.describe(clips.name, place, datasets.SCENE)
     about = source.about(clips, place)
+    for name in ('activity', 'audio'):
+        made = Sections.open(plan.models[name]).feature_source(plan.data_dir)
+        assert made
+        about = about | {made.key: made.chain([], clips)}
     if not plan.frames:
         frames = transfer.Source.open(plan.models['aggregated'].features.run, 'frames.run')
         searched, tested = (np.isin(clips.split, parts) for parts in (SEARCHED, [submissions.TEST]))
         frames.check_judging(clips, np.flatnonzero(searched), np.flatnonzero(tested))
+        about = about | {'features_from': frames.chain}
     note = prepared.describe(clips.name, place, source.faces)['simulated']
     table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
     folds = [

@@ -23,6 +23,7 @@ from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.members import make_groups
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import models, outcome, partitions, system
+from fer_jax.kahou2015.activity import Activity
 from fer_jax.kahou2015.fitting import AggregatedSVM
 from fer_jax.training.transfer import Source
 
@@ -51,7 +52,7 @@ def small(**changes):
     config.fusion.update({'units': (5, 3, 4), 'common': 6, 'components': 4})
     config.fusion.epochs.update({'stated': 3, 'stable': 3})
     config.search.update({'draws': 50, 'stop': 0.4, 'subsets': False})
-    config.models.audio.sound.file = 'made_up.arff'  # the tests do without opensmile
+    config.models.audio.sound.file = str(CONFIG)  # any file: the tests do without opensmile
     return configs.with_values(config, changes, 'the test')
 
 
@@ -77,6 +78,8 @@ def stood_in(run, monkeypatch):
     monkeypatch.setattr(system, 'everything', lambda *given: (clips_of(table), Path('data')))
     about = {'name': 'afew', 'simulated': True, 'faces': 'faces-release', 'fingerprint': 'x'}
     monkeypatch.setattr(ClipSource, 'about', lambda *given: about)
+    monkeypatch.setattr(ClipSource, 'ensure_prepared', lambda *given: Path('data'))
+    monkeypatch.setattr(Activity, 'chain', lambda *given: {'fingerprint': 'y'})
     monkeypatch.setattr(prepared, 'describe', lambda *given: {'simulated': None})
     return trained
 
@@ -177,11 +180,39 @@ def test_a_frame_network_that_learned_the_clips_that_judge_is_refused(
         system.run(small(**{'frames.run': 'RUN'}), **go)
 
 
+@pytest.mark.parametrize('changed', ['sound', 'scenes', 'frames'])
+def test_a_run_is_not_taken_up_on_other_sources(stood_in, tmp_path, monkeypatch, changed):
+    file, chain = tmp_path / 'sound.csv', {'dataset': 'fer2013', 'commit': '1'}
+    file.write_text('name,a')
+    source = Source(Path('RUN'), chain, np.zeros(1), np.zeros(1), {}, ())
+    monkeypatch.setattr(system.transfer.Source, 'open', lambda *given: source)
+
+    def stopped(*given):
+        raise Interrupted('in the middle')
+
+    monkeypatch.setattr(models, 'activity', stopped)
+    config = small(**{'models.audio.sound.file': str(file), 'frames.run': 'RUN'})
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            system.run(config, **go)
+    if changed == 'sound':
+        file.write_text('name,b')
+    elif changed == 'scenes':
+        monkeypatch.setattr(Activity, 'chain', lambda *given: {'fingerprint': 'z'})
+    else:
+        chain['commit'] = '2'
+    with pytest.raises(UserError, match='dataset.json is not what this run would have'):
+        system.run(config, **go)
+
+
 def test_what_a_later_stage_lacks_is_said_at_once(stood_in, tmp_path, monkeypatch):
     go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
     monkeypatch.setitem(sys.modules, 'opensmile', None)
     with pytest.raises(UserError, match='features of sound need the package opensmile'):
         system.run(small(**{'models.audio.sound.file': ''}), **go)
+    with pytest.raises(UserError, match='models.audio.sound.file: there is no nothing.csv'):
+        system.run(small(**{'models.audio.sound.file': 'nothing.csv'}), **go)
     monkeypatch.undo()
     with pytest.raises(UserError, match='afew is not prepared at .*faces-release'):
         system.run(small(**{'simulated.subjects': 0}), **go)
