@@ -149,10 +149,6 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
       [training, 2, epoch], accuracy on training and stopping clips, NaN where there is none.
     """
     built = build(functools.partial(data_of, stopped=True))
-    if len(built.members) != 2:
-        raise UserError(
-            f'models.rnn.train.seeds is {len(built.members) // 2}: the fusions take one network'
-        )
     records = train_members(built, folder)
     shape = (len(TRAININGS), 2, built.learner.epochs)
     history, epochs = np.full(shape, np.nan), np.zeros(len(TRAININGS), np.int64)

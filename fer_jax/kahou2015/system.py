@@ -43,6 +43,13 @@ from fer_jax.training import transfer
 SEARCHED = (submissions.TRAIN, submissions.VALIDATION)
 # The models whose features the fusion network is given, in the order of `fusion.units`.
 FUSED = ('aggregated', 'audio', 'rnn')
+# What the stages are built on: values of the models' configs that the system cannot do without.
+NEEDED = {
+    'aggregated.model.name': 'svm',
+    'rnn.train.retrain': True,
+    'rnn.train.seeds': 1,
+    **{f'{name}.protocol.fold': -1 for name in ('activity', *FUSED)},
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,6 +147,10 @@ class SystemPlan:
                 own.simulated = config.simulated
                 if 'features' in own:
                     own.features.run = config.frames.run or str(folder / 'stages' / 'frames')
+        for key, value in NEEDED.items():
+            name, _, rest = key.partition('.')
+            if (given := models[name][rest]) != value:
+                raise UserError(f'models.{key} is {given}: the EmotiW system needs {value}')
         fusion = bind(FusionOptions, config.fusion, 'fusion')
         heard = models['audio'].sound.components
         if not 0 < fusion.components <= heard:

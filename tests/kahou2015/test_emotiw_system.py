@@ -152,6 +152,30 @@ def test_what_the_fusion_cannot_use_is_refused_before_anything_trains(
 
 
 @pytest.mark.parametrize(
+    ('key', 'value', 'needed'),
+    [
+        ('aggregated.model.name', 'averaging', 'svm'),
+        ('rnn.train.retrain', False, 'True'),
+        ('rnn.train.seeds', 2, '1'),
+        ('rnn.protocol.fold', 0, '-1'),
+        ('audio.protocol.fold', 0, '-1'),
+    ],
+)
+def test_a_model_that_the_system_cannot_use_is_refused_before_anything_trains(
+    stood_in, tmp_path, key, value, needed
+):
+    config = small()
+    own = config.models
+    *path, last = key.split('.')
+    for name in path:
+        own = own[name]
+    own[last] = value
+    with pytest.raises(UserError, match=f'models.{key} is {value}: .* needs {needed}$'):
+        system.run(config, workdir=str(tmp_path / 'run'), data_dir=tmp_path)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
     ('trained', 'chosen', 'message'),
     [
         ({'train/000000030'}, set(), 'RUN learned from afew/train/000000030, on which'),
