@@ -113,7 +113,7 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
         leaks.check_folds(protocol, clips, source)
     except UserError as error:
         refusal = str(error)
-    data = Data(place, clips, dataset, promising_nothing, stamps)
+    data = Data(place, clips, sections.clips, dataset, promising_nothing, stamps)
     made = list(_made(sections, data, data_dir))
     examined = audit.examine(
         clips,

@@ -51,8 +51,8 @@ class Rows:
 class Predictions:
     """Every member's probabilities for every clip that it evaluated, after every epoch.
 
-    probabilities float16 [M,E,N,K] in 0..1 (member, epoch, clip, class), NaN where that member did
-      not evaluate that clip or epoch;
+    probabilities float16 (of what is fitted at once float32) [M,E,N,K] in 0..1 (member, epoch,
+      clip, class), NaN where that member did not evaluate that clip or epoch;
     part int8 [M,N]: 0 none, 1 validation, 2 test;
     label int32 [N], an index into classes; subject str [N], '' unknown; clip_id str [N];
     fold, seed int32 [M]; epochs int32 [M], the epochs really run;
@@ -201,7 +201,7 @@ def write_csv(path: Path | str, predictions: Predictions, chosen: Mapping[str, n
     """Writes predictions.csv: a row for each rule, member and clip of its validation and test part.
 
     Columns: member, fold, seed, rule, part, clip_id, subject, label, predicted, then p_<class> for
-    each class. Labels are names; probabilities have the digits that float16 holds.
+    each class. Labels are names; probabilities have five digits.
 
     Args:
       chosen: for each rule, the epoch of each member, int [M] from 0.

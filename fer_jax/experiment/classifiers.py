@@ -157,13 +157,12 @@ class FittedRecord:
         """Fits a member and scores its clips; returns what was fitted besides."""
         fitted = classifier.fit(clips, member)
         said = classifier.predict(fitted, clips.frames, clips.length, len(clips.classes))
-        probabilities = said.astype(np.float16)
+        probabilities = said.astype(np.float32)  # float16 would make near ones equal
         row: dict[str, float] = {'epoch': 1}
         for part in ('train', 'validation', 'test'):
             own = getattr(member.fold, part)
             if len(own):
-                said = probabilities[own][None].astype(np.float32)
-                correct, loss = rules.scores(said, clips.label[own])
+                correct, loss = rules.scores(probabilities[own][None], clips.label[own])
                 row[f'{part}_loss'], row[f'{part}_accuracy'] = (
                     float(total[0]) / len(own) for total in (loss, correct)
                 )
@@ -174,5 +173,5 @@ class FittedRecord:
         return 1
 
     def probabilities(self) -> np.ndarray:
-        """Returns float16 [1, clip, class], clips as `member.evaluated`."""
+        """Returns float32 [1, clip, class], clips as `member.evaluated`."""
         return self._predicted

@@ -9,6 +9,7 @@ from typing import Any
 from fer_jax.data import leaks
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Protocol
+from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.sections import Sections
 from fer_jax.training import inputs
@@ -22,6 +23,7 @@ class Data:
     Attributes:
       folder: of the prepared data.
       clips: as they were loaded.
+      loaded: how that was.
       dataset: what dataset.json holds of them.
       protocol: the folds, checked.
       stamps: what must be known before a number is believed.
@@ -29,6 +31,7 @@ class Data:
 
     folder: Path
     clips: ClipSet
+    loaded: ClipSource
     dataset: Mapping[str, Any]
     protocol: Protocol
     stamps: tuple[str, ...]
@@ -41,7 +44,7 @@ class Data:
         dataset = sections.clips.about(clips, folder)
         protocol = sections.protocol.make(clips)
         stamps = leaks.check_folds(protocol, clips, sections.protocol.file)
-        return cls(folder, clips, dataset, protocol, stamps + sections.stamps)
+        return cls(folder, clips, sections.clips, dataset, protocol, stamps + sections.stamps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,16 +92,18 @@ def make_groups(
         groups = source.groups(members, framed) if source else [(members, framed)]
         return [MemberGroup(*group) for group in groups]
 
-    if not sections.clips.is_fitted:
+    if not data.loaded.is_fitted:
         return grouped(data.clips, fold)
     found = []
     for number in fold_numbers(protocol, fold):
         one = protocol.folds[number]
         target = None
         if source:
-            target = source.target_shape(one, number, data.clips, sections.clips)
-        fits = sections.clips.fit_registration(data.clips, one, target)
-        found += grouped(sections.clips.load(data.folder, fits[0]), number, *fits)
+            target = source.target_shape(one, number, data.clips, data.loaded)
+        fits = data.loaded.fit_registration(data.clips, one, target)
+        registered = data.loaded.load(data.folder, fits[0])
+        assert registered.clip_id.tolist() == data.clips.clip_id.tolist()  # what folds count
+        found += grouped(registered, number, *fits)
     return found
 
 

@@ -38,7 +38,7 @@ class Record(Protocol):
         ...
 
     def probabilities(self) -> np.ndarray:
-        """Returns float16 [epoch, clip, class], clips as `member.evaluated`."""
+        """Returns float16 or float32 [epoch, clip, class], clips as `member.evaluated`."""
         ...
 
 
@@ -62,7 +62,9 @@ def collect(clips: ClipSet, members: Sequence[Member], records: Sequence[Record]
         failed[i] = of[i].failed if i in of else failed[before]
     epochs = np.array([len(of[i].history) if i in of else 0 for i in range(len(members))], np.int32)
     shape = (len(members), epochs.max(), len(evaluated), len(clips.classes))
-    probabilities = np.full(shape, np.nan, np.float16)
+    said = {i: of[i].probabilities() for i in range(len(members)) if not failed[i]}
+    kind = np.result_type(*(each.dtype for each in said.values())) if said else np.float16
+    probabilities = np.full(shape, np.nan, kind)
     part = np.zeros(shape[::2], np.int8)
     duplicate = np.zeros(shape[::2], np.int8)
     counts = np.zeros((len(members), len(clips.classes)), np.int64)
@@ -73,7 +75,7 @@ def collect(clips: ClipSet, members: Sequence[Member], records: Sequence[Record]
         counts[i] = np.bincount(clips.label[fold.train], minlength=len(clips.classes))
         if failed[i]:
             continue
-        by_clip = of[i].probabilities().swapaxes(0, 1)
+        by_clip = said[i].swapaxes(0, 1)
         probabilities[i, : epochs[i], column[member.evaluated]] = by_clip
         part[i, column[fold.validation]], part[i, column[fold.test]] = VALIDATION, TEST
     return Predictions(

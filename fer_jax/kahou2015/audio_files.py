@@ -1,7 +1,8 @@
 """Features of sound as openSMILE's SMILExtract writes them: .arff, or .csv."""
 
 import csv
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,14 +13,18 @@ from fer_jax.errors import UserError
 # Columns that are no features, as openSMILE and its Python package call them.
 _CLIP = ('name', 'file', 'filename')
 _OTHERS = ('frameindex', 'frametime', 'start', 'end', 'class', 'emotion', 'label')
+_PARTS = frozenset({'train', 'validation', 'test'})
+# Whether a row's name is a clip's id, folders that both end with, and whether a suffix is the id's.
+_Closeness = tuple[bool, int, bool]
 
 
 def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Reads the features of some clips from a file with one row a clip.
 
-    A row belongs to the clip whose id its name is; else to the one whose id ends, behind the last
-    slash, as the name does without folders and suffix: 'sound/000046280.wav' is
-    'train/000046280'. Other rows are passed over.
+    A row belongs to the clip whose id its name is; else to the one whose id ends as the name does,
+    suffixes aside, in the most folders: 'sound/000046280.wav' is 'train/000046280', and
+    'wav/joy/01.wav' is 'joy/01.wav', not 'anger/01.wav'. Names of two parts ('test/000046280.wav')
+    are of two clips. Other rows are passed over.
 
     Args:
       path: .arff, or .csv divided by commas or semicolons with the names in its first line.
@@ -40,7 +45,7 @@ def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
 
 def _read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    with path.open(newline='', encoding='utf-8', errors='replace') as lines:
+    with path.open(newline='', encoding='utf-8-sig', errors='replace') as lines:
         names, rows = _arff(path, lines) if path.suffix.lower() == '.arff' else _csv(path, lines)
         lower = [name.lower() for name in names]
         named = [k for k, name in enumerate(lower) if name in _CLIP]
@@ -50,20 +55,19 @@ def _read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UserError(f"{path} has more than one column '{twice[0]}': extract it again")
         columns.sort(key=lambda k: names[k])
-        found: dict[str, tuple[int, np.ndarray]] = {}
-        wanted = set(clip_ids)
+        found: dict[str, tuple[_Closeness, list[int], np.ndarray]] = {}
+        wanted: dict[str, list[str]] = {}
+        for clip in clip_ids:
+            for end in {PurePosixPath(clip).name, PurePosixPath(clip).stem}:
+                wanted.setdefault(end, []).append(clip)
         for number, row in rows:
             if len(row) != len(names):
                 raise UserError(
                     f'{path}, line {number}: {len(row)} values, but {len(names)} columns are named'
                 )
-            clip = row[named[0]].strip().strip('\'"')
-            if clip not in wanted:
-                clip = PurePosixPath(clip.replace('\\', '/')).stem
-            if clip in found:
-                raise UserError(
-                    f"{path}, lines {found[clip][0]} and {number}: both are of '{clip}'"
-                )
+            clip, closeness = _clip_of(row[named[0]].strip().strip('\'"'), wanted)
+            if not clip or (clip in found and found[clip][0] > closeness):
+                continue
             try:
                 with np.errstate(over='ignore'):  # infinite, which is refused below
                     values = np.array([row[k] for k in columns], np.float32)
@@ -78,17 +82,36 @@ def _read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
                     f"{path}, line {number}: {names[wrong]} is '{row[wrong]}', which is no finite "
                     'number of four bytes'
                 )
-            found[clip] = number, values
-    ends = [clip.rsplit('/', 1)[-1] for clip in clip_ids]
-    shared = {end for end in ends if ends.count(end) > 1}
-    keys = [
-        clip if clip in found or end in shared else end
-        for clip, end in zip(clip_ids, ends, strict=True)
-    ]
-    missing = [clip for clip, key in zip(clip_ids, keys, strict=True) if key not in found]
-    if missing:
+            same = found[clip][1] if clip in found and found[clip][0] == closeness else []
+            found[clip] = closeness, [*same, number], values
+    for clip, (_, rows_of, _) in found.items():
+        if len(rows_of) > 1:
+            raise UserError(
+                f"{path}, lines {rows_of[0]} and {rows_of[1]}: both are of '{clip}': leave one"
+            )
+    if missing := [clip for clip in clip_ids if clip not in found]:
         raise UserError(f'{path} has no row for {len(missing)} clips: {shorten(missing)}')
-    return [names[k] for k in columns], np.stack([found[key][1] for key in keys])
+    return [names[k] for k in columns], np.stack([found[clip][2] for clip in clip_ids])
+
+
+def _clip_of(name: str, wanted: Mapping[str, Sequence[str]]) -> tuple[str, _Closeness]:
+    """Finds the clip that a row's name is closest to; '' where there is none, or are two.
+
+    Args:
+      wanted: clips' ids by what they end with, with and without suffix.
+    """
+    path = PurePosixPath(name.replace('\\', '/'))
+    close: dict[str, _Closeness] = {}
+    for clip in {*wanted.get(path.name, ()), *wanted.get(path.stem, ())}:
+        own = PurePosixPath(clip)
+        if path.parent.name != own.parent.name and _PARTS >= {path.parent.name, own.parent.name}:
+            continue
+        folders = zip(reversed(path.parent.parts), reversed(own.parent.parts), strict=False)
+        common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], folders))
+        close[clip] = name == clip, common, own.name in (path.name, path.stem)
+    best = max(close.values(), default=(False, 0, False))
+    clips = [clip for clip, closeness in close.items() if closeness == best]
+    return (clips[0] if len(clips) == 1 else ''), best
 
 
 def _is_number(text: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.experiment.classifiers import Classifier, ClassifierLearner
+from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.members import Data
 from fer_jax.experiment.run import Experiment, train_members
@@ -67,11 +68,6 @@ def audio(build: Build, table: ClipTable, components: int) -> Arrays:
     """
     built, learned = _fit(build)
     assert isinstance(built.source, Sound)
-    if not 0 < components <= built.source.components:
-        raise UserError(
-            f'fusion.components is {components}: models.audio.sound.components gives 1 to '
-            f'{built.source.components}'
-        )
     return _said(learned, table) | _seen(learned, table, functools.partial(_whitened, components))
 
 
@@ -80,13 +76,19 @@ def aggregated(build: Build, table: ClipTable) -> Arrays:
 
     Returns:
       probabilities and features as `audio`, the features being the bins' values; averaging float32
-      [clip, class], the mean of the frames' probabilities.
+      [clip, class], the mean of the frames' probabilities, NaN where these are of other classes.
     """
     built, learned = _fit(build)
     classifier = _classifier(built)
     assert isinstance(classifier, AggregatedSVM)
     clips, count = learned[0].clips, classifier.bins
-    averaging = bins.average_probabilities(clips.frames, clips.length)
+    averaging = np.full(learned[0].probabilities.shape, np.nan)
+    source = built.source
+    assert isinstance(source, FirstStage)
+    if source.layer == 'logits' and sorted(source.classes) == sorted(clips.classes):
+        averaging = bins.average_probabilities(clips.frames, clips.length)
+    else:
+        print('frame averaging is left out: the frame network tells other classes', flush=True)
     binned = _seen(
         learned, table, lambda own: bins.aggregate(own.clips.frames, own.clips.length, count)
     )
@@ -147,16 +149,16 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
       [training, 2, epoch], accuracy on training and stopping clips, NaN where there is none.
     """
     built = build(functools.partial(data_of, stopped=True))
-    if len(built.members) != 2:
-        raise UserError(
-            f'models.rnn.train.seeds is {len(built.members) // 2}: the fusions take one network'
-        )
     records = train_members(built, folder)
     shape = (len(TRAININGS), 2, built.learner.epochs)
     history, epochs = np.full(shape, np.nan), np.zeros(len(TRAININGS), np.int64)
-    framed = built.groups[0].clips
+    framed = {
+        member.index: group.clips
+        for group in (*built.groups, *built.again)
+        for member in group.members
+    }
     assert isinstance(built.learner, NetworkLearner)
-    system = built.learner.system(len(framed.classes))
+    system = built.learner.system(len(table.classes))
     said, seen = [], []
     for number, record in enumerate(records):
         if record.failed:
@@ -169,9 +171,10 @@ def recurrent(build: Build, table: ClipTable, folder: Path) -> Arrays:
             history[number, row, : len(values)] = values
         member = folder / 'checkpoints' / f'{record.member.index:03}'
         epochs[number], network = read_best(member)
-        probabilities, states = _pass(system, network, framed)
-        said.append(table.spread(framed, probabilities))
-        seen.append(table.spread(framed, states))
+        own = framed[record.member.index]
+        probabilities, states = _pass(system, network, own)
+        said.append(table.spread(own, probabilities))
+        seen.append(table.spread(own, states))
     return {
         'probabilities': np.stack(said),
         'features': np.stack(seen),

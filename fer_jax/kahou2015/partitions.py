@@ -134,7 +134,8 @@ def data_of(sections: Sections, data_dir: Path, *, stopped: bool) -> Data:
     Raises:
       UserError: a part of which the model can judge no clip.
     """
-    clips, folder = everything(sections.clips, data_dir)
+    loaded = dataclasses.replace(sections.clips, unlabelled=True)
+    clips, folder = everything(loaded, data_dir)
     parts = {name: np.flatnonzero(clips.split == name) for name in (TRAIN, VALIDATION)}
     for name, own in parts.items():
         if not len(own):
@@ -148,4 +149,4 @@ def data_of(sections: Sections, data_dir: Path, *, stopped: bool) -> Data:
     if not stopped:
         folds = [Fold(fold.train, nothing, nothing) for fold in (*folds, folds[0].merged())]
     protocol = Protocol('partitions', False, tuple(folds))
-    return Data(folder, clips, sections.clips.about(clips, folder), protocol, ())
+    return Data(folder, clips, loaded, loaded.about(clips, folder), protocol, ())

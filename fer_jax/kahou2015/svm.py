@@ -141,7 +141,8 @@ def fit(
     Args:
       features: float [clip, value], of training clips only.
       label: int [clip].
-      subject: str [clip]; where all are known, no subject is on two sides of an inner fold.
+      subject: str [clip]; where all are known, no subject is on two sides of an inner fold, unless
+        its training part would lack a class (one person alone shows it).
       kernel: one of KERNELS; a linear one has no gamma (`Machine.gamma` is 0).
       scale: each value is scaled to mean 0 and deviation 1, inside each inner fold. Of principal
         components that undoes the order of their variances: it whitens them.
@@ -240,9 +241,13 @@ def _inner_folds(
             f'here are {counts.min()}, of {len(counts)} classes'
         )
     known = subject is not None and len(np.unique(subject)) > folds and (subject != '').all()
-    divide = StratifiedGroupKFold if known else StratifiedKFold
-    inner = divide(folds, shuffle=True, random_state=seed)
-    return classes, label, list(inner.split(label, label, subject if known else None))
+    how = {'n_splits': folds, 'shuffle': True, 'random_state': seed}
+    if known:
+        apart = list(StratifiedGroupKFold(**how).split(label, label, subject))
+        if all(len(np.unique(label[train])) == len(classes) for train, _ in apart):
+            return classes, label, apart
+        print('inner folds divide people: too few show some class to keep them apart', flush=True)
+    return classes, label, list(StratifiedKFold(**how).split(label, label))
 
 
 def _calibrated(

@@ -7,7 +7,7 @@ files (`outcome.load`).
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,26 @@ from fer_jax.kahou2015 import (
     models,
     outcome,
     page,
+    regularisers,
     submissions,
 )
-from fer_jax.kahou2015.feature_fusion import FeatureFusion
+from fer_jax.kahou2015.feature_fusion import ACTIVATIONS, FeatureFusion
 from fer_jax.kahou2015.models import Arrays, Build
 from fer_jax.kahou2015.partitions import TRAININGS, ClipTable, everything, training_of
 from fer_jax.kahou2015.submissions import SUBMISSIONS, Entry
+from fer_jax.training import transfer
 
+# The parts on each of which some submission searches its weights.
+SEARCHED = (submissions.TRAIN, submissions.VALIDATION)
 # The models whose features the fusion network is given, in the order of `fusion.units`.
 FUSED = ('aggregated', 'audio', 'rnn')
+# What the stages are built on: values of the models' configs that the system cannot do without.
+NEEDED = {
+    'aggregated.model.name': 'svm',
+    'rnn.train.retrain': True,
+    'rnn.train.seeds': 1,
+    **{f'{name}.protocol.fold': -1 for name in ('activity', *FUSED)},
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +83,8 @@ class FusionOptions:
                 f'fusion.units has {len(self.units)} numbers: give one for each of '
                 f'{", ".join(FUSED)}'
             )
+        _check_word('fusion.activation', self.activation, ACTIVATIONS)
+        _check_word('fusion.penalty.groups', self.penalty['groups'], regularisers.GROUPS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +104,14 @@ class SearchOptions:
     factor: float
     stop: float
     subsets: bool
+
+    def __post_init__(self):
+        _check_word('search.local', self.local, decision_fusion.LOCAL)
+
+
+def _check_word(key: str, word: str, known: Iterable[str]) -> None:
+    if word not in known:
+        raise UserError(f"{key} is '{word}': give one of {', '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,13 +147,24 @@ class SystemPlan:
                 own.simulated = config.simulated
                 if 'features' in own:
                     own.features.run = config.frames.run or str(folder / 'stages' / 'frames')
+        for key, value in NEEDED.items():
+            name, _, rest = key.partition('.')
+            if (given := models[name][rest]) != value:
+                raise UserError(f'models.{key} is {given}: the EmotiW system needs {value}')
+        fusion = bind(FusionOptions, config.fusion, 'fusion')
+        heard = models['audio'].sound.components
+        if not 0 < fusion.components <= heard:
+            raise UserError(
+                f'fusion.components is {fusion.components} of the {heard} of models.audio.sound.'
+                'components: give as many or fewer, and 1 at least'
+            )
         return cls(
             config.seed,
             folder,
             data_dir,
             models,
             None if config.frames.run else frames,
-            bind(FusionOptions, config.fusion, 'fusion'),
+            fusion,
             bind(SearchOptions, config.search, 'search'),
         )
 
@@ -176,12 +208,24 @@ def run(config: ConfigDict, *, workdir: str | None, data_dir: Path) -> dict[str,
 
 def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]:
     """Lists all clips, and what folds.json and dataset.json say; what a stage lacks fails here."""
-    if not plan.models['audio'].sound.file:
+    file = plan.models['audio'].sound.file
+    if not file:
         audio.package()
+    elif not Path(file).expanduser().is_file():
+        raise UserError(f'models.audio.sound.file: there is no {file}')
     source = Sections.open(plan.models['activity']).clips
     clips, place = everything(dataclasses.replace(source, frames=1, size=8), plan.data_dir)
     prepared.describe(clips.name, place, datasets.SCENE)
     about = source.about(clips, place)
+    for name in ('activity', 'audio'):
+        made = Sections.open(plan.models[name]).feature_source(plan.data_dir)
+        assert made
+        about = about | {made.key: made.chain([], clips)}
+    if not plan.frames:
+        frames = transfer.Source.open(plan.models['aggregated'].features.run, 'frames.run')
+        searched, tested = (np.isin(clips.split, parts) for parts in (SEARCHED, [submissions.TEST]))
+        frames.check_judging(clips, np.flatnonzero(searched), np.flatnonzero(tested))
+        about = about | {'features_from': frames.chain}
     note = prepared.describe(clips.name, place, source.faces)['simulated']
     table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
     folds = [

@@ -36,6 +36,8 @@ class Source:
       failed: members that diverged, whose networks nobody takes.
       tested: for each fold, the ids of its test clips, which nothing that its network builds on
         has seen; a model folder does not tell them.
+      trained: for each fold, those of `seen` that a network was fitted on; all of them where it was
+        trained again, and of a model folder, which does not tell.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Source:
     option: str = 'init.run'
     failed: frozenset[int] = frozenset()
     tested: Mapping[int, frozenset[str]] = dataclasses.field(default_factory=dict)
+    trained: Mapping[int, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str, option: str = 'init.run') -> 'Source':
@@ -70,9 +73,22 @@ class Source:
         folds = run.folds['folds']
         seen = {k: frozenset(fold['train'] + fold['validation']) for k, fold in enumerate(folds)}
         tested = {k: frozenset(fold['test']) for k, fold in enumerate(folds)}
+        fitted = {k: frozenset(fold['train']) for k, fold in enumerate(folds)}
+        trained = seen if table.retrained.any() else fitted
         failed = frozenset(np.flatnonzero(table.failed).tolist())
         classes = dataset['classes']
-        return cls(folder, chain, table.fold, table.seed, seen, classes, option, failed, tested)
+        return cls(
+            folder,
+            chain,
+            table.fold,
+            table.seed,
+            seen,
+            classes,
+            option,
+            failed,
+            tested,
+            trained,
+        )
 
     @classmethod
     def _of_folder(cls, folder: Path, option: str) -> 'Source':
@@ -82,7 +98,7 @@ class Source:
         )
         chain = {**config['trained_on'], 'weights': config['weights']['sha256']}
         seen = model_folder.read_seen(folder)
-        return cls(folder, chain, fold, seed, seen, config['classes'], option)
+        return cls(folder, chain, fold, seed, seen, config['classes'], option, trained=seen)
 
     def choose(self, member: Member, clips: ClipSet) -> int:
         """Chooses the member of this run whose network a member may build on, as `choose_for`."""
@@ -128,6 +144,24 @@ class Source:
                 i,
             ),
         )
+
+    def check_judging(self, clips: ClipSet, chosen: np.ndarray, tested: np.ndarray) -> None:
+        """Refuses (UserError) networks that cannot be part of what these clips judge.
+
+        Args:
+          chosen: int, clips on which no network may be trained.
+          tested: int, clips that no network may have seen at all.
+        """
+        name = self.chain['dataset']
+        if clips.name not in name.split('+'):
+            return
+        for part, known in ((chosen, self.trained), (tested, self.seen)):
+            ids = recordings(clips.name, clips.clip_id[part].tolist())
+            if both := ids & recordings(name, frozenset().union(*known.values())):
+                raise UserError(
+                    f'{self.option}: a network of {self.path} learned from {min(both)}, on which '
+                    'this run searches or judges: give networks that learned from other data'
+                )
 
     def doubtful(self, name: str, tested: Iterable[str], folds: Iterable[int]) -> list[str]:
         """Lists the datasets of test clips that what the networks build on may have seen.

@@ -68,10 +68,36 @@ def test_ids_that_end_alike_need_their_whole_name(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('names', 'ids'),
+    [
+        (['wav/03a01Fa.wav', '03a01Wa'], ['03a01Fa.wav', '03a01Wa.wav']),
+        (['wav/joy/01.wav', 'wav/anger/01.wav'], ['joy/01.wav', 'anger/01.wav']),
+        (['joy/01.wav', 'anger/01.wav'], ['joy/01.mp4']),
+        (['z.wav', 'x/01.wav', 'y/01.wav'], ['z']),
+        (['001.a.wav', '001.b.wav'], ['001.a', '001.b']),
+        (['test/000046280.wav', 'sound/000046280.wav'][::-1], ['train/000046280']),
+    ],
+)
+@pytest.mark.parametrize('mark', ['', '\ufeff'])
+def test_a_row_is_of_the_clip_that_its_name_ends_like(tmp_path, names, ids, mark):
+    path = tmp_path / 'x.csv'
+    rows = [f'{name},{row}' for row, name in enumerate(names)]
+    path.write_text(mark + '\n'.join(['name,a', *rows]), encoding='utf-8')
+    _, values = audio_files.read(path, ids)
+    assert values[:, 0].tolist() == list(range(len(ids)))
+
+
+def test_a_row_of_another_part_is_of_another_clip(tmp_path):
+    path = arff(tmp_path / 'x.arff', NAMES, VALUES[:1], ['test/000046280.wav'])
+    with pytest.raises(UserError, match='no row for 1 clips: train/000046280'):
+        audio_files.read(path, ['train/000046280'])
+
+
+@pytest.mark.parametrize(
     ('text', 'message'),
     [
         ("name;a\n'001';1", r'no row for 2 clips: train/002, validation/003'),
-        ("name;a\n'001';1\n'001';2", "lines 2 and 3: both are of '001'"),
+        ("name;a\n'001';1\n'001';2", "lines 2 and 3: both are of 'train/001'"),
         ("name;a\n'001';1;2", 'line 2: 3 values, but 2 columns are named'),
         ("name;a;b\n'001';1;x", "line 2: b is 'x', which is no number"),
         ('a;b\n1;2', "has no column 'name'"),

@@ -1,9 +1,11 @@
 """A run of the EmotiW system from its config: what it trains, keeps, takes up again and leaves."""
 
+import dataclasses
 import json
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +17,15 @@ from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.classifiers import ClassifierLearner
 from fer_jax.experiment.clips import ClipSource
+from fer_jax.experiment.first_stage import FirstStage
+from fer_jax.experiment.members import make_groups
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import models, outcome, partitions, system
+from fer_jax.kahou2015.activity import Activity
+from fer_jax.kahou2015.fitting import AggregatedSVM
+from fer_jax.training.transfer import Source
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'afew_emotiw.py'
 
@@ -44,7 +52,7 @@ def small(**changes):
     config.fusion.update({'units': (5, 3, 4), 'common': 6, 'components': 4})
     config.fusion.epochs.update({'stated': 3, 'stable': 3})
     config.search.update({'draws': 50, 'stop': 0.4, 'subsets': False})
-    config.models.audio.sound.file = 'made_up.arff'  # the tests do without opensmile
+    config.models.audio.sound.file = str(CONFIG)  # any file: the tests do without opensmile
     return configs.with_values(config, changes, 'the test')
 
 
@@ -70,6 +78,8 @@ def stood_in(run, monkeypatch):
     monkeypatch.setattr(system, 'everything', lambda *given: (clips_of(table), Path('data')))
     about = {'name': 'afew', 'simulated': True, 'faces': 'faces-release', 'fingerprint': 'x'}
     monkeypatch.setattr(ClipSource, 'about', lambda *given: about)
+    monkeypatch.setattr(ClipSource, 'ensure_prepared', lambda *given: Path('data'))
+    monkeypatch.setattr(Activity, 'chain', lambda *given: {'fingerprint': 'y'})
     monkeypatch.setattr(prepared, 'describe', lambda *given: {'simulated': None})
     return trained
 
@@ -122,11 +132,111 @@ def test_units_for_other_than_three_modalities_are_refused(stood_in, tmp_path):
         system.run(config, workdir=str(tmp_path / 'run'), data_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'fusion.activation': 'tanh'}, "fusion.activation is 'tanh': give one of sigmoid, relu"),
+        ({'fusion.penalty.groups': 'rows'}, "fusion.penalty.groups is 'rows': give one of hidden"),
+        ({'search.local': 'gauss'}, "search.local is 'gauss': give one of gaussian, uniform"),
+        ({'fusion.components': 60}, 'fusion.components is 60 of the 50 of models.audio.sound'),
+        ({'models.audio.sound.components': 0}, 'fusion.components is 4 of the 0 of models.audio'),
+    ],
+)
+def test_what_the_fusion_cannot_use_is_refused_before_anything_trains(
+    stood_in, tmp_path, changes, message
+):
+    with pytest.raises(UserError, match=message) as error:
+        system.run(small(**changes), workdir=str(tmp_path / 'run'), data_dir=tmp_path)
+    assert '\n' not in str(error.value)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'needed'),
+    [
+        ('aggregated.model.name', 'averaging', 'svm'),
+        ('rnn.train.retrain', False, 'True'),
+        ('rnn.train.seeds', 2, '1'),
+        ('rnn.protocol.fold', 0, '-1'),
+        ('audio.protocol.fold', 0, '-1'),
+    ],
+)
+def test_a_model_that_the_system_cannot_use_is_refused_before_anything_trains(
+    stood_in, tmp_path, key, value, needed
+):
+    config = small()
+    own = config.models
+    *path, last = key.split('.')
+    for name in path:
+        own = own[name]
+    own[last] = value
+    with pytest.raises(UserError, match=f'models.{key} is {value}: .* needs {needed}$'):
+        system.run(config, workdir=str(tmp_path / 'run'), data_dir=tmp_path)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('trained', 'chosen', 'message'),
+    [
+        ({'train/000000030'}, set(), 'RUN learned from afew/train/000000030, on which'),
+        ({'validation/000000090'}, set(), 'RUN learned from afew/validation/000000090, on which'),
+        (set(), {'test/000000003'}, 'RUN learned from afew/test/000000003, on which'),
+        (set(), {'train/000000030', 'validation/000000090'}, ''),
+    ],
+)
+def test_a_frame_network_that_learned_the_clips_that_judge_is_refused(
+    stood_in, tmp_path, monkeypatch, trained, chosen, message
+):
+    """Its own validation clips may be AFEW's, as in the paper."""
+    source = Source(
+        Path('RUN'), {'dataset': 'fer2013+afew'}, np.zeros(1), np.zeros(1),
+        seen={0: frozenset(f'afew/{clip}' for clip in trained | chosen)}, classes=(),
+        option='frames.run', trained={0: frozenset(f'afew/{clip}' for clip in trained)},
+    )  # fmt: skip
+    monkeypatch.setattr(system.transfer.Source, 'open', lambda *given: source)
+
+    def stopped(*given):
+        raise Interrupted('after the checks')
+
+    monkeypatch.setattr(models, 'activity', stopped)
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    with pytest.raises(UserError if message else Interrupted, match=message or 'after the checks'):
+        system.run(small(**{'frames.run': 'RUN'}), **go)
+
+
+@pytest.mark.parametrize('changed', ['sound', 'scenes', 'frames'])
+def test_a_run_is_not_taken_up_on_other_sources(stood_in, tmp_path, monkeypatch, changed):
+    file, chain = tmp_path / 'sound.csv', {'dataset': 'fer2013', 'commit': '1'}
+    file.write_text('name,a')
+    source = Source(Path('RUN'), chain, np.zeros(1), np.zeros(1), {}, ())
+    monkeypatch.setattr(system.transfer.Source, 'open', lambda *given: source)
+
+    def stopped(*given):
+        raise Interrupted('in the middle')
+
+    monkeypatch.setattr(models, 'activity', stopped)
+    config = small(**{'models.audio.sound.file': str(file), 'frames.run': 'RUN'})
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            system.run(config, **go)
+    if changed == 'sound':
+        file.write_text('name,b')
+    elif changed == 'scenes':
+        monkeypatch.setattr(Activity, 'chain', lambda *given: {'fingerprint': 'z'})
+    else:
+        chain['commit'] = '2'
+    with pytest.raises(UserError, match='dataset.json is not what this run would have'):
+        system.run(config, **go)
+
+
 def test_what_a_later_stage_lacks_is_said_at_once(stood_in, tmp_path, monkeypatch):
     go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
     monkeypatch.setitem(sys.modules, 'opensmile', None)
     with pytest.raises(UserError, match='features of sound need the package opensmile'):
         system.run(small(**{'models.audio.sound.file': ''}), **go)
+    with pytest.raises(UserError, match='models.audio.sound.file: there is no nothing.csv'):
+        system.run(small(**{'models.audio.sound.file': 'nothing.csv'}), **go)
     monkeypatch.undo()
     with pytest.raises(UserError, match='afew is not prepared at .*faces-release'):
         system.run(small(**{'simulated.subjects': 0}), **go)
@@ -154,6 +264,81 @@ def test_clips_are_divided_for_every_training(run, monkeypatch):
     assert len(stopped) == 2 and len(at_once) == 3
     spread = table.spread(clips_of(table, slice(3, None)), np.ones((len(own), 2)))
     assert np.isnan(spread[:3]).all() and (spread[3:] == 1).all()
+
+
+@pytest.mark.parametrize('stopped', [True, False])
+def test_a_fitted_registration_keeps_the_clips_that_folds_count(run, monkeypatch, stopped):
+    """AFEW's unlabelled test clips come before those that are learned from."""
+    table = outcome.load(run[0]).table
+
+    def load(self, folder, fit=None):
+        rows = slice(None) if self.unlabelled else np.flatnonzero(table.label >= 0)
+        return clips_of(table, rows)
+
+    monkeypatch.setattr(ClipSource, 'ensure_prepared', lambda *given: Path())
+    monkeypatch.setattr(ClipSource, 'load', load)
+    monkeypatch.setattr(ClipSource, 'about', lambda *given: {})
+    monkeypatch.setattr(ClipSource, 'fit_registration', lambda *given: ('fit',))
+    config = configs.load_config(CONFIG, 'simulated').models.rnn
+    config.data.update({'registration': 'mean_shape', 'faces': 'yunet'})
+    sections = Sections.open(config)
+    data = partitions.data_of(sections, Path(), stopped=stopped)
+    source = SimpleNamespace(
+        target_shape=lambda *given: None, groups=lambda own, clips: [(own, clips)]
+    )
+    groups = make_groups(sections, data, source, data.protocol, [0])
+    assert len(groups) == len(data.protocol.folds)
+    for group, training in zip(groups, partitions.TRAININGS, strict=False):
+        (member,) = group.members
+        assert set(group.clips.split[member.fold.train]) == set(training.fit)
+
+
+def test_a_recurrent_network_predicts_on_the_features_it_learned_from(run, monkeypatch, tmp_path):
+    """Each fold has features of another frame network: here they are the fold's number."""
+    table = outcome.load(run[0]).table
+    learner = Sections.open(configs.load_config(CONFIG, 'simulated').models.rnn).learner
+    groups = [
+        SimpleNamespace(
+            members=[SimpleNamespace(index=index)],
+            clips=dataclasses.replace(
+                clips_of(table), frames=np.full((len(table.label), 1, 2), index % 2, np.float32)
+            ),
+        )
+        for index in range(4)
+    ]
+    built = SimpleNamespace(members=[0, 1], learner=learner, groups=groups[:2], again=groups[2:])
+    records = [SimpleNamespace(failed=0, history=[], member=g.members[0]) for g in groups]
+    monkeypatch.setattr(models, 'train_members', lambda *given: records)
+    monkeypatch.setattr(models, 'read_best', lambda path: (1, {}))
+    monkeypatch.setattr(
+        models, '_pass', lambda system, network, clips: (clips.frames[:, 0], clips.frames[:, 0])
+    )
+    found = models.recurrent(lambda load_data: built, table, tmp_path)
+    for name in ('probabilities', 'features'):
+        assert found[name][:, 0, 0].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ('layer', 'more', 'judged'),
+    [('logits', (), True), ('logits', ('contempt',), False), ('fc2', (), False)],
+)
+def test_frame_averaging_needs_logits_of_the_clips_classes(run, monkeypatch, layer, more, judged):
+    table = outcome.load(run[0]).table
+    known = (*table.classes, *more)
+    clips = clips_of(table)
+    logits = np.zeros((len(clips), 1, len(known)), np.float32)
+    clips = dataclasses.replace(clips, frames=logits)
+    said = np.full((len(clips), len(table.classes)), 1 / len(table.classes))
+    monkeypatch.setattr(AggregatedSVM, 'fit', lambda *given: {})
+    monkeypatch.setattr(AggregatedSVM, 'predict', lambda *given: said)
+    built = SimpleNamespace(
+        learner=ClassifierLearner(AggregatedSVM(bins=1)),
+        groups=[SimpleNamespace(clips=clips, members=[SimpleNamespace(fold_number=0)])],
+        source=FirstStage(SimpleNamespace(), layer, known),
+    )
+    found = models.aggregated(lambda load_data: built, table)['averaging']
+    assert found.shape == said.shape
+    assert (np.isfinite(found) == judged).all()
 
 
 @pytest.mark.parametrize('part', ['train', 'validation'])

@@ -145,6 +145,27 @@ def test_subjects_are_kept_apart_inside(monkeypatch_module, monkeypatch):
     assert len(seen) == 5
 
 
+@pytest.mark.parametrize('kinds', [2, 3, 4])
+def test_a_class_that_one_person_shows_divides_people_inside(monkeypatch, capsys, kinds):
+    monkeypatch.setattr(svm, 'PENALTIES', (1.0,))
+    monkeypatch.setattr(svm, 'GAMMAS', (0.1,))
+    rng = np.random.default_rng(0)
+    label = np.arange(24 * kinds) % kinds
+    people = np.array([f'S{i // kinds % 8}' for i in range(len(label))])
+    subject = np.where(label == kinds - 1, 'S0', people)
+    features = rng.normal(size=(len(label), 4)) + 3 * np.eye(4)[label]
+    histograms = np.abs(features)
+    for found, known in (
+        (svm.fit(features, label), svm.fit(features, label, subject)),
+        (
+            svm.fit_chi2(histograms, label, penalty=1.0),
+            svm.fit_chi2(histograms, label, subject, penalty=1.0),
+        ),
+    ):
+        assert known.sharpness == found.sharpness
+    assert capsys.readouterr().out.count('inner folds divide people') == 2
+
+
 def bags(n, seed):
     """Histograms of three classes, each with words of its own beside common ones; some words 0."""
     rng = np.random.default_rng(seed)
