@@ -101,7 +101,7 @@ TRAINED = {
         'patience': 0,  # epochs without a better one until a network ends; 0: it does not
         'retrain': False,  # again on training and validation clips, for the epochs chosen
         'checkpoint_every': 1,  # epochs
-        'evaluate_batch': 128,  # clips in an evaluation step
+        'evaluate_batch': 128,  # clips in an evaluation step; a multiple of 8 is taken
         'members_at_once': 0,  # networks that train side by side; 0: what fits
         'steps_per_call': 0,  # of the device; 0: chosen
         'keep_states': False,  # optimizer states of finished networks, which --extend goes on from

@@ -172,5 +172,5 @@ def write_numbers(path: Path, rows) -> None:
 def write_image(path: Path, image: np.ndarray) -> None:
     """Writes uint8 [H, W, 1] grey or [H, W, 3] RGB as PNG."""
     shown = image[..., 0] if image.shape[2] == 1 else image[..., ::-1]
-    encoded = cv2.imencode(path.suffix, shown, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+    encoded = cv2.imencode(path.suffix, shown)[1]
     path.write_bytes(encoded.tobytes())
