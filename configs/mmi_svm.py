@@ -1,4 +1,4 @@
-"""jain2018: a CNN's features of a clip's frames, concatenated, and an SVM (sec. 1).
+"""jain2018: a CNN's features of a clip's frames, concatenated, and an SVM (sec. 2).
 
 Command:
     python -m fer_jax.main --config=configs/mmi_cnn_rnn.py:cnn          # first the CNN

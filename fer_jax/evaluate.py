@@ -4,13 +4,13 @@
     python -m fer_jax.evaluate FOLDER --dataset=fer2013 --labels=ferplus8 --card
     python -m fer_jax.evaluate model.onnx --dataset=fer2013 --classes=anger,... --scale=-1..1
 
-First flags: --dataset=NAME, --labels=SET, --out=DIR. Documented in docs/predict.md (networks
-that are shipped, model folders).
+First flags: --dataset=NAME, --labels=SET, --out=DIR. Documented in docs/predict.md (networks,
+runs and folders; networks of others).
 
 MODEL is a network of the package by its name (small), a directory that fer_jax.main wrote and
 finished, or a folder that fer_jax.export wrote. Its classes are matched to the labels' by their
-names. The owners' test part is judged, or all clips where there is none; clips are cut out as the
-network was trained.
+names. The owners' test part is judged, or their validation part where there is none, or all
+clips where there is neither; clips are cut out as the network was trained.
 
 Writes into DIR (default evaluation/): report.html, figures/ and results.json with accuracy, its
 interval, mean over classes, macro F1, calibration, confusion, and accuracy by size, sharpness and

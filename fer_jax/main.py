@@ -10,10 +10,10 @@ docs/running.md; all keys are in fer_jax/config/keys.py.
 
 Writes a run's directory (config, folds, checkpoints, probabilities, predictions, results, report).
 Started again with the same config it goes on where it was, and a finished run is only read.
-More epochs for a finished run, which stays as it is; where the learning rate does not depend on the
-number of epochs (cosine, warm-up) they are what a run of 20 would be, bit for bit:
-
-    python -m fer_jax.main --config=configs/ckplus_c3d.py --config.train.epochs=20 --extend=runs/RUN
+More epochs for a finished run that was trained with --config.train.keep_states=True: its command
+again, with --config.train.epochs=20 --extend=runs/RUN. The run stays as it is; where the learning
+rate does not depend on the number of epochs (cosine, warm-up) they are what a run of 20 would be,
+bit for bit.
 
 With --print_config nothing is trained: every key with its value is printed, with a star where it
 differs from the defaults, and the folder that the run would have.

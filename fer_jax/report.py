@@ -15,9 +15,9 @@ figures/ (every figure as SVG, every number drawn as CSV), and prints the result
 
 With one run DIR is by default the run's own. With several it is comparison/: every run under every
 rule of choosing an epoch, and each pair's difference with an interval, an effect size and p-values.
-Runs that are not of the same folds are refused. RULE is by default val_best, or last where a run
-has no validation clips. With --ensemble the runs are one system: the mean of their probabilities is
-judged, DIR is by default ensemble/. With --card a paper's table is printed beside the runs that
+Runs that are not of the same folds are refused. RULE is by default nested where all runs have it,
+else val_best, else last. With --ensemble the runs are one system: the mean of their probabilities
+is judged, DIR is by default ensemble/. With --card a paper's table is printed beside the runs that
 answer it.
 """
 

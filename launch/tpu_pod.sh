@@ -2,7 +2,7 @@
 # Trains on a TPU slice of Google Cloud, one process on each of its hosts.
 #
 #   bash launch/tpu_pod.sh --name=fer --zone=us-central1-a --type=v5litepod-16 \
-#       --bucket=gs://my-bucket/fer_jax [--version=v2-alpha-tpuv5-lite] [--spot] [--dry_run] -- \
+#       --bucket=gs://my-bucket/fer_jax --version=v2-alpha-tpuv5-lite [--spot] [--dry_run] -- \
 #       MAIN FLAGS ...
 #
 # Makes the slice where it is not there, copies this checkout (all that git tracks) to its hosts, installs, trains, and
@@ -10,7 +10,7 @@
 # data (copy your --data_dir there first); runs are copied to BUCKET/runs every five minutes and at
 # the end, and taken from there at the start: the same command after a preemption makes the slice
 # anew and goes on. --version is the image of the hosts, which Google's documentation names for each
-# type; where its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the
+# type (default tpu-ubuntu2204-base, of v4 and older); where its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the
 # commands and runs none.
 set -euo pipefail
 # shellcheck source=launch/environment.sh

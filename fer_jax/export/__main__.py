@@ -4,8 +4,8 @@
     python -m fer_jax.export MODEL --format=onnx --out=DIR
     python -m fer_jax.export MODEL --format=stablehlo --out=DIR
 
-First flags: --out=DIR, --format=folder, --member=NUMBER. Documented in docs/predict.md (networks
-that are shipped, model folders, programs for others).
+First flags: --out=DIR, --format=folder, --member=NUMBER. Documented in docs/predict.md (networks,
+runs and folders; programs for others).
 
 MODEL is a network of the package by its name (small), a finished run, or a folder that this wrote.
 DIR must be missing or empty. All members are written, and whoever loads the folder gets

@@ -16,7 +16,8 @@ taken over from its checkpoints.
 
 Settings are compared on inner validation clips; no test clip is judged until --retrain_best. With
 --choose_on_test they are compared on the test folds, and every report says so. A setting whose
-remaining folds cannot reach the threshold any more is given up; --finish=NUMBER trains it.
+remaining folds cannot reach --threshold any more (with --choose_on_test by default the config's) is
+given up; --finish=NUMBER trains it.
 """
 
 import contextlib
