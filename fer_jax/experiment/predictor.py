@@ -70,6 +70,7 @@ class Predictor:
             frames, no such member, mirror images of features, or a damaged file.
         """
         folder = model_folder.find(name)
+        rundir.check_run(folder)
         stored = model_folder.is_folder(folder)
         if not stored:
             rundir.check_finished(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 
-RUN = 'run'
+RUN = rundir.RUN
 # Kind -> what draws the page of a folder of that kind from its files. It is called as
 # redraw(folder: Path, out: str | None), draws into `out` where given and else into the folder, and
 # returns the results as text and the page's path, or raises UserError.
