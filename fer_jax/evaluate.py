@@ -37,6 +37,7 @@ from absl import flags
 from fer_jax import cli
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
 from fer_jax.reports import judgement_page
 
 
@@ -74,8 +75,7 @@ def main(fv: flags.FlagValues) -> None:
     if not fv.dataset:
         raise UserError('--dataset is missing: give a prepared dataset, e.g. fer2013')
     out = Path(fv.out)
-    if (out / 'config.json').exists():
-        raise UserError(f'{out} is a run or a model folder: give another --out')
+    rundir.check_out(out)
     from fer_jax import runtime
     from fer_jax.experiment import foreign, judging
     from fer_jax.experiment.foreign import ForeignNetwork

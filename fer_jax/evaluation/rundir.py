@@ -109,6 +109,21 @@ def check_run(folder: Path) -> None:
         )
 
 
+def check_out(folder: Path, own: Path | None = None) -> None:
+    """Refuses a folder whose own report a page would replace: of a run, a study or a network.
+
+    Args:
+      own: the folder that the page is of, which is none of them.
+    """
+    if own and folder.resolve() == own.resolve():
+        return
+    if (folder / 'config.json').exists() or (folder / KIND).exists():
+        raise UserError(
+            f'{folder} is a run, a study or a model folder, whose own report lies there: give '
+            'another --out'
+        )
+
+
 def finish(folder: Path) -> None:
     """Marks a run as finished; the last that is written in it."""
     atomic.write_text(folder / DONE, '')

@@ -36,11 +36,12 @@ def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
       out: where the page goes; None is the folder itself.
 
     Raises:
-      UserError: an unknown kind, or a folder that is unfinished or damaged.
+      UserError: an unknown kind, a folder that is unfinished or damaged, or an `out` of others.
     """
     kind = rundir.kind_of(folder) or RUN
     if kind not in PAGES:
         raise UserError(f"{folder / rundir.KIND}: there is no kind '{kind}' of {', '.join(PAGES)}")
+    rundir.check_out(Path(out or folder), folder)
     return pkgutil.resolve_name(PAGES[kind])(folder, out)
 
 

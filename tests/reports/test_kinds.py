@@ -58,6 +58,19 @@ def test_what_is_for_runs_of_one_model_refuses_other_folders(finished_run, tmp_p
         transfer.Source.open(str(folder))
 
 
+def test_a_page_replaces_no_other_folder_s(finished_run, tmp_path):
+    other = shutil.copytree(finished_run, tmp_path / 'other')
+    study = tmp_path / 'study'
+    rundir.write_kind(study, 'order')
+    for out in (other, study):
+        before = sorted(path.name for path in out.iterdir())
+        with pytest.raises(UserError, match='a study or a model folder, whose own report lies'):
+            cli.call(report.main, report.define, [str(finished_run), f'--out={out}'])
+        assert sorted(path.name for path in out.iterdir()) == before
+    cli.call(report.main, report.define, [str(other), f'--out={other}'])
+    assert (other / 'report.html').is_file()
+
+
 @pytest.mark.parametrize('kind', ['adding', 'order', 'leakage', 'sweep', 'kahou2015', 'run'])
 def test_a_folder_that_has_hardly_begun_says_what_it_lacks(tmp_path, kind):
     rundir.write_kind(tmp_path, kind)
