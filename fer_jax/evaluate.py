@@ -112,7 +112,11 @@ def main(fv: flags.FlagValues) -> None:
     page = judgement_page.write(found, out, 'the network as it is, nothing fitted here')
     print(f'\n{page}')
     if fv.card:
-        key = ' '.join(filter(None, (fv.dataset, fv.labels, fv.faces)))
+        labels = fv.labels
+        if '+' not in fv.dataset:
+            about = prepared.describe(fv.dataset, prepared.data_root(fv.data_dir), fv.faces)
+            labels = labels or next(iter(about['label_sets']))
+        key = ' '.join(filter(None, (fv.dataset, labels, fv.faces)))
         model_card.add(predictor.path, key, found.figures())
         print(predictor.path / model_folder.CARD)
 
