@@ -111,7 +111,7 @@ class Finished:
           p, 0 to 1; None where the two do not have the same folds of the same clips, or where
           nothing can be tested.
         """
-        shared = ('protocol', 'simulated', 'data.name')
+        shared = ('protocol', 'simulated', 'data.name', 'data.labels')
         own, other = self.results.get(rule), base.results.get(rule)
         same = all(_at(self.config, key) == _at(base.config, key) for key in shared)
         if not same or own is None or other is None:
