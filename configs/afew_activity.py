@@ -22,10 +22,11 @@ Deviations: the paper names the three steps and the blocks' size. From the autho
 that is public: 300 factors, the normalisation of blocks, whitening that keeps 99.999 % of the
 variance (`:simulated`: 99 %), weighted histograms, chi-squared kernel, C 100. The number of words
 is that of Le et al. 2011. The loss is the sequence form of Konda et al., arXiv:1306.3162, with tied
-weights. Ours alone: the weight of the contraction, Adam and its settings, filters of one norm, how
-many blocks, the kernel's gamma, probabilities by one temperature from inner folds (the authors:
-libsvm's). A block's contrast is measured against the training blocks' mean, not against the batch
-at hand. The inner folds learn from words fitted on all training clips.
+weights. Ours alone: scenes shrunk to 320 pixels at most, the weight of the contraction, Adam and
+its settings, filters of one norm, how many blocks, the kernel's gamma, probabilities by one
+temperature from inner folds (the authors: libsvm's). A block's contrast is measured against the
+training blocks' mean, not against the batch at hand. The inner folds learn from words fitted on all
+training clips.
 """
 
 from ml_collections import ConfigDict

@@ -37,6 +37,7 @@ from absl import flags
 from fer_jax import cli
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
 from fer_jax.reports import judgement_page
 
 
@@ -74,8 +75,7 @@ def main(fv: flags.FlagValues) -> None:
     if not fv.dataset:
         raise UserError('--dataset is missing: give a prepared dataset, e.g. fer2013')
     out = Path(fv.out)
-    if (out / 'config.json').exists():
-        raise UserError(f'{out} is a run or a model folder: give another --out')
+    rundir.check_out(out)
     from fer_jax import runtime
     from fer_jax.experiment import foreign, judging
     from fer_jax.experiment.foreign import ForeignNetwork
@@ -112,7 +112,11 @@ def main(fv: flags.FlagValues) -> None:
     page = judgement_page.write(found, out, 'the network as it is, nothing fitted here')
     print(f'\n{page}')
     if fv.card:
-        key = ' '.join(filter(None, (fv.dataset, fv.labels, fv.faces)))
+        labels = fv.labels
+        if '+' not in fv.dataset:
+            about = prepared.describe(fv.dataset, prepared.data_root(fv.data_dir), fv.faces)
+            labels = labels or next(iter(about['label_sets']))
+        key = ' '.join(filter(None, (fv.dataset, labels, fv.faces)))
         model_card.add(predictor.path, key, found.figures())
         print(predictor.path / model_folder.CARD)
 

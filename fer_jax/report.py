@@ -76,25 +76,19 @@ def main(fv: flags.FlagValues) -> None:
 
 def _compare(fv: flags.FlagValues) -> tuple[str, Path]:
     """Draws the comparison of the runs; returns it as text, and the page's path."""
-    out, runs = _out(fv.out or 'comparison'), _runs(fv)
+    out, runs = Path(fv.out or 'comparison'), _runs(fv)
+    rundir.check_out(out)
     values = comparison.compute(runs, rule=fv.rule)
     return comparison.summary_text(values), comparison_page.write(values, out)
 
 
 def _ensemble(fv: flags.FlagValues) -> tuple[str, Path]:
     """Draws the mean of the runs as one system; returns it as text, and the page's path."""
-    out, runs = _out(fv.out or 'ensemble'), _runs(fv)
+    out, runs = Path(fv.out or 'ensemble'), _runs(fv)
+    rundir.check_out(out)
     found = ensembles.judge(runs)
     sentence = 'each network at the epoch that its own validation clips chose'
     return found.summary_text(), judgement_page.write(found, out, sentence)
-
-
-def _out(name: str) -> Path:
-    """Returns a folder that pages may be drawn into; UserError for a run's."""
-    out = Path(name)
-    if (out / 'config.json').exists():
-        raise UserError(f'{out} is a run, whose own report lies there: give another --out')
-    return out
 
 
 def _runs(fv: flags.FlagValues) -> list[rundir.Run]:

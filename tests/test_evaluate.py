@@ -126,6 +126,8 @@ def test_the_card_is_filled_from_files(plain_run, plain_data, tmp_path, capsys):
     assert set(json.loads((model / 'evaluations.json').read_text())) == {
         'fer2013 ferplus8', 'fer2013 fer2013'
     }  # fmt: skip
+    call(*words, '--card')  # its first label set
+    assert len(json.loads((model / 'evaluations.json').read_text())) == 2
     call(*words, '--labels=ferplus8', '--card')
     again = json.loads((model / 'evaluations.json').read_text())['fer2013 ferplus8']
     assert again == json.loads(first)['fer2013 ferplus8']

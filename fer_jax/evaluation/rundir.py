@@ -22,6 +22,8 @@ from fer_jax.evaluation.predictions import AGAIN, Predictions
 SIMULATED = 'SIMULATED FACES'
 
 KIND, DONE = 'kind.json', 'DONE'
+# The kind of a run of one model; of `reports.kinds`.
+RUN = 'run'
 
 FOLD_KEYS = {'protocol': str, 'subject_disjoint': bool, 'stamps': list, 'folds': list}
 DATASET_KEYS = {
@@ -98,6 +100,30 @@ def kind_of(folder: Path) -> str | None:
     return str(read_json(folder / KIND).get('kind'))
 
 
+def check_run(folder: Path) -> None:
+    """Refuses a folder that records another kind than a run of one model."""
+    if (kind := kind_of(folder)) not in (None, RUN):
+        raise UserError(
+            f'{folder} is no run of one model, it holds {kind}: its own report is '
+            f'{folder / "report.html"}'
+        )
+
+
+def check_out(folder: Path, own: Path | None = None) -> None:
+    """Refuses a folder whose own report a page would replace: of a run, a study or a network.
+
+    Args:
+      own: the folder that the page is of, which is none of them.
+    """
+    if own and folder.resolve() == own.resolve():
+        return
+    if (folder / 'config.json').exists() or (folder / KIND).exists():
+        raise UserError(
+            f'{folder} is a run, a study or a model folder, whose own report lies there: give '
+            'another --out'
+        )
+
+
 def finish(folder: Path) -> None:
     """Marks a run as finished; the last that is written in it."""
     atomic.write_text(folder / DONE, '')
@@ -161,11 +187,12 @@ def load(path: Path | str) -> Run:
     """Reads a run's directory.
 
     Raises:
-      UserError: it is missing, unfinished or damaged; the message names the file.
+      UserError: it is missing, unfinished, damaged or of another kind; the message names the file.
     """
     path = Path(path)
     if not path.is_dir():
         raise UserError(f'there is no run at {path}: give the directory that fer_jax.main wrote')
+    check_run(path)
     predictions = predictions_file.load(path / 'probabilities.npz')
     frames, ids = _samples(path / 'samples.npz')
     run = Run(
@@ -195,8 +222,9 @@ def load_finished(path: Path | str) -> Run:
     """Reads the directory of a run that has finished.
 
     Raises:
-      UserError: it is missing, unfinished or damaged.
+      UserError: it is missing, unfinished, damaged or of another kind.
     """
+    check_run(Path(path))
     check_finished(Path(path))
     return load(path)
 

@@ -24,7 +24,11 @@ _NUMBERS = {
     'tensor(float16)': np.float16,
     'tensor(uint8)': np.uint8,
 }
-_SUM = 1e-2  # outputs that are in [0, 1] and sum to 1 within this are probabilities
+# Outputs that are in [0, 1] and sum to 1 within this are probabilities: of a network of whole
+# numbers (TFLite) each may be off by half a level of 256.
+_SUM = 0.05
+# Faces that a network is tried on: a black one, and noise.
+_TRIED = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +41,7 @@ class ForeignNetwork:
       classes: what its outputs stand for.
       clips: how faces are cut out for it.
       scale: what black and white are for it.
+      softmax: its outputs are made probabilities; what it says of faces tried on opening decides.
     """
 
     name: str
@@ -44,6 +49,7 @@ class ForeignNetwork:
     classes: tuple[str, ...]
     clips: ClipSource
     scale: tuple[float, float]
+    softmax: bool
     _run: Callable[[np.ndarray], np.ndarray] = dataclasses.field(repr=False)
 
     @classmethod
@@ -77,12 +83,13 @@ class ForeignNetwork:
             stills=False, neutral=False, drop_faceless=False, drop_soundless=False,
             unlabelled=False, simulated=Simulated(subjects=0, seed=0),
         )  # fmt: skip
-        if found.shape != (2, len(classes)):
+        if found.shape[1:] != (len(classes),):
             raise UserError(
                 f'{path} gives {found.shape[-1]} numbers a face, --classes names {len(classes)}: '
                 'name each output'
             )
-        return cls(path.stem, path, tuple(classes), clips, scale, one)
+        softmax = bool(found.min() < 0 or np.abs(found.sum(1) - 1).max() > _SUM)
+        return cls(path.stem, path, tuple(classes), clips, scale, softmax, one)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -101,7 +108,7 @@ class ForeignNetwork:
     def probabilities(self, clips: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:
         """Classifies stills uint8 [n, 1, S, S, C]: float32 [n, class]."""
         said = self._run(clips)
-        if said.min() < 0 or np.abs(said.sum(1) - 1).max() > _SUM:
+        if self.softmax:
             odds = np.exp(said - said.max(1, keepdims=True))
             said = odds / odds.sum(1, keepdims=True)
         return said.astype(np.float32)
@@ -166,16 +173,18 @@ class _Calls:
 
 
 def _tried(path: Path, calls: _Calls) -> tuple[_Calls, np.ndarray]:
-    """Calls a network with two black faces; one at a time where it takes no two.
+    """Calls a network with several faces; one at a time where it takes no several.
 
     Some files say that they take any number and hold a step for one alone.
 
     Returns:
-      The calls that it takes, and its outputs float32 [2, K].
+      The calls that it takes, and its outputs float32 [_TRIED, K].
     """
     layout = calls.layout
     single = dataclasses.replace(calls, layout=dataclasses.replace(layout, batch=1))
-    faces = np.zeros((2, 1, layout.size, layout.size, layout.channels), np.uint8)
+    shape = (_TRIED, 1, layout.size, layout.size, layout.channels)
+    faces = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    faces[0] = 0
     fault = ''
     for each in (calls,) if layout.batch else (calls, single):
         try:

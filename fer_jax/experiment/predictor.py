@@ -60,7 +60,8 @@ class Predictor:
         """Opens a network of the package by its name, a finished run, or a model folder.
 
         Args:
-          member: the one to take; -1 takes the mean of all.
+          member: the one to take; -1 takes the mean of all, of a run whose networks were trained
+            again the mean of those.
           mirrored: whether each picture's mirror image counts too, for twice the time; None: as
             the run says.
 
@@ -69,6 +70,7 @@ class Predictor:
             frames, no such member, mirror images of features, or a damaged file.
         """
         folder = model_folder.find(name)
+        rundir.check_run(folder)
         stored = model_folder.is_folder(folder)
         if not stored:
             rundir.check_finished(folder)
@@ -84,6 +86,8 @@ class Predictor:
             members = [k for k in range(table.members) if not table.failed[k]]
             if not members:
                 raise UserError(f'{folder}: every member diverged; train it again')
+            # Those that were trained again make the first figure of the run's report.
+            members = [k for k in members if table.retrained[k]] or members
             fitted = temperature_of(table, member)
             simulated = bool(rundir.read_json(folder / 'dataset.json')['simulated'])
             config = rundir.read_json(folder / 'config.json')

@@ -24,6 +24,7 @@ from absl import flags
 from fer_jax import cli
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
 from fer_jax.explain import KINDS
 
 
@@ -59,8 +60,7 @@ def main(fv: flags.FlagValues) -> None:
     if fv.clips < 0:
         raise UserError(f'--clips is {fv.clips}: give a number of clips, or 0 for all')
     out = Path(fv.out) if fv.out else Path(fv.positional[0]).expanduser() / page.NAME
-    if (out / 'config.json').exists():
-        raise UserError(f'{out} is a run, whose own report lies there: give another --out')
+    rundir.check_out(out)
     runtime.prepare()
     trained = Trained.open(fv.positional[0], fv.member, prepared.data_root(fv.data_dir))
     clip = saliency.choose(trained, fv.clips)

@@ -1,5 +1,6 @@
 """The figures of what happens inside a network: warps, first filters, probabilities over time."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -124,7 +125,7 @@ def over_time(
                              interpolation='none')  # fmt: skip
             strip.set_axis_off()
             steps = np.arange(1, len(course) + 1)
-            for k, colour in zip(range(len(classes)), SERIES * 2, strict=False):
+            for k, colour in zip(range(len(classes)), itertools.cycle(SERIES), strict=False):
                 own = k == label
                 axes.plot(
                     steps, course[:, k], color=COLOURS[colour], lw=2.6 if own else 1.1,

@@ -113,7 +113,8 @@ def _warps(
 
 
 def _filters(trained: Trained, arrays: dict[str, np.ndarray]) -> list[Drawing]:
-    found = inside.first_filters(trained.network.variables['params'])
+    # What the first layer computes: with its branches, where the network has some.
+    found = inside.first_filters(trained.network.folded().variables['params'])
     arrays |= {f'filters_{layer.replace("/", "_")}': kernel for layer, kernel in found.items()}
     return inside_plots.filters(found, trained.run.stamps)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.errors import UserError
 from fer_jax.evaluation.table import COUNT, DIFFERENCE, SHARE, Column, Table
 from fer_jax.explain import occlusion
 from fer_jax.explain.network import Trained
@@ -133,21 +134,30 @@ def study(
     """Asks the network about every window of some test clips, a clip a call.
 
     Args:
-      clip: int [clip], as `choose` gives them.
+      clip: int [clip], as `choose` gives them. One that the network gets wrong after all is left
+        out: a tie, but for the rounding of what the run saved.
       progress: wraps the iteration.
 
     Raises:
-      UserError: the network does not say of the whole faces what the run saved.
+      UserError: the network does not say of the whole faces what the run saved, or gets none right.
     """
     occlude = occlusion.make_occluder(trained.network.system.probabilities, windows)
     length, label = trained.clips.length, trained.clips.label
-    probabilities, pictures = [], []
+    kept, probabilities, pictures = [], [], []
     for index in progress(clip):
         seen = trained.seen(np.array([index]))[0]
         said = np.asarray(occlude(trained.network.variables, seen, length[index]))
         trained.check(np.array([index]), said[:1])
+        if said[0].argmax() != label[index]:
+            continue
+        kept.append(index)
         probabilities.append(said)
         pictures.append(trained.pictures(seen[length[index] - 1]))
+    if not kept:
+        raise UserError(
+            f'{trained.run.path}: member {trained.member.index} gets no test clip right'
+        )
+    clip = np.array(kept)
     tested, saved = trained.tested
     right = saved.argmax(1) == label[tested]
     classes = trained.clips.classes

@@ -33,7 +33,7 @@ def maps(study: Study, kind: str, names: Sequence[str], stamps: Sequence[str]) -
         'saliency_faces',
         'Occlusion maps of a face of each class',
         'A face of each class as the network sees it (minaee2019, Figures 1 and 12): of the clips '
-        'that it gets right the one whose probability is the median. Beside it, with that '
+        'whose maps were made the one whose probability is the median. Beside it, with that '
         f'probability, its map: {said}',
         pictures.sheet([p for both in zip(faces, shown, strict=True) for p in both], 4, stamps),
         _csv(study, typical, names, stamps),

@@ -8,8 +8,9 @@ First flags: --out=DIR, --format=folder, --member=NUMBER. Documented in docs/pre
 runs and folders; programs for others).
 
 MODEL is a network of the package by its name (small), a finished run, or a folder that this wrote.
-DIR must be missing or empty. All members are written, and whoever loads the folder gets
-the mean of their probabilities; --member takes one alone.
+DIR must be missing or empty. All members are written, of a run with train.retrain those that
+were trained again, and whoever loads the folder gets the mean of their probabilities; --member
+takes one alone.
 
 Format folder: what `fer_jax.load(DIR)`, `--model=DIR` of predict and evaluate and
 `--config.init.run=DIR` of training take, with nothing else at hand:

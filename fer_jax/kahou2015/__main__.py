@@ -21,6 +21,7 @@ from absl import flags
 from fer_jax import cli
 from fer_jax.data import prepared
 from fer_jax.errors import UserError
+from fer_jax.evaluation import rundir
 from fer_jax.experiment import runners
 
 
@@ -59,13 +60,17 @@ def main(fv: flags.FlagValues) -> None:
 
     if fv.fusions and fv.config is not None:
         raise UserError('--fusions trains on the stages of a finished run: give RUN, no --config')
+    if fv.out and (fv.fusions or fv.config is not None):
+        raise UserError('--out is the folder of the page of a RUN: leave it out here')
     if fv.fusions:
         runtime.prepare()
         text, path = fusions.write(Path(fv.positional[0]), fv.draws)
         print(f'{text}\n\n{path}')
         return
     if fv.config is None:
-        text, path = page.redraw(Path(fv.positional[0]), fv.out)
+        folder = Path(fv.positional[0])
+        rundir.check_out(Path(fv.out or folder), folder)
+        text, path = page.redraw(folder, fv.out)
         print(f'{text}\n\n{path}')
         return
     if runners.runner_of(fv.config) is not system.run:

@@ -110,9 +110,19 @@ class ClipTable:
 
         Returns:
           float32 [clip, ...] of the table's.
+
+        Raises:
+          UserError: a clip that the table lacks.
         """
+        place = {clip_id: row for row, clip_id in enumerate(self.clip_id.tolist())}
+        others = [clip_id for clip_id in clips.clip_id.tolist() if clip_id not in place]
+        if others:
+            raise UserError(
+                f'{clips.name}: a model learns from {others[0]}, which is not among the clips of '
+                'models.activity.data: prepare the data of all models from one release'
+            )
         out = np.full((len(self.clip_id), *values.shape[1:]), np.nan, np.float32)
-        out[np.searchsorted(self.clip_id, clips.clip_id)] = values
+        out[[place[clip_id] for clip_id in clips.clip_id.tolist()]] = values
         return out
 
 

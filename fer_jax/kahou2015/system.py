@@ -144,6 +144,8 @@ class SystemPlan:
         for own in models.values():
             with own.unlocked():
                 own.seed = config.seed
+                if 'activity' in own:
+                    own.activity.seed = config.seed
                 own.simulated = config.simulated
                 if 'features' in own:
                     own.features.run = config.frames.run or str(folder / 'stages' / 'frames')

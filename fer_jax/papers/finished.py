@@ -10,7 +10,6 @@ from fer_jax import config as configs
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results, rundir, significance
 from fer_jax.papers.card import Card, Ours
-from fer_jax.reports import kinds
 
 # A run with another value is of one fold or of somebody's folds: it answers an entry only where
 # `holds` asks for that.
@@ -112,7 +111,7 @@ class Finished:
           p, 0 to 1; None where the two do not have the same folds of the same clips, or where
           nothing can be tested.
         """
-        shared = ('protocol', 'simulated', 'data.name')
+        shared = ('protocol', 'simulated', 'data.name', 'data.labels')
         own, other = self.results.get(rule), base.results.get(rule)
         same = all(_at(self.config, key) == _at(base.config, key) for key in shared)
         if not same or own is None or other is None:
@@ -146,11 +145,7 @@ def read(path: Path | str) -> Finished:
       UserError: there is none, it has not finished, or a file of it is damaged.
     """
     path = Path(path)
-    if (kind := rundir.kind_of(path)) not in (None, kinds.RUN):
-        raise UserError(
-            f'{path} is no run of one model, it holds {kind}: its own report is '
-            f'{path / "report.html"}'
-        )
+    rundir.check_run(path)
     rundir.check_finished(path)
     found = rundir.read_json(path / 'results.json')
     if not any(isinstance(values, dict) and values.get('headline') for values in found.values()):

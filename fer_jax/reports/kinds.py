@@ -11,7 +11,7 @@ from pathlib import Path
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 
-RUN = 'run'
+RUN = rundir.RUN
 # Kind -> what draws the page of a folder of that kind from its files. It is called as
 # redraw(folder: Path, out: str | None), draws into `out` where given and else into the folder, and
 # returns the results as text and the page's path, or raises UserError.
@@ -36,11 +36,12 @@ def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
       out: where the page goes; None is the folder itself.
 
     Raises:
-      UserError: an unknown kind, or a folder that is unfinished or damaged.
+      UserError: an unknown kind, a folder that is unfinished or damaged, or an `out` of others.
     """
     kind = rundir.kind_of(folder) or RUN
     if kind not in PAGES:
         raise UserError(f"{folder / rundir.KIND}: there is no kind '{kind}' of {', '.join(PAGES)}")
+    rundir.check_out(Path(out or folder), folder)
     return pkgutil.resolve_name(PAGES[kind])(folder, out)
 
 

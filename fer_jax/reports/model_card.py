@@ -191,6 +191,8 @@ def _share(value: float | None, interval: Sequence[float] | None = None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    # A bar in a class's name would begin another cell.
+    rows = [[cell.replace('|', r'\|') for cell in row] for row in rows]
     lines = [head, ['---'] + ['---:'] * (len(head) - 1), *rows]
     return [f'| {" | ".join(cells)} |' for cells in lines]
 

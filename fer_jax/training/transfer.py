@@ -55,6 +55,7 @@ class Source:
     def open(cls, path: str, option: str = 'init.run') -> 'Source':
         """Reads all but the networks of what a user names; UserError where it is neither."""
         folder = Path(path).expanduser()
+        rundir.check_run(folder)
         if path in model_folder.shipped() or model_folder.is_folder(folder):
             return cls._of_folder(model_folder.find(path), option)
         rundir.check_finished(folder, option)

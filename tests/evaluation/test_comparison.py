@@ -251,7 +251,7 @@ def test_commands_that_ask_for_what_is_not_there(finished_run, other_run, tmp_pa
         call(finished_run, '--rule=last')
     with pytest.raises(UserError, match='rule'):
         call(finished_run, other_run, '--rule=best')
-    with pytest.raises(UserError, match='is a run, whose own report lies there'):
+    with pytest.raises(UserError, match='is a run, a study or a model folder, whose own report'):
         call(finished_run, other_run, f'--out={other_run}')
     with pytest.raises(UserError, match='there is no run at'):
         call(finished_run, tmp_path / 'none')

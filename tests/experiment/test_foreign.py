@@ -109,6 +109,18 @@ def test_sizes_that_the_file_leaves_open_are_given(tmp_path):
         ForeignNetwork.open(fixed, CLASSES, size=12, scale=(0.0, 1.0))
 
 
+def test_what_outputs_are_is_the_same_for_all_faces(tmp_path):
+    path = write(tmp_path / 'mean.onnx', ['n', SIZE, SIZE, 1])
+    network = ForeignNetwork.open(path, CLASSES, size=0, scale=(1 / 21, 1.0))
+    # Of a black face the outputs are 0 to 6 times 1/21, which sum to 1.
+    faces = np.zeros((2, 1, SIZE, SIZE, 1), np.uint8)
+    faces[1] = 255
+    found = network.probabilities(faces)
+    np.testing.assert_allclose(network.probabilities(faces[:1]), found[:1], rtol=1e-5)
+    odds = np.exp(np.arange(7) / 21)
+    np.testing.assert_allclose(found[0], odds / odds.sum(), rtol=1e-4)
+
+
 def test_data_of_a_file_stay_in_its_folder(tmp_path):
     values = np.arange(7, dtype=np.float32)
     (tmp_path / 'elsewhere.bin').write_bytes(values.tobytes())

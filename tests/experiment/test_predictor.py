@@ -159,6 +159,24 @@ def test_a_digest_is_of_the_arrays(predictor, plain_run):
     assert Predictor.open(plain_run, 0).digest != predictor.digest
 
 
+def test_networks_that_were_trained_again_speak_for_their_run(plain_run, tmp_path):
+    run = tmp_path / 'run'
+    shutil.copytree(plain_run, run)
+    table = predictions.load(run / 'probabilities.npz')
+    for retrained, failed, speak in (
+        ([False, False], [0, 0], [0, 1]),
+        ([False, True], [0, 0], [1]),
+        # The second training diverged.
+        ([False, True], [0, 1], [0]),
+    ):
+        again = dataclasses.replace(
+            table, retrained=np.array(retrained), failed=np.array(failed, np.int32)
+        )
+        again.save(run / 'probabilities.npz')
+        assert [each.member for each in Predictor.open(run).networks] == speak
+        assert Predictor.open(run, 0).networks[0].member == 0
+
+
 def test_the_shipped_network_says_what_it_said_when_it_was_written():
     network = fer_jax.load('small')
     with np.load(network.path / 'golden.npz') as golden:

@@ -208,7 +208,7 @@ def test_a_mistake_is_one_sentence(place, words, message):
 
 
 def test_a_run_is_not_drawn_over(place):
-    with pytest.raises(UserError, match='is a run, whose own report lies there'):
+    with pytest.raises(UserError, match='is a run, a study or a model folder, whose own report'):
         call(place, f'--out={place / "run"}')
 
 

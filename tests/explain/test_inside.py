@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import jax
@@ -13,8 +14,9 @@ from fer_jax.data.clips import ClipSet, sample_frames
 from fer_jax.data.protocols import Fold
 from fer_jax.experiment.fits import MemberFits
 from fer_jax.experiment.trained import TrainedNetwork
-from fer_jax.explain import inside, inside_plots, pictures
+from fer_jax.explain import inside, inside_plots, page, pictures
 from fer_jax.explain.network import ZERO, Trained
+from fer_jax.models.features import features
 from fer_jax.training.inputs import NORMALIZATIONS
 from fer_jax.training.members import Member
 from fer_jax.training.step import System
@@ -120,6 +122,25 @@ def test_the_first_filters_of_every_network(name, options, shape, expected):
             -1, *own['kernel'].shape[-4:-1])[0].mean(-1), rtol=1e-6)  # fmt: skip
 
 
+def test_filters_of_a_network_with_branches_are_what_its_first_layer_computes():
+    frames = np.random.default_rng(0).integers(0, 256, (1, 1, 9, 9, 1)).astype(np.uint8)
+    model = models.build(
+        'plain_cnn', num_classes=2, filters=(2, 3), convolutions=(1, 1), branches=True
+    )
+    trained = trained_of(model, frames)
+    arrays = {}
+    trained = dataclasses.replace(trained, run=SimpleNamespace(stamps=()))
+    page._filters(trained, arrays)
+    # The answer of the layer to a single pixel, before its ReLU, is its kernel.
+    kernel = arrays['filters_conv1a'][:, 0]
+    pixel = np.zeros((1, 1, 9, 9, 1), np.float32)
+    for sign in (1, -1):
+        pixel[0, 0, 4, 4] = sign
+        found = features(model, trained.network.variables, pixel, 'map1a')[0, 0, 3:6, 3:6]
+        answer = np.maximum(sign * kernel[:, ::-1, ::-1], 0)
+        np.testing.assert_allclose(np.moveaxis(found, -1, 0), answer, atol=1e-5)
+
+
 def test_prefixes_are_filled_as_the_loader_fills_short_clips():
     frames = np.arange(5 * 4).reshape(5, 2, 2, 1)
     prefixes, lengths = inside.revealed(frames)
@@ -160,6 +181,13 @@ def test_a_class_of_any_name_has_files():
     frames, courses = np.zeros((1, 2, 8, 8, 1)), [np.full((2, 2), 0.5)]
     (drawing,) = inside_plots.over_time(frames, courses, [1], ['clip'], ('joy', 'anger/fear'), ())
     assert drawing.name == 'time_1_anger_fear'
+
+
+def test_the_course_of_a_clip_has_a_line_for_each_of_many_classes():
+    classes = [f'kind {k}' for k in range(20)]
+    frames, courses = np.zeros((1, 2, 8, 8, 1)), [np.full((2, 20), 0.05)]
+    (drawing,) = inside_plots.over_time(frames, courses, [1], ['clip'], classes, ())
+    assert all(name in drawing.svg for name in classes)
 
 
 def test_every_normalisation_of_faces_says_what_a_zero_is():

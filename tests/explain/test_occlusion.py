@@ -1,12 +1,14 @@
 """Occlusion maps against slow loops, and of a network that is known to look at one patch."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from fer_jax.errors import UserError
-from fer_jax.explain import occlusion
+from fer_jax.explain import occlusion, saliency
 from fer_jax.explain.occlusion import Windows, make_occluder
 
 SHAPE = (3, 13, 10, 2)  # frames, height, width, channels
@@ -162,6 +164,30 @@ def test_the_map_peaks_on_the_patch_that_the_network_looks_at():
         y, x = np.unravel_index(shown.argmax(), shown.shape)
         assert patch[y, x]
         assert not shown[:12].any() and not shown[:, :22].any() and not shown[34:].any()
+
+
+def test_a_clip_that_the_network_gets_wrong_after_all_flips_under_no_window(network, face):
+    faces = np.stack([face, -face])
+    said = [slowly(network, own, 3, 5, 5)[0][0] for own in faces]
+    first = int(said[0].argmax())
+    assert said[1].argmax() != first
+    trained = SimpleNamespace(
+        network=SimpleNamespace(system=SimpleNamespace(probabilities=linear), variables=network),
+        clips=SimpleNamespace(
+            length=np.array([3, 3]), label=np.array([first, first]), classes=('a', 'b', 'c', 'd')
+        ),
+        tested=(np.arange(2), np.eye(4)[[first, first]]),  # as saved, both are right
+        seen=lambda clip: faces[clip],
+        pictures=lambda seen: seen,
+        check=lambda clip, said: None,
+        run=SimpleNamespace(path='run'),
+        member=SimpleNamespace(index=0),
+    )
+    windows = Windows.over(SHAPE[1:3], 5, 5)
+    found = saliency.study(trained, np.arange(2), windows)
+    assert found.clip.tolist() == [0] and len(found.probabilities) == len(found.pictures) == 1
+    with pytest.raises(UserError, match='run: member 0 gets no test clip right'):
+        saliency.study(trained, np.array([1]), windows)
 
 
 def test_one_compilation_a_geometry(network, face):

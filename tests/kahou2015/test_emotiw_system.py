@@ -204,6 +204,23 @@ def test_a_frame_network_that_learned_the_clips_that_judge_is_refused(
         system.run(small(**{'frames.run': 'RUN'}), **go)
 
 
+def test_the_seed_is_of_every_stage(tmp_path):
+    plan = system.SystemPlan.open(configs.complete(small(seed=7)), tmp_path, tmp_path)
+    assert {own.seed for own in (plan, plan.frames, *plan.models.values())} == {7}
+    assert plan.models['activity'].activity.seed == 7
+
+
+def test_a_clip_of_another_release_stands_in_no_other_clip_s_place(run):
+    table = outcome.load(run[0]).table
+    clips = clips_of(table, slice(5, 8))
+    said = np.arange(3.0)
+    found = table.spread(dataclasses.replace(clips, clip_id=clips.clip_id[::-1]), said)
+    assert found[5:8].tolist() == [2, 1, 0] and np.isfinite(found).sum() == 3
+    other = dataclasses.replace(clips, clip_id=np.array([*clips.clip_id[:2], 'test/000000007b']))
+    with pytest.raises(UserError, match='a model learns from test/000000007b, which is not among'):
+        table.spread(other, said)
+
+
 @pytest.mark.parametrize('changed', ['sound', 'scenes', 'frames'])
 def test_a_run_is_not_taken_up_on_other_sources(stood_in, tmp_path, monkeypatch, changed):
     file, chain = tmp_path / 'sound.csv', {'dataset': 'fer2013', 'commit': '1'}

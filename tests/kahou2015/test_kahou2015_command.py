@@ -47,6 +47,8 @@ def test_a_run_is_drawn_again(run, tmp_path, monkeypatch, capsys):
         (['one', 'two'], 'or one run of it to draw again'),
         ([f'--config={CONFIGS / "afew_emotiw.py"}', 'run'], 'or one run of it to draw again'),
         ([f'--config={CONFIGS / "ckplus_c3d.py"}'], 'ckplus_c3d is one experiment'),
+        (['run', '--fusions', '--out=there'], '--out is the folder of the page of a RUN'),
+        ([f'--config={CONFIGS / "afew_emotiw.py"}', '--out=there'], '--out is the folder of the'),
         (['nowhere'], r'clips\.npz is missing: delete it and DONE'),
     ],
 )

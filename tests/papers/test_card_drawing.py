@@ -137,6 +137,10 @@ def test_p_values_are_those_of_our_own_runs(make_run):
     ] * 2  # c1 is what the others are compared with
     alone = [line for line in drawing.lines(card, [run]) if line.name == '[3]']
     assert all(line.cells[-2:] == ('', '') for line in alone)
+    assert run.p_value(base, 'last') is not None
+    config['data']['labels'] = 'other'
+    renamed = papers.read(make_run(config, name='renamed', clips=140, noise=3.0))
+    assert renamed.p_value(base, 'last') is None
     other = papers.read(make_run(resolved('configs/ckplus_c3d.py'), name='idstep'))
     lines = [line for line in drawing.lines(card, [other, run]) if line.name == '[3]']
     assert all(line.cells[-2:] == ('', '') for line in lines)

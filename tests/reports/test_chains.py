@@ -35,6 +35,11 @@ def test_the_networks_that_taught_a_run_are_named(make_predictions, make_run, tm
     ) in text
 
 
+def test_a_class_with_a_bar_in_its_name_stays_in_its_cell():
+    lines = model_card._table(('Class', 'n'), [('anger|fear', '7')])
+    assert lines == ['| Class | n |', '| --- | ---: |', r'| anger\|fear | 7 |']
+
+
 def test_a_model_s_card_names_the_whole_chain():
     first = {'run': 'A', 'config': 'fer2013_cnn', 'dataset': 'fer2013', 'simulated': False}
     own = {'config': 'own', 'dataset': 'own:photos', 'simulated': False}

@@ -7,10 +7,12 @@ import shutil
 
 import pytest
 
-from fer_jax import cli, report
+from fer_jax import cli, evaluate, report
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
+from fer_jax.explain import __main__ as explain
 from fer_jax.reports import kinds
+from fer_jax.training import transfer
 
 
 @pytest.mark.parametrize('kind', kinds.PAGES)
@@ -40,6 +42,33 @@ def test_a_kind_that_there_is_not_is_one_line(tmp_path, recorded, message):
     with pytest.raises(UserError, match=message) as error:
         cli.call(report.main, report.define, [str(tmp_path)])
     assert '\n' not in str(error.value)
+
+
+def test_what_is_for_runs_of_one_model_refuses_other_folders(finished_run, tmp_path):
+    folder = shutil.copytree(finished_run, tmp_path / 'system')
+    rundir.write_kind(folder, 'kahou2015')
+    for command, words in (
+        (report, [finished_run, folder]),
+        (explain, [folder, f'--data_dir={tmp_path}']),
+        (evaluate, [folder, '--dataset=fer2013', f'--out={tmp_path / "judged"}']),
+    ):
+        with pytest.raises(UserError, match='system is no run of one model, it holds kahou2015'):
+            cli.call(command.main, command.define, [str(word) for word in words])
+    with pytest.raises(UserError, match='system is no run of one model, it holds kahou2015'):
+        transfer.Source.open(str(folder))
+
+
+def test_a_page_replaces_no_other_folder_s(finished_run, tmp_path):
+    other = shutil.copytree(finished_run, tmp_path / 'other')
+    study = tmp_path / 'study'
+    rundir.write_kind(study, 'order')
+    for out in (other, study):
+        before = sorted(path.name for path in out.iterdir())
+        with pytest.raises(UserError, match='a study or a model folder, whose own report lies'):
+            cli.call(report.main, report.define, [str(finished_run), f'--out={out}'])
+        assert sorted(path.name for path in out.iterdir()) == before
+    cli.call(report.main, report.define, [str(other), f'--out={other}'])
+    assert (other / 'report.html').is_file()
 
 
 @pytest.mark.parametrize('kind', ['adding', 'order', 'leakage', 'sweep', 'kahou2015', 'run'])
