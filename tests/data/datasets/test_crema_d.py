@@ -96,6 +96,15 @@ def test_without_votes_there_is_one_label_set(builder, release):
     assert any('no label set crema_d_rated' in line for line in said)
 
 
+def test_a_table_of_votes_in_capitals_counts(builder, release):
+    table = release / 'processedResults' / 'tabulatedVotes.csv'
+    table.rename(table.with_name('TABULATEDVOTES.CSV'))
+    manifest = builder.open(release)
+    assert manifest.label_sets == ('crema_d', 'crema_d_rated')
+    table.with_name('TABULATEDVOTES.CSV').write_text(VOTES.replace('7,2,0', '2,7,0'))
+    assert builder.open(release).fingerprint != manifest.fingerprint
+
+
 def test_labels_of_votes_that_are_not_there_name_their_table(release, tmp_path):
     (release / 'processedResults' / 'tabulatedVotes.csv').unlink()
     for folder in ('VideoFlash', 'AudioMP3'):
