@@ -235,11 +235,14 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
         if claim.twin is not None:
             return _as_before(ledger, claim, claim.twin)
         ledger.note(claim, folder=folder.name)
+        epochs: dict[int, int] = {}
         with Heartbeat(ledger.store, claim.trial) as heartbeat:
 
-            def check(_record: Record) -> None:
+            def check(record: Record) -> None:
                 if heartbeat.taken_over:
                     raise TakenOver
+                epochs[record.member.index] = len(record.history)
+                heartbeat.epochs = sum(epochs.values())
 
             results = experiment.run(
                 search.setting(claim.values),

@@ -9,7 +9,7 @@ import types
 import optuna
 import pytest
 
-from fer_jax.errors import Away, UserError
+from fer_jax.errors import Away, Interrupted, UserError
 from fer_jax.sweep import ledger as ledgers
 from fer_jax.sweep import snapshot, storage, trial, workers
 from fer_jax.sweep.ledger import Ledger, TakenOver
@@ -118,6 +118,36 @@ def test_a_trial_that_kills_its_workers_is_given_up(tmp_path):
     assert '5 workers died' in ledger.trials()[0].user_attrs['reason']
 
 
+def test_a_trial_that_trains_on_between_its_workers_deaths_is_not_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, 'HEARTBEAT_S', 0.01)
+    ledger = open_ledger(tmp_path / 'j', total=1)
+    gone = {**workers.this_process(), 'begun': 'never', 'id': 'gone', 'host': 'here'}
+
+    def run(config, *, on_epoch, **options):
+        for member in range(2):  # as where all folds train at once
+            on_epoch(types.SimpleNamespace(
+                member=types.SimpleNamespace(index=member), history=[{}] * trained
+            ))  # fmt: skip
+        deadline = time.monotonic() + 20
+        while ledger.trials()[0].user_attrs.get('epochs', 0) < 2 * trained:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        raise Interrupted('killed')
+
+    monkeypatch.setattr(trial.experiment, 'run', run)
+    search = types.SimpleNamespace(setting=lambda values: None)
+    for trained in range(1, ledgers.DEATHS + 3):  # noqa: B007  run reads it
+        claim = ledger.claim()
+        with pytest.raises(Interrupted):
+            trial.run(search, ledger, claim, tmp_path, tmp_path)
+        claim.trial.set_user_attr('worker', gone)
+    for _ in range(ledgers.DEATHS - 1):
+        claim = ledger.claim()
+        assert claim.number == 0
+        claim.trial.set_user_attr('worker', gone)
+    assert ledger.claim() is None and states(ledger) == ['FAIL']
+
+
 def test_a_worker_elsewhere_is_dead_when_its_beat_stands_still(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(ledgers.time, 'monotonic', lambda: now[0])
@@ -154,16 +184,17 @@ def test_a_worker_whose_trial_was_taken_over_beats_no_more_and_trains_no_further
     ledger = open_ledger(tmp_path / 'j')
     claim = ledger.claim()
     beats = []
+    ended = types.SimpleNamespace(member=types.SimpleNamespace(index=0), history=[{}])
 
     def run(config, *, on_epoch, **options):
-        on_epoch(None)
+        on_epoch(ended)
         successor = optuna.Trial(ledger.study, claim.trial._trial_id)
         successor.set_user_attr('worker', ELSEWHERE)
         time.sleep(0.5)
         for _ in range(2):
             beats.append(ledger.trials()[0].user_attrs['beat'])
             time.sleep(0.1)
-        on_epoch(None)
+        on_epoch(ended)
         raise AssertionError('it went on')
 
     monkeypatch.setattr(trial.experiment, 'run', run)
