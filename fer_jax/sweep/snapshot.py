@@ -95,7 +95,7 @@ def take(search: 'StudyPlan', ledger: 'Ledger') -> dict[str, Any]:
         'config': search.config.name,
         'plan': search.plan(),
         'total': ledger.total,
-        'importances': _importances(ledger),
+        'importances': ledger.store.patiently(lambda: _importances(ledger)),
         'trials': trials,
     }
 

@@ -1,5 +1,6 @@
 """A study on a journal file, without training: handed out, taken over, counted once."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ import pytest
 
 from fer_jax.errors import Away, Interrupted, UserError
 from fer_jax.sweep import ledger as ledgers
-from fer_jax.sweep import snapshot, storage, trial, workers
+from fer_jax.sweep import snapshot, storage, trial, work, workers
 from fer_jax.sweep.ledger import Ledger, TakenOver
 from fer_jax.sweep.sampling import Sampling
 
@@ -279,6 +280,49 @@ def test_a_folder_of_another_study_is_refused(tmp_path):
         snapshot.load(tmp_path / 'study')
     with pytest.raises(UserError, match='is no study and not empty'):
         snapshot.check_place(tmp_path, open_ledger(tmp_path / 'j'))
+
+
+def ended_study(tmp_path, number=4):
+    """A study of complete trials of different values, and a plan of it."""
+    ledger = open_ledger(tmp_path / 'j', total=number)
+    for value in range(number):
+        ledger.tell(ledger.claim(), 'COMPLETE', value / 10)
+    search = types.SimpleNamespace(
+        stamps=(), config=types.SimpleNamespace(name='small'), plan=lambda: PLAN
+    )
+    return search, ledger
+
+
+def test_a_folder_that_cannot_be_written_is_no_storage_that_is_away(tmp_path, monkeypatch, capsys):
+    search, ledger = ended_study(tmp_path)
+    monkeypatch.setattr(storage.time, 'sleep', lambda seconds: pytest.fail('it waits'))
+
+    def write(values, workdir):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(workdir / 'report.html'))
+
+    monkeypatch.setattr(work.study_page, 'write', write)
+    message = 'page of the study is not drawn: .*report.html: No space left .*make room'
+    with pytest.raises(UserError, match=message):
+        work.work(search, ledger, tmp_path, tmp_path)
+    assert 'does not answer' not in capsys.readouterr().out
+
+
+def test_a_storage_that_goes_away_while_importances_are_computed_is_waited_for(
+    tmp_path, monkeypatch
+):
+    search, ledger = ended_study(tmp_path)
+    monkeypatch.setattr(storage, 'RETRY_S', 0.01)
+    compute, asked = optuna.importance.get_param_importances, []
+
+    def goes_away(*given, **options):
+        asked.append(1)
+        if len(asked) == 1:
+            raise OSError('away')
+        return compute(*given, **options)
+
+    monkeypatch.setattr(optuna.importance, 'get_param_importances', goes_away)
+    assert set(snapshot.take(search, ledger)['importances']) <= {'a', 'b'}
+    assert len(asked) == 2
 
 
 def test_the_status_counts_trials_and_says_how_long_it_will_take(tmp_path):
