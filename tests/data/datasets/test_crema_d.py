@@ -151,6 +151,17 @@ def test_of_two_endings_the_owners_counts(builder, release):
     assert copies == ['VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3']
 
 
+def test_an_empty_file_of_sound_leaves_the_film_s(builder, release):
+    film = release / 'VideoFlash/1002_TIE_HAP_XX.flv'
+    film.unlink()
+    images = [np.full((48, 64, 3), 90, np.uint8)] * 3
+    movie.write_movie(film.with_suffix('.mp4'), images, 12, sound=NOISE, rate=RATE)
+    movie.write_sound(release / 'AudioWAV/1002_TIE_HAP_XX.wav', NOISE[:0], RATE)
+    found = {clip.clip_id: clip for clip in builder.open(release).clips}
+    samples, rate = builder.sound(found['1002_TIE_HAP_XX'])
+    assert rate == RATE and len(samples) >= len(NOISE)
+
+
 def test_pointers_of_git_lfs_are_named(builder, release):
     path = release / 'VideoFlash' / '1001_DFA_ANG_XX.flv'
     path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n')
