@@ -19,6 +19,8 @@ from fer_jax.errors import Away, UserError
 JOURNAL, POSTGRESQL = 'journal:', 'postgresql+psycopg://'
 # How often an absent storage is asked again, and after how long a worker gives up.
 RETRY_S, GIVE_UP_S = 5.0, 3600.0
+# PostgreSQL's word for a transaction that may not write.
+_READ_ONLY = '25006'
 
 T = TypeVar('T')
 
@@ -203,7 +205,13 @@ class PostgreSQL(Store):
         self.storage.engine.dispose()
 
     def is_away(self, error: Exception) -> bool:
-        return isinstance(error, self._away) or isinstance(error.__cause__, self._away)
+        for found in (error, error.__cause__):
+            # A server that another one replaces can be read for a while, and not written.
+            if getattr(getattr(found, 'orig', None), 'sqlstate', None) == _READ_ONLY:
+                return True
+            if isinstance(found, self._away):
+                return True
+        return False
 
 
 def require_optuna() -> None:
