@@ -213,6 +213,17 @@ def test_a_server_that_cannot_be_written_for_a_while_is_waited_for(
         assert [trial.value for trial in ledger.trials()] == [0.75]
 
 
+def test_the_server_notices_soon_that_the_host_of_a_lock_is_gone(url):
+    with contextlib.closing(storage.open_store(url)) as store:
+        for engine in (store._engine, store.storage.engine):
+            with engine.connect() as connection:
+                found = [
+                    connection.exec_driver_sql(f'show tcp_keepalives_{name}').scalar()
+                    for name in ('idle', 'interval', 'count')
+                ]
+            assert found == ['60', '10', '6']
+
+
 def test_a_database_that_is_not_there_is_one_sentence(server):
     message = 'database "nowhere" does not exist; is the server up'
     with pytest.raises(UserError, match=message) as told:
