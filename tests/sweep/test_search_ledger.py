@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import threading
 import time
 import types
 
@@ -280,6 +281,41 @@ def test_a_folder_of_another_study_is_refused(tmp_path):
         snapshot.load(tmp_path / 'study')
     with pytest.raises(UserError, match='is no study and not empty'):
         snapshot.check_place(tmp_path, open_ledger(tmp_path / 'j'))
+
+
+def test_workers_that_begin_together_make_one_folder(tmp_path, monkeypatch):
+    looked, made, ended = threading.Event(), threading.Event(), threading.Event()
+    main, kind_of = threading.main_thread(), snapshot.rundir.kind_of
+    write_kind = snapshot.rundir.write_kind
+
+    def look(folder):
+        kind = kind_of(folder)
+        if threading.current_thread() is main:
+            looked.set()
+            made.wait(1)
+        return kind
+
+    def make(folder, kind):
+        write_kind(folder, kind)
+        if threading.current_thread() is not main:
+            made.set()
+            ended.wait(2)
+
+    def other():
+        looked.wait(2)
+        snapshot.check_place(tmp_path / 'study', open_ledger(tmp_path / 'j'))
+
+    ledger = open_ledger(tmp_path / 'j')
+    monkeypatch.setattr(snapshot.rundir, 'kind_of', look)
+    monkeypatch.setattr(snapshot.rundir, 'write_kind', make)
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        snapshot.check_place(tmp_path / 'study', ledger)
+    finally:
+        ended.set()
+        thread.join()
+    assert snapshot.rundir.read_json(tmp_path / 'study/study.json')['identity'] == ledger.identity
 
 
 def ended_study(tmp_path, number=4):
