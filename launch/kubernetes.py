@@ -18,8 +18,9 @@ fer_jax.main; --storage, --workdir, --out, --share and --distributed are given h
 A pod that is evicted, preempted or told to end (exit status 143), or that does not reach the
 database or the other pods (75), is made again and goes on where it was; a mistake of the user's
 (exit status 1) ends the job. Without --dry_run, which prints the manifests, they go to kubectl
-apply. `kubectl delete -l app=NAME all,jobset` ends everything and leaves the database's volume and
-its password, so that the same command goes on with the study.
+apply. `kubectl delete -l app=NAME all` (of a train `all,jobset`, which other clusters may not know)
+ends everything and leaves the database's volume and its password, so that the same command goes on
+with the study.
 """
 
 import argparse

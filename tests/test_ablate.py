@@ -156,6 +156,18 @@ def test_a_mistake_is_one_sentence_before_anything_is_trained(place, tmp_path, w
     assert not (tmp_path / 'x').exists()
 
 
+def test_a_folder_with_another_page_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, 'run', lambda *given, **options: pytest.fail('it trains'))
+    (tmp_path / 'small.py').write_text(CONFIG)
+    run = tmp_path / 'run'
+    run.mkdir()
+    (run / 'kind.json').write_text('{"kind": "run"}')
+    (run / 'report.html').write_text('of the run')
+    with pytest.raises(UserError, match=f'{run} holds a page of another kind, run: give another'):
+        call(tmp_path, '--ablations=weighted', workdir='run')
+    assert {path.name for path in run.iterdir()} == {'kind.json', 'report.html'}
+
+
 def test_a_mistake_that_training_finds_names_the_ablation(finished, place):
     with pytest.raises(UserError, match="ablation 'late': .*relu"):
         call(place, '--ablations=late')

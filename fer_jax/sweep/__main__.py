@@ -99,29 +99,21 @@ def _with_store(
 
     data_dir = prepared.data_root(fv.data_dir)
     runtime.prepare()
-    try:
-        search = trial.StudyPlan.prepare(
-            fv.study, fv.config, searched, how, on_test=fv.choose_on_test, data_dir=data_dir
-        )
-        ledger = Ledger(
-            store, fv.study, plan=search.plan(), distributions=kinds, sampling=how,
-            total=fv.trials or 0,
-        )  # fmt: skip
-        workdir = Path(fv.workdir or f'runs/{fv.study}')
-        snapshot.check_place(workdir, ledger)
-        if fv.finish is not None:
-            trial.finish(search, ledger, fv.finish, workdir, data_dir)
-        elif fv.retrain_best:
-            trial.retrain_best(search, ledger, workdir, data_dir)
-        else:
-            work.work(search, ledger, workdir, data_dir)
-    except OSError as error:
-        if not trial.is_full(error):
-            raise
-        raise UserError(
-            f'no space is left for {error.filename or "the study"}: make some and start the '
-            'same command again'
-        ) from error
+    search = trial.StudyPlan.prepare(
+        fv.study, fv.config, searched, how, on_test=fv.choose_on_test, data_dir=data_dir
+    )
+    ledger = Ledger(
+        store, fv.study, plan=search.plan(), distributions=kinds, sampling=how,
+        total=fv.trials or 0,
+    )  # fmt: skip
+    workdir = Path(fv.workdir or f'runs/{fv.study}')
+    snapshot.check_place(workdir, ledger)
+    if fv.finish is not None:
+        trial.finish(search, ledger, fv.finish, workdir, data_dir)
+    elif fv.retrain_best:
+        trial.retrain_best(search, ledger, workdir, data_dir)
+    else:
+        work.work(search, ledger, workdir, data_dir)
 
 
 def _check(fv: flags.FlagValues) -> None:

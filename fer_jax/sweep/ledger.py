@@ -27,7 +27,7 @@ from fer_jax.sweep.storage import Store
 from fer_jax.sweep.workers import is_alive, this_process
 
 GRACE_S = 300.0
-# A trial that so many workers died in without a fold that ended is given up.
+# A trial that so many workers died in without an epoch or a fold more is given up.
 DEATHS = 5
 # User attributes of a study: what its workers agree in, and which of its name it is.
 PLAN, IDENTITY = 'plan', 'identity'
@@ -187,9 +187,12 @@ class Ledger:
             return False
         import optuna
 
-        deaths = trial.user_attrs.get('deaths', 0) + 1
+        epochs = trial.user_attrs.get('epochs', 0)
+        further = epochs > trial.user_attrs.get('epochs_at_death', 0)
+        deaths = 1 if further else trial.user_attrs.get('deaths', 0) + 1
         opened = optuna.Trial(self.study, trial._trial_id)
         opened.set_user_attr('deaths', deaths)
+        opened.set_user_attr('epochs_at_death', epochs)
         opened.set_user_attr('worker', None)
         if deaths < DEATHS:
             return False

@@ -40,11 +40,16 @@ _TRIAL_KEYS = {
 
 
 def check_place(workdir: Path, ledger: 'Ledger') -> None:
-    """Refuses a folder that holds another study, or something else.
+    """Refuses a folder that holds another study, or something else; makes a new one.
 
     Raises:
       UserError: the message names what it holds.
     """
+    with ledger.store.lock():  # workers begin together, and one makes the folder
+        _check_place(workdir, ledger)
+
+
+def _check_place(workdir: Path, ledger: 'Ledger') -> None:
     path, kind = workdir / NAME, rundir.kind_of(workdir)
     if kind not in (None, KIND):
         raise UserError(f'{workdir} is no sweep, it holds {kind}: give another --workdir')
@@ -95,7 +100,7 @@ def take(search: 'StudyPlan', ledger: 'Ledger') -> dict[str, Any]:
         'config': search.config.name,
         'plan': search.plan(),
         'total': ledger.total,
-        'importances': _importances(ledger),
+        'importances': ledger.store.patiently(lambda: _importances(ledger)),
         'trials': trials,
     }
 

@@ -19,6 +19,8 @@ from fer_jax.errors import Away, UserError
 JOURNAL, POSTGRESQL = 'journal:', 'postgresql+psycopg://'
 # How often an absent storage is asked again, and after how long a worker gives up.
 RETRY_S, GIVE_UP_S = 5.0, 3600.0
+# PostgreSQL's word for a transaction that may not write.
+_READ_ONLY = '25006'
 
 T = TypeVar('T')
 
@@ -161,7 +163,7 @@ class PostgreSQL(Store):
     def __init__(self, address: str):
         import sqlalchemy
         from optuna.storages import RDBStorage
-        from sqlalchemy import exc
+        from sqlalchemy import event, exc
 
         self._away = (
             *(exc.OperationalError, exc.InterfaceError),
@@ -175,8 +177,11 @@ class PostgreSQL(Store):
             # that died with the server is noticed before it is used.
             options = {'pool_size': 1, 'pool_pre_ping': True, **reach}
             self._engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, **reach)
+            event.listen(self._engine, 'connect', _notice_death)
             with self.lock():  # or two workers would make the tables at once
                 self.storage = RDBStorage(address, engine_kwargs=options)
+            event.listen(self.storage.engine, 'connect', _notice_death)
+            self.storage.engine.dispose()
         except (exc.ArgumentError, ValueError) as error:
             raise UserError(
                 f'--storage is no address: give {POSTGRESQL}USER@HOST:PORT/DATABASE'
@@ -203,7 +208,20 @@ class PostgreSQL(Store):
         self.storage.engine.dispose()
 
     def is_away(self, error: Exception) -> bool:
-        return isinstance(error, self._away) or isinstance(error.__cause__, self._away)
+        for found in (error, error.__cause__):
+            # A server that another one replaces can be read for a while, and not written.
+            if getattr(getattr(found, 'orig', None), 'sqlstate', None) == _READ_ONLY:
+                return True
+            if isinstance(found, self._away):
+                return True
+        return False
+
+
+def _notice_death(connection: Any, _record: Any) -> None:
+    """Lets the server end a new connection, and its locks, two minutes after its host is gone."""
+    for name, value in (('idle', 60), ('interval', 10), ('count', 6)):
+        connection.execute(f'set tcp_keepalives_{name} = {value}')
+    connection.commit()
 
 
 def require_optuna() -> None:

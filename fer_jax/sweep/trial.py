@@ -1,7 +1,6 @@
 """One trial: the population of a setting, evaluated as folds end; and the best one again."""
 
 import dataclasses
-import errno
 import fcntl
 import hashlib
 import json
@@ -12,6 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from fer_jax import atomic
 from fer_jax import config as configs
 from fer_jax.config import Space
 from fer_jax.data import fold_file
@@ -227,7 +227,8 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
       A sentence about it.
 
     Raises:
-      UserError: no space for checkpoints, or no storage; the trial waits for the next worker.
+      UserError: the system refuses a file (a full disk, a network drive that went away), or the
+        storage is away; the trial waits for the next worker.
       Interrupted: the command was asked to stop; so does the trial.
     """
     folder = folder_of(workdir, claim.number)
@@ -235,11 +236,14 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
         if claim.twin is not None:
             return _as_before(ledger, claim, claim.twin)
         ledger.note(claim, folder=folder.name)
+        epochs: dict[int, int] = {}
         with Heartbeat(ledger.store, claim.trial) as heartbeat:
 
-            def check(_record: Record) -> None:
+            def check(record: Record) -> None:
                 if heartbeat.taken_over:
                     raise TakenOver
+                epochs[record.member.index] = len(record.history)
+                heartbeat.epochs = sum(epochs.values())
 
             results = experiment.run(
                 search.setting(claim.values),
@@ -267,11 +271,11 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
         ledger.release(claim)
         raise
     except Exception as error:
-        if is_full(error):
+        if refused := atomic.refusal(error):
             ledger.release(claim)
             raise UserError(
-                f'no space is left for {folder}: make some and start the same command again; trial '
-                f'{claim.number} goes on from its last whole checkpoint'
+                f'trial {claim.number} in {folder}: {refused}; it goes on from its last whole '
+                'checkpoint'
             ) from error
         said = ' '.join(str(error).split())
         if 'RESOURCE_EXHAUSTED' in said:  # XLA's word for the device's memory
@@ -307,17 +311,6 @@ def _as_before(ledger: Ledger, claim: Claim, twin: Any) -> str:
     folder = twin.user_attrs['folder']
     ledger.tell(claim, twin.state.name, value, reason=note, folder=folder)
     return f'trial {claim.number}: {note}'
-
-
-def is_full(error: BaseException | None) -> bool:
-    """Returns whether an error, or its cause, is a full disk as the system or a library says."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if 'No space left on device' in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def finish(search: StudyPlan, ledger: Ledger, number: int, workdir: Path, data_dir: Path) -> None:

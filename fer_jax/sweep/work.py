@@ -5,6 +5,8 @@ from pathlib import Path
 
 import jax
 
+from fer_jax import atomic
+from fer_jax.errors import UserError
 from fer_jax.sweep import snapshot, study_page, trial
 from fer_jax.sweep.ledger import Ledger
 
@@ -12,7 +14,11 @@ POLL_S = 5.0  # of a worker that waits for others
 
 
 def work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path) -> None:
-    """Takes trials until there are none, then draws the study's page."""
+    """Takes trials until there are none, then draws the study's page.
+
+    Raises:
+      UserError: the system refuses a file of the page.
+    """
     for stamp in search.stamps:
         print(f'note: {stamp}', flush=True)
     said = ''
@@ -36,7 +42,12 @@ def work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path)
 
     def draw():
         with ledger.store.lock():  # workers end together, and a page is drawn by one
-            values = snapshot.write(search, ledger, workdir)
-            return f'\n{snapshot.text(values)}\n\n{study_page.write(values, workdir)}'
+            values = snapshot.take(search, ledger)
+            try:
+                atomic.write_json(workdir / snapshot.NAME, values)
+                return f'\n{snapshot.text(values)}\n\n{study_page.write(values, workdir)}'
+            except OSError as error:  # of the folder: waiting for the storage would not help
+                said = atomic.refusal(error) or f'{error}; start the same command again'
+                raise UserError(f'the page of the study is not drawn: {said}') from error
 
     print(ledger.store.patiently(draw))

@@ -18,12 +18,14 @@ class Heartbeat:
     A storage that is away is passed over: the worker says so when it needs it.
 
     Attributes:
+      epochs: trained by now, of all members together; written where they are more than ever.
       taken_over: another worker has the trial, or has ended it, and nothing is said any more.
     """
 
     def __init__(self, store: Store, trial: Any):
         self._store, self._trial = store, trial
         self._worker = trial.user_attrs['worker']['id']
+        self.epochs = 0
         self.taken_over = False
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -48,6 +50,8 @@ class Heartbeat:
                 if self.taken_over:
                     return
                 self._trial.set_user_attr('beat', count)
+                if self.epochs > known.user_attrs.get('epochs', 0):
+                    self._trial.set_user_attr('epochs', self.epochs)
             except UpdateFinishedTrialError:  # another worker took it over and ended it
                 self.taken_over = True
                 return

@@ -1,17 +1,19 @@
 """A study on a journal file, without training: handed out, taken over, counted once."""
 
+import errno
 import json
 import multiprocessing
 import os
+import threading
 import time
 import types
 
 import optuna
 import pytest
 
-from fer_jax.errors import Away, UserError
+from fer_jax.errors import Away, Interrupted, UserError
 from fer_jax.sweep import ledger as ledgers
-from fer_jax.sweep import snapshot, storage, trial, workers
+from fer_jax.sweep import snapshot, storage, trial, work, workers
 from fer_jax.sweep.ledger import Ledger, TakenOver
 from fer_jax.sweep.sampling import Sampling
 
@@ -118,6 +120,36 @@ def test_a_trial_that_kills_its_workers_is_given_up(tmp_path):
     assert '5 workers died' in ledger.trials()[0].user_attrs['reason']
 
 
+def test_a_trial_that_trains_on_between_its_workers_deaths_is_not_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, 'HEARTBEAT_S', 0.01)
+    ledger = open_ledger(tmp_path / 'j', total=1)
+    gone = {**workers.this_process(), 'begun': 'never', 'id': 'gone', 'host': 'here'}
+
+    def run(config, *, on_epoch, **options):
+        for member in range(2):  # as where all folds train at once
+            on_epoch(types.SimpleNamespace(
+                member=types.SimpleNamespace(index=member), history=[{}] * trained
+            ))  # fmt: skip
+        deadline = time.monotonic() + 20
+        while ledger.trials()[0].user_attrs.get('epochs', 0) < 2 * trained:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        raise Interrupted('killed')
+
+    monkeypatch.setattr(trial.experiment, 'run', run)
+    search = types.SimpleNamespace(setting=lambda values: None)
+    for trained in range(1, ledgers.DEATHS + 3):  # noqa: B007  run reads it
+        claim = ledger.claim()
+        with pytest.raises(Interrupted):
+            trial.run(search, ledger, claim, tmp_path, tmp_path)
+        claim.trial.set_user_attr('worker', gone)
+    for _ in range(ledgers.DEATHS - 1):
+        claim = ledger.claim()
+        assert claim.number == 0
+        claim.trial.set_user_attr('worker', gone)
+    assert ledger.claim() is None and states(ledger) == ['FAIL']
+
+
 def test_a_worker_elsewhere_is_dead_when_its_beat_stands_still(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(ledgers.time, 'monotonic', lambda: now[0])
@@ -154,16 +186,17 @@ def test_a_worker_whose_trial_was_taken_over_beats_no_more_and_trains_no_further
     ledger = open_ledger(tmp_path / 'j')
     claim = ledger.claim()
     beats = []
+    ended = types.SimpleNamespace(member=types.SimpleNamespace(index=0), history=[{}])
 
     def run(config, *, on_epoch, **options):
-        on_epoch(None)
+        on_epoch(ended)
         successor = optuna.Trial(ledger.study, claim.trial._trial_id)
         successor.set_user_attr('worker', ELSEWHERE)
         time.sleep(0.5)
         for _ in range(2):
             beats.append(ledger.trials()[0].user_attrs['beat'])
             time.sleep(0.1)
-        on_epoch(None)
+        on_epoch(ended)
         raise AssertionError('it went on')
 
     monkeypatch.setattr(trial.experiment, 'run', run)
@@ -248,6 +281,84 @@ def test_a_folder_of_another_study_is_refused(tmp_path):
         snapshot.load(tmp_path / 'study')
     with pytest.raises(UserError, match='is no study and not empty'):
         snapshot.check_place(tmp_path, open_ledger(tmp_path / 'j'))
+
+
+def test_workers_that_begin_together_make_one_folder(tmp_path, monkeypatch):
+    looked, made, ended = threading.Event(), threading.Event(), threading.Event()
+    main, kind_of = threading.main_thread(), snapshot.rundir.kind_of
+    write_kind = snapshot.rundir.write_kind
+
+    def look(folder):
+        kind = kind_of(folder)
+        if threading.current_thread() is main:
+            looked.set()
+            made.wait(1)
+        return kind
+
+    def make(folder, kind):
+        write_kind(folder, kind)
+        if threading.current_thread() is not main:
+            made.set()
+            ended.wait(2)
+
+    def other():
+        looked.wait(2)
+        snapshot.check_place(tmp_path / 'study', open_ledger(tmp_path / 'j'))
+
+    ledger = open_ledger(tmp_path / 'j')
+    monkeypatch.setattr(snapshot.rundir, 'kind_of', look)
+    monkeypatch.setattr(snapshot.rundir, 'write_kind', make)
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        snapshot.check_place(tmp_path / 'study', ledger)
+    finally:
+        ended.set()
+        thread.join()
+    assert snapshot.rundir.read_json(tmp_path / 'study/study.json')['identity'] == ledger.identity
+
+
+def ended_study(tmp_path, number=4):
+    """A study of complete trials of different values, and a plan of it."""
+    ledger = open_ledger(tmp_path / 'j', total=number)
+    for value in range(number):
+        ledger.tell(ledger.claim(), 'COMPLETE', value / 10)
+    search = types.SimpleNamespace(
+        stamps=(), config=types.SimpleNamespace(name='small'), plan=lambda: PLAN
+    )
+    return search, ledger
+
+
+def test_a_folder_that_cannot_be_written_is_no_storage_that_is_away(tmp_path, monkeypatch, capsys):
+    search, ledger = ended_study(tmp_path)
+    monkeypatch.setattr(storage.time, 'sleep', lambda seconds: pytest.fail('it waits'))
+
+    def write(values, workdir):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(workdir / 'report.html'))
+
+    monkeypatch.setattr(work.study_page, 'write', write)
+    message = 'page of the study is not drawn: .*report.html: No space left .*make room'
+    with pytest.raises(UserError, match=message):
+        work.work(search, ledger, tmp_path, tmp_path)
+    assert 'does not answer' not in capsys.readouterr().out
+
+
+def test_a_storage_that_goes_away_while_importances_are_computed_is_waited_for(
+    tmp_path, monkeypatch
+):
+    search, ledger = ended_study(tmp_path)
+    monkeypatch.setattr(storage, 'RETRY_S', 0.01)
+    compute, asked = optuna.importance.get_param_importances, []
+
+    def goes_away(*given, **options):
+        asked.append(1)
+        if len(asked) == 1:
+            raise OSError('away')
+        return compute(*given, **options)
+
+    monkeypatch.setattr(optuna.importance, 'get_param_importances', goes_away)
+    assert set(snapshot.take(search, ledger)['importances']) <= {'a', 'b'}
+    assert len(asked) == 2
 
 
 def test_the_status_counts_trials_and_says_how_long_it_will_take(tmp_path):

@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import errno
 import json
+import os
 import sys
 from types import SimpleNamespace
 
@@ -199,16 +201,19 @@ def test_a_setting_that_fails_does_not_end_the_study(call_sweep, tmp_path, place
     assert 'gelu' in by_name['gelu']['reason'] and 'relu' in by_name['gelu']['reason']
 
 
-def test_a_full_disk_leaves_the_trial_to_the_next_worker(call_sweep, tmp_path, monkeypatch):
-    def full(*words, **options):
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_leaves_the_trial_to_the_next_worker(
+    call_sweep, tmp_path, monkeypatch, number
+):
+    def fails(*words, **options):
         try:
-            raise OSError(28, 'No space left on device')
+            raise OSError(number, os.strerror(number))
         except OSError as error:
             raise ValueError('while writing') from error
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, 'run', full)
-        with pytest.raises(UserError, match='no space is left for .*trial-0000.*same command'):
+        patch.setattr(experiment, 'run', fails)
+        with pytest.raises(UserError, match=f'trial 0 in .*trial-0000: {os.strerror(number)}; '):
             call_sweep('--trials=1')
     journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / 'journal'))
     study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))

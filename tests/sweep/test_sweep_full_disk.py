@@ -25,7 +25,9 @@ def disk(tmp_path):
 )
 def test_a_full_disk_is_one_sentence_and_the_trial_goes_on_where_there_is_room(call_sweep, disk):
     place = disk / 'study'
-    with pytest.raises(UserError, match='no space is left for .*trial-0000') as error:
+    with pytest.raises(
+        UserError, match='trial-0000: .*No space left on device; make room'
+    ) as error:
         call_sweep('--trials=1', f'--workdir={place}')
     assert '\n' not in str(error.value)
     small_disk.remount(disk, 'size=64m')

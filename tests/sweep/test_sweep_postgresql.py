@@ -185,6 +185,45 @@ def outlive(ledger, server, capsys):
     assert ledger.trials()[0].intermediate_values == {1: 0.5, 2: 0.75}
 
 
+def test_a_server_that_cannot_be_written_for_a_while_is_waited_for(
+    url, server, monkeypatch, capsys
+):
+    monkeypatch.setattr(storage, 'RETRY_S', 0.2)
+    database = url.rpartition('/')[2]
+
+    def read_only(value):
+        with contextlib.closing(server.connect('postgres')) as connection:
+            connection.execute(
+                f'alter database {database} set default_transaction_read_only={value}'
+            )
+            connection.execute(
+                'select pg_terminate_backend(pid) from pg_stat_activity '
+                f"where datname = '{database}'"
+            )
+
+    with open_ledger(url, 1) as ledger:
+        claim = ledger.claim()
+        read_only('on')
+        returned = threading.Timer(2.0, read_only, ['off'])
+        returned.start()
+        ledger.tell(claim, 'COMPLETE', 0.75)
+        returned.join()
+        said = capsys.readouterr().out
+        assert 'read-only transaction' in said and 'answers again' in said
+        assert [trial.value for trial in ledger.trials()] == [0.75]
+
+
+def test_the_server_notices_soon_that_the_host_of_a_lock_is_gone(url):
+    with contextlib.closing(storage.open_store(url)) as store:
+        for engine in (store._engine, store.storage.engine):
+            with engine.connect() as connection:
+                found = [
+                    connection.exec_driver_sql(f'show tcp_keepalives_{name}').scalar()
+                    for name in ('idle', 'interval', 'count')
+                ]
+            assert found == ['60', '10', '6']
+
+
 def test_a_database_that_is_not_there_is_one_sentence(server):
     message = 'database "nowhere" does not exist; is the server up'
     with pytest.raises(UserError, match=message) as told:

@@ -39,4 +39,7 @@ class RecordingBuilder(clip_builder.ClipBuilder, skip_registration=True):
         return source.payload.film is not None
 
     def sound(self, source):
-        return self.heard(source, source.payload.voice or source.payload.film)
+        samples, rate = self.heard(source, source.payload.voice or source.payload.film)
+        if not rate and None not in (source.payload.voice, source.payload.film):
+            return self.heard(source, source.payload.film)  # the file of the sound is empty
+        return samples, rate

@@ -96,6 +96,15 @@ def test_without_votes_there_is_one_label_set(builder, release):
     assert any('no label set crema_d_rated' in line for line in said)
 
 
+def test_a_table_of_votes_in_capitals_counts(builder, release):
+    table = release / 'processedResults' / 'tabulatedVotes.csv'
+    table.rename(table.with_name('TABULATEDVOTES.CSV'))
+    manifest = builder.open(release)
+    assert manifest.label_sets == ('crema_d', 'crema_d_rated')
+    table.with_name('TABULATEDVOTES.CSV').write_text(VOTES.replace('7,2,0', '2,7,0'))
+    assert builder.open(release).fingerprint != manifest.fingerprint
+
+
 def test_labels_of_votes_that_are_not_there_name_their_table(release, tmp_path):
     (release / 'processedResults' / 'tabulatedVotes.csv').unlink()
     for folder in ('VideoFlash', 'AudioMP3'):
@@ -140,6 +149,17 @@ def test_of_two_endings_the_owners_counts(builder, release):
     assert [path.name for path in first.files] == ['1001_DFA_ANG_XX.flv', '1001_DFA_ANG_XX.wav']
     copies = [clip['path'] for clip in manifest.dropped if clip['reason'].startswith('a copy of')]
     assert copies == ['VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3']
+
+
+def test_an_empty_file_of_sound_leaves_the_film_s(builder, release):
+    film = release / 'VideoFlash/1002_TIE_HAP_XX.flv'
+    film.unlink()
+    images = [np.full((48, 64, 3), 90, np.uint8)] * 3
+    movie.write_movie(film.with_suffix('.mp4'), images, 12, sound=NOISE, rate=RATE)
+    movie.write_sound(release / 'AudioWAV/1002_TIE_HAP_XX.wav', NOISE[:0], RATE)
+    found = {clip.clip_id: clip for clip in builder.open(release).clips}
+    samples, rate = builder.sound(found['1002_TIE_HAP_XX'])
+    assert rate == RATE and len(samples) >= len(NOISE)
 
 
 def test_pointers_of_git_lfs_are_named(builder, release):

@@ -111,6 +111,16 @@ def test_metadata_and_names_are_read(builder, release):
     assert lines == ['videos and stills: 8 of over 2,900 published', 'subjects: 4 of 75 published']
 
 
+@pytest.mark.parametrize('number', ['', '0'])
+def test_a_tag_without_an_emotion_drops_its_clip_alone(builder, release, number):
+    write_session(release, 30, 'S005-001', number)
+    manifest = builder.open(release)
+    assert {clip['clip_id']: clip['reason'] for clip in manifest.dropped}['0030_S005-001'] == (
+        'no emotion'
+    )
+    assert len(manifest.clips) == 5
+
+
 @pytest.mark.parametrize('views', [('1', '0'), ('0', '1')])
 def test_each_film_of_a_session_has_its_own_view(builder, tmp_path, views):
     names = ('S001-007', 'S001-008')
@@ -169,7 +179,6 @@ SESSION = 'Sessions/2'
     [
         ('S001-002.xml', '<Metadata><Metatag Name="Emotion"', 'truncated or no XML'),
         ('S001-002.xml', '<M><Metatag Name="Emotion" Value="happy"/></M>', "emotion 'happy' is no"),
-        ('S001-002.xml', '<M><Metatag Name="Emotion" Value="0"/></M>', "emotion '0' is no number"),
         ('session.xml', '', 'truncated or no XML'),
         ('session.xml', '<?xml version="1.0" encoding="nowhere"?><a/>', 'truncated or no XML'),
         ('holiday.avi', '', "no name of a video or picture of MMI, which is like 'S001-002.avi'"),

@@ -315,6 +315,16 @@ def test_what_is_no_table_and_no_folder(tmp_path):
     assert labels(scanned(tmp_path, path, ignore_columns='age')) == [('a.png', 'joy')]
 
 
+def test_short_parts_late_in_a_long_film_are_clips_of_their_own(tmp_path):
+    film(tmp_path / 'film.avi')
+    parts = 'film.avi,joy,10000.01,10000.03\nfilm.avi,anger,10000.03,10000.04\n'
+    found = scanned(tmp_path, manifest(tmp_path, 'path,label,start_s,end_s\n' + parts))
+    assert labels(found) == [
+        ('film.avi[10000.01-10000.03]', 'joy'),
+        ('film.avi[10000.03-10000.04]', 'anger'),
+    ]
+
+
 def test_repetitions_are_left_out_and_overlaps_are_mistakes(tmp_path):
     picture(tmp_path / 'a.png')
     film(tmp_path / 'film.avi')

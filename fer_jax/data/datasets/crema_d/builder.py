@@ -99,7 +99,8 @@ class Builder(recordings.RecordingBuilder):
                 inside = path.relative_to(folder).as_posix()
                 dropped.append(_dropped(inside, inside, 'a copy of another file'))
         simulated = releases.simulated(folder)
-        votes = _read_votes(folder / _VOTES_CSV, RATINGS[ratings])
+        table = releases.optional(folder / _VOTES_CSV)
+        votes = _read_votes(table, RATINGS[ratings]) if table else {}
         for clip_id in sorted(set().union(*parts.values())):
             film = parts[_FILMS].get(clip_id)
             voices = (parts[name].get(clip_id) for name in _VOICES)
@@ -132,7 +133,7 @@ class Builder(recordings.RecordingBuilder):
             )
         files = [path for clip in clips for path in clip.payload.files]
         self._ratings = ratings if votes else ''
-        read = [folder / _VOTES_CSV] if votes else []
+        read = [table] if table and votes else []
         # First: it refuses what cannot be read, such as a link that leads nowhere.
         fingerprint = releases.fingerprint(folder, listed=files, read=read)
         _check_fetched(files)
@@ -185,23 +186,20 @@ def _files(folder: Path) -> tuple[dict[str, Path], list[Path]]:
 
 
 def _read_votes(path: Path, number: str) -> dict[str, list[int]]:
-    """Reads how many raters chose each of the builder's VOTES, by clip; {} without the file.
+    """Reads how many raters chose each of the builder's VOTES, by clip.
 
     Args:
       number: of RATINGS.
     """
-    found = releases.optional(path)
-    if found is None:
-        return {}
     votes = {}
     try:
-        with open(found, encoding='utf-8', newline='') as file:
+        with open(path, encoding='utf-8', newline='') as file:
             for row in csv.DictReader(file):
                 if row[''].startswith(number):
                     votes[row['fileName']] = [int(row[letter[0]]) for letter in _EMOTIONS]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(
-            f"{found}: the owners' table of votes expected (a number, A, D, F, H, N, S, fileName), "
+            f"{path}: the owners' table of votes expected (a number, A, D, F, H, N, S, fileName), "
             f'but {type(error).__name__}: {error}; copy it again from the release'
         ) from error
     return votes

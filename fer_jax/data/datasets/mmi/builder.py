@@ -31,10 +31,10 @@ class Builder(clip_builder.ClipBuilder):
     A session's folder holds session.xml (`track` with its `filename` and `view`: 0 front, 1
     profile, 2 both; a file that no track names has the first one's view), a video S001-002.avi or
     pictures (S001-002.jpg, or frames S001-002_01.jpg and so on), and S001-002.xml, where `Metatag`
-    with the name Emotion has the number: 1 anger, 2 disgust, 3 fear,
-    4 happiness, 5 sadness, 6 surprise. Dropped are sessions without that tag (single action units),
-    with another emotion, and those in profile only. A video runs from the neutral face over the
-    apex back to neutral; neutral is no class. Videos from the front with 576 rows and without
+    with the name Emotion has the number: 1 anger, 2 disgust, 3 fear, 4 happiness, 5 sadness,
+    6 surprise. Dropped are sessions without that tag, or with nothing or 0 in it (single action
+    units), with another emotion, and those in profile only. A video runs from the neutral face over
+    the apex back to neutral; neutral is no class. Videos from the front with 576 rows and without
     frame-by-frame action units (S001-002-oao_aucs.xml) were taken with the camera on its side and
     are turned. Clip ids are session and name, `0002_S001-002`.
     """
@@ -182,16 +182,16 @@ def _clip_name(parts: re.Match[str]) -> str:
 
 
 def _emotion(path: Path) -> int | None:
-    """Reads the number of the emotion in a clip's metadata, None where there is none."""
+    """Reads the number of the emotion in a clip's metadata; None: none, or empty, or 0."""
     for tag in _elements(path, 'Metatag'):
         if tag.get('Name') == 'Emotion':
-            value = tag.get('Value', '')
-            if not (value.isdecimal() and len(value) < 10 and int(value)):
+            value = tag.get('Value', '').strip()
+            if value and not (value.isdecimal() and len(value) < 10):
                 raise UserError(
-                    f"{path}: emotion '{value[:20]}' is no number from 1; "
+                    f"{path}: emotion '{value[:20]}' is no number; "
                     'copy the file again from the release'
                 )
-            return int(value)
+            return int(value or 0) or None
     return None
 
 

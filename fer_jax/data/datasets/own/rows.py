@@ -58,8 +58,8 @@ class Row:
     def clip_id(self) -> str:
         """The path, and which part of a film or sound; of a folder of frames with its slash."""
         if self.start or self.end < math.inf:
-            end = '' if self.end == math.inf else f'{self.end:g}'
-            return f'{self.path}[{self.start:g}-{end}]'
+            end = '' if self.end == math.inf else f'{self.end:.12g}'
+            return f'{self.path}[{self.start:.12g}-{end}]'
         return f'{self.path}/' if self.kind == FRAMES else self.path
 
     def __str__(self) -> str:
