@@ -126,6 +126,27 @@ def test_no_angle_is_a_mistake():
         views.fixed(np.arange(2), (8, 8), angles=(), mirrored=True)
 
 
+@pytest.mark.parametrize(
+    'option, largest, measured',
+    [
+        ('rotation', 10, lambda t: np.degrees(np.arctan2(t.affine[:, 1, 0], t.affine[:, 0, 0]))),
+        ('scale', 0.1, lambda t: 1 / np.hypot(t.affine[:, 1, 0], t.affine[:, 0, 0]) - 1),
+        ('contrast', 0.2, lambda t: t.contrast - 1),
+        ('shift', 0.1, lambda t: -t.affine[:, 0, 2] / 48),
+        ('shift', 0.1, lambda t: -t.affine[:, 1, 2] / 32),
+    ],
+    ids=['rotation', 'scale', 'contrast', 'shift_x', 'shift_y'],
+)
+def test_random_views_reach_as_far_as_each_option_says(option, largest, measured):
+    still = dict.fromkeys(('flip', 'rotation', 'shift', 'scale', 'contrast'), 0.0)
+    table = views.random(
+        np.arange(4000), (32, 48), np.random.default_rng(0), **still | {option: largest}
+    )
+    found = measured(table) / largest
+    assert 0.99 < found.max() <= 1 + 1e-4 and -1 - 1e-4 <= found.min() < -0.99
+    assert abs(found.mean()) < 0.05 and abs(found.std() - 3**-0.5) < 0.02  # as likely anywhere
+
+
 def test_views_stay_within_the_clips_given():
     clip = np.array([3, 5, 8])
     table = views.random(

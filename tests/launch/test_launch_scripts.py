@@ -255,11 +255,16 @@ def test_a_pod_s_hosts_with_an_old_python_get_a_newer_one(pod):
 
 def test_a_pod_that_cannot_be_given_a_python_says_so_last(pod):
     run, place = pod
-    (place / 'programs' / 'apt-get').write_text('#!/bin/sh\nexit 100\n')
+    said = 'E: Unable to locate package python3.11'
+    (place / 'programs' / 'apt-get').write_text(
+        f'#!/bin/sh\n[ "$1" = update ] && exit\necho "{said}" >&2\nexit 100\n'
+    )
     for host in ('host-0', 'host-1'):
         shutil.rmtree(place / host / 'fer_jax' / '.venv')
     done = run(*POD[1:], '--', '--config=c.py')
-    assert done.returncode == 100 and 'equivalent of these Debian packages' not in done.stderr
+    assert done.returncode == 100 and done.stderr.strip().splitlines()[-1] == said
+    wanted = '==> installing Debian packages: python3.11 python3.11-venv'
+    assert done.stdout.strip().splitlines()[-1] == wanted
     assert not (place / 'host-0' / 'fer_jax' / 'trained').exists()
 
 
@@ -284,7 +289,9 @@ def test_the_first_host_alone_copies_its_runs_into_the_bucket(pod):
     ids=['array', 'films', 'nodes', 'pod'],
 )
 def test_what_is_printed_is_sound(words, call):
-    assert shellcheck(call(*words, '--config=c.py').stdout.replace('==>', '#')) == ''
+    done = call(*words, '--config=c.py')
+    assert done.returncode == 0 and 'fer_jax' in done.stdout, done.stderr
+    assert shellcheck(done.stdout.replace('==>', '#')) == ''
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_jax.data import cropping
+from fer_jax.data import cropping, registration
 from fer_jax.data.datasets import records
 from fer_jax.predict import crops, models, quality
 from fer_jax.predict.detection import FaceFinder
@@ -85,10 +85,17 @@ def test_registered_eyes_stand_where_the_network_saw_them(people, scene):
     image = scene((people[0][0], 100, 30))
     faces = finder.find(image)
     face = seen(faces.box[0], faces.points[0])
-    tilted = seen(face.box, face.points + [[0, -8], [0, 8], [0, 0], [0, 0], [0, 0]])
-    level, _ = crops.clip([crops.patch(image, 0.0, face, shape)], shape)
-    turned, _ = crops.clip([crops.patch(image, 0.0, tilted, shape)], shape)
-    assert np.abs(level.astype(int) - turned).mean() > 3
+    rows, columns = np.mgrid[:240, :480]
+    for roll in (0, -8, 8):
+        points = face.points + [[0, roll], [0, -roll], [0, 0], [0, 0], [0, 0]]
+        marked = np.zeros_like(image)  # a red left eye and a green right one
+        for channel, (x, y) in enumerate(points[:2]):
+            marked[np.hypot(columns - x, rows - y) < 5, channel] = 255
+        clip, _ = crops.clip([crops.patch(marked, 0.0, seen(face.box, points), shape)], shape)
+        for channel, wanted in enumerate(registration.eye_places(32, 1.0)):
+            weight = clip[0, ..., channel].astype(float)
+            y, x = (np.mgrid[:32, :32] * weight).sum((1, 2)) / weight.sum()
+            assert np.hypot(x - wanted[0], y - wanted[1]) < 0.5, roll
 
 
 def test_a_large_face_in_a_window_is_kept_smaller_and_looks_the_same(film):
@@ -177,6 +184,10 @@ def test_sharpness_falls_with_blur_and_not_with_size(people, scene):
     ]
     assert sharp > blurred[0] > blurred[1] > blurred[2]
     assert sharp > quality.BLURRED > blurred[2]
+    for times in (2, 3):
+        large = cv2.resize(image, None, fx=times, fy=times)
+        again = quality.sharpness(large, times * (box + 0.5) - 0.5)
+        assert again == pytest.approx(sharp, rel=0.25)
     assert quality.sharpness(image, np.array([-90.0, -90, -10, -10])) == 0
 
 

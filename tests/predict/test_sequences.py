@@ -38,11 +38,11 @@ def place(tmp_path_factory, drawn_data):
 
 @pytest.fixture(scope='module')
 def clips(place):
-    """Six drawn clips: id, frames uint8 [H, W, 3] and landmarks float [68, 2] of each."""
+    """Eleven drawn clips: id, frames uint8 [H, W, 3] and landmarks float [68, 2] of each."""
     _, data = place
     (release,) = data.rglob('release-ckplus')
     found = []
-    for label in sorted(release.rglob('*_emotion.txt'))[:40:7]:
+    for label in sorted(release.rglob('*_emotion.txt'))[:40:2]:
         where = label.parent.relative_to(release / 'Emotion')
         images = sorted((release / 'cohn-kanade-images' / where).glob('*.png'))
         frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in images]
@@ -90,7 +90,7 @@ def seen_of(shape, five):
 
 def test_a_film_of_a_clip_gives_the_clips_label(place, clips, write_film, tmp_path):
     run, _ = place
-    apart = []
+    apart, sure = [], 0
     for clip_id, frames, _ in clips:
         wanted, member, classes = stored_probabilities(run, clip_id)
         path = write_film(
@@ -110,9 +110,13 @@ def test_a_film_of_a_clip_gives_the_clips_label(place, clips, write_film, tmp_pa
         assert float(last['window_start_s']) == pytest.approx(0, abs=1e-3)
         assert float(last['time_s']) == pytest.approx((len(frames) - 1) / 30, abs=1e-3)
         found = np.array([float(last[f'p_{name}']) for name in classes])
+        assert last['label'] == classes[found.argmax()]
+        if wanted.max() > 0.7:  # a network in two minds may fall to either side
+            assert found.argmax() == wanted.argmax(), clip_id
+            sure += 1
         apart.append(np.abs(found - wanted).max())
     # Eyes that are found stand a little beside those that are known.
-    assert np.median(apart) < 0.1
+    assert np.median(apart) < 0.1 and sure > 1
 
 
 def test_a_run_says_what_it_is(place):

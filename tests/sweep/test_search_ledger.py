@@ -222,6 +222,7 @@ def test_workers_that_hurry_share_a_grid_without_a_point_twice(tmp_path):
     found = [queue.get(timeout=120) for _ in range(6)]
     for process in given:
         process.join()
+    assert queue.empty() and [process.exitcode for process in given] == [0, 0]
     assert sorted(number for number, _ in found) == list(range(6))
     points = {tuple(values.values()) for _, values in found}
     assert points == {(a, b) for a in (1, 2, 3) for b in ('x', 'y')}

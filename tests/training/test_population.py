@@ -85,11 +85,19 @@ def test_a_member_alone_equals_itself_one_after_another(
     """The execution of a CPU: the same compiled step, so exactly."""
     population, *_ = start(tiny_system, tiny_members, tiny_clips, tiny_recipe)
     assert population.layout.members_at_once == 1
-    twice = [
-        train(tiny_system, [member], tiny_clips, tiny_recipe)[0]
-        for member in (tiny_members[1], tiny_members[1])
-    ]
-    assert_same(*twice)
+    batches = steps(tiny_recipe, tiny_members, tiny_clips, STEPS)
+
+    def in_turn(population, i):
+        own = population.place(per_member([tiny_members[i]], [STEPS]))
+        state, sums = population.init(own), population.zero_sums(1)
+        for s in range(STEPS):
+            part = jax.tree.map(lambda x, s=s: x[i : i + 1, s : s + 1], batches)
+            state, sums = population.train(state, sums, own, part)
+        return jax.device_get((state, sums))
+
+    for i, member in enumerate(tiny_members):
+        alone, *_ = start(tiny_system, [member], tiny_clips, tiny_recipe)
+        assert_same(in_turn(population, i), in_turn(alone, i))
 
 
 @pytest.mark.parametrize('devices,shape', [(1, (1, 1)), (2, (2, 1)), (4, (4, 1)), (8, (4, 2))])

@@ -123,4 +123,4 @@ def test_a_node_s_only_process_takes_all_its_gpus(variables, devices, monkeypatc
     monkeypatch.setattr(jax.config, 'update', lambda *setting: None)
     monkeypatch.setattr(jax.distributed, 'initialize', lambda **where: given.update(where))
     runtime.join('auto')
-    assert given.get('local_device_ids') == devices
+    assert given['local_device_ids'] == devices
