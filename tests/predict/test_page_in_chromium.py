@@ -114,7 +114,7 @@ def test_a_film_and_a_picture(watcher, server, people, scene, write_film, tmp_pa
     press(watcher, 'Look at the file')
     wait(watcher, "document.body.innerText.includes('40 frames, 40 with a face, 1 person')")
     # A frame below the screen does not draw, and so tells no height.
-    wait(watcher, "document.querySelector('iframe.fer-jax').scrollIntoView() || true")
+    wait(watcher, "(document.querySelector('iframe.fer-jax').scrollIntoView(), true)")
     wait(watcher, FRAME)
     inside = watcher.evaluate_in_frame(SHOWN)
     assert 'person 1' in inside['text'] and inside['bands'] == 3 and inside['film'] == 480
