@@ -16,10 +16,12 @@ import re
 import runpy
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -170,6 +172,7 @@ def _statuses() -> Iterator[None]:
             # A shell's background job ignores Ctrl-C, and goes on doing so.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _Stop())
+        sys.unraisablehook = _stop_after_all
         yield
         sys.stdout.flush()
     except flags.Error as error:
@@ -213,6 +216,19 @@ class _Stop:
             raise Stopped(number)
         if now - self._since > _PATIENCE:
             os._exit(128 + number)
+
+
+def _stop_after_all(event: Any) -> None:
+    """Sends a signal once more whose `Stopped` came where nothing is raised: in a collection."""
+    if not isinstance(event.exc_value, Stopped):
+        sys.__unraisablehook__(event)
+        return
+    (number,) = event.exc_value.args
+    if isinstance(signal.getsignal(number), _Stop):
+        signal.signal(number, _Stop())
+    later = threading.Timer(0.1, os.kill, (os.getpid(), number))
+    later.daemon = True
+    later.start()
 
 
 def _printable(text: object) -> str:

@@ -1,9 +1,11 @@
 """Sets up a command's process: programs compiled once, company."""
 
+import dataclasses
 import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ def prepare() -> None:
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
     # Threads of orbax log in full what fails in them, and the call that waits for them raises it.
     logging.getLogger('absl').setLevel(logging.CRITICAL)
-    sys.unraisablehook = _unraisable
+    if not isinstance(sys.unraisablehook, _Unraisable):
+        sys.unraisablehook = _Unraisable(sys.unraisablehook)
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
@@ -41,10 +44,15 @@ def prepare() -> None:
         ) from error
 
 
-def _unraisable(event: Any) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Unraisable:
     """Shows what nobody can catch, but for what orbax leaves behind where a save has failed."""
-    if str(event.exc_value) != 'Event loop is closed':
-        sys.__unraisablehook__(event)
+
+    before: Callable[[Any], object]
+
+    def __call__(self, event: Any) -> None:
+        if str(event.exc_value) != 'Event loop is closed':
+            self.before(event)
 
 
 def join(distributed: str) -> None:

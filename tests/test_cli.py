@@ -209,6 +209,32 @@ def test_a_signal_is_one_word_one_status_and_leaves_nothing(tmp_path, number, ti
     assert not list(tmp_path.iterdir())
 
 
+COLLECTING = """
+import gc, os, signal, time
+from fer_jax import cli
+def define(fv): pass
+def stopped(phase, info):
+    gc.callbacks.remove(stopped)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+def main(fv):
+    from fer_jax import runtime
+    runtime.prepare()
+    gc.callbacks.append(stopped)
+    gc.collect()
+    time.sleep(60)
+cli.run(main, define, 'doc')
+"""
+
+
+def test_a_signal_while_python_collects_stops_too():
+    """Nothing is raised out of a collection's callbacks, of which JAX has one."""
+    done = subprocess.run(
+        [sys.executable, '-c', COLLECTING], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (143, 'interrupted\n')
+
+
 def test_help_that_nobody_reads_to_its_end():
     done = subprocess.run(
         f'{sys.executable} -m fer_jax.main --help | head -1; exit ${{PIPESTATUS[0]}}',
