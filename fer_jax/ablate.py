@@ -65,8 +65,7 @@ def main(fv: flags.FlagValues) -> None:
     }
     base = plans[BASE]
     out = Path(fv.workdir or f'runs/{base.name}-{configs.identity(base)}-ablations')
-    if kind := rundir.kind_of(out):
-        raise UserError(f'{out} holds a page of another kind, {kind}: give another --workdir')
+    rundir.check_out(out, option='--workdir')
     runtime.prepare()
     for number, (name, config) in enumerate(plans.items(), 1):
         print(f'\nablation {number} of {len(plans)}, {name}: {chosen[name].why}', flush=True)

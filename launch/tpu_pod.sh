@@ -5,13 +5,14 @@
 #       --bucket=gs://my-bucket/fer_jax --version=v2-alpha-tpuv5-lite [--spot] [--dry_run] -- \
 #       MAIN FLAGS ...
 #
-# Makes the slice where it is not there, copies this checkout (all that git tracks) to its hosts, installs, trains, and
-# leaves the slice running (the last line says how to delete it). BUCKET/prepared holds the prepared
-# data (copy your --data_dir there first); runs are copied to BUCKET/runs every five minutes and at
-# the end, and taken from there at the start: the same command after a preemption makes the slice
-# anew and goes on. --version is the image of the hosts, which Google's documentation names for each
-# type (default tpu-ubuntu2204-base, of v4 and older); where its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the
-# commands and runs none.
+# Makes the slice where it is not there, copies this checkout (all that git tracks) to its hosts,
+# installs, trains, and leaves the slice running (the last line says how to delete it).
+# BUCKET/prepared holds the prepared data (copy your --data_dir there first); runs are copied to
+# BUCKET/runs every five minutes and at the end, and taken from there at the start: the same command
+# after a preemption makes the slice anew and goes on. --version is the image of the hosts, which
+# Google's documentation names for each type (default tpu-ubuntu2204-base, of v4 and older); where
+# its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the commands and
+# runs none.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -1,4 +1,4 @@
-"""What every test runs under: eight devices on any machine, and no silent broadcasting.
+"""Conditions of every test: eight devices on any machine, and no silent broadcasting.
 
 A test of one device takes a layout of `jax.devices()[:1]`. The devices are this process's only: the
 commands that tests start see the machine as a user's would.

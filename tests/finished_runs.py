@@ -75,7 +75,7 @@ def synthetic(
 
 
 def other_system(predictions: Predictions, *, noise: float, seed: int) -> Predictions:
-    """What a less sure system says of the same clips in the same folds."""
+    """Makes the predictions of a less sure system on the same clips in the same folds."""
     rng = np.random.default_rng(seed)
     logits = np.log(np.maximum(predictions.probabilities.astype(np.float32), 1e-6))
     logits += rng.normal(scale=noise, size=logits.shape)

@@ -163,7 +163,7 @@ def test_a_folder_with_another_page_is_refused_before_anything_is_trained(tmp_pa
     run.mkdir()
     (run / 'kind.json').write_text('{"kind": "run"}')
     (run / 'report.html').write_text('of the run')
-    with pytest.raises(UserError, match=f'{run} holds a page of another kind, run: give another'):
+    with pytest.raises(UserError, match=f'{run} is a run, .*: give another --workdir'):
         call(tmp_path, '--ablations=weighted', workdir='run')
     assert {path.name for path in run.iterdir()} == {'kind.json', 'report.html'}
 

@@ -47,7 +47,7 @@ def fields(kind, *without: str) -> dict:
 
 
 def options_of(section: str, key: str) -> dict:
-    """What all kinds of a section have besides its own keys."""
+    """Lists what all kinds of a section have besides its own keys."""
     kinds = keys.KINDS[section][1].values()
     return {k: v for kind in kinds for k, v in (kind.get(key, {}) if key else kind).items()}
 

@@ -87,7 +87,7 @@ def finish(folder, data_dir, count, devices):
 
 @pytest.fixture(scope='module')
 def whole(data_dir, tmp_path_factory):
-    """What two processes of four devices predict when nobody disturbs them."""
+    """Trains by two processes of four devices, undisturbed; returns what they predict."""
     folder = tmp_path_factory.mktemp('whole') / 'run'
     return finish(folder, data_dir, 2, 4)
 

@@ -72,7 +72,7 @@ def room_of(name: str) -> str:
 
 
 def is_command(name: str) -> bool:
-    """Whether `python -m fer_jax.NAME` runs it: a module of the package, or a wing's __main__."""
+    """Tells whether `python -m fer_jax.NAME` runs it: a module, or a wing's __main__."""
     return room_of(name) == COMMAND or name.endswith('.__main__')
 
 
@@ -99,7 +99,7 @@ def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def within(name: str, package: str) -> bool:
-    """Whether a dotted name is a package or something in it."""
+    """Tells whether a dotted name is a package or something in it."""
     return f'{name}.'.startswith(f'{package}.')
 
 
@@ -237,7 +237,7 @@ def declared(extra: str = '') -> set[str]:
 
 
 def imported_distributions(paths: list[Path], at_once_only: bool = False) -> dict[str, set[str]]:
-    """Which of the files import each distribution."""
+    """Lists the files that import each distribution."""
     providers = importlib.metadata.packages_distributions() | {
         'dlib': ['dlib-bin'],  # whose metadata name its binary only
         'cv2': ['opencv-python-headless'],  # the landmarks extra brings another one

@@ -231,7 +231,7 @@ def test_an_audit_does_not_write_over_a_run(data_dir, tmp_path):
 
 @pytest.mark.slow
 def test_the_audit_of_the_original_fer2013(tmp_path, capsys):
-    """What is known of its duplicates, and the near ones that were counted with it."""
+    """Reads what is known of its duplicates, and the near ones that were counted with it."""
     release = Path(os.environ.get('FER_JAX_REAL_DATA', ''))
     if 'FER_JAX_REAL_DATA' not in os.environ or not (release / 'fer2013.csv').exists():
         pytest.skip('the original fer2013.csv is not at hand: FER_JAX_REAL_DATA names its folder')

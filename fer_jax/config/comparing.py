@@ -11,6 +11,8 @@ from fer_jax.config import keys
 from fer_jax.config.sections import filled, plain
 from fer_jax.errors import UserError
 
+_ABSENT = '(absent)'  # in place of the value of a key that only the other config has
+
 
 def as_json(config: ConfigDict) -> dict:
     """Turns the resolved config into what JSON reads back (tuples as lists)."""
@@ -61,16 +63,8 @@ def changes(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, An
       config, known: as config.json holds them. A key that one lacks is neutral there, None where
         its kind does not have it.
     """
-    return dict(_changed(_with_neutral(config), _with_neutral(known), ''))
-
-
-def _changed(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in dict.fromkeys([*one, *other]):
-            place = f'{path}.{key}'.lstrip('.')
-            yield from _changed(one.get(key), other.get(key), place)
-    elif one != other:
-        yield path, one
+    unequal = _unequal(_with_neutral(config), _with_neutral(known), '')
+    return {path[1:]: None if one == _ABSENT else one for path, one, _ in unequal}
 
 
 def _with_neutral(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,15 +86,18 @@ def _beneath(neutral: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str,
 
 def first_difference(one: Any, other: Any, path: str = 'config') -> str | None:
     """Returns where two configs (as JSON) first differ, as 'config.x is 16, there 3', or None."""
+    for place, mine, theirs in _unequal(one, other, path):
+        return f'{place} is {mine}, there {theirs}'
+    return None
+
+
+def _unequal(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yields where two configs differ: the dotted key below `path`, and the value of each."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in dict.fromkeys([*one, *other]):
-            found = first_difference(
-                one.get(key, '(absent)'), other.get(key, '(absent)'), f'{path}.{key}'
-            )
-            if found:
-                return found
-        return None
-    return None if one == other else f'{path} is {one}, there {other}'
+            yield from _unequal(one.get(key, _ABSENT), other.get(key, _ABSENT), f'{path}.{key}')
+    elif one != other:
+        yield path, one, other
 
 
 def listing(config: Mapping[str, Any] | ConfigDict) -> str:

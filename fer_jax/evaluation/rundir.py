@@ -109,18 +109,19 @@ def check_run(folder: Path) -> None:
         )
 
 
-def check_out(folder: Path, own: Path | None = None) -> None:
+def check_out(folder: Path, own: Path | None = None, option: str = '--out') -> None:
     """Refuses a folder whose own report a page would replace: of a run, a study or a network.
 
     Args:
       own: the folder that the page is of, which is none of them.
+      option: the flag that names the folder.
     """
     if own and folder.resolve() == own.resolve():
         return
     if (folder / 'config.json').exists() or (folder / KIND).exists():
         raise UserError(
             f'{folder} is a run, a study or a model folder, whose own report lies there: give '
-            'another --out'
+            f'another {option}'
         )
 
 

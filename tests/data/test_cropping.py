@@ -39,7 +39,7 @@ def record_of(handmade, name, poses, tight=False, known=True):
 
 
 def unregistered(name, drawn, how) -> clips.ClipSet:
-    """What loading gives where nothing is fitted yet."""
+    """Loads as where nothing is fitted yet."""
     n, side = len(drawn), how.size
     frames = np.zeros((n, how.frames, side, side, how.channels), np.uint8)
     lengths = [

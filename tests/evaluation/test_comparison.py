@@ -26,7 +26,7 @@ def call(*argv):
 
 
 def compare(*paths, **options):
-    """What a comparison of run directories says."""
+    """Compares run directories; returns what is said."""
     return comparison.compute([rundir.load(path) for path in paths], **options)
 
 

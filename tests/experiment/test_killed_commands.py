@@ -68,7 +68,7 @@ def finish(command, place, given):
 
 
 def left(command, place):
-    """What must be equal: the content of a command's files, by their names."""
+    """Reads what must be equal: the content of a command's files, by their names."""
     run = ('probabilities.npz', 'predictions.csv', 'results.json', 'metrics.csv')
     wanted = {
         'main': run,
@@ -87,7 +87,7 @@ def left(command, place):
 
 @pytest.fixture(scope='module')
 def given(tmp_path_factory):
-    """What commands read: a release, prepared data, a finished run, a config with a space."""
+    """Makes what commands read: a release, prepared data, a finished run, a config with a space."""
     folder = tmp_path_factory.mktemp('given')
     places = {'release': plain_runs.write_release(folder / 'release'), 'data': folder / 'data'}
     places |= {'run': folder / 'run', 'small.py': folder / 'small.py'}

@@ -1,4 +1,4 @@
-"""Where a config's data lie: simulated and prepared where they are not there yet."""
+"""The data of a config: simulated and prepared where they are not there yet."""
 
 import functools
 
@@ -13,7 +13,7 @@ from fer_jax.simulation.releases import afew
 
 @pytest.fixture
 def done(monkeypatch) -> list[str]:
-    """What was drawn and prepared, in turn; AFEW's films are laid out only."""
+    """Lists what was drawn and prepared, in turn; AFEW's films are laid out only."""
     monkeypatch.setattr(afew, 'plan', functools.partial(afew.plan, rendered=0))
     calls = []
     write, prepare = simulation.write_release, preparation.prepare

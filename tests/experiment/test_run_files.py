@@ -19,7 +19,7 @@ def config():
 
 
 def begin(folder, config):
-    """What `main` does before it trains."""
+    """Does what `main` does before it trains."""
     folder = run_files.folder_of(config, str(folder))
     run_files.begin(folder, config, FOLDS, DATASET)
 

@@ -135,7 +135,7 @@ class Slurm:
         return subprocess.run(words, env=self.environment, capture_output=True, text=True).stdout
 
     def logs(self):
-        """What the daemons and the jobs say of themselves, for a failure's message."""
+        """Reads what daemons and jobs say of themselves, for a failure's message."""
         return '\n'.join(f'{path}:\n{path.read_text()}' for path in self.folder.glob('*.log'))
 
 

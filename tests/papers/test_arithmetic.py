@@ -18,7 +18,7 @@ SHORTEN = {
 
 
 def shortened(k: int, n: int, way: str, places: int) -> set[str]:
-    """How decimal arithmetic prints 100 k / n."""
+    """Prints 100 k / n by decimal arithmetic."""
     percent = EXACT.divide(Decimal(100 * k), Decimal(n))
     unit = Decimal(1).scaleb(-places)
     return {str(percent.quantize(unit, mode)) for mode in SHORTEN[way]}

@@ -19,7 +19,7 @@ LOSO = resolved('configs/ckplus_c3d.py:loso')
 
 
 class Structure(HTMLParser):
-    """Whether elements close in order, and the text."""
+    """Checks that elements close in order, and keeps the text."""
 
     VOID = {'meta', 'link', 'img', 'br'}
 

@@ -36,7 +36,7 @@ ENTRIES = [
 
 
 def answers(config: dict, ours: papers.Ours, starts: str | None = None, learns='') -> bool:
-    """Whether a run of that config, of networks and features of these configs, would answer.
+    """Tells whether a run of that config, of networks and features of these configs, would answer.
 
     With neither, of those that the entry names.
     """

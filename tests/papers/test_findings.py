@@ -1,4 +1,4 @@
-"""What follows from the papers' printed numbers, recomputed from the cells of the cards.
+"""Findings from the papers' printed numbers, recomputed from the cells of the cards.
 
 Counts of clips that stand here are the datasets' published ones.
 """

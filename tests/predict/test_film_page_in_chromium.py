@@ -48,7 +48,7 @@ def page(tmp_path_factory, people, scene, write_film, bands):
 
 
 def clicked(browser, share):
-    """What the page shows after a click at a share of the first band's width."""
+    """Clicks at a share of the first band's width; returns what the page shows then."""
     answer = browser.call(
         'Runtime.evaluate', expression=CLICK.replace('SHARE', str(share)), awaitPromise=True,
         returnByValue=True,

@@ -1,4 +1,4 @@
-"""Who is who in drawn films, and what lies between two looks."""
+"""People followed through drawn films, and what lies between two looks."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What --model names: a run, or a model folder that was written from it."""
+"""Names that --model takes: a run, or a model folder that was written from it."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What is written of a film and of pictures."""
+"""Files that are written of a film and of pictures."""
 
 import base64
 import csv

@@ -54,7 +54,7 @@ def clips(place):
 
 
 def stored_probabilities(run, clip_id):
-    """What training's own evaluation gave for a test clip, float [class], and which member."""
+    """Reads what training's own evaluation gave for a test clip, float [class], and its member."""
     table = predictions.load(run / 'probabilities.npz')
     (row,) = np.flatnonzero(table.clip_id == clip_id)
     (member,) = np.flatnonzero(table.part[:, row] == predictions.TEST)

@@ -1,4 +1,4 @@
-"""What a run builds on: on its page, and on the card of its networks."""
+"""Networks that a run builds on: on its page, and on the card of its networks."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What draws a folder's page: every kind can be drawn, and unknown ones are one line."""
+"""Kinds of folders and their pages: every kind can be drawn, and unknown ones are one line."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""Which members and folds a run's page counts."""
+"""Members and folds that a run's page counts."""
 
 import csv
 import dataclasses

@@ -26,7 +26,7 @@ def posed(**changes):
 
 
 def moved(active, seed=0):
-    """How much each of the 68 points moves, in face units, from rest under these units, [68, 2]."""
+    """Computes how far these units move each point from rest, in face units [68, 2]."""
     who = someone(seed)
     return (
         geometry.build(who, units.intensities(active)).landmarks
@@ -167,7 +167,7 @@ def test_pose_turns_the_nose_ahead_of_the_face():
 
 
 def _warp_error(angles):
-    """How far from each landmark the warp takes its pixels, in pixels of the window [68]."""
+    """Computes how far from each landmark the warp takes its pixels, in window pixels [68]."""
     who = someone(4)
     points = geometry.build(who, NONE).landmarks
     at = project(who, points, Pose(*angles))
@@ -235,7 +235,7 @@ def _random_frames(count):
 
 
 def _holds(box, landmarks):
-    """Whether a detected box (left, top, right, bottom) is this face's: its middle, its size."""
+    """Tells whether a detected box (left, top, right, bottom) is this face's by middle and size."""
     low, high = landmarks.min(0), landmarks.max(0)
     centre, side = (low + high) / 2, (high - low).max()
     inside = box[0] < centre[0] < box[2] and box[1] < centre[1] < box[3]

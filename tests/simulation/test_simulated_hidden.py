@@ -1,4 +1,4 @@
-"""What a simulated release knows and does not tell."""
+"""Facts that a simulated release knows and does not tell."""
 
 import pytest
 

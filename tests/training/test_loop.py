@@ -48,7 +48,7 @@ def fit(tiny_system, tiny_members, tiny_clips, tiny_recipe):
 
 
 def final(folder, member):
-    """What a member leaves: its best network, and history and probabilities of every epoch."""
+    """Reads what a member leaves: its best network, history and probabilities of every epoch."""
     folder = Path(folder) / f'{member:03}'
     checkpoints = MemberCheckpoints(folder)
     epoch, network = checkpoints.restore_best()
@@ -108,7 +108,7 @@ def assert_same_records(one, other):
 
 
 class Kill(Exception):
-    """What a kill looks like from inside: nothing after it runs."""
+    """A kill as it looks from inside: nothing after it runs."""
 
 
 def kill_at(epoch, member=0):

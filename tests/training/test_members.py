@@ -1,4 +1,4 @@
-"""What a member trains on: views of its training clips only, in batches, epoch after epoch."""
+"""Batches of a member: views of its training clips only, epoch after epoch."""
 
 import importlib.util
 from pathlib import Path

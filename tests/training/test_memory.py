@@ -107,7 +107,7 @@ def test_the_account_is_of_the_program_that_runs(
 
 
 def compilations(caplog):
-    """What has been compiled so far, by what the log says."""
+    """Lists what has been compiled so far, by what the log says."""
     return [record for record in caplog.records if record.message.startswith('Compiling')]
 
 

@@ -1,4 +1,4 @@
-"""What a member learns depends neither on who trains beside it nor on the number of devices."""
+"""A member learns the same whoever trains beside it, on any number of devices."""
 
 import chex
 import jax

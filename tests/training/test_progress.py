@@ -1,4 +1,4 @@
-"""What is said while a population trains: in a log, lines; no estimate before a step has ended."""
+"""Progress of a population that trains: in a log, lines; no estimate before a step has ended."""
 
 import time
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What devices say to one another in a step, from the compiled program, as they become more."""
+"""Messages among devices in a step, from the compiled program, as devices become more."""
 
 import math
 import re

@@ -48,7 +48,7 @@ def bits(tree):
 
 
 def moved(before, after):
-    """Whether any bit of a group changed, by the group's name."""
+    """Tells of each group, by its name, whether any bit of it changed."""
     return {
         name: any(
             (a != b).any() for a, b in zip(bits(before[name]), bits(after[name]), strict=True)

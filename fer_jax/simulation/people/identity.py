@@ -1,4 +1,4 @@
-"""Who is drawn: everything about a simulated person that expression, pose and light leave alone.
+"""A simulated person: everything about it that expression, pose and light leave alone.
 
 Lengths are in face units: one unit is half the width between the cheekbones (about 68 mm), the
 origin lies midway between the pupils, x runs to the viewer's right and y down. The averages follow

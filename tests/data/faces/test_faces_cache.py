@@ -1,4 +1,4 @@
-"""What a detector found is not looked for twice, and nothing else is taken for it."""
+"""Found faces are not looked for twice, and nothing else is taken for them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How long a live camera waits for a face."""
+"""The time that a live camera waits for a face."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Which face is followed, and what happens where the detector does not see it."""
+"""The face that is followed, also where the detector does not see it."""
 
 import numpy as np
 import pytest
@@ -124,7 +124,7 @@ def test_a_large_face_that_passes_by_is_not_taken_for_the_clips():
 
 
 def test_looking_closer_does_not_change_who_is_followed():
-    """Where the followed face is missing the detector looks at each frame, and sees the other."""
+    """The detector looks at each frame where the followed face is missing, and sees the other."""
     longer = {t: box(40) for t in (*range(15), *range(26, 41))}
     other = {t: box(140) for t in range(14, 27)}
     found = Scene(longer, other).follow(41)
