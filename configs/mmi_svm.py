@@ -11,12 +11,13 @@ RUN is the directory that the first command wrote. Its network gives 200 values 
 frames, which are 1,600 of a clip; a shorter clip repeats frames in place. An SVM learns them, its C
 and gamma from a grid by cross-validation inside the training clips.
 
-Hardware and time: published size on simulated MMI (`--config.simulated.subjects=75`), data prepared:
-within a minute on two cores. `:simulated` takes the same data as `mmi_cnn_rnn.py:simulated`.
+Hardware and time: published size on simulated MMI (`--config.simulated.subjects=75`), data
+prepared: within two minutes on two cores. `:simulated` takes the same data as
+`mmi_cnn_rnn.py:simulated`.
 
 Paper: no figure. Ours: needs the licensed release; simulated at published size, 135 clips, majority
-class 16.30 %: 56.30 % (47.3 to 65.2). Its network was trained on the clips that the grid is searched
-on, which are easy therefore.
+class 16.30 %: 56.30 % (47.3 to 65.2). Its network was trained on the clips that the grid is
+searched on, which are easy therefore.
 
 Deviations: which features of which frames, and the kernel, are not stated: the second fully
 connected layer, as for the recurrent network (sec. 3.3), and an RBF kernel.
