@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data import datasets, faces
+from fer_jax.data import datasets, faces, registration
 from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
 from fer_jax.data.datasets.own import folders, manifest, rows
@@ -199,7 +199,10 @@ def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
 
 
 def _landmarks(path: Path, length: int) -> records.Faces:
-    """Reads the faces of a clip from its file of landmarks."""
+    """Reads the faces of a clip from its file of landmarks.
+
+    A frame whose eyes lie in one place, as where all numbers are 0, has no face.
+    """
     try:
         if path.suffix.lower() == '.npy':
             points = np.load(path, allow_pickle=False).astype(np.float32)
@@ -211,6 +214,8 @@ def _landmarks(path: Path, length: int) -> records.Faces:
     for count in (68, 5):
         if points.size == length * count * 2:
             points = points.reshape(length, count, 2)
+            left, right = np.moveaxis(registration.eye_centres(points), 1, 0)
+            points[(left == right).all(1)] = np.nan
             five = count == 5
             return records.Faces.from_five(points) if five else records.Faces.from_landmarks(points)
     raise UserError(
