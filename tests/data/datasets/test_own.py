@@ -480,6 +480,19 @@ def test_a_frame_whose_landmarks_lie_in_one_place_has_no_face(tmp_path, count):
     assert still['frames'].shape[1:3] == (48, 48)  # the central square
 
 
+def test_corrected_landmarks_are_no_earlier_preparation(tmp_path):
+    picture(tmp_path / 'a.png')
+    points = np.random.default_rng(0).uniform(5, 35, (1, 5, 2))
+    np.save(tmp_path / 'a.npy', points)
+    path = manifest(tmp_path, 'path,label,landmarks\na.png,x,a.npy\n')
+    place = ('own:x', path, tmp_path / 'out')
+    preparation.prepare(*place, faces='release', report=quiet)
+    preparation.prepare(*place, faces='release', report=quiet)  # the same: nothing to be done
+    np.save(tmp_path / 'a.npy', points + 1)
+    with pytest.raises(UserError, match='replace it with --overwrite'):
+        preparation.prepare(*place, faces='release', report=quiet)
+
+
 def test_a_protocol_by_subject_without_subjects_offers_the_random_one(tmp_path):
     release = tmp_path / 'data'
     for label in ('joy', 'anger'):
