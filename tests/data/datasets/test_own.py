@@ -158,32 +158,6 @@ def test_folders_of_splits_and_of_sequences(tmp_path):
         scanned(tmp_path, folder)
 
 
-@pytest.mark.parametrize(
-    'stray, named',
-    [('joy/p1/portrait.jpg', 'a'), ('joy/p1/a/film.mp4', 'film.mp4'), ('joy/p1/a/v.wav', 'v.wav')],
-)
-def test_a_folder_of_frames_that_holds_clips_besides_is_refused(tmp_path, stray, named):
-    for clip in ('joy/p1/a', 'joy/p1/b', 'anger/p2/a'):
-        picture(tmp_path / 'films' / clip / '1.png')
-        (tmp_path / 'films' / clip / 'notes.txt').touch()
-    assert len(scanned(tmp_path, tmp_path / 'films', sequences=True).clips) == 3
-    picture((tmp_path / 'films' / stray).with_suffix('.png')).rename(tmp_path / 'films' / stray)
-    with pytest.raises(UserError, match=f'{(tmp_path / "films" / stray).parent}: .* {named}; '):
-        scanned(tmp_path, tmp_path / 'films', sequences=True)
-
-
-def test_files_beside_folders_of_splits_are_left_out_and_named(tmp_path):
-    for path in ('train/joy/1.png', 'test/anger/1.png', '2.png'):
-        picture(tmp_path / 'photos' / path)
-    (tmp_path / 'photos' / 'labels.txt').touch()
-    found = scanned(tmp_path, tmp_path / 'photos')
-    assert len(found.clips) == 2
-    assert [(clip['path'], clip['reason']) for clip in found.dropped] == [
-        ('2.png', 'beside the folders of splits'),
-        ('labels.txt', 'beside the folders of splits'),
-    ]
-
-
 @pytest.mark.parametrize('options', [{'subject_pattern': r'/(p\d)/'}, {'sequences': True}])
 def test_other_options_are_no_earlier_preparation(tmp_path, options):
     for path in ('joy/p1/1.png', 'joy/p1/2.png', 'anger/p2/1.png'):
@@ -459,38 +433,6 @@ def test_landmarks_of_ones_own(tmp_path):
     assert 'no landmarks, which --faces=release takes the faces from (1): b.png' in str(
         caught.value
     )
-
-
-@pytest.mark.parametrize('count', [5, 68])
-def test_a_frame_whose_landmarks_lie_in_one_place_has_no_face(tmp_path, count):
-    film(tmp_path / 'a.avi', 3)
-    picture(tmp_path / 'b.png', shape=(48, 64))
-    points = np.random.default_rng(0).uniform(10, 40, (3, count, 2))
-    points[1] = 0
-    np.save(tmp_path / 'a.npy', points)
-    np.save(tmp_path / 'b.npy', np.zeros((1, count, 2)))
-    path = manifest(tmp_path, 'path,label,landmarks\na.avi,x,a.npy\nb.png,y,b.npy\n')
-    found = preparation.prepare('own:x', path, tmp_path / 'out', faces='release', report=quiet)
-    assert found['landmarked'] == 2 and found['faceless'] == ['b.png']
-    moving, still = prepared.records('own:x', tmp_path / 'out', 'release')
-    if moving['clip_id'] == 'b.png':
-        moving, still = still, moving
-    assert moving['has_face'].tolist() == [True, False, True]
-    assert np.isnan(moving['landmarks'][1]).all() and np.isnan(still['landmarks']).all()
-    assert still['frames'].shape[1:3] == (48, 48)  # the central square
-
-
-def test_corrected_landmarks_are_no_earlier_preparation(tmp_path):
-    picture(tmp_path / 'a.png')
-    points = np.random.default_rng(0).uniform(5, 35, (1, 5, 2))
-    np.save(tmp_path / 'a.npy', points)
-    path = manifest(tmp_path, 'path,label,landmarks\na.png,x,a.npy\n')
-    place = ('own:x', path, tmp_path / 'out')
-    preparation.prepare(*place, faces='release', report=quiet)
-    preparation.prepare(*place, faces='release', report=quiet)  # the same: nothing to be done
-    np.save(tmp_path / 'a.npy', points + 1)
-    with pytest.raises(UserError, match='replace it with --overwrite'):
-        preparation.prepare(*place, faces='release', report=quiet)
 
 
 def test_a_protocol_by_subject_without_subjects_offers_the_random_one(tmp_path):
