@@ -45,6 +45,10 @@ def define(fv: flags.FlagValues) -> None:
     flags.DEFINE_bool('audit', False, 'look for leaks in the folds of --config', flag_values=fv)
     flags.DEFINE_string('dataset', None, 'the dataset to divide', flag_values=fv)
     flags.DEFINE_string('name', None, 'how to divide it, e.g. idstep10', flag_values=fv)
+    flags.DEFINE_string(
+        'faces', None, 'how its faces were found (default its first)', flag_values=fv
+    )
+    flags.DEFINE_string('labels', None, 'its label set (default its first)', flag_values=fv)
     flags.DEFINE_string('out', None, 'the fold file; with --audit a folder', flag_values=fv)
     flags.DEFINE_string(
         'data_dir', None, 'prepared datasets (default $FER_JAX_DATA)', flag_values=fv
@@ -55,7 +59,7 @@ def main(fv: flags.FlagValues) -> None:
     """Writes folds, or audits."""
     needed, others = ('dataset', 'name', 'out'), ('config',)
     if fv.audit:
-        needed, others = ('config',), ('dataset', 'name')
+        needed, others = ('config',), ('dataset', 'name', 'faces', 'labels')
     for flag in needed:
         if fv[flag].value is None:
             usage = '--audit --config=FILE' if fv.audit else '--dataset=NAME --name=NAME --out=FILE'
@@ -66,13 +70,20 @@ def main(fv: flags.FlagValues) -> None:
     if fv.audit:
         audit_experiment(fv.config, prepared.data_root(fv.data_dir), fv.out)
     else:
-        write_folds(fv.dataset, fv.name, Path(fv.out), fv.data_dir)
+        prepared_as = {'faces': fv.faces or '', 'labels': fv.labels or ''}
+        write_folds(fv.dataset, fv.name, Path(fv.out), fv.data_dir, **prepared_as)
 
 
-def write_folds(dataset: str, name: str, out: Path, data_dir: str | None) -> None:
-    """Divides a prepared dataset and writes the fold file."""
+def write_folds(
+    dataset: str, name: str, out: Path, data_dir: str | None, *, faces: str, labels: str
+) -> None:
+    """Divides a prepared dataset and writes the fold file.
+
+    Args:
+      faces, labels: see `prepared.load`.
+    """
     options = protocols.parse_name(name)
-    clips = prepared.load(dataset, data_dir=data_dir, **THUMBNAIL)
+    clips = prepared.load(dataset, data_dir=data_dir, faces=faces, labels=labels, **THUMBNAIL)
     protocol = protocols.make_protocol(clips, **options)
     stamps = (rundir.SIMULATED,) * clips.simulated + leaks.check_folds(protocol, clips)
     atomic.write_json(out, fold_file.to_json(protocol, clips, stamps))

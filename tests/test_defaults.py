@@ -63,7 +63,7 @@ PAIRS = {
     # Those that `experiment.clips.load` sees to itself are not of prepared.load.
     'data': (
         own('data', 'name', 'order', 'stills', 'neutral', 'drop_soundless'),
-        taken(prepared.load, 'data_dir', 'fitted'),
+        taken(prepared.load, 'data_dir', 'sounds', 'fitted'),
     ),
     'protocol': (
         options_of('protocol', ''),
@@ -106,7 +106,7 @@ PAIRS = {
 # Sections and what they are opened into.
 OPENED = {
     'simulated': (keys.ALWAYS['simulated'], Simulated),
-    'data': (own('data'), ClipSource, 'simulated', 'scenes'),
+    'data': (own('data'), ClipSource, 'simulated', 'sounds', 'scenes'),
     'inputs': (own('inputs'), learners.Inputs),
     'augment': (own('augment'), learners.Augment),
     'loss': (own('loss'), learners.Loss),

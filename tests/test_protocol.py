@@ -104,6 +104,25 @@ def test_every_name_writes_what_a_run_would_make(data_dir, tmp_path, name):
     assert len(document['folds']) == {'loso': 6, 'balanced2': 2, 'random50x3': 3}[name]
 
 
+def test_folds_of_data_prepared_in_another_way_than_the_first(tmp_path):
+    release = tmp_path / 'photos'
+    for label in ('joy', 'anger'):
+        (release / label).mkdir(parents=True)
+        for number in range(4):
+            picture = np.full((20, 20), 30 * number, np.uint8)
+            cv2.imwrite(str(release / label / f'{number}.png'), picture)
+    options = {'faces': 'none', 'report': lambda line: None}
+    preparation.prepare('own:photos', release, tmp_path / 'data', **options)
+    path = tmp_path / 'folds.json'
+    of = ('--dataset=own:photos', '--name=random50x1', f'--out={path}')
+    call(*of, f'--data_dir={tmp_path / "data"}', '--faces=none', '--labels=own')
+    assert len(json.loads(path.read_text())['folds'][0]['test']) == 4
+    with pytest.raises(UserError, match="own:photos has no labels 'other'"):
+        call(*of, f'--data_dir={tmp_path / "data"}', '--faces=none', '--labels=other')
+    with pytest.raises(UserError, match='--faces does not go with --audit'):
+        call('--audit', CKPLUS, '--faces=none')
+
+
 def test_a_run_takes_the_folds_of_a_file(folds, data_dir):
     config = config_of(f'--config.protocol.file={folds}')
     built = experiment.build(config, data_dir)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data import checksums, clips, cropping, datasets
+from fer_jax.data import checksums, clips, cropping, datasets, protocols
+from fer_jax.data.datasets.records import sound_alone
 from fer_jax.data.fitted import Fitted
 from fer_jax.errors import DAMAGED, UserError
 
@@ -124,6 +125,7 @@ def load(
     margin: float = 1.0,
     equalize: str = 'none',
     drop_faceless: bool = False,
+    sounds: bool = True,
     unlabelled: bool = False,
     fitted: Fitted[np.ndarray] | None = None,
 ) -> clips.ClipSet:
@@ -155,13 +157,16 @@ def load(
         the size of the frames.
       drop_faceless: leaves out clips without a face in any frame (`describe` lists them). Otherwise
         they stay, as the published counts of FER2013 have its 12 black rows.
+      sounds: loads clips of sound alone, as black pictures. Otherwise they are left out, and a line
+        says which.
       unlabelled: loads the clips without a label too (AFEW's test part), with label -1.
       fitted: what 'procrustes' and 'mean_shape' need (`fitted.fit_registration`). None draws them
         as 'none' does and keeps the landmarks, to fit on.
     Returns:
       ClipSet with frames uint8 [N, T, size, size, channels].
     Raises:
-      UserError: not prepared, an unknown label set, or an option that these faces cannot serve.
+      UserError: not prepared, an unknown label set, an option that these faces cannot serve, or
+        nothing left.
     """
     geometry = cropping.Geometry(
         frames, sampling, size, channels, registration, points, margin, equalize
@@ -171,7 +176,7 @@ def load(
     if fitted is not None:  # a template serves all datasets, of mean shapes each has its own
         shared = registration != 'mean_shape'
         fits = [fitted.value] * len(parts) if shared else list(fitted.value)
-    choice = {'drop_faceless': drop_faceless, 'unlabelled': unlabelled}
+    choice = {'drop_faceless': drop_faceless, 'sounds': sounds, 'unlabelled': unlabelled}
     sets = [
         _load(*part, data_dir, geometry, fit, **choice)
         for part, fit in zip(parts, fits, strict=True)
@@ -335,6 +340,7 @@ def _load(
     fit: np.ndarray | None,
     *,
     drop_faceless: bool,
+    sounds: bool,
     unlabelled: bool,
 ) -> clips.ClipSet:
     """Loads one dataset; `fit` is its part of what the registration needs (`cropping.draw`)."""
@@ -354,11 +360,15 @@ def _load(
     voted = chosen in found.get('voted_sets', ())
     columns = [found['votes'].index(label) for label in classes] if voted else []
     rows, landmarks, votes, by_box = [], [], [], 0
+    heard_alone = []
     count = 0
     for count, record in enumerate(records(name, data_dir, faces), 1):  # noqa: B007
         if len(rows) == len(pictures):
             break
         if record[feature] not in numbers:
+            continue
+        if not sounds and found['sounds'] and sound_alone(record):
+            heard_alone.append(record['clip_id'])
             continue
         if drop_faceless and not record['has_face'].any():
             continue
@@ -373,6 +383,14 @@ def _load(
     if count != found['clips']:
         said = f'{count} records or more, of {found["clips"]} clips'
         raise _damaged(name, data_dir, faces, said)
+    if heard_alone and not rows:
+        raise UserError(
+            f'{name}: its clips are sounds alone, without a picture to learn from; take a model '
+            'that hears, such as configs/own.py:audio'
+        )
+    if heard_alone:
+        some = protocols.shorten(sorted(heard_alone))
+        print(f'{name}: {len(heard_alone):,} clips of sound alone are left out: {some}', flush=True)
     if not rows:
         raise UserError(f"{name}: no clip has a label in '{chosen}'; choose another label set")
     order = sorted(range(len(rows)), key=lambda row: rows[row][0])

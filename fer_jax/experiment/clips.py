@@ -43,6 +43,7 @@ class ClipSource:
       neutral: stills of sequences' first frames are taken besides (`clips.onsets`).
       drop_soundless: clips without sound are left out.
       simulated: the people that are drawn, where they are.
+      sounds: clips of sound alone are taken too.
       scenes: whole scenes are read besides the faces, and must be prepared too.
     """
 
@@ -64,13 +65,17 @@ class ClipSource:
     drop_soundless: bool
     unlabelled: bool
     simulated: Simulated
+    sounds: bool = False
     scenes: bool = False
 
     @classmethod
-    def open(cls, config: Mapping[str, Any], *, scenes: bool = False) -> 'ClipSource':
+    def open(
+        cls, config: Mapping[str, Any], *, sounds: bool = False, scenes: bool = False
+    ) -> 'ClipSource':
         """Opens the sections `data` and `simulated`; UserError for a key that they do not have."""
         simulated = bind(Simulated, config['simulated'], 'simulated')
-        return bind(cls, config['data'], 'data', simulated=simulated, scenes=scenes)
+        given = {'simulated': simulated, 'sounds': sounds, 'scenes': scenes}
+        return bind(cls, config['data'], 'data', **given)
 
     @property
     def is_fitted(self) -> bool:
@@ -122,6 +127,7 @@ class ClipSource:
             margin=self.margin,
             equalize=self.equalize,
             drop_faceless=self.drop_faceless,
+            sounds=self.sounds,
             unlabelled=self.unlabelled,
             fitted=fit,
         )

@@ -27,11 +27,13 @@ class FeatureSource(Protocol):
 
     Attributes:
       key: under which dataset.json says where the features come from.
+      sounds: whether clips of sound alone serve it.
       scenes: whether it reads whole scenes, which must be prepared besides the faces.
       classes: what it was itself trained to know; empty where nothing was.
     """
 
     key: str
+    sounds: bool
     scenes: bool
 
     @classmethod

@@ -42,6 +42,7 @@ class FirstStage:
     _made: dict = dataclasses.field(default_factory=dict)
 
     key = 'features_from'
+    sounds = False
     scenes = False
 
     @classmethod

@@ -84,11 +84,12 @@ class Sections:
         """
         plain = tuples(complete(config).to_dict())
         section = features.section_of(plain)
-        scenes = bool(section) and features.source_class(section).scenes
+        source = features.source_class(section) if section else None
+        needs = {'sounds': source.sounds, 'scenes': source.scenes} if source else {}
         return cls(
             name=plain['name'],
             seed=plain['seed'],
-            clips=ClipSource.open(plain, scenes=scenes),
+            clips=ClipSource.open(plain, **needs),
             protocol=ProtocolSpec.open(plain['protocol']),
             learner=learners.open_learner(plain),
             stamps=plain['stamps'],

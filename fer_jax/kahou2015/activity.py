@@ -100,6 +100,7 @@ class Activity:
     seed: int
 
     key = 'activity'
+    sounds = False
     scenes = True
     classes = ()  # nothing was trained to know any
 

@@ -191,6 +191,7 @@ class Sound:
     scale_speakers: bool
 
     key = 'sound'
+    sounds = True
     scenes = False
     classes = ()  # nothing was trained to know any
 

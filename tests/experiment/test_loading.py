@@ -1,14 +1,21 @@
 """The data of a config: simulated and prepared where they are not there yet."""
 
+import dataclasses
 import functools
 
+import cv2
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from fer_jax import simulation
 from fer_jax.config import keys
 from fer_jax.data import datasets, preparation, prepared
+from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource, Simulated
+from fer_jax.experiment.sections import Sections
 from fer_jax.simulation.releases import afew
+from tests.data.datasets.test_own import film, quiet
 
 
 @pytest.fixture
@@ -55,3 +62,28 @@ def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsy
 def test_licensed_data_are_left_where_they_are(tmp_path, done):
     assert source_of(subjects=0, scenes=True).ensure_prepared(tmp_path) == tmp_path
     assert not done and not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('faces', ['none', 'haar'])
+def test_networks_of_pictures_leave_sounds_out_and_audio_models_take_them(tmp_path, capsys, faces):
+    black = np.zeros((16, 16), np.uint8)
+    for label in ('joy', 'anger'):
+        film(tmp_path / 'clinic' / label / 'film.avi')
+        film(tmp_path / 'clinic' / label / 'v.avi').rename(tmp_path / 'clinic' / label / 'v.wav')
+        cv2.imwrite(str(tmp_path / 'clinic' / label / 'night.png'), black + (faces == 'haar'))
+    preparation.prepare('own:a', tmp_path / 'clinic', tmp_path, faces=faces, report=quiet)
+    base = {'protocol': {'name': 'loso'}, 'data': {'name': 'own:a', 'faces': faces}}
+    source = Sections.open(ConfigDict(base | {'model': {'name': 'plain_cnn'}})).clips
+    seen = source.load(tmp_path)
+    said = 'own:a: 2 clips of sound alone are left out: anger/v.wav, joy/v.wav\n'
+    assert capsys.readouterr().out == said
+    assert [name.split('/')[1] for name in seen.clip_id] == ['film.avi', 'night.png'] * 2
+    config = ConfigDict(base | {'sound': {}, 'model': {'name': 'svm'}})
+    heard = Sections.open(config).clips.load(tmp_path)
+    assert len(heard) == 6 and not capsys.readouterr().out
+    for path in (tmp_path / 'clinic').rglob('*.*'):
+        if path.suffix != '.wav':
+            path.unlink()
+    preparation.prepare('own:b', tmp_path / 'clinic', tmp_path, faces=faces, report=quiet)
+    with pytest.raises(UserError, match='own:b: its clips are sounds alone, without a picture'):
+        dataclasses.replace(source, name='own:b').load(tmp_path)

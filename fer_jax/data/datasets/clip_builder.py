@@ -34,7 +34,6 @@ from fer_jax.host import cores
 
 # More clips at once are little faster and take more memory: a second of video holds 30 MB.
 _CLIPS_AT_ONCE = 4
-_BLANK = 16  # pixels a side of what stands for the picture of a sound
 # Of a release with more unreadable clips than this part (and a few) something else is wrong.
 _UNREADABLE, _A_FEW = 0.05, 3
 
@@ -131,7 +130,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         if self.has_pictures(source):
             frames, shipped = self.read(source, pool)
         else:
-            frames, shipped = [np.zeros((_BLANK, _BLANK, 1), np.uint8)], None
+            frames, shipped = [np.zeros((records.BLANK, records.BLANK, 1), np.uint8)], None
         if self._way() == datasets.SCENE:
             return records.scene(frames)
         if self.WHOLE:

@@ -6,7 +6,7 @@ of the release; `cropped` turns frames and faces into a record in one way for al
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ from fer_jax.data import registration
 # when clips are loaded, and measure at most 160 pixels a side.
 STORED_MARGIN = 1.6
 STORED_SIZE = 160
+BLANK = 16  # pixels a side of what stands for the picture of a sound
 SCENE_SIZE = 320  # pixels of the longest side of a whole frame
 
 
@@ -153,6 +154,13 @@ def uncut(frames: np.ndarray | Sequence[np.ndarray], faces: Faces) -> dict[str, 
         'has_face': np.all(np.isfinite(faces.box), 1),
         'shift': np.zeros((len(frames), 2), np.int32),
     }
+
+
+def sound_alone(record: Mapping[str, Any]) -> bool:
+    """Tells whether a stored record is of a clip without a picture: one small black frame."""
+    frames = record['frames']
+    blank = frames.shape == (1, BLANK, BLANK, 1) and not frames.any()
+    return blank and not record['has_face'].any()
 
 
 def scene(frames: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data import datasets, faces
+from fer_jax.data import datasets, faces, registration
 from fer_jax.data.datasets import clip_builder, records
 from fer_jax.data.datasets import release as releases
 from fer_jax.data.datasets.own import folders, manifest, rows
@@ -102,7 +102,8 @@ class Builder(clip_builder.ClipBuilder):
             {'clip_id': row.clip_id, 'path': row.path, 'reason': 'listed twice', 'label_set': ''}
             for row in repeated
         ]
-        files = [file for row in kept for file in _files(folder, row)]
+        files = {file for row in kept for file in _files(folder, row)}
+        read += sorted({folder / row.landmarks for row in kept if row.landmarks})
         options = f' subject_pattern={subject_pattern}' if subject_pattern else ''
         options += ' sequences' if sequences else ''
         known = [column for column in manifest.COLUMNS if column in ignored]
@@ -116,8 +117,7 @@ class Builder(clip_builder.ClipBuilder):
             ],
             label_sets=('own',),
             dropped=dropped,
-            fingerprint=releases.fingerprint(folder, listed=sorted(set(files)), read=read)
-            + options,
+            fingerprint=releases.fingerprint(folder, listed=sorted(files), read=read) + options,
             simulated=_simulated(folder, kept),
         )
 
@@ -127,8 +127,7 @@ class Builder(clip_builder.ClipBuilder):
         if row.kind == rows.FILM:
             frames = self.film(source, path, start=row.start, end=row.end)
         else:
-            files = rows.frames_in(path) if row.kind == rows.FRAMES else [path]
-            frames = releases.read_frames(files, pool)
+            frames = releases.read_frames(_files(folder, row), pool)
         if self._way() == 'none':
             return frames, releases.whole_pictures(frames)
         if self._way() == 'release':
@@ -171,10 +170,9 @@ def _simulated(folder: Path, kept: list[rows.Row]) -> dict | None:
 
 
 def _files(folder: Path, row: rows.Row) -> list[Path]:
-    """Lists the files that a row names."""
+    """Lists a row's pictures, or its film or sound."""
     path = folder / row.path
-    files = rows.frames_in(path) if row.kind == rows.FRAMES else [path]
-    return [*files, *([folder / row.landmarks] if row.landmarks else [])]
+    return rows.frames_in(path) if row.kind == rows.FRAMES else [path]
 
 
 def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
@@ -199,7 +197,10 @@ def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
 
 
 def _landmarks(path: Path, length: int) -> records.Faces:
-    """Reads the faces of a clip from its file of landmarks."""
+    """Reads the faces of a clip from its file of landmarks.
+
+    A frame whose eyes lie in one place, as where all numbers are 0, has no face.
+    """
     try:
         if path.suffix.lower() == '.npy':
             points = np.load(path, allow_pickle=False).astype(np.float32)
@@ -211,6 +212,8 @@ def _landmarks(path: Path, length: int) -> records.Faces:
     for count in (68, 5):
         if points.size == length * count * 2:
             points = points.reshape(length, count, 2)
+            left, right = np.moveaxis(registration.eye_centres(points), 1, 0)
+            points[(left == right).all(1)] = np.nan
             five = count == 5
             return records.Faces.from_five(points) if five else records.Faces.from_landmarks(points)
     raise UserError(

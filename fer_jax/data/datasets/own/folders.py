@@ -15,7 +15,8 @@ _LIKE_FRAMES = 5
 def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], list[str]]:
     """Reads the clips in class/... or in train, validation and test, each with class/... inside.
 
-    Files that lie in no class folder are clips without a label.
+    Files that lie in no class folder are clips without a label; files beside folders of splits
+    are left out.
 
     Args:
       sequences: a folder in a class that holds pictures is one clip of frames; otherwise each
@@ -25,7 +26,8 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
       The rows; what is left out, as in `records.Manifest.dropped`; and what people should know.
 
     Raises:
-      UserError: folders of splits beside others, or nothing to be read.
+      UserError: folders of splits beside others, frames beside something else, or nothing to be
+        read.
     """
     inside = sorted(path for path in root.iterdir() if path.is_dir() and not rows.hidden(path))
     splits = [path for path in inside if path.name.lower() in rows.SPLITS]
@@ -40,6 +42,12 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
     if twice:
         raise UserError(f'{root}: two folders for {twice[0]}; keep one')
     found, dropped, numbered = [], [], collections.Counter()
+    if splits:
+        stray = (path for path in root.iterdir() if not path.is_dir() and not rows.hidden(path))
+        dropped += [
+            _left_out(path.name, 'beside the folders of splits')
+            for path in sorted(stray, key=lambda path: rows.by_number(path.name))
+        ]
     for part, split in parts:
         for path in _files(part, sequences):
             inner = path.relative_to(part).parts
@@ -51,7 +59,7 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
                     numbered[path.parent] += path.stem[-1:].isdecimal()
             else:
                 reason = f'no picture, film or sound ({path.suffix or "no ending"})'
-                dropped.append({'clip_id': name, 'path': name, 'reason': reason, 'label_set': ''})
+                dropped.append(_left_out(name, reason))
     if not found:
         raise UserError(
             f'{root}: no picture, film or sound in it; --release names a manifest (.csv, .tsv) or '
@@ -68,12 +76,32 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
     return found, dropped, hints
 
 
+def _left_out(name: str, reason: str) -> dict[str, str]:
+    """Makes an entry of what is left out."""
+    return {'clip_id': name, 'path': name, 'reason': reason, 'label_set': ''}
+
+
 def _files(folder: Path, sequences: bool, depth: int = 0) -> Iterator[Path]:
     """Lists files below a part, by number; with `sequences` folders of frames in their place."""
     for path in sorted(folder.iterdir(), key=lambda path: rows.by_number(path.name)):
         if rows.hidden(path):
             continue
-        if not path.is_dir() or (sequences and depth and rows.frames_in(path)):
+        if not path.is_dir():
+            yield path
+        elif sequences and depth and rows.frames_in(path):
+            _check_frames_alone(path)
             yield path
         else:
             yield from _files(path, sequences, depth + 1)
+
+
+def _check_frames_alone(folder: Path) -> None:
+    """Refuses a folder of frames in which folders, films or sounds lie as well."""
+    for path in sorted(folder.iterdir()):
+        if not rows.hidden(path) and (
+            path.is_dir() or rows.kind_of(path.name) in (rows.FILM, rows.SOUND)
+        ):
+            raise UserError(
+                f'{folder}: pictures beside {path.name}; with --sequences a folder of pictures is '
+                'one clip and holds nothing else: move the one or the other'
+            )
