@@ -292,4 +292,6 @@ def test_the_whole_config_is_printed_and_nothing_trained(file, tmp_path, monkeyp
     marked = {line.split()[1] for line in lines if line.startswith('* ')}
     assert marked == set(leaves(configs.differences(config)))
     assert {line[2:].split(' = ')[0] for line in lines} == set(leaves(config.to_dict()))
+    cli.call(main.main, main.define, [*words, '--workdir=/elsewhere/run'])
+    assert capsys.readouterr().out.endswith('\n\nrun: /elsewhere/run\n')
     assert not any(tmp_path.iterdir())
