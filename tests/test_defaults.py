@@ -200,6 +200,8 @@ def test_another_kind_needs_no_more_than_its_name():
         ({'train': {'epochs': 'many'}}, "config.train.epochs is 'many', which is no int"),
         ({'train': {'retrain': 1}}, 'config.train.retrain is 1, which is no bool'),
         ({'train': 3}, 'config.train is 3: it is a section with keys'),
+        ({'stamps': (2024,)}, 'config.stamps is 2024, which is no str'),
+        ({'loss': {'l2_layers': [1]}}, 'config.loss.l2_layers is 1, which is no str'),
         ({'model': {'name': 'c4d'}}, "config.model.name is 'c4d': one of c3d, stn"),
         ({'runner': 'walker'}, "config.runner is 'walker': give experiment or kahou2015"),
         (
