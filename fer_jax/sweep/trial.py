@@ -18,6 +18,7 @@ from fer_jax.data import fold_file
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.records import Record
 from fer_jax.experiment.run import Experiment
 from fer_jax.experiment.sections import Sections
@@ -79,6 +80,11 @@ class StudyPlan:
         """
         space.check(config, searched)
         config = experiment.resolve(config)
+        if not isinstance(Sections.open(config).learner, NetworkLearner):
+            raise UserError(
+                f'a search trains networks in steps, and {config.name} is fitted at once: give the '
+                'config of a network'
+            )
         if config.simulated.subjects:  # drawn by one of a host's workers, while the others wait
             data_dir.mkdir(parents=True, exist_ok=True)
             with (data_dir / '.drawing.lock').open('a') as file:
