@@ -1,8 +1,9 @@
 """The clips that a config names: simulated first where it says so, loaded, registered."""
 
 import dataclasses
+import fcntl
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class ClipSource:
         """Returns the prepared-data folder, preparing it where needed.
 
         Simulated data have a folder of their own, in which the release is drawn and prepared where
-        it is not there yet, and with `scenes` its scenes too.
+        it is not there yet, and with `scenes` its scenes too; by one process of a host, while
+        others wait.
         """
         subjects, seed = self.simulated.subjects, self.simulated.seed
         if not subjects:
@@ -90,7 +92,19 @@ class ClipSource:
         named = self.name.replace(':', '-')
         folder /= f'{named}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
         ways = [self.faces, *([datasets.SCENE] if self.scenes else [])]
-        for name, faces in itertools.product(self.name.split('+'), ways):
+        wanted = [*itertools.product(self.name.split('+'), ways)]
+        if all(prepared.location(name, folder, faces).exists() for name, faces in wanted):
+            return folder
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with (data_dir / '.drawing.lock').open('a') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._draw_missing(wanted, folder)
+        return folder
+
+    def _draw_missing(self, wanted: Sequence[tuple[str, str]], folder: Path) -> None:
+        """Draws and prepares those datasets, with ways to find faces, that are not there."""
+        subjects, seed = self.simulated.subjects, self.simulated.seed
+        for name, faces in wanted:
             if prepared.location(name, folder, faces).exists():
                 continue
             drawn = name.replace(':', '_')  # of own data there are own:pictures and own:films
@@ -99,7 +113,6 @@ class ClipSource:
                 _draw(drawn, release, subjects, seed)
             options = simulation.prepared_with(drawn)
             preparation.prepare(name, release, folder, faces=faces, **options)
-        return folder
 
     def load(self, folder: Path, fit: Fitted | None = None) -> ClipSet:
         """Loads the clips as they were prepared in `folder` (`prepared.load`).

@@ -1,7 +1,6 @@
 """One trial: the population of a setting, evaluated as folds end; and the best one again."""
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import shutil
@@ -85,11 +84,6 @@ class StudyPlan:
                 f'a search trains networks in steps, and {config.name} is fitted at once: give the '
                 'config of a network'
             )
-        if config.simulated.subjects:  # drawn by one of a host's workers, while the others wait
-            data_dir.mkdir(parents=True, exist_ok=True)
-            with (data_dir / '.drawing.lock').open('a') as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                Sections.open(config).clips.ensure_prepared(data_dir)
         if not on_test:
             config = _with_validation(config, data_dir)
         search = cls(name, config, searched, sampling, on_test)

@@ -1,6 +1,8 @@
 """The data of a config: simulated and prepared where they are not there yet."""
 
 import functools
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -50,6 +52,27 @@ def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsy
     note = prepared.describe('afew', folder, datasets.SCENE)['simulated']
     assert note == prepared.describe('afew', folder)['simulated'] and note['seed'] == 1
     assert 'drawing a simulated afew of 6 people' in capsys.readouterr().out
+
+
+def test_runs_that_begin_together_draw_their_data_once(tmp_path, monkeypatch):
+    calls = []
+
+    def draw(name, release, **_):
+        calls.append(f'draw {name}')
+        time.sleep(0.5)  # long enough for the other run to come
+        release.mkdir(parents=True)
+        (release / simulation.STAMP).touch()
+
+    def prepare(name, release, folder, *, faces, **_):
+        calls.append(f'prepare {name}')
+        prepared.location(name, folder, faces).mkdir(parents=True)
+
+    monkeypatch.setattr(simulation, 'write_release', draw)
+    monkeypatch.setattr(preparation, 'prepare', prepare)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(source_of().ensure_prepared, tmp_path) for _ in range(2)]
+        assert len({run.result() for run in runs}) == 1
+    assert calls == ['draw afew', 'prepare afew']
 
 
 def test_licensed_data_are_left_where_they_are(tmp_path, done):
