@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax import simulation
-from fer_jax.config import bind
+from fer_jax.config import bind, keys
 from fer_jax.data import cropping, datasets, fitted, leaks, preparation, prepared
 from fer_jax.data.clips import ClipSet, arrange, onsets, stills
 from fer_jax.data.fitted import Fitted
@@ -82,6 +82,16 @@ class ClipSource:
     def clip_frames(self) -> int:
         """Returns how many frames a clip has as it is loaded."""
         return 1 if self.stills or self.neutral else self.frames
+
+    def check(self) -> None:
+        """Refuses (UserError) keys that do nothing beside `neutral`, or swap the two ends."""
+        for key in ('frames', 'sampling', 'order', 'stills') if self.neutral else ():
+            value, usual = getattr(self, key), keys.EXPERIMENT['data'][key]
+            if value != usual:
+                raise UserError(
+                    f'data.{key} is {value!r}, and data.neutral takes the first frame and the last '
+                    f'of each sequence: give {usual!r}, or leave data.neutral out'
+                )
 
     def ensure_prepared(self, data_dir: Path) -> Path:
         """Returns the prepared-data folder, preparing it where needed.

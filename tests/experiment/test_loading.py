@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fer_jax import simulation
-from fer_jax.config import keys
+from fer_jax.config import keys, load_config
 from fer_jax.data import datasets, preparation, prepared
+from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource, Simulated
+from fer_jax.experiment.members import Data
+from fer_jax.experiment.sections import Sections
 from fer_jax.simulation.releases import afew
 
 
@@ -73,6 +76,17 @@ def test_runs_that_begin_together_draw_their_data_once(tmp_path, monkeypatch):
         runs = [pool.submit(source_of().ensure_prepared, tmp_path) for _ in range(2)]
         assert len({run.result() for run in runs}) == 1
     assert calls == ['draw afew', 'prepare afew']
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [('frames', 3), ('sampling', 'uniform'), ('order', 'shuffled'), ('stills', True)],
+)
+def test_what_would_do_nothing_beside_neutral_faces_is_refused(tmp_path, key, value):
+    config = load_config('ckplus_stn.py')
+    config.data.update({'neutral': True, key: value})
+    with pytest.raises(UserError, match=f'data.{key} is .*, and data.neutral takes the first'):
+        Data.load(Sections.open(config), tmp_path)
 
 
 def test_licensed_data_are_left_where_they_are(tmp_path, done):
