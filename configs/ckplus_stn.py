@@ -57,15 +57,13 @@ def get_config(variant: str = '') -> ConfigDict:
 
 def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
     """Lists what minaee2019 contradicts or leaves open, against the config as it stands."""
-    ablations = {
-        **minaee2019.ABLATIONS,
-        'neutral': Ablation(
+    ablations = {**minaee2019.ABLATIONS}
+    if not config.data.stills:
+        ablations['neutral'] = Ablation(
             "Neutral as an eighth class, of the same sequences' first frames; the classes are not "
             'stated.',
             {'data.neutral': True},
-        ),
-    }
-    if not config.data.stills:
+        )
         ablations['last3'] = _last3(config)
     if config.protocol.name == 'random':
         ablations['balanced'] = Ablation(

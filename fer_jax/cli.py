@@ -52,6 +52,11 @@ class _ConfigParser(ConfigFileFlagParser):
         file, colon, variant = path.partition(':')
         found = find_config(file)
         if found.suffix == '.json':
+            if colon:
+                raise UserError(
+                    f"{found} has no variants: leave out ':{variant}', or give the config file "
+                    'that the run was made of'
+                )
             return read_config(found)
         try:
             config = load_config(found, variant) if colon else load_config(found)

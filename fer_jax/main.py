@@ -67,7 +67,7 @@ def main(fv: flags.FlagValues) -> None:
             'give an experiment: --config=configs/ckplus_c3d.py, or another file of configs/'
         )
     if fv.print_config:
-        _print_config(fv.config)
+        _print_config(fv.config, fv.workdir)
         return
     if fv.extend and runners.name_of(fv.config) != runners.EXPERIMENT:
         raise UserError(f'--extend: {fv.config.name} is made of several models, give one of them')
@@ -80,14 +80,19 @@ def main(fv: flags.FlagValues) -> None:
     run(fv.config, **given, **({'extend': fv.extend} if fv.extend else {}))
 
 
-def _print_config(config: ConfigDict) -> None:
-    """Prints the resolved config, what differs from the defaults marked; reads no data."""
+def _print_config(config: ConfigDict, workdir: str | None) -> None:
+    """Prints the resolved config, what differs from the defaults marked; reads no data.
+
+    Args:
+      workdir: the run's folder, where one is given.
+    """
     config = configs.complete(config)
     if config.runner == runners.EXPERIMENT:
         from fer_jax.experiment.run import resolve
 
         config = resolve(config)
-    print(f'{configs.listing(config)}\n\nrun: runs/{config.name}-{configs.identity(config)}')
+    folder = workdir or f'runs/{config.name}-{configs.identity(config)}'
+    print(f'{configs.listing(config)}\n\nrun: {folder}')
 
 
 if __name__ == '__main__':

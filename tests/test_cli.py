@@ -161,6 +161,9 @@ def test_the_config_of_a_run_is_a_config(tmp_path):
     assert identity(read) == identity(config) and complete(read).to_dict() == config.to_dict()
     changed = cli.parse(define, [f'--config={file}', '--config.train.epochs=3']).config
     assert changed.train.epochs == 3
+    for variant in ('simulated', 'nonsense', ''):
+        with pytest.raises(cli.UserError, match=f"no variants: leave out ':{variant}'"):
+            cli.parse(define, [f'--config={file}:{variant}'])
     for text in ('{', '[]', '{"a": 1}', '[' * 100_000):
         file.write_text(text)
         with pytest.raises(cli.UserError, match='give the config.json of a run'):

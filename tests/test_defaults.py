@@ -200,6 +200,8 @@ def test_another_kind_needs_no_more_than_its_name():
         ({'train': {'epochs': 'many'}}, "config.train.epochs is 'many', which is no int"),
         ({'train': {'retrain': 1}}, 'config.train.retrain is 1, which is no bool'),
         ({'train': 3}, 'config.train is 3: it is a section with keys'),
+        ({'stamps': (2024,)}, 'config.stamps is 2024, which is no str'),
+        ({'loss': {'l2_layers': [1]}}, 'config.loss.l2_layers is 1, which is no str'),
         ({'model': {'name': 'c4d'}}, "config.model.name is 'c4d': one of c3d, stn"),
         ({'runner': 'walker'}, "config.runner is 'walker': give experiment or kahou2015"),
         (
@@ -292,4 +294,6 @@ def test_the_whole_config_is_printed_and_nothing_trained(file, tmp_path, monkeyp
     marked = {line.split()[1] for line in lines if line.startswith('* ')}
     assert marked == set(leaves(configs.differences(config)))
     assert {line[2:].split(' = ')[0] for line in lines} == set(leaves(config.to_dict()))
+    cli.call(main.main, main.define, [*words, '--workdir=/elsewhere/run'])
+    assert capsys.readouterr().out.endswith('\n\nrun: /elsewhere/run\n')
     assert not any(tmp_path.iterdir())

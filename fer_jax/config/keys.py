@@ -98,7 +98,7 @@ TRAINED = {
         'batch_size': 32,
         'epochs': 100,
         'seeds': 1,  # networks of each fold
-        'patience': 0,  # epochs without a better one until a network ends; 0: it does not
+        'patience': 0,  # epochs that validation clips find no better; then a network ends; 0: never
         'retrain': False,  # again on training and validation clips, for the epochs chosen
         'checkpoint_every': 1,  # epochs
         'evaluate_batch': 128,  # clips in an evaluation step; a multiple of 8 is taken

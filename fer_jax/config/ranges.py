@@ -86,7 +86,7 @@ RANGES = {
     'augment.options.angles': Bounds(-360, 360),
     'loss.label_smoothing': BELOW_ONE,
     'loss.l2': NONE_OR_MORE,
-    'optimizer.learning_rate': NONE_OR_MORE,  # 0 keeps the networks that a run starts from
+    'optimizer.learning_rate': NONE_OR_MORE,  # 0 keeps parameters; batch statistics move
     'optimizer.every': COUNT,
     'optimizer.factor': NONE_OR_MORE,
     'optimizer.warmup': BELOW_ONE,

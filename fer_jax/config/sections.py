@@ -140,7 +140,8 @@ def _typed(value: Any, neutral: Any, place: str) -> Any:
     if isinstance(neutral, float) and type(value) is int:
         return float(value)
     if isinstance(neutral, tuple) and isinstance(value, list | tuple):
-        return tuple(_typed(x, neutral[0], place) if neutral else x for x in value)
+        element = neutral[0] if neutral else ''  # what is neutral where empty is of words
+        return tuple(_typed(x, element, place) for x in value)
     if type(value) is not type(neutral):
         raise UserError(f'{place} is {value!r}, which is no {type(neutral).__name__}')
     return copy.deepcopy(value)

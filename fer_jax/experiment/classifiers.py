@@ -77,6 +77,7 @@ class ClassifierLearner:
     epochs = 1
     seeds = 1
     retrain = False
+    patience = 0
     equalize = 'none'  # features are taken of frames as they are
 
     def taught(self, source: ClipSource, classes: Sequence[str]) -> 'ClassifierLearner':

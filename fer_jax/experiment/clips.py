@@ -1,15 +1,16 @@
 """The clips that a config names: simulated first where it says so, loaded, registered."""
 
 import dataclasses
+import fcntl
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fer_jax import simulation
-from fer_jax.config import bind
+from fer_jax.config import bind, keys
 from fer_jax.data import cropping, datasets, fitted, leaks, preparation, prepared
 from fer_jax.data.clips import ClipSet, arrange, onsets, stills
 from fer_jax.data.fitted import Fitted
@@ -82,11 +83,27 @@ class ClipSource:
         """Tells whether the registration is fitted, so that every fold has frames of its own."""
         return self.registration in cropping.FITTED
 
+    @property
+    def clip_frames(self) -> int:
+        """Returns how many frames a clip has as it is loaded."""
+        return 1 if self.stills or self.neutral else self.frames
+
+    def check(self) -> None:
+        """Refuses (UserError) keys that do nothing beside `neutral`, or swap the two ends."""
+        for key in ('frames', 'sampling', 'order', 'stills') if self.neutral else ():
+            value, usual = getattr(self, key), keys.EXPERIMENT['data'][key]
+            if value != usual:
+                raise UserError(
+                    f'data.{key} is {value!r}, and data.neutral takes the first frame and the last '
+                    f'of each sequence: give {usual!r}, or leave data.neutral out'
+                )
+
     def ensure_prepared(self, data_dir: Path) -> Path:
         """Returns the prepared-data folder, preparing it where needed.
 
         Simulated data have a folder of their own, in which the release is drawn and prepared where
-        it is not there yet, and with `scenes` its scenes too.
+        it is not there yet, and with `scenes` its scenes too; by one process of a host, while
+        others wait.
         """
         subjects, seed = self.simulated.subjects, self.simulated.seed
         if not subjects:
@@ -95,7 +112,19 @@ class ClipSource:
         named = self.name.replace(':', '-')
         folder /= f'{named}-{subjects}-subjects-seed-{seed}-version-{simulation.VERSION}'
         ways = [self.faces, *([datasets.SCENE] if self.scenes else [])]
-        for name, faces in itertools.product(self.name.split('+'), ways):
+        wanted = [*itertools.product(self.name.split('+'), ways)]
+        if all(prepared.location(name, folder, faces).exists() for name, faces in wanted):
+            return folder
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with (data_dir / '.drawing.lock').open('a') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._draw_missing(wanted, folder)
+        return folder
+
+    def _draw_missing(self, wanted: Sequence[tuple[str, str]], folder: Path) -> None:
+        """Draws and prepares those datasets, with ways to find faces, that are not there."""
+        subjects, seed = self.simulated.subjects, self.simulated.seed
+        for name, faces in wanted:
             if prepared.location(name, folder, faces).exists():
                 continue
             drawn = name.replace(':', '_')  # of own data there are own:pictures and own:films
@@ -104,7 +133,6 @@ class ClipSource:
                 _draw(drawn, release, subjects, seed)
             options = simulation.prepared_with(drawn)
             preparation.prepare(name, release, folder, faces=faces, **options)
-        return folder
 
     def load(self, folder: Path, fit: Fitted | None = None) -> ClipSet:
         """Loads the clips as they were prepared in `folder` (`prepared.load`).

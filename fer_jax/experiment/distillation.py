@@ -17,10 +17,6 @@ from fer_jax.training.members import Member
 from fer_jax.training.teacher import Teacher
 
 _OPTION = 'distill.runs'
-# What the frames of both runs must have in common: a teacher sees a view of the student's frames.
-_SHARED = (
-    *('frames', 'sampling', 'size', 'channels', 'registration', 'margin', 'equalize', 'order'),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,9 +102,9 @@ def _check(run: transfer.Source, learner: NetworkLearner, source: ClipSource) ->
     sections = sections_of(run.path)
     if sections.section or not isinstance(sections.learner, NetworkLearner):
         raise UserError(f'{_OPTION}: {run.path} is no run of a network that sees faces')
-    for key in _SHARED:
-        own, other = getattr(source, key), getattr(sections.clips, key)
-        if own != other:
+    there = _looks(sections.clips)
+    for key, own in _looks(source).items():
+        if own != (other := there.get(key)):
             raise UserError(
                 f'{_OPTION}: data.{key} of {run.path} is {other}, here it is {own}: train both on '
                 'the same frames'
@@ -116,6 +112,17 @@ def _check(run: transfer.Source, learner: NetworkLearner, source: ClipSource) ->
     own, other = learner.equalize, sections.learner.equalize
     if own != other:
         raise UserError(f"{_OPTION}: inputs.equalize of {run.path} is '{other}', here '{own}'")
+
+
+def _looks(source: ClipSource) -> dict[str, Any]:
+    """Returns what clips of both runs must have in common, by its key of the section `data`.
+
+    A teacher sees a view of the student's frames. Of clips of one frame it does not matter which of
+    a film's it was, and points matter where a registration is fitted on them.
+    """
+    keys = ['size', 'channels', 'registration', 'margin', 'equalize']
+    keys += ['sampling', 'order'] * (source.clip_frames > 1) + ['points'] * source.is_fitted
+    return {'frames': source.clip_frames} | {key: getattr(source, key) for key in keys}
 
 
 def _teacher(network: TrainedNetwork, classes: Sequence[str]) -> Teacher:

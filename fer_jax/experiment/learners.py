@@ -39,6 +39,8 @@ class Learner(Protocol):
       epochs: of a member, at most.
       seeds: members of a fold.
       retrain: whether members are trained again on their training and validation clips together.
+      patience: epochs without a better one by its validation clips until a member ends; 0: it does
+        not end by them.
       equalize: how pictures are equalised before they are learned from.
     """
 
@@ -50,6 +52,9 @@ class Learner(Protocol):
 
     @property
     def retrain(self) -> bool: ...
+
+    @property
+    def patience(self) -> int: ...
 
     @property
     def equalize(self) -> str: ...
@@ -312,6 +317,11 @@ class NetworkLearner:
         return self.training.retrain
 
     @property
+    def patience(self) -> int:
+        """As of `Learner`."""
+        return self.training.patience
+
+    @property
     def equalize(self) -> str:
         """As of `Learner`."""
         return self.inputs.equalize
@@ -366,6 +376,10 @@ class NetworkLearner:
         by_views = self.loss.weigh_views
         if by_views and not self.loss.class_weights:
             raise UserError('loss.weigh_views is True: set loss.class_weights too, or leave it out')
+        if self.loss.l2 and not self.loss.l2_layers:
+            raise UserError(
+                f'loss.l2 is {self.loss.l2} of no layers: name them in loss.l2_layers, or give 0'
+            )
         members = make_members(
             protocol,
             clips,

@@ -39,6 +39,7 @@ class Data:
     @classmethod
     def load(cls, sections: Sections, data_dir: Path) -> 'Data':
         """Loads the clips that a config names, divided by its protocol."""
+        sections.clips.check()
         folder = sections.clips.ensure_prepared(data_dir)
         clips = sections.clips.load(folder)
         dataset = sections.clips.about(clips, folder)

@@ -107,6 +107,8 @@ def build(
     clips, protocol = data.clips, data.protocol
     learner = learner.taught(sections.clips, clips.classes)
     learner.check_source(source, clips)
+    if learner.patience and not sections.protocol.inner:  # whose validation clips are its test
+        _check_validated(protocol, sections.protocol.file)
     make = functools.partial(make_groups, sections, data, source, seeds=sections.seeds)
     groups = make(protocol)
     learner.dry_run(groups[0].members, groups[0].clips)
@@ -132,6 +134,20 @@ def build(
         **learner.origin(members_of(groups + again), first.clips),
     }
     return Experiment(learner, source, clips, dataset, protocol, data.stamps, groups, again)
+
+
+def _check_validated(protocol: Protocol, file: str) -> None:
+    """Refuses (UserError) `train.patience` where folds have no validation clips.
+
+    Args:
+      file: that the folds are of; '' for a rule.
+    """
+    if not all(len(fold.validation) for fold in protocol.folds):
+        remedy = f'add some to {file}' if file else 'give --config.protocol.validation'
+        raise UserError(
+            'train.patience counts epochs by their validation clips, and there are folds without '
+            f'any: {remedy}, or give --config.train.patience=0'
+        )
 
 
 def run(

@@ -77,13 +77,14 @@ def begin(
       kind: which page `fer_jax.report` draws of the folder.
 
     Raises:
-      UserError: the run was begun on other folds or other data than these.
+      UserError: the run was begun on other folds or other data than these, or builds on a run that
+        was trained anew since.
     """
     for name, value in (('folds.json', folds), ('dataset.json', dataset)):
         if (folder / name).exists() and rundir.read_json(folder / name) != value:
             raise UserError(
-                f'{folder / name} is not what this run would have: the prepared data has changed; '
-                'give another --workdir'
+                f'{folder / name} is not what this run would have: the prepared data has changed, '
+                'or the run that it builds on; give another --workdir'
             )
     files = {
         'config.json': configs.as_json(config),

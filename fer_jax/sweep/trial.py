@@ -1,7 +1,6 @@
 """One trial: the population of a setting, evaluated as folds end; and the best one again."""
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import shutil
@@ -18,6 +17,7 @@ from fer_jax.data import fold_file
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
+from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.experiment.records import Record
 from fer_jax.experiment.run import Experiment
 from fer_jax.experiment.sections import Sections
@@ -79,11 +79,11 @@ class StudyPlan:
         """
         space.check(config, searched)
         config = experiment.resolve(config)
-        if config.simulated.subjects:  # drawn by one of a host's workers, while the others wait
-            data_dir.mkdir(parents=True, exist_ok=True)
-            with (data_dir / '.drawing.lock').open('a') as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                Sections.open(config).clips.ensure_prepared(data_dir)
+        if not isinstance(Sections.open(config).learner, NetworkLearner):
+            raise UserError(
+                f'a search trains networks in steps, and {config.name} is fitted at once: give the '
+                'config of a network'
+            )
         if not on_test:
             config = _with_validation(config, data_dir)
         search = cls(name, config, searched, sampling, on_test)

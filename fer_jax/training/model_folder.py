@@ -85,8 +85,8 @@ def read_config(folder: Path) -> dict[str, Any]:
       network whose layer makes its inputs ({name, classes, data, inputs, model, layer, earlier}),
       None where it sees pictures; members: [{fold, seed, epoch}], whose probabilities are averaged;
       temperature, validation_clips: None without validation clips; trained_on: run, config,
-      dataset, labels, targets, simulated, commit, starts_from, features_from, taught_by; weights:
-      file, sha256, parameters, kernels (their type).
+      dataset, labels, targets, simulated, commit, probabilities (their SHA-256), starts_from,
+      features_from, taught_by; weights: file, sha256, parameters, kernels (their type).
 
     Raises:
       UserError: missing, damaged or of another format.

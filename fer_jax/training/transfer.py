@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ class Source:
 
     Attributes:
       path: its directory.
-      chain: what dataset.json of the new run says of it: run, config, dataset, commit, and what the
-        run itself started or learned from.
+      chain: what dataset.json of the new run says of it: run, config, dataset, commit, SHA-256 of
+        its probabilities, which another training at its place would not have, and what the run
+        itself started or learned from.
       fold, seed: int [member].
       seen: for each fold, the ids of the clips that its network was fitted or chosen on.
       classes: what the networks know.
@@ -67,6 +69,7 @@ class Source:
             'dataset': dataset['name'],
             'simulated': bool(dataset['simulated']),
             'commit': run.versions.get('commit', 'unknown'),
+            'probabilities': _digest(folder / 'probabilities.npz'),
             'starts_from': dataset.get('starts_from'),
             'features_from': dataset.get('features_from'),
             'taught_by': dataset.get('taught_by', []),
@@ -227,6 +230,12 @@ def earlier(chain: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _built_on(chain: Mapping[str, Any]) -> set[str]:
     """Names the datasets of all that a run started from or learned from, by its `chain`."""
     return {name for link in earlier(chain) for name in link['dataset'].split('+')}
+
+
+def _digest(path: Path) -> str:
+    """Computes the SHA-256 of a file."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def graft(state: TrainState, network: Mapping) -> TrainState:

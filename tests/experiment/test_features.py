@@ -1,9 +1,11 @@
 """Two stages on drawn squares: a frame network, and what learns from its layers."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import TARGET_SHAPE
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
-from fer_jax.experiment import fits
+from fer_jax.experiment import distillation, fits
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.first_stage import FirstStage
@@ -316,6 +318,34 @@ def test_teachers_that_do_not_fit_are_the_users(network, tmp_path, changes, shar
     config.distill.update({'runs': str(network), 'share': share})
     with pytest.raises(UserError, match=message):
         experiment.build(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('student', 'teacher', 'message'),
+    [
+        ({'frames': 8}, {'frames': 8, 'stills': True}, 'data.frames of runs/t is 1, here it is 8'),
+        ({'frames': 8}, {'frames': 2, 'neutral': True}, 'data.frames of runs/t is 1, here it is 8'),
+        ({}, {'frames': 8, 'stills': True, 'sampling': 'uniform'}, ''),
+        ({'frames': 8, 'sampling': 'uniform'}, {'frames': 8}, 'data.sampling of runs/t is last'),
+        (
+            {'registration': 'mean_shape', 'points': 51},
+            {'registration': 'mean_shape', 'points': 5},
+            'data.points of runs/t is 5, here it is 51',
+        ),
+        ({'points': 51}, {'points': 5}, ''),
+    ],
+)
+def test_teachers_and_students_see_the_same_frames(monkeypatch, student, teacher, message):
+    def opened(data):
+        return Sections.open(
+            config_of('fer2013_plain', **{f'data.{k}': v for k, v in data.items()})
+        )
+
+    monkeypatch.setattr(distillation, 'sections_of', lambda path: opened(teacher))
+    own = opened(student)
+    refused = pytest.raises(UserError, match=message) if message else contextlib.nullcontext()
+    with refused:
+        distillation._check(SimpleNamespace(path='runs/t'), own.network, own.clips)
 
 
 SHAPES = {

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from fer_jax import simulation
-from fer_jax.config import keys
+from fer_jax.config import keys, load_config
 from fer_jax.data import datasets, preparation, prepared
 from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource, Simulated
+from fer_jax.experiment.members import Data
 from fer_jax.experiment.sections import Sections
 from fer_jax.simulation.releases import afew
 from tests.data.datasets.test_own import film, quiet
@@ -57,6 +60,38 @@ def test_one_release_is_drawn_for_the_faces_and_the_scenes(tmp_path, done, capsy
     note = prepared.describe('afew', folder, datasets.SCENE)['simulated']
     assert note == prepared.describe('afew', folder)['simulated'] and note['seed'] == 1
     assert 'drawing a simulated afew of 6 people' in capsys.readouterr().out
+
+
+def test_runs_that_begin_together_draw_their_data_once(tmp_path, monkeypatch):
+    calls = []
+
+    def draw(name, release, **_):
+        calls.append(f'draw {name}')
+        time.sleep(0.5)  # long enough for the other run to come
+        release.mkdir(parents=True)
+        (release / simulation.STAMP).touch()
+
+    def prepare(name, release, folder, *, faces, **_):
+        calls.append(f'prepare {name}')
+        prepared.location(name, folder, faces).mkdir(parents=True)
+
+    monkeypatch.setattr(simulation, 'write_release', draw)
+    monkeypatch.setattr(preparation, 'prepare', prepare)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(source_of().ensure_prepared, tmp_path) for _ in range(2)]
+        assert len({run.result() for run in runs}) == 1
+    assert calls == ['draw afew', 'prepare afew']
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [('frames', 3), ('sampling', 'uniform'), ('order', 'shuffled'), ('stills', True)],
+)
+def test_what_would_do_nothing_beside_neutral_faces_is_refused(tmp_path, key, value):
+    config = load_config('ckplus_stn.py')
+    config.data.update({'neutral': True, key: value})
+    with pytest.raises(UserError, match=f'data.{key} is .*, and data.neutral takes the first'):
+        Data.load(Sections.open(config), tmp_path)
 
 
 def test_licensed_data_are_left_where_they_are(tmp_path, done):

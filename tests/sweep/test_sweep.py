@@ -288,6 +288,17 @@ def test_a_config_without_a_space(call_sweep, tmp_path, place):
         call_sweep('--trials=1', f'--config={tmp_path / "plain.py"}')
 
 
+def test_a_model_that_is_fitted_at_once_is_no_search(call_sweep, tmp_path):
+    file = tmp_path / 'machine.py'
+    file.write_text(
+        'from fer_jax.config import Space, load_config\n'
+        "get_config = lambda variant='': load_config('afew_audio.py', 'simulated')\n"
+        "get_space = lambda config: Space({'sound.components': (5, 50)})\n"
+    )
+    with pytest.raises(UserError, match='in steps, and afew_audio is fitted at once: give'):
+        call_sweep('--trials=1', f'--config={file}')
+
+
 def test_only_the_best_trial_keeps_its_networks(tmp_path):
     trials = []
     for number, (value, state) in enumerate(

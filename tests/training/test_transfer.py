@@ -11,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from fer_jax import models
 from fer_jax.config import complete, load_config
 from fer_jax.data.fitted import TARGET_SHAPE
 from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
-from fer_jax.experiment import first_stage
+from fer_jax.evaluation import predictions
+from fer_jax.experiment import first_stage, run_files
 from fer_jax.experiment.learners import NetworkLearner
 from fer_jax.training import loop, transfer
 from fer_jax.training.members import per_member
@@ -260,6 +262,22 @@ def test_what_is_frozen_comes_from_another_run():
 def test_an_unfinished_run_is_no_source(tmp_path):
     with pytest.raises(UserError, match='init.run: .* has not finished'):
         transfer.Source.open(str(tmp_path))
+
+
+def test_a_run_that_was_trained_anew_at_its_place_is_another_source(finished_run, tmp_path):
+    run = tmp_path / 'run'
+    shutil.copytree(finished_run, run)
+    (run / 'checkpoints').mkdir()
+    begun = {'features_from': transfer.Source.open(str(run)).chain}
+    assert transfer.Source.open(str(run)).chain == begun['features_from']
+    run_files.begin(tmp_path / 'next', ConfigDict(), {}, begun)
+    table = predictions.load(run / 'probabilities.npz')
+    dataclasses.replace(table, probabilities=table.probabilities[..., ::-1]).save(
+        run / 'probabilities.npz'
+    )
+    since = {'features_from': transfer.Source.open(str(run)).chain}
+    with pytest.raises(UserError, match='or the run that it builds on; give another --workdir'):
+        run_files.begin(tmp_path / 'next', ConfigDict(), {}, since)
 
 
 @pytest.mark.parametrize(
