@@ -87,6 +87,7 @@ class Twin:
                     each.data = each.data.contiguous(memory_format=formats[each.dim()])
         self._shape = tuple(shape)
         self._of_features = of_features
+        self._mirrored = learner.inputs.mirrored
         self._resident = torch.rand((batch, *stored), device=self._device, dtype=self._dtype)
         if not of_features:
             self._resident = (self._resident * 255).to(torch.uint8)
@@ -135,8 +136,12 @@ class Twin:
         return torch.nn.functional.cross_entropy(logits, label)
 
     def _probabilities(self, clip: torch.Tensor) -> torch.Tensor:
-        """Returns the probabilities of clips as they are, by number."""
-        return self._module(self._seen(clip, None)).softmax(-1)
+        """Returns clips' probabilities, by number; of mirror images too if they count."""
+        seen = self._seen(clip, None)
+        found = self._module(seen).softmax(-1)
+        if not self._mirrored:
+            return found
+        return (found + self._module(seen.flip(-1)).softmax(-1)) / 2
 
     def _seen(self, clip: torch.Tensor, affine: torch.Tensor | None) -> torch.Tensor:
         """Picks clips and makes of them what the network sees.

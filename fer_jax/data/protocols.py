@@ -28,11 +28,13 @@ class Fold:
       train: int [clip], fitted on.
       validation: int [clip], to choose the epoch on; empty where the protocol holds nothing out.
       test: int [clip], to measure on.
+      inner: its test part is the validation part of a fold, see `Protocol.inner`.
     """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    inner: bool = dataclasses.field(default=False, kw_only=True)
 
     def merged(self) -> 'Fold':
         """Returns the fold with its validation clips moved to its training clips."""
@@ -67,7 +69,7 @@ class Protocol:
         The test clips are left out. Every fold holds out clips of its own, so that a clip may be
         tested in each.
         """
-        folds = tuple(Fold(f.train, f.validation[:0], f.validation) for f in self.folds)
+        folds = tuple(Fold(f.train, f.validation[:0], f.validation, inner=True) for f in self.folds)
         return dataclasses.replace(self, folds=folds, repeats=len(folds))
 
 
@@ -200,7 +202,7 @@ def _official(clips: ClipSet, validation: float, seed: int) -> Fold:
         held_out = _stratified(clips.label, parts['train'], count, rng)
         parts['train'] = np.setdiff1d(parts['train'], held_out)
         parts['validation'] = held_out
-    return Fold(**parts)
+    return Fold(*(parts[part] for part in PARTS))
 
 
 def _across(clips: ClipSet, target: str) -> Fold:

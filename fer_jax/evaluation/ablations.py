@@ -85,14 +85,20 @@ def validated(predictions: Predictions) -> float | None:
 
 
 def chosen(values: Mapping[str, Any]) -> str:
-    """Says in a sentence which run the validation clips choose."""
-    known = [row for row in values['ablations'] if row['validation'] is not None]
+    """Says in a sentence which run the validation clips choose, of those that can be paired."""
+    paired = [row for row in values['ablations'] if not row['refusal']]
+    apart = ' on the same folds' * (len(paired) < len(values['ablations']))
+    known = [row for row in paired if row['validation'] is not None]
     if not known:
-        return 'No run has validation clips: a choice by the accuracies below is one by test clips.'
+        return (
+            f'No run{apart} has validation clips: a choice by the accuracies below is one by test '
+            'clips.'
+        )
     best = max(known, key=lambda row: row['validation'])
+    among = f'Of the runs{apart} the' if apart else 'The'
     return (
-        f'The validation clips choose {best["name"]} ({100 * best["validation"]:.2f} %); a choice '
-        'by test accuracy would be optimistic.'
+        f'{among} validation clips choose {best["name"]} ({100 * best["validation"]:.2f} %); a '
+        'choice by test accuracy would be optimistic.'
     )
 
 

@@ -51,7 +51,8 @@ def mean(runs: Sequence[Run]) -> Predictions:
 
     Returns:
       A member for each fold that has a network, and one epoch; of validation clips those that no
-      network of the fold was trained on.
+      network of the fold was trained on. A copy of a clip that any of them was trained on is
+      marked as one.
 
     Raises:
       UserError: runs of other data, classes, test clips, labels or training clips.
@@ -67,6 +68,7 @@ def mean(runs: Sequence[Run]) -> Predictions:
     total = {part: np.zeros(shape) for part in (VALIDATION, TEST)}
     count = {part: np.zeros(shape[:2], int) for part in (VALIDATION, TEST)}
     networks = np.zeros(len(folds), int)
+    duplicate = np.zeros(shape[:2], np.int8)
     for run in runs:
         table = run.predictions
         order = [table.classes.index(name) for name in columns]
@@ -79,7 +81,12 @@ def mean(runs: Sequence[Run]) -> Predictions:
             place = place[0][known], place[1][known]
             np.add.at(total[part], place, rows.probabilities[known][:, order])
             np.add.at(count[part], place, 1)
-        counted = table.fold[_counted(table)[1]]
+        # Of one run's copies of clips that it held out, another's network may have seen the clip.
+        found = np.flatnonzero(row_of >= 0)
+        for member in np.flatnonzero(tested >= 0).tolist():
+            place = np.searchsorted(folds, table.fold[member]), row_of[found]
+            duplicate[place] = np.maximum(duplicate[place], table.duplicate[member, found])
+        counted = table.fold[validated >= 0]
         networks += np.bincount(np.searchsorted(folds, counted), minlength=len(folds))
     part = np.zeros(shape[:2], np.int8)
     # A clip that chose an epoch in one run may have been trained on in another one.
@@ -91,7 +98,7 @@ def mean(runs: Sequence[Run]) -> Predictions:
         probabilities[mine] = total[name][mine] / count[name][mine][:, None]
     judged = (part == TEST).any(1)  # not of a fold that diverged in every run
     folds, part, probabilities = folds[judged], part[judged], probabilities[judged]
-    # A member that was trained again has others' copies and counts than the one that chose for it.
+    # A member that was trained again has other counts than the one that chose for it.
     order = np.argsort(~_counted(first)[0], kind='stable')
     own = [next(i for i in order if first.fold[i] == fold) for fold in folds.tolist()]
     return Predictions(
@@ -105,7 +112,7 @@ def mean(runs: Sequence[Run]) -> Predictions:
         seed=np.zeros(len(folds), np.int32),
         epochs=np.ones(len(folds), np.int32),
         train_counts=first.train_counts[own],
-        duplicate=first.duplicate[own],
+        duplicate=duplicate[judged],
         target=first.target,
     )
 

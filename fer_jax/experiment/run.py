@@ -252,11 +252,7 @@ def train_members(
             ]
 
         records = train(experiment.groups, functools.partial(on_members_done, experiment))
-        if all(record.failed for record in records):
-            raise UserError(
-                f'all {len(records)} members diverged, the first in epoch {records[0].failed}: '
-                'lower --config.optimizer.learning_rate'
-            )
+        _check_some_sound(records)
         if not experiment.again:
             return records
         epochs = {
@@ -275,7 +271,21 @@ def train_members(
             )
             for group in experiment.again
         ]
-        return records + train([group for group in again if group.members])
+        records += train([group for group in again if group.members])
+        _check_some_sound(records)
+        return records
+
+
+def _check_some_sound(records: Sequence[Record]) -> None:
+    """Refuses (UserError) records of which each fold and seed has one that diverged."""
+    pairs = {(record.member.fold_number, record.member.seed) for record in records}
+    failed = [record for record in records if record.failed]
+    if pairs == {(record.member.fold_number, record.member.seed) for record in failed}:
+        again = ', some when trained again' * (len(records) > len(pairs))
+        raise UserError(
+            f'all {len(pairs)} members diverged{again}, the first in epoch {failed[0].failed}: '
+            'lower --config.optimizer.learning_rate'
+        )
 
 
 def _print_plan(experiment: Experiment, folder: Path) -> None:

@@ -64,6 +64,13 @@ def rules(results: Mapping[str, Mapping[str, Any]], stamps: Sequence[str], csv: 
     )
 
 
+# What the lines of the losses are, which may lie far apart for that alone.
+TWO_LOSSES = (
+    ' Training: what is minimised (with its targets, weights and penalties, on the views that the '
+    'network learned from); validation and test: cross-entropy of the labels, in nats.'
+)
+
+
 def curves(
     curves: Mapping[str, np.ndarray],
     what: str,
@@ -105,7 +112,7 @@ def curves(
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.02)
         axes.set_xlabel('epoch')
-        axes.set_ylabel('accuracy (%)' if what == 'accuracy' else 'loss (nats)')
+        axes.set_ylabel('accuracy (%)' if what == 'accuracy' else 'loss')
         _legend_above(axes)
 
     members, epochs = next(iter(curves.values())).shape
@@ -125,7 +132,7 @@ def curves(
         f'{what}_curves',
         f'{what.capitalize()} of {" and ".join(PART_TITLES[p] for p in shown)} after each epoch',
         f'{what.capitalize()} after each epoch; {lines}; bold: their mean. '
-        'Ticks on the axis mark the chosen epochs.',
+        f'Ticks on the axis mark the chosen epochs.{TWO_LOSSES * (what == "loss")}',
         draw(paint, size=PANEL, stamps=stamps),
         csv_text(header, columns, stamps),
     )

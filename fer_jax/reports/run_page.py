@@ -1,7 +1,8 @@
 """report.html: one run on one page that needs nothing else, its figures and their data."""
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,7 @@ def write_report(
     temperature = best['calibration']['temperature']
     drawings = [
         plots.rules(values, stamps, shown['rules'].csv(stamps)),
-        plots.curves(run.curves, 'accuracy', judged.fold, judged.seed, chosen, stamps),
-        plots.curves(run.curves, 'loss', judged.fold, judged.seed, chosen, stamps),
+        *_curves(run, chosen),
         plots.confusion(
             best['confusion'], judged.classes, len(best['seeds']), stamps,
             confusion.csv(stamps),
@@ -260,6 +260,20 @@ def _faces(faces: list[samples.Face], stamps: tuple[str, ...]) -> str:
         caption = 'Mistaken, the surest first: true class → prediction, with its probability.'
         html += page.faces(wrong, caption, stamps)
     return html or '<p>No sample faces were saved.</p>'
+
+
+def _curves(run: Run, chosen: Sequence[int]) -> list[Drawing]:
+    """Draws the learning curves of the members that trained first: others train on more clips."""
+    first = ~run.predictions.retrained
+    shown = {name: values[first] for name, values in run.curves.items()}
+    fold, seed = run.predictions.fold[first], run.predictions.seed[first]
+    drawings = [
+        plots.curves(shown, what, fold, seed, chosen, run.stamps) for what in ('accuracy', 'loss')
+    ]
+    if first.all():
+        return drawings
+    said = ' Of members that were trained again the first training.'
+    return [dataclasses.replace(one, caption=one.caption + said) for one in drawings]
 
 
 def _class_counts(run: Run) -> Table:

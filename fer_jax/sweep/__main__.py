@@ -51,9 +51,7 @@ def define(fv: flags.FlagValues) -> None:
         'sampler', 'tpe', sampling.SAMPLERS, 'how settings are proposed', flag_values=fv
     )
     flags.DEFINE_integer('seed', 0, 'of the proposals', flag_values=fv)
-    flags.DEFINE_enum(
-        'pruner', 'none', sampling.PRUNERS, "Optuna's, besides the threshold", flag_values=fv
-    )
+    flags.DEFINE_enum('pruner', 'none', sampling.PRUNERS, 'besides the threshold', flag_values=fv)
     flags.DEFINE_float(
         'threshold', None,
         "give up what cannot reach it, 0 to 1 (default: the config's, with --choose_on_test only)",

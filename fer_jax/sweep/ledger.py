@@ -210,7 +210,7 @@ class Ledger:
         self.store.patiently(write)
 
     def report(self, claim: Claim, accuracy: float, step: int) -> bool:
-        """Reports the accuracy after `step` members; whether Optuna's pruner would stop here.
+        """Reports the accuracy after `step` members; whether the pruner would stop here.
 
         Raises:
           TakenOver: another worker has the trial.

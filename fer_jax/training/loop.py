@@ -296,7 +296,7 @@ class _Together:
                 continue
             validated = 'validation_accuracy' in row
             best = record.best_epoch()
-            if best == epoch and (validated or epoch == record.last_epoch):
+            if best == epoch and (validated or record.stopped):
                 record.checkpoints.save_best(
                     epoch,
                     *pop.take(

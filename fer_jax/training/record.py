@@ -87,21 +87,27 @@ class MemberRecord:
     def stopped(self) -> bool:
         """Tells whether the member has ended: diverged, at its last epoch, or out of patience.
 
-        It follows from the history alone, so that a member which ended at its last epoch goes on
-        where it is given more of them.
+        Patience counts from the epoch that the validation clips choose, in the trials of a search,
+        too, whose test part they are. It follows from the history alone, so that a member which
+        ended at its last epoch goes on where it is given more of them.
         """
         done = len(self.history)
         if self.failed or done >= self.last_epoch:
             return True
-        validated = bool(done) and 'validation_accuracy' in self.history[-1]
-        return bool(self._patience) and validated and done - self.best_epoch() >= self._patience
+        if not (self._patience and done):
+            return False
+        part = 'test' if self.member.fold.inner else 'validation'
+        return done - self._best_epoch(part) >= self._patience
 
     def best_epoch(self) -> int:
         """Returns the epoch, from 1, that the validation clips choose; else the last."""
-        if 'validation_accuracy' not in self.history[-1]:
+        return self._best_epoch('validation')
+
+    def _best_epoch(self, part: str) -> int:
+        if f'{part}_accuracy' not in self.history[-1]:
             return len(self.history)
         accuracy, loss = (
-            np.array([row[f'validation_{name}'] for row in self.history])
+            np.array([row[f'{part}_{name}'] for row in self.history])
             for name in ('accuracy', 'loss')
         )
         return 1 + rules.best_epoch(accuracy, loss)

@@ -137,6 +137,16 @@ def test_a_twin_steps_as_the_config_s_optimizer_does():
         assert (kernels['eps'], kernels['weight_decay'], others['weight_decay']) == (1e-4, 0.01, 0)
 
 
+def test_a_twin_judges_mirror_images_where_the_config_does():
+    for mirrored in (True, False):
+        twin = twin_of({'inputs': {'mirrored': mirrored}})
+        twin._module.eval()
+        as_they_are = twin._probabilities(twin._clip)
+        twin._resident = twin._resident.flip(3)
+        turned = twin._probabilities(twin._clip)
+        assert torch.allclose(as_they_are, turned, rtol=1e-5, atol=1e-7) == mirrored
+
+
 def test_a_frozen_cnn_s_twin_drops_nothing_out():
     for freeze in (True, False):
         twin = CNNRNN((1, 40, 8, 1), num_classes=7, units=4, width=0.25, freeze=freeze).train()

@@ -73,6 +73,20 @@ def test_a_clip_that_one_of_them_trained_on_does_not_calibrate(runs):
     assert (found.part == 1).sum() == (part == 1).sum() > 0
 
 
+def test_copies_are_those_of_all_networks_whichever_run_is_named_first(runs):
+    one = runs[0].predictions
+    copies = np.argwhere(one.part == 2)[:3]
+    marks = []
+    for kind in (1, 2):  # the first run held out what they are copies of, the second trained on it
+        duplicate = np.zeros_like(one.duplicate)
+        duplicate[tuple(copies.T)] = kind
+        marks.append(duplicate)
+    both = [changed(run, duplicate=mark) for run, mark in zip(runs, marks, strict=True)]
+    for given in (both, both[::-1]):
+        every, trained, either = ensembles.judge(given).counted
+        assert every['n'] == 327 and trained['removed'] == either['removed'] == 3
+
+
 def test_other_clips_are_refused(runs, make_predictions, make_run, tmp_path):
     run = make_run(tmp_path / 'b', make_predictions(folds=5, epochs=2), simulated=True)
     with pytest.raises(UserError, match='cannot be paired'):

@@ -91,6 +91,18 @@ def test_a_fold_lost_is_not_trained_again(drawn_data, tmp_path, monkeypatch):
         assert saved['retrained'].tolist() == [False, False, True, True]
 
 
+def test_a_run_whose_members_diverge_now_or_when_trained_again_says_one_line(
+    drawn_data, tmp_path, monkeypatch
+):
+    diverging(monkeypatch, 0, 3)
+    changes = {'train.epochs': 1, 'protocol.validation': 0.3, 'train.retrain': True}
+    said = 'all 2 members diverged, some when trained again, the first in epoch 1: lower'
+    for _ in range(2):  # the second time nothing is trained
+        with pytest.raises(UserError, match=said):
+            experiment.run(small_config(**changes), workdir=str(tmp_path), data_dir=drawn_data)
+    assert not (tmp_path / 'DONE').exists()
+
+
 def test_a_run_all_of_whose_members_diverge_says_one_line(drawn_data, tmp_path, monkeypatch):
     diverging(monkeypatch, 0, 1)
     for _ in range(2):  # the second time nothing is trained

@@ -65,3 +65,6 @@ def test_members_left_out_have_no_epoch_and_those_trained_again_are_counted_once
         rows = list(csv.DictReader(file))
     assert {row['rule']: row['epochs'] for row in rows}['last'] == '4'
     assert not any(row['epochs'].startswith('0') for row in rows)
+    assert text.count('Of members that were trained again the first training.') == 2
+    with (run / 'figures' / 'accuracy_curves.csv').open(newline='', encoding='utf-8') as file:
+        assert {row['member'] for row in csv.DictReader(file)} == {'0', '1'}

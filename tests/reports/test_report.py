@@ -237,6 +237,15 @@ def test_curves_keep_a_member_that_stopped_early_in_the_mean():
     np.testing.assert_array_equal(plots._hold_last(values), [[1, 2, 2], [3, 4, 8], [np.nan] * 3])
 
 
+def test_the_losses_say_that_training_minimises_something_else():
+    both = ('loss', 'accuracy')
+    one = {f'{part}_{what}': np.ones((1, 2)) for part in plots.PARTS for what in both}
+    members = np.zeros(1, int), np.zeros(1, int), [1], ()
+    loss, accuracy = (plots.curves(one, what, *members) for what in both)
+    assert 'Training: what is minimised' in loss.caption and 'nats)' not in loss.svg
+    assert 'minimised' not in accuracy.caption
+
+
 def test_inline_figures_follow_the_theme_and_files_do_not(drawn):
     svg = (drawn / 'figures' / 'confusion.svg').read_text(encoding='utf-8')
     assert ElementTree.fromstring(svg).tag.endswith('svg')

@@ -9,7 +9,7 @@ import pytest
 
 from fer_jax import cli, report
 from fer_jax.errors import UserError
-from fer_jax.evaluation import predictions
+from fer_jax.evaluation import bootstrap, predictions
 from fer_jax.experiment import run as experiment
 from fer_jax.studies import __main__ as studies
 from fer_jax.studies import adding, order, training
@@ -179,7 +179,7 @@ def test_order_is_stamped_everywhere(ordered):
         (['leakage', '--seeds=0'], '--seeds is 0: give at least 1'),
         (['adding', '--seeds=many'], 'flag --seeds=many'),
         (['adding', '--subjects=40'], '--subjects is not for adding'),
-        (['order', '--subjects=4'], '--subjects is 4: give at least 5'),
+        (['order', '--subjects=7'], '--subjects is 7: give at least 8'),
         (['leakage', '--subjects=5'], '--subjects is 5: give at least 30'),
     ],
 )
@@ -188,6 +188,10 @@ def test_wrong_arguments_are_one_line(arguments, message, tmp_path):
         cli.call(studies.main, studies.define, [f'--out={tmp_path / "new"}', *arguments])
     assert message in str(caught.value) and '\n' not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_order_asks_for_as_many_people_as_an_interval_needs():
+    assert studies.FEWEST['order'] == bootstrap.FEWEST_UNITS
 
 
 @pytest.mark.parametrize('study', ['adding', 'order', 'leakage'])

@@ -243,7 +243,7 @@ def test_a_setting_that_was_judged_is_recognised(tmp_path):
 
 def test_the_pruner_compares_the_accuracy_so_far_with_that_of_others(tmp_path):
     ledger = open_ledger(tmp_path / 'j', total=9, pruner='median')
-    for _ in range(5):  # Optuna's median needs five trials
+    for _ in range(5):  # a median needs five trials
         claim = ledger.claim()
         assert not ledger.report(claim, 0.9, 1)
         ledger.tell(claim, 'COMPLETE', 0.9)
@@ -254,6 +254,21 @@ def test_the_pruner_compares_the_accuracy_so_far_with_that_of_others(tmp_path):
     assert resumed.number == claim.number
     again = open_ledger(tmp_path / 'j', total=9, pruner='median')
     assert not again.report(again.claim(), 0.95, 1)
+
+
+def test_the_median_judges_a_trial_by_where_it_stands_and_not_by_its_luckiest_fold(tmp_path):
+    ledger = open_ledger(tmp_path / 'j', total=8, pruner='median')
+    for _ in range(6):
+        claim = ledger.claim()
+        for step in range(1, 11):
+            ledger.report(claim, 0.9 if step == 1 else 0.8, step)
+        ledger.tell(claim, 'COMPLETE', 0.8)
+    lucky = ledger.claim()
+    pruned = [ledger.report(lucky, 0.92 if step == 1 else 0.2, step) for step in range(1, 6)]
+    assert pruned == [False, False, True, True, True]  # from a quarter of the members on
+    ledger.tell(lucky, 'PRUNED')
+    unlucky = ledger.claim()
+    assert not any(ledger.report(unlucky, 0.81 - (step == 1), step) for step in range(1, 11))
 
 
 def test_what_somebody_enqueued_is_tried_first(tmp_path):

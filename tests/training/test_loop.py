@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 
+from fer_jax.data.protocols import Protocol
 from fer_jax.errors import Interrupted, UserError
 from fer_jax.training import loop
 from fer_jax.training.checkpoint import MemberCheckpoints
@@ -212,6 +213,28 @@ def test_early_stop_keeps_the_best_and_leaves_the_others_alone(fit, tmp_path):
         checkpoints = MemberCheckpoints(tmp_path / 'a' / f'{stopped.member.index:03}')
         assert checkpoints.restore_best()[0] == stopped.best_epoch()
         checkpoints.close()
+
+
+def test_a_trial_of_a_search_runs_out_of_patience_where_the_run_trained_again_does(
+    fit, tmp_path, tiny_members
+):
+    nobody = tiny_members[0].fold.test[:0]
+    fold = dataclasses.replace(tiny_members[0].fold, test=nobody)
+    inner = Protocol('inner', False, (fold,)).inner().folds[0]
+    whole, trial = (
+        fit(
+            tmp_path / name,
+            members=[dataclasses.replace(tiny_members[0], fold=own)],
+            epochs=12,
+            patience=1,
+        )[0]
+        for name, own in (('run', fold), ('trial', inner))
+    )
+    assert len(trial.history) == len(whole.history) < 12
+    np.testing.assert_array_equal(trial.probabilities(), whole.probabilities())
+    checkpoints = MemberCheckpoints(tmp_path / 'trial' / '000')
+    assert checkpoints.restore_best()[0] == len(trial.history)  # as its rule 'last' judges
+    checkpoints.close()
 
 
 def test_the_best_is_the_network_that_gave_its_probabilities(

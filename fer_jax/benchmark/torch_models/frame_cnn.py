@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fer_jax.benchmark.torch_models.frame_stack import FrameStack, load_stack
-from fer_jax.benchmark.torch_models.layouts import copy_dense
+from fer_jax.benchmark.torch_models.layouts import copy_dense, copy_norm
 from fer_jax.models.frame_cnn import HIDDEN, STRUCTURES
 from fer_jax.models.layers import scaled
 
@@ -41,6 +41,7 @@ class FrameCNN(nn.Module):
         units = [scaled(units, width) for units in HIDDEN.get(structure, ())]
         sizes = [prod(self.last_map), *units, num_classes]
         self.dense = nn.ModuleList(map(nn.Linear, sizes, sizes[1:]))
+        self.norms = nn.ModuleList(map(nn.BatchNorm1d, units * batch_norm))
         self.dropout = nn.Dropout(dropout_rate)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
@@ -48,8 +49,11 @@ class FrameCNN(nn.Module):
         b, _, t = frames.shape[:3]
         _, x = self.frames(frames.transpose(1, 2).flatten(0, 1))
         x = x.flatten(1)
-        for layer in self.dense[:-1]:
-            x = self.dropout(F.relu(layer(x)))
+        for number, layer in enumerate(self.dense[:-1]):
+            x = layer(x)
+            if self.norms:
+                x = self.norms[number](x)
+            x = self.dropout(F.relu(x))
         logits = self.dense[-1](x).unflatten(0, (b, t))
         if t == 1:
             return logits[:, 0]
@@ -58,7 +62,9 @@ class FrameCNN(nn.Module):
 
 def load_flax(module: FrameCNN, variables: Mapping) -> None:
     """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
-    params = variables['params']
-    load_stack(module.frames, params['frames'], variables.get('batch_stats', {}).get('frames', {}))
+    params, stats = variables['params'], variables.get('batch_stats', {})
+    load_stack(module.frames, params['frames'], stats.get('frames', {}))
     for number, layer in enumerate(module.dense, 1):
         copy_dense(layer, params[f'fc{number}'], module.last_map if number == 1 else None)
+    for number, layer in enumerate(module.norms, 1):
+        copy_norm(layer, params[f'norm_fc{number}'], stats[f'norm_fc{number}'])
