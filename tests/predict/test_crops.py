@@ -134,7 +134,7 @@ def test_windows_slide_by_time(film):
     assert [n for _, _, n in ends] == [8] * len(ends)
     assert [end for _, end, _ in ends] == pytest.approx([0.35 + 0.2 * k for k in range(9)])
     assert [end - start for start, end, _ in ends] == pytest.approx([0.35] * 9)
-    assert windows.rest() == {}
+    assert windows.forget() == {}
 
 
 def test_a_window_does_not_bridge_an_absence(film):
@@ -161,13 +161,14 @@ def test_a_window_holds_frames_that_are_seldom_looked_at(film):
     assert found == [False, False, True, True, True, True]
 
 
-def test_what_is_too_short_for_a_window_is_left_for_the_end(film):
+def test_what_is_too_short_for_a_window_is_given_when_its_person_has_gone(film):
     frames, faces = film
     windows = Windows(2.0)
     for k in range(5):
         patch = crops.patch(frames[k], k / 10, faces[k], Shape(frames=4))
         assert windows.add(7, patch) is None
-    assert [patch.time for patch in windows.rest()[7]] == [0, 0.1, 0.2, 0.3, 0.4]
+    assert windows.forget(0.6) == {}
+    assert [patch.time for patch in windows.forget(1.0)[7]] == [0, 0.1, 0.2, 0.3, 0.4]
 
 
 def test_sharpness_falls_with_blur_and_not_with_size(people, scene):
