@@ -1,5 +1,7 @@
 """Faces are cut out for a network as its training cut them out."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,51 @@ def test_registered_eyes_stand_where_the_network_saw_them(people, scene):
             weight = clip[0, ..., channel].astype(float)
             y, x = (np.mgrid[:32, :32] * weight).sum((1, 2)) / weight.sum()
             assert np.hypot(x - wanted[0], y - wanted[1]) < 0.5, roll
+
+
+@pytest.mark.parametrize(
+    ('rate', 'window'),
+    [
+        (30, 10 / 30),
+        (24, 10 / 30),
+        (60, 10 / 30),
+        (240, 10 / 30),
+        (60, 1.0),
+        (240, 1.0),
+        (30, 0.1),
+    ],
+)
+def test_the_last_frames_are_chosen_by_time(monkeypatch, rate, window):
+    times, length = last_seen(monkeypatch, rate, window, window)
+    assert len(times) == length == 10
+    even = times[-1] - np.arange(10)[::-1] * window / 10
+    assert times == pytest.approx(np.maximum(even, 1 / rate), abs=0.51 / rate)
+
+
+def test_last_frames_of_who_was_seen_shortly_are_padded(monkeypatch):
+    times, length = last_seen(monkeypatch, 60, 10 / 30, 0.1)
+    assert length == len(times) == 3 and times[-1] - times[0] == pytest.approx(4 / 60)
+
+
+def last_seen(monkeypatch, rate, window, seconds):
+    """Times of the frames that a network of the last ten frames sees of a film, and the length."""
+    given = []
+    draw = cropping.draw
+
+    def noted(out, record, geometry, fit):
+        given.extend(int(frame.max()) for frame in record['frames'])
+        return draw(out, record, geometry, fit)
+
+    monkeypatch.setattr(crops.cropping, 'draw', noted)
+    shape = Shape(frames=10)
+    shape.geometry = dataclasses.replace(shape.geometry, sampling='last')
+    shape.seconds = window
+    face = seen([20, 20, 60, 60], np.full((5, 2), 40.0))
+    count = round(seconds * rate)
+    film = [np.full((80, 80, 3), k + 1, np.uint8) for k in range(count)]
+    patches = [crops.patch(image, k / rate, face, shape) for k, image in enumerate(film)]
+    _, length = crops.clip(patches, shape)
+    return np.array(given) / rate, length
 
 
 def test_a_large_face_in_a_window_is_kept_smaller_and_looks_the_same(film):
