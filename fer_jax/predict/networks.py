@@ -32,6 +32,9 @@ _SECONDS = {
     'crema_d': 2.5,
 }
 _RATE, _CLIP = 25.0, 1.0
+# Datasets whose clips end at the apex; those of others run from neutral to neutral, or show one
+# expression all along.
+_END_AT_APEX = ('ckplus', 'oulu_casia')
 
 
 def open_model(name: str, *, member: int = -1, window: float = 0.0) -> models.FaceClassifier:
@@ -102,6 +105,9 @@ class NetworkClassifier(models.FaceClassifier):
             stored=clips.name.split('+')[0] != 'fer2013',
             fit=fit,
             seconds=(window or seconds_of(clips)) if sequences else 0.0,
+            centred=sequences
+            and clips.sampling != 'last'
+            and clips.name.split('+')[0] not in _END_AT_APEX,
             threshold=calibration.UNCERTAIN,
             notes=tuple(notes),
             predictor=predictor,

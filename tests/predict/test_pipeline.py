@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_jax.evaluation import calibration
-from fer_jax.predict import pipeline, results
+from fer_jax.predict import agreement, pipeline, results, segments
 from fer_jax.predict.detection import FaceFinder
 from fer_jax.predict.films import Film, Frame
 from fer_jax.predict.following import Seen
@@ -182,6 +182,24 @@ def still_film(model, folder, monkeypatch, stays, count):
     monkeypatch.setattr(pipeline.following, 'follow', follow)
     film = types.SimpleNamespace(rate=25.0, seconds=count / 25, frames=frames)
     return results.read(predicted(film, model, folder).rows, model.classes)
+
+
+def test_events_of_windows_are_not_late(tmp_path):
+    calm, glad = '0.900000,0.100000', '0.100000,0.900000'
+    lines = []
+    for k in range(500):
+        face = f'{k},{k / 25!r},face,1,0.00,0.00,50.00,50.00,0.9000,0.5000,0.0000'
+        middle = k / 25 - 1.25
+        if k >= 62 and k % 6 == 0:
+            face += f',{k / 25 - 2.5!r},{glad if 8 <= middle < 12 else calm}'
+        lines.append(face)
+    (tmp_path / 'rows.csv').write_text('\n'.join(lines) + '\n')
+    result = results.read(tmp_path / 'rows.csv', ('calm', 'glad'), centred=True)
+    ends = [part.start for part in segments.segments(result)][1:]
+    assert ends == pytest.approx([8, 12], abs=0.25)
+    codes = [agreement.Code(0, 8, 'calm'), agreement.Code(8, 12, 'glad')]
+    codes.append(agreement.Code(12, 20, 'calm'))
+    assert agreement.compare(result, codes).rows[-1]['kappa'] > 0.9
 
 
 def test_smoothing_averages_over_time_within_a_person():
