@@ -77,6 +77,8 @@ def clip(patches: list[Patch], model: FaceClassifier) -> tuple[np.ndarray, int]:
       uint8 [T, S, S, C], and how many frames there are before the last one is repeated.
     """
     geometry = model.geometry
+    if geometry.sampling == 'last' and geometry.frames > 1:
+        patches = _paced(patches, geometry.frames, model.seconds)
     boxes = np.stack([each.box for each in patches])
     # Cut as a preparation cuts its clips, so that the network sees what it saw in training.
     reach = STORED_MARGIN if model.stored else geometry.margin * _STILL_REACH
@@ -96,6 +98,15 @@ def clip(patches: list[Patch], model: FaceClassifier) -> tuple[np.ndarray, int]:
     out = np.empty((geometry.frames, geometry.size, geometry.size, geometry.channels), np.uint8)
     length, _ = cropping.draw(out, record, geometry, model.fit)
     return out, length
+
+
+def _paced(patches: list[Patch], most: int, seconds: float) -> list[Patch]:
+    """Chooses patches back from the last one, `most` in `seconds`, by time; fewer in less time."""
+    times = np.array([each.time for each in patches])
+    lasts = (times[-1] - times[0]) * len(times) / max(1, len(times) - 1)
+    count = min(most, max(1, round(lasts * most / seconds)))
+    wanted = times[-1] - seconds / most * np.arange(count)[::-1]
+    return [patches[np.abs(times - time).argmin()] for time in wanted]
 
 
 def _cut(each: Patch, window: tuple[int, int, int], size: int) -> np.ndarray:

@@ -219,25 +219,50 @@ _Piece = collections.namedtuple('_Piece', 'time lasts picture')
 
 
 def _pictures(container, stream) -> Iterator[_Piece]:
-    """Yields all pictures in the order they are shown, one piece for each that is not decodable."""
+    """Yields all pictures in the order they are shown, one piece for each that is not decodable.
+
+    A decoder holds pictures back, to order them and for each of its threads, and it may complain
+    of a packet when it is given a later one. What it lost is known by the times of packets of which
+    no picture has come when a later picture does.
+    """
+    waiting: dict[int, int | None] = {}  # {stamp of a packet: its duration}, no picture of it yet
+    lost = 0
+
+    def overdue(before: float) -> Iterator[_Piece]:
+        nonlocal lost
+        for stamp in sorted(stamp for stamp in waiting if stamp < before):
+            lasts = waiting.pop(stamp)
+            if lost:
+                lost -= 1
+                yield _Piece(_in_seconds(stamp, stream), _in_seconds(lasts, stream), None)
+
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
         except av.error.FFmpegError:
-            return  # the file ends within a packet
+            break  # the file ends within a packet
         if packet is None:
-            return
+            break
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is not None:
+            waiting[stamp] = packet.duration
         try:
             decoded = packet.decode()
         except av.error.FFmpegError:
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            yield _Piece(_in_seconds(stamp, stream), _in_seconds(packet.duration, stream), None)
+            if stamp is None and packet.size:
+                yield _Piece(math.nan, _in_seconds(packet.duration, stream), None)
+            else:
+                lost += 1
             continue
         for picture in decoded:
             stamp = picture.pts if picture.pts is not None else picture.dts
+            if stamp is not None:
+                waiting.pop(stamp, None)
+                yield from overdue(stamp)
             lasts = _in_seconds(picture.duration, stream)
             yield _Piece(_in_seconds(stamp, stream), lasts, None if picture.is_corrupt else picture)
+    yield from overdue(math.inf)
 
 
 def _in_seconds(stamp: int | None, stream) -> float:

@@ -186,7 +186,11 @@ def predict_film(
     )
     looked = time.monotonic() - started
     result = results.read(
-        work.rows, model.classes, smooth=options.smooth, threshold=model.threshold
+        work.rows,
+        model.classes,
+        centred=model.centred,
+        smooth=options.smooth,
+        threshold=model.threshold,
     )
     if isinstance(film, Film):
         remarks += _endings(film, result)
@@ -311,6 +315,7 @@ def _decided(film: Film | Camera, model: FaceClassifier, options: Options) -> di
             **dataclasses.asdict(options.settings),
             'sides': list(options.settings.sides),
             'window': model.seconds,
+            'stands_at': 'middle' if model.centred else 'end',
             'smooth': options.smooth,
             'overlay': options.overlay,
             'page': options.page,

@@ -53,6 +53,7 @@ class FaceClassifier(abc.ABC):
         datasets are (`data.datasets.records.cropped`); cut from the picture at once otherwise.
       fit: what a fitted registration needs (`data.cropping.draw`), else None.
       seconds: length of the window that a sequence is chosen from; 0 for a network of stills.
+      centred: whether a window's probabilities are said of its middle; of its end otherwise.
       threshold: a highest probability below it is called uncertain.
     """
 
@@ -64,6 +65,7 @@ class FaceClassifier(abc.ABC):
     stored: bool
     fit: np.ndarray | None
     seconds: float
+    centred: bool
     threshold: float
 
     @abc.abstractmethod

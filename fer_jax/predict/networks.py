@@ -32,6 +32,9 @@ _SECONDS = {
     'crema_d': 2.5,
 }
 _RATE, _CLIP = 25.0, 1.0
+# Datasets whose clips end at the apex; those of others run from neutral to neutral, or show one
+# expression all along.
+_END_AT_APEX = ('ckplus', 'oulu_casia')
 
 
 def open_model(name: str, *, member: int = -1, window: float = 0.0) -> models.FaceClassifier:
@@ -73,10 +76,15 @@ class NetworkClassifier(models.FaceClassifier):
             )
             registration = 'none'
         sequences = predictor.sequences
-        if sequences and not window and not _length_is_known(clips):
+        if sequences and not window and clips.name.split('+')[0] not in _SECONDS:
+            unknown = f'the clips of {clips.name} may have been of another length: give that'
+            if clips.sampling == 'last':
+                unknown = (
+                    f'{clips.name} may have other than {_RATE:g} frames a second: give '
+                    f'{clips.frames} divided by its own'
+                )
             notes.append(
-                f'it sees windows of {_CLIP:g} s, and the clips of {clips.name} may have been of '
-                'another length: give that with --window=SECONDS'
+                f'it sees windows of {seconds_of(clips):g} s, and {unknown} with --window=SECONDS'
             )
         geometry = cropping.Geometry(
             frames=clips.frames if sequences else 1,
@@ -97,6 +105,9 @@ class NetworkClassifier(models.FaceClassifier):
             stored=clips.name.split('+')[0] != 'fer2013',
             fit=fit,
             seconds=(window or seconds_of(clips)) if sequences else 0.0,
+            centred=sequences
+            and clips.sampling != 'last'
+            and clips.name.split('+')[0] not in _END_AT_APEX,
             threshold=calibration.UNCERTAIN,
             notes=tuple(notes),
             predictor=predictor,
@@ -124,10 +135,6 @@ def seconds_of(clips: ClipSource) -> float:
     if clips.sampling == 'last':
         return clips.frames / _RATES.get(name, _RATE)
     return _SECONDS.get(name, _CLIP)
-
-
-def _length_is_known(clips: ClipSource) -> bool:
-    return clips.sampling == 'last' or clips.name.split('+')[0] in _SECONDS
 
 
 def _fit(network: TrainedNetwork, clips: ClipSource) -> np.ndarray | None:

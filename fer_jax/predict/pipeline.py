@@ -5,7 +5,8 @@ classifies and writes. What is in memory is a span of frames, the faces of a chu
 of sequences, a window of each person: it does not grow with the film.
 
 After each chunk the state is written beside the rows: what the tracker knows and the windows that
-are open. A film that was stopped, by whatever means, is decoded again up to the last whole chunk,
+are open, with the rows that may still get what is said of a person who goes before the first window
+is whole. A film that was stopped, by whatever means, is decoded again up to the last whole chunk,
 which is quick, and goes on there as if nothing had happened. Chunks end at frames that do not
 depend on where it was stopped, so that every batch holds the same faces.
 """
@@ -15,6 +16,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,9 +92,21 @@ class _Chunk:
     clips: list[np.ndarray]
     lengths: list[int]
     next_frame: int
-    state: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    state: dict[str, Any] = dataclasses.field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     frames: int = 0
+    held: int = 0  # rows that an earlier chunk left to this one
+
+    @classmethod
+    def of(cls, rows: list[Row], whole: '_Chunk') -> '_Chunk':
+        """Takes some of a chunk's rows with their clips."""
+        part = cls(rows, [], [], whole.next_frame)
+        for row in rows:
+            if row.clip is not None:
+                part.clips.append(whole.clips[row.clip])
+                part.lengths.append(whole.lengths[row.clip])
+                row.clip = len(part.clips) - 1
+        return part
 
 
 class Work:
@@ -170,7 +184,8 @@ def predict(
             while len(waiting) >= _WAITING:
                 waiting.pop(0).result()
             waiting.append(writer.submit(write, chunk))
-            progress(chunk.rows[-1].time if chunk.rows else film.seconds)
+            if chunk.rows:
+                progress(chunk.rows[-1].time)
         for future in waiting:
             future.result()
     finally:
@@ -187,29 +202,36 @@ def _chunks(
     """Yields all chunks after the known state; the last one has the state 'finished'."""
     spacing = 1 / min(settings.fps or film.rate, film.rate)
     tracker, windows = Tracker(spacing), Windows(model.seconds, settings.step, spacing)
-    before, done = None, 0
+    before, chunk = None, _Chunk([], [], [], 0)
     if known:
         state, arrays = known
         tracker = Tracker.restored(state['tracker'], spacing)
         before = _before_from(state['before'])
         _restore_windows(windows, state['windows'], arrays)
-        done = state['next_frame']
-    chunk = _Chunk([], [], [], done, {}, {})
-    frames = film.frames(settings.fps, skip=done)
+        chunk = _restored(state, arrays)
+    frames = film.frames(settings.fps, skip=chunk.next_frame)
     with contextlib.closing(frames):
         for span in following.follow(frames, finder.find, tracker, before, settings.every):
             for frame, faces in span:
                 _add(chunk, frame, faces, model, windows)
             last, faces = span[-1]
             before = last.time, faces
-            if len(chunk.rows) >= _ROWS or chunk.frames >= settings.chunk:
-                yield _finish(chunk, last.index + 1, tracker, before, windows, finished=False)
-                chunk = _Chunk([], [], [], last.index + 1, {}, {})
-    for track, patches in windows.rest().items():
-        own = [row for row in chunk.rows if row.face and row.face.track == track]
-        if own:
-            _classify(chunk, own[-1], patches, model)
-    yield _finish(chunk, chunk.next_frame, tracker, before, windows, finished=True)
+            chunk.next_frame = last.index + 1
+            if len(chunk.rows) - chunk.held >= _ROWS or chunk.frames >= settings.chunk:
+                done, chunk = _parted(chunk, windows)
+                yield _finish(done, chunk, tracker, before, windows, finished=False)
+    _classify_rest(chunk, windows.forget(), model)
+    empty = _Chunk([], [], [], chunk.next_frame)
+    yield _finish(chunk, empty, tracker, before, windows, finished=True)
+
+
+def _parted(chunk: _Chunk, windows: Windows) -> tuple[_Chunk, _Chunk]:
+    """Parts a chunk where the last row stands of somebody who has had no whole window yet."""
+    first = min((kept[-1].time for kept in windows.undecided()), default=math.inf)
+    count = next((k for k, row in enumerate(chunk.rows) if row.time >= first), len(chunk.rows))
+    held = _Chunk.of(chunk.rows[count:], chunk)
+    held.held = len(held.rows)
+    return _Chunk.of(chunk.rows[:count], chunk), held
 
 
 def _add(
@@ -217,7 +239,7 @@ def _add(
 ) -> None:
     """Adds a frame's rows and the clips that end with it."""
     chunk.frames += 1
-    windows.forget(frame.time)
+    _classify_rest(chunk, windows.forget(frame.time), model)
     if not faces or frame.image is None:
         status = UNREADABLE if frame.image is None else NO_FACE
         chunk.rows.append(Row(frame.index, frame.time, status))
@@ -240,19 +262,31 @@ def _classify(chunk: _Chunk, row: Row, window: list[crops.Patch], model: FaceCla
     chunk.lengths.append(length)
 
 
+def _classify_rest(
+    chunk: _Chunk, rest: dict[int, list[crops.Patch]], model: FaceClassifier
+) -> None:
+    """Classifies what there is of people who went before a window was whole, in their last rows."""
+    for track, patches in rest.items():
+        own = [row for row in chunk.rows if row.face and row.face.track == track]
+        _classify(chunk, own[-1], patches, model)
+
+
 def _finish(
     chunk: _Chunk,
-    next_frame: int,
+    held: _Chunk,
     tracker: Tracker,
     before: tuple[float, list[Seen]] | None,
     windows: Windows,
     *,
     finished: bool,
 ) -> _Chunk:
-    """Gives a chunk the state after it."""
+    """Gives a chunk the state after it, in which the held rows are."""
     open_windows, arrays = _windows_state(windows)
+    arrays |= {f'clip{k}': clip for k, clip in enumerate(held.clips)}
     state = {
-        'next_frame': next_frame,
+        'next_frame': held.next_frame,
+        'held': [_row_state(row) for row in held.rows],
+        'lengths': held.lengths,
         'finished': finished,
         'tracker': tracker.state(),
         'before': before and [before[0], [_seen_state(face) for face in before[1]]],
@@ -297,12 +331,32 @@ def _seen_state(face: Seen) -> list[Any]:
     return [face.track, face.box.tolist(), face.points.tolist(), face.score]
 
 
+def _row_state(row: Row) -> list[Any]:
+    face = row.face and _seen_state(row.face)
+    said = [float(row.sharp), float(row.turned), row.start, row.clip]
+    return [row.frame, row.time, row.status, face, *said]
+
+
+def _restored(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> _Chunk:
+    """Returns the chunk that begins with the held rows of a state."""
+    rows = [
+        Row(frame, time, status, face and _seen_from(face), *said)
+        for frame, time, status, face, *said in state['held']
+    ]
+    clips = [arrays[f'clip{k}'] for k in range(len(state['lengths']))]
+    return _Chunk(rows, clips, state['lengths'], state['next_frame'], held=len(rows))
+
+
+def _seen_from(state: list[Any]) -> Seen:
+    track, box, points, score = state
+    return Seen(track, np.array(box), np.array(points), score)
+
+
 def _before_from(state: list[Any] | None) -> tuple[float, list[Seen]] | None:
     if state is None:
         return None
     time, faces = state
-    seen = [Seen(track, np.array(box), np.array(five), score) for track, box, five, score in faces]
-    return time, seen
+    return time, [_seen_from(face) for face in faces]
 
 
 def _windows_state(windows: Windows) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -29,8 +29,8 @@ class FilmResult:
       track: int32 [row], a person's number from 1; 0 where there is no face.
       box: float32 [row, 4], left, top, right, bottom edges in pixels; NaN without a face, and so
         are score, sharp and turned, float32 [row].
-      start: float64 [row], seconds at which the window begins that was classified; NaN where none
-        ends at this row, and so are raw, float32 [row, class].
+      start: float64 [row], seconds at which the window begins that was classified and of whose end,
+        or middle, this row is; NaN where it is of none, and so are raw, float32 [row, class].
       smoothed: float32 [row, class], means of `raw` over time; NaN where nothing is near.
       threshold: highest probabilities below it are uncertain.
     """
@@ -94,11 +94,17 @@ class FilmResult:
 
 
 def read(
-    path: Path, classes: Sequence[str], *, smooth: float = SMOOTH, threshold: float = 0.0
+    path: Path,
+    classes: Sequence[str],
+    *,
+    centred: bool = False,
+    smooth: float = SMOOTH,
+    threshold: float = 0.0,
 ) -> FilmResult:
     """Reads what `pipeline.predict` wrote.
 
     Args:
+      centred: whether what is said of a window stands at its middle (`models.FaceClassifier`).
       smooth: seconds to either side that probabilities are averaged over; 0 leaves them.
     """
     with open(path, encoding='utf-8', newline='') as file:
@@ -110,6 +116,9 @@ def read(
             numbers[row, : len(values)] = values
     raw = numbers[:, 12:].astype(np.float32)
     time, track = numbers[:, 1], numbers[:, 3].astype(np.int32)
+    start = numbers[:, 11]
+    if centred:
+        start, raw = _at_middles(time, track, start, raw)
     return FilmResult(
         classes=tuple(classes),
         frame=numbers[:, 0].astype(np.int64),
@@ -120,11 +129,26 @@ def read(
         score=numbers[:, 8].astype(np.float32),
         sharp=numbers[:, 9].astype(np.float32),
         turned=numbers[:, 10].astype(np.float32),
-        start=numbers[:, 11],
+        start=start,
         raw=raw,
         smoothed=smoothed(time, track, raw, smooth),
         threshold=threshold,
     )
+
+
+def _at_middles(
+    time: np.ndarray, track: np.ndarray, start: np.ndarray, raw: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moves what is said of windows to the person's rows nearest to their middles."""
+    starts, values = np.full_like(start, np.nan), np.full_like(raw, np.nan)
+    for person in np.unique(track[track > 0]):
+        rows = np.flatnonzero(track == person)
+        said = rows[np.isfinite(start[rows])]
+        middles = (start[said] + time[said]) / 2
+        between = (time[rows][1:] + time[rows][:-1]) / 2
+        places = rows[np.searchsorted(between, middles)]
+        starts[places], values[places] = start[said], raw[said]
+    return starts, values
 
 
 def smoothed(time: np.ndarray, track: np.ndarray, values: np.ndarray, reach: float) -> np.ndarray:

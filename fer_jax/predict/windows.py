@@ -1,6 +1,7 @@
 """Collects the frames of a person that a network sees together."""
 
 import collections
+import math
 
 from fer_jax.predict.crops import Patch
 from fer_jax.predict.tracking import MISSED
@@ -51,20 +52,23 @@ class Windows:
         self.last[track] = patch.time
         return list(kept)
 
-    def rest(self) -> dict[int, list[Patch]]:
-        """Returns at a film's end what there is of people who had no whole window."""
-        return {
-            track: list(kept)
-            for track, kept in self.kept.items()
-            if track not in self.last and len(kept) > 1
-        }
+    def undecided(self) -> list[collections.deque[Patch]]:
+        """Returns the patches of each person who has had no whole window yet."""
+        return [kept for track, kept in self.kept.items() if track not in self.last]
 
-    def forget(self, time: float) -> None:
-        """Drops who has not been seen for longer than a window may be broken."""
-        gone = [track for track, kept in self.kept.items() if time - kept[-1].time > self._broken]
-        for track in gone:
-            del self.kept[track]
-            self.last.pop(track, None)
+    def forget(self, time: float = math.inf) -> dict[int, list[Patch]]:
+        """Drops who has not been seen for longer than a window may be broken: at the end, all.
+
+        Returns:
+          what there is, by person, of those who had no whole window.
+        """
+        rest = {}
+        for track, kept in list(self.kept.items()):
+            if time - kept[-1].time > self._broken:
+                del self.kept[track]
+                if self.last.pop(track, None) is None and len(kept) > 1:
+                    rest[track] = list(kept)
+        return rest
 
 
 def _spacing(kept: collections.deque[Patch]) -> float:

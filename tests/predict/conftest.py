@@ -112,9 +112,12 @@ class BrightMouth:
     name, digest, classes = 'bands', '0' * 64, ('forehead', 'middle', 'mouth')
     fit, threshold = None, 0.4
 
-    def __init__(self, frames=1, size=24, seconds=0.0, sampling='uniform', stored=False):
+    def __init__(
+        self, frames=1, size=24, seconds=0.0, sampling='uniform', stored=False, centred=False
+    ):
         self.geometry = cropping.Geometry(frames, sampling, size, 1, 'none', 5, 1.0)
         self.framing, self.seconds, self.stored = models.YUNET, seconds, stored
+        self.centred = centred
         self.seen = []
 
     def probabilities(self, clips, length):

@@ -1,5 +1,7 @@
 """Faces are cut out for a network as its training cut them out."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,51 @@ def test_registered_eyes_stand_where_the_network_saw_them(people, scene):
             assert np.hypot(x - wanted[0], y - wanted[1]) < 0.5, roll
 
 
+@pytest.mark.parametrize(
+    ('rate', 'window'),
+    [
+        (30, 10 / 30),
+        (24, 10 / 30),
+        (60, 10 / 30),
+        (240, 10 / 30),
+        (60, 1.0),
+        (240, 1.0),
+        (30, 0.1),
+    ],
+)
+def test_the_last_frames_are_chosen_by_time(monkeypatch, rate, window):
+    times, length = last_seen(monkeypatch, rate, window, window)
+    assert len(times) == length == 10
+    even = times[-1] - np.arange(10)[::-1] * window / 10
+    assert times == pytest.approx(np.maximum(even, 1 / rate), abs=0.51 / rate)
+
+
+def test_last_frames_of_who_was_seen_shortly_are_padded(monkeypatch):
+    times, length = last_seen(monkeypatch, 60, 10 / 30, 0.1)
+    assert length == len(times) == 3 and times[-1] - times[0] == pytest.approx(4 / 60)
+
+
+def last_seen(monkeypatch, rate, window, seconds):
+    """Times of the frames that a network of the last ten frames sees of a film, and the length."""
+    given = []
+    draw = cropping.draw
+
+    def noted(out, record, geometry, fit):
+        given.extend(int(frame.max()) for frame in record['frames'])
+        return draw(out, record, geometry, fit)
+
+    monkeypatch.setattr(crops.cropping, 'draw', noted)
+    shape = Shape(frames=10)
+    shape.geometry = dataclasses.replace(shape.geometry, sampling='last')
+    shape.seconds = window
+    face = seen([20, 20, 60, 60], np.full((5, 2), 40.0))
+    count = round(seconds * rate)
+    film = [np.full((80, 80, 3), k + 1, np.uint8) for k in range(count)]
+    patches = [crops.patch(image, k / rate, face, shape) for k, image in enumerate(film)]
+    _, length = crops.clip(patches, shape)
+    return np.array(given) / rate, length
+
+
 def test_a_large_face_in_a_window_is_kept_smaller_and_looks_the_same(film):
     frames, faces = film
     import cv2
@@ -134,7 +181,7 @@ def test_windows_slide_by_time(film):
     assert [n for _, _, n in ends] == [8] * len(ends)
     assert [end for _, end, _ in ends] == pytest.approx([0.35 + 0.2 * k for k in range(9)])
     assert [end - start for start, end, _ in ends] == pytest.approx([0.35] * 9)
-    assert windows.rest() == {}
+    assert windows.forget() == {}
 
 
 def test_a_window_does_not_bridge_an_absence(film):
@@ -161,13 +208,14 @@ def test_a_window_holds_frames_that_are_seldom_looked_at(film):
     assert found == [False, False, True, True, True, True]
 
 
-def test_what_is_too_short_for_a_window_is_left_for_the_end(film):
+def test_what_is_too_short_for_a_window_is_given_when_its_person_has_gone(film):
     frames, faces = film
     windows = Windows(2.0)
     for k in range(5):
         patch = crops.patch(frames[k], k / 10, faces[k], Shape(frames=4))
         assert windows.add(7, patch) is None
-    assert [patch.time for patch in windows.rest()[7]] == [0, 0.1, 0.2, 0.3, 0.4]
+    assert windows.forget(0.6) == {}
+    assert [patch.time for patch in windows.forget(1.0)[7]] == [0, 0.1, 0.2, 0.3, 0.4]
 
 
 def test_sharpness_falls_with_blur_and_not_with_size(people, scene):

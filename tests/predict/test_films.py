@@ -177,6 +177,25 @@ def test_damage_in_the_middle_leaves_rows(tmp_path, write_film):
     assert [f.time for f in frames] == sorted(f.time for f in frames)
 
 
+@pytest.mark.parametrize('damaged', [[20], [30], [31], [20, 31, 40]])
+def test_a_damaged_packet_leaves_the_times_of_other_pictures(tmp_path, write_film, damaged):
+    path = write_film(tmp_path / 'film.mp4', gradients(60))
+    with av.open(str(path)) as container:
+        packets = [
+            (packet.pos, packet.size, float(packet.pts * packet.time_base))
+            for packet in container.demux(video=0)
+            if packet.size
+        ]
+    data = bytearray(path.read_bytes())
+    for start, size, _ in (packets[k] for k in damaged):
+        data[start : start + size] = bytes(size)
+    path.write_bytes(data)
+    frames = list(Film.open(path).frames())
+    assert [frame.time for frame in frames] == pytest.approx([k / 25 for k in range(60)])
+    lost = [frame.time for frame in frames if frame.status == UNREADABLE]
+    assert lost == pytest.approx(sorted(packets[k][2] for k in damaged))
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'said'),
     [

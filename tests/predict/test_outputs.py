@@ -481,3 +481,17 @@ def test_sequences_say_where_a_window_begins(tmp_path, film, bands):
     windows = [row for row in rows if row['window_start_s']]
     assert windows and all(row['p_middle'] for row in windows)
     assert results.header(('a',), sequences=True)[-1] == 'window_start_s'
+
+
+@pytest.mark.parametrize('centred', [False, True])
+def test_what_is_said_of_a_window_stands_at_its_middle_or_its_end(tmp_path, film, bands, centred):
+    about = jobs.predict_film(
+        Film.open(film), tmp_path / 'film', bands(frames=4, seconds=0.6, centred=centred),
+        Options(overlay=False, page=False),
+    )  # fmt: skip
+    assert about['settings']['stands_at'] == ('middle' if centred else 'end')
+    rows = list(csv.DictReader((tmp_path / 'film.csv').read_text().splitlines()))
+    after = [
+        float(row['time_s']) - float(row['window_start_s']) for row in rows if row['window_start_s']
+    ]
+    assert after and after == pytest.approx([14 / 25 / (1 + centred)] * len(after), abs=1e-3)

@@ -2,14 +2,16 @@
 
 import csv
 import itertools
+import types
 
 import numpy as np
 import pytest
 
 from fer_jax.evaluation import calibration
-from fer_jax.predict import pipeline, results
+from fer_jax.predict import agreement, pipeline, results, segments
 from fer_jax.predict.detection import FaceFinder
-from fer_jax.predict.films import Film
+from fer_jax.predict.films import Film, Frame
+from fer_jax.predict.following import Seen
 from fer_jax.predict.pipeline import Settings, Work
 
 SETTINGS = Settings()
@@ -39,9 +41,10 @@ class Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize('sequences', [False, True])
-def test_a_film_that_was_stopped_goes_on_to_the_same_rows(film, bands, tmp_path, sequences):
-    options = {'frames': 4, 'seconds': 0.6} if sequences else {}
+@pytest.mark.parametrize('seconds', [0.0, 0.6, 1.4])
+def test_a_film_that_was_stopped_goes_on_to_the_same_rows(film, bands, tmp_path, seconds):
+    sequences = seconds > 0  # at the first chunk's end, the second person lacks a window of 1.4 s
+    options = {'frames': 4, 'seconds': seconds} if sequences else {}
     model = bands(**options)
     whole = predicted(film, model, tmp_path / 'whole').rows.read_bytes()
     everything = sum(len(clips) for clips, _ in model.seen)
@@ -109,7 +112,6 @@ def test_batches_hold_what_rows_say(film, bands, tmp_path):
     # Each row's face again, cut out and classified by itself.
     own = bands()
     from fer_jax.predict import crops
-    from fer_jax.predict.following import Seen
 
     images = {frame.index: frame.image for frame in film.frames()}
     finder = FaceFinder()
@@ -141,6 +143,63 @@ def test_a_film_shorter_than_a_window_is_one_window(people, scene, write_film, b
     assert result.start[-1] == 0
     (clips, _), *_ = model.seen
     assert clips.shape == (1, 4, 24, 24, 1)
+
+
+@pytest.mark.parametrize('count', [63, 64, 65, 128])
+def test_a_film_that_ends_with_a_chunk_is_classified_too(bands, tmp_path, monkeypatch, count):
+    model = bands(frames=4, seconds=6.0)
+    result = still_film(model, tmp_path, monkeypatch, [(0, count)], count)
+    assert np.flatnonzero(np.isfinite(result.raw[:, 0])).tolist() == [count - 1]
+
+
+def test_who_goes_before_the_first_window_is_classified_in_the_last_row(
+    bands, tmp_path, monkeypatch
+):
+    stays = [(0, 55), (70, 127), (150, 152), (180, 248)]
+    model = bands(frames=4, seconds=3.0)
+    whole = still_film(model, tmp_path / 'whole', monkeypatch, stays, 250)
+    said = np.isfinite(whole.raw[:, 0])
+    assert np.flatnonzero(said).tolist() == [stop - 1 for _, stop in stays]
+    assert whole.time[said] - whole.start[said] == pytest.approx(
+        [(stop - start - 1) / 25 for start, stop in stays]
+    )
+    assert whole.frame.tolist() == list(range(250))
+
+
+def still_film(model, folder, monkeypatch, stays, count):
+    """Predicts `count` frames at 25 a second with a person from frame to frame of each stay."""
+    seen = Seen(1, np.array([20.0, 20, 60, 60]), np.full((5, 2), 40.0), 0.9)
+    image = np.full((80, 80, 3), 90, np.uint8)
+
+    def frames(fps, skip):
+        yield from (Frame(k, k / 25, 'ok', image) for k in range(skip, count))
+
+    def follow(given, *rest):
+        for frame in given:
+            faces = [seen for start, stop in stays if start <= frame.index < stop]
+            yield [(frame, faces)]
+
+    monkeypatch.setattr(pipeline.following, 'follow', follow)
+    film = types.SimpleNamespace(rate=25.0, seconds=count / 25, frames=frames)
+    return results.read(predicted(film, model, folder).rows, model.classes)
+
+
+def test_events_of_windows_are_not_late(tmp_path):
+    calm, glad = '0.900000,0.100000', '0.100000,0.900000'
+    lines = []
+    for k in range(500):
+        face = f'{k},{k / 25!r},face,1,0.00,0.00,50.00,50.00,0.9000,0.5000,0.0000'
+        middle = k / 25 - 1.25
+        if k >= 62 and k % 6 == 0:
+            face += f',{k / 25 - 2.5!r},{glad if 8 <= middle < 12 else calm}'
+        lines.append(face)
+    (tmp_path / 'rows.csv').write_text('\n'.join(lines) + '\n')
+    result = results.read(tmp_path / 'rows.csv', ('calm', 'glad'), centred=True)
+    ends = [part.start for part in segments.segments(result)][1:]
+    assert ends == pytest.approx([8, 12], abs=0.25)
+    codes = [agreement.Code(0, 8, 'calm'), agreement.Code(8, 12, 'glad')]
+    codes.append(agreement.Code(12, 20, 'calm'))
+    assert agreement.compare(result, codes).rows[-1]['kappa'] > 0.9
 
 
 def test_smoothing_averages_over_time_within_a_person():

@@ -137,10 +137,20 @@ def test_the_length_of_own_clips_is_asked_for(place):
     predictor = networks.open_model(str(run)).predictor
     own = dataclasses.replace(predictor.clips, name='own:clinic', sampling='uniform')
     other = dataclasses.replace(predictor, clips=own)
+    assert networks.NetworkClassifier.of(other).centred
+    assert not networks.NetworkClassifier.of(predictor).centred  # clips of CK+ end at the apex
     asked = [note for note in networks.NetworkClassifier.of(other).notes if '--window' in note]
     assert asked == [
         'it sees windows of 1 s, and the clips of own:clinic may have been of another length: give '
         'that with --window=SECONDS'
+    ]
+    own = dataclasses.replace(own, sampling='last', frames=10)
+    other = dataclasses.replace(predictor, clips=own)
+    assert not networks.NetworkClassifier.of(other).centred
+    asked = [note for note in networks.NetworkClassifier.of(other).notes if '--window' in note]
+    assert asked == [
+        'it sees windows of 0.4 s, and own:clinic may have other than 25 frames a second: give 10 '
+        'divided by its own with --window=SECONDS'
     ]
     for known in (predictor, dataclasses.replace(predictor, clips=own)):
         given = networks.NetworkClassifier.of(known, window=2.5)
