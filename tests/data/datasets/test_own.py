@@ -158,6 +158,21 @@ def test_folders_of_splits_and_of_sequences(tmp_path):
         scanned(tmp_path, folder)
 
 
+def test_a_folder_of_frames_may_be_called_like_its_film(tmp_path):
+    folder = tmp_path / 'films'
+    for clip in ('joy/1.mp4', 'anger/2.wav'):
+        for number in range(3):
+            picture(folder / clip / f'{number}.png')
+    path = manifest(folder, 'path,label\nanger/2.wav,anger\njoy/1.mp4,joy\n', 'list.csv')
+    listed = scanned(tmp_path, path)
+    assert labels(listed) == [('anger/2.wav/', 'anger'), ('joy/1.mp4/', 'joy')]
+    path.unlink()
+    assert labels(scanned(tmp_path, folder, sequences=True)) == labels(listed)
+    place = ('own:x', folder, tmp_path / 'out')
+    preparation.prepare(*place, faces='none', sequences=True, report=quiet)
+    assert [len(record['frames']) for record in prepared.records(*place[::2], 'none')] == [3, 3]
+
+
 @pytest.mark.parametrize('options', [{'subject_pattern': r'/(p\d)/'}, {'sequences': True}])
 def test_other_options_are_no_earlier_preparation(tmp_path, options):
     for path in ('joy/p1/1.png', 'joy/p1/2.png', 'anger/p2/1.png'):

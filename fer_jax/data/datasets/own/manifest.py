@@ -1,6 +1,7 @@
 """Reading a manifest: a table of clips, as people write it in a spreadsheet."""
 
 import csv
+import dataclasses
 import io
 import math
 import os
@@ -120,7 +121,7 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
     file = path.parent / name
     label, subject = rows.text(cells['label']), rows.text(cells.get('subject', ''))
     split = rows.text(cells.get('split', ''))
-    listed = Row(name, where, label, subject)
+    listed = Row(name, where, label, subject, kind=rows.kind_at(file))
     if not file.exists():
         mistakes.add(
             'files that are not there', f'paths are relative to {path.parent}; correct them', listed
@@ -145,7 +146,7 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
         points = _inside(path.parent, points, where, mistakes) or ''
         if points and not (path.parent / points).is_file():
             mistakes.add('files of landmarks that are not there', 'correct the paths', where)
-    return Row(name, where, label, subject, split, *times, points)
+    return dataclasses.replace(listed, split=split, start=times[0], end=times[1], landmarks=points)
 
 
 def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | None:
@@ -169,11 +170,11 @@ def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | N
 
 def _readable(file: Path, listed: Row, mistakes: Mistakes) -> bool:
     """Tells whether a file's kind is known, or a folder holds frames."""
-    if file.is_dir():
+    if listed.kind == rows.FRAMES:
         if rows.frames_in(file):
             return True
         mistakes.add('folders without a picture in them', 'name a folder of frames', listed)
-    elif rows.kind_of(file.name):
+    elif listed.kind:
         return True
     else:
         mistakes.add(

@@ -38,6 +38,7 @@ class Row:
       label, subject, split: '' where nothing is said; the split as in SPLITS's values.
       start, end: seconds of a film or sound; 0 and infinity are all of it.
       landmarks: a file of landmarks, in the folder, or ''.
+      kind: PICTURE, FILM, SOUND or FRAMES; '' of what cannot be read.
     """
 
     path: str
@@ -48,11 +49,7 @@ class Row:
     start: float = 0.0
     end: float = math.inf
     landmarks: str = ''
-
-    @property
-    def kind(self) -> str:
-        """PICTURE, FILM, SOUND or FRAMES, by the name's ending."""
-        return kind_of(self.path) or FRAMES
+    kind: str = ''
 
     @property
     def clip_id(self) -> str:
@@ -103,6 +100,11 @@ def kind_of(path: str) -> str:
     if suffix in pictures.TYPES:
         return PICTURE
     return FILM if suffix in FILMS else SOUND if suffix in SOUNDS else ''
+
+
+def kind_at(path: Path) -> str:
+    """Returns FRAMES for a folder, whatever it is called, and `kind_of` a file."""
+    return FRAMES if path.is_dir() else kind_of(path.name)
 
 
 def text(value: str) -> str:
