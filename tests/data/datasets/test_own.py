@@ -196,6 +196,8 @@ def test_other_options_are_no_earlier_preparation(tmp_path, options):
         ('path;label\na.png;x\nb.png;y\n', {}),
         ('"Path" , "LABEL"\n"a.png", x \n".\\b.png",y\n', {}),
         ('path\tlabel\na.png\tx\nb.png\ty\n', {'name': 'clinic.tsv'}),
+        (',path,label\n0,a.png,x\n1,b.png,y\n', {}),
+        ('path;label;;\na.png;x;;\nb.png;y;;\n', {}),
     ],
 )
 def test_tables_as_spreadsheets_write_them(tmp_path, text, options):

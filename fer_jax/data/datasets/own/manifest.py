@@ -21,8 +21,8 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
 
     Args:
       path: .csv (commas, or semicolons as some spreadsheets write) or .tsv (tabs), UTF-8 or UTF-16,
-        with a header of COLUMNS in any order; `path` and `label` must be there. Paths are relative
-        to the manifest's folder.
+        with a header of COLUMNS in any order; `path` and `label` must be there. Columns without a
+        name are passed over. Paths are relative to the manifest's folder.
       ignored: columns that are not looked at.
       mistakes: takes what is wrong.
 
@@ -46,13 +46,14 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
                 f"{path}: no column '{name}' in the header '{', '.join(header)[:80]}'; the first "
                 f'line names the columns: path, label and, where wanted, {", ".join(COLUMNS[2:])}'
             )
-    unknown = [name for name in header if name not in (*COLUMNS, *ignored)]
+    named = [name for name in header if name]
+    unknown = [name for name in named if name not in (*COLUMNS, *ignored)]
     if unknown:
         raise UserError(
             f'{path}: unknown column ({len(unknown)}): {", ".join(unknown)}; the columns are '
             f'{", ".join(COLUMNS)}: rename it, or pass --ignore_columns={",".join(unknown)}'
         )
-    if len(set(header)) < len(header):
+    if len(set(named)) < len(named):
         raise UserError(f'{path}: a column twice in the header {", ".join(header)}; remove one')
     found = []
     for line, cells in table:
@@ -67,11 +68,11 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
             )
             continue
         both = zip(header, cells, strict=False)
-        named = {column: cell for column, cell in both if column not in ignored}
-        if any(_breaks(named.get(column, '')) for column in COLUMNS):
+        kept = {column: cell for column, cell in both if column not in ignored}
+        if any(_breaks(kept.get(column, '')) for column in COLUMNS):
             mistakes.add('cells with a line break in them', 'is a quote not closed?', where)
             continue
-        row = _row(path, named, where, mistakes)
+        row = _row(path, kept, where, mistakes)
         if row is not None:
             found.append(row)
     if any(row.split for row in found):
