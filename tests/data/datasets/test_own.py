@@ -1,12 +1,13 @@
 """Own data: manifests and folders as people write them, and every mistake in one message."""
 
+import concurrent.futures
 import unicodedata
 
 import cv2
 import numpy as np
 import pytest
 
-from fer_jax.data import datasets, preparation, prepared, protocols
+from fer_jax.data import datasets, preparation, prepared, protocols, registration
 from fer_jax.data.datasets.own.builder import Builder
 from fer_jax.errors import UserError
 from fer_jax.simulation.people import face, identity, movie, units
@@ -439,7 +440,7 @@ def test_landmarks_of_ones_own(tmp_path):
     one, other = prepared.records('own:x', tmp_path / 'out', 'release')
     assert one['landmarks'].shape == (1, 68, 2)
     np.testing.assert_allclose(one['landmarks'], other['landmarks'], atol=1e-3)
-    (tmp_path / 'c.txt').write_text(' '.join(map(str, seen.landmarks[:5].ravel())))
+    np.savetxt(tmp_path / 'c.txt', registration.keypoints(seen.landmarks, 5))
     path = manifest(tmp_path, 'path,label,landmarks\na.png,x,a.txt\nb.png,y,c.txt\n')
     with pytest.raises(UserError, match=r'.txt: (5|68) points a face, others have (68|5)'):
         preparation.prepare('own:y', path, tmp_path / 'out', faces='release', report=quiet)
@@ -450,6 +451,25 @@ def test_landmarks_of_ones_own(tmp_path):
     assert 'no landmarks, which --faces=release takes the faces from (1): b.png' in str(
         caught.value
     )
+
+
+def test_five_landmarks_in_another_order_are_refused(tmp_path):
+    ours = np.array([[36, 40], [64, 40], [50, 58], [40, 70], [60, 70]])
+    upside_down = (99, 99) - ours
+    dlibs = np.array([[70, 40], [58, 41], [30, 40], [42, 41], [50, 60]])
+    picture(tmp_path / 'a.png', shape=(100, 100))
+    path = manifest(tmp_path, 'path,label,landmarks\na.png,joy,a.txt\n')
+    np.savetxt(tmp_path / 'a.txt', ours)
+    own = builder(tmp_path, 'release')
+    (clip,) = own.open(path).clips
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        for points in (ours, upside_down):
+            np.savetxt(tmp_path / 'a.txt', points)
+            np.testing.assert_array_equal(own.read(clip, pool)[1].landmarks[0], points)
+        for points in (dlibs, ours[[1, 0, 2, 4, 3]]):
+            np.savetxt(tmp_path / 'a.txt', points)
+            with pytest.raises(UserError, match='a.txt: five points in another order; needed are'):
+                own.read(clip, pool)
 
 
 def test_a_protocol_by_subject_without_subjects_offers_the_random_one(tmp_path):

@@ -16,11 +16,11 @@ class Builder(clip_builder.ClipBuilder):
 
     A manifest (.csv or .tsv) has a line for each clip: `path` and `label` and, where wanted,
     `subject`, `split` (train, validation or test), `start_s` and `end_s` (a part of a film or
-    sound) and `landmarks` (a file of 68 or 5 points for each frame, for --faces=release). Without a
-    manifest the classes are the names of folders, in them or in folders train, validation and test.
-    A path is a picture, a film, a folder of frames or a sound. Classes are named in any language;
-    their order is that of their characters. Clips without a label are kept for prediction. Clip ids
-    are the paths.
+    sound) and `landmarks` (a file of 68 or 5 points for each frame, for --faces=release, the 5 as
+    of `registration.keypoints`). Without a manifest the classes are the names of folders, in them
+    or in folders train, validation and test. A path is a picture, a film, a folder of frames or a
+    sound. Classes are named in any language; their order is that of their characters. Clips without
+    a label are kept for prediction. Clip ids are the paths.
 
     Faces of 'none': the pictures are faces already, and are stored whole.
     """
@@ -135,6 +135,7 @@ class Builder(clip_builder.ClipBuilder):
             found = _landmarks(folder / row.landmarks, len(frames))
             for points, frame in zip(found.landmarks, frames, strict=True):
                 releases.check_inside(points, frame, folder / row.landmarks)
+            _check_order(found.landmarks, folder / row.landmarks)
             first = self.__dict__.setdefault('_first_count', found.landmarks.shape[1])
             if found.landmarks.shape[1] != first:
                 raise UserError(
@@ -196,6 +197,24 @@ def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
             'random protocol trains on one part and judges another; give them subjects'
         )
     return hints
+
+
+def _check_order(landmarks: np.ndarray, path: Path) -> None:
+    """Refuses five points [T, 5, 2] in another order than ours, as most frames have them.
+
+    In ours the mouth lies clockwise of the line from the first eye to the second, however the head
+    is turned.
+    """
+    if landmarks.shape[1] != 5:
+        return
+    eyes = landmarks[:, 1] - landmarks[:, 0]
+    down = landmarks[:, 3:].mean(1) - landmarks[:, :2].mean(1)
+    below = eyes[:, 0] * down[:, 1] - eyes[:, 1] * down[:, 0]
+    if (below < 0).sum() > (below > 0).sum():
+        raise UserError(
+            f'{path}: five points in another order; needed are the centres of the eyes, the one on '
+            "the picture's left first, tip of the nose, left and right corner of the mouth"
+        )
 
 
 def _landmarks(path: Path, length: int) -> records.Faces:
