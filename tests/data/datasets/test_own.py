@@ -369,6 +369,18 @@ def test_repetitions_are_left_out_and_overlaps_are_mistakes(tmp_path):
     assert capitals._hints == ['classes that differ in capitals only: Joy, joy']
 
 
+def test_subjects_written_in_two_ways_get_a_hint(tmp_path):
+    subjects = ['1', '01', 'P2', 'p02', '3', '3', '10', '100', 'a0', 'a']
+    for number in range(len(subjects)):
+        picture(tmp_path / f'{number}.png')
+    lines = ''.join(f'{n}.png,c{n % 2},{subject}\n' for n, subject in enumerate(subjects))
+    own = builder(tmp_path)
+    own.open(manifest(tmp_path, f'path,label,subject\n{lines}'))
+    first, second = own._hints
+    assert 'capitals or leading zeros only' in first and ': 01, 1; write each person' in first
+    assert ': P2, p02; ' in second
+
+
 @pytest.mark.parametrize(
     'rows, places',
     [

@@ -1,5 +1,8 @@
 """Own data: any pictures, films, folders of frames or sounds, with one's own classes."""
 
+import collections
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -181,12 +184,13 @@ def _files(folder: Path, row: rows.Row) -> list[Path]:
 def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
     """Lists what people should know before they train."""
     hints = []
-    alike = {}
-    for name in classes:
-        alike.setdefault(name.casefold(), []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            hints.append(f'classes that differ in capitals only: {", ".join(names)}')
+    for names in _alike(classes, str.casefold):
+        hints.append(f'classes that differ in capitals only: {", ".join(names)}')
+    for names in _alike(sorted({row.subject for row in kept}), _without_zeros):
+        hints.append(
+            'subjects that differ in capitals or leading zeros only, so that folds may part them: '
+            f'{", ".join(names)}; write each person in one way'
+        )
     if len(classes) == 1:
         hints.append(f'one class only, {classes[0]}: nothing can be told apart')
     parts = [row for row in kept if row.end < np.inf or row.start]
@@ -197,6 +201,19 @@ def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
             'random protocol trains on one part and judges another; give them subjects'
         )
     return hints
+
+
+def _alike(names: list[str], key: Callable[[str], str]) -> list[list[str]]:
+    """Groups names that have one key; those that stand alone are left out."""
+    groups = collections.defaultdict(list)
+    for name in names:
+        groups[key(name)].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _without_zeros(name: str) -> str:
+    """Returns a name in small letters, its numbers without leading zeros: 'P01' as 'p1'."""
+    return re.sub(r'(?<!\d)0+(?=\d)', '', name.casefold())
 
 
 def _check_order(landmarks: np.ndarray, path: Path) -> None:
