@@ -208,6 +208,18 @@ def test_tables_as_spreadsheets_write_them(tmp_path, text, options):
     assert labels(found) == [('a.png', 'x'), ('b.png', 'y')]
 
 
+@pytest.mark.parametrize('file, cell', [('NFD', 'NFC'), ('NFC', 'NFD')])
+def test_paths_with_accents_are_found_however_they_are_written(tmp_path, file, cell):
+    on_disk = unicodedata.normalize(file, 'étés/é1.png')
+    picture(tmp_path / on_disk)
+    (tmp_path / unicodedata.normalize(file, 'é.txt')).write_text('1 2')
+    path, points = (unicodedata.normalize(cell, name) for name in ('étés\\é1.png', 'é.txt'))
+    table = manifest(tmp_path, f'path,label,landmarks\n{path},x,{points}\n')
+    found = scanned(tmp_path, table, subject_pattern=unicodedata.normalize(cell, r'é\d'))
+    assert labels(found) == [(on_disk, 'x')]
+    assert [clip.subject for clip in found.clips] == ['é1']
+
+
 def everything_wrong(folder):
     """A manifest in which people's mistakes are made, each at least once."""
     for name in 'abcdefgh':

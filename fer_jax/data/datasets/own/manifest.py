@@ -5,6 +5,7 @@ import dataclasses
 import io
 import math
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,13 +152,18 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
 
 
 def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | None:
-    """Makes a path relative to the folder, with forward slashes; None where it leads out of it."""
+    """Makes a path relative to the folder, with forward slashes; None where it leads out of it.
+
+    An accented letter is one character or two, as in the file's name.
+    """
     name = given.strip()
     if not name:
         mistakes.add('path empty', 'name the file, or remove the row', where)
         return None
-    if '\\' in name and not (folder / name).exists():
+    if not (folder / name).exists():
         name = name.replace('\\', '/')
+        written = (unicodedata.normalize(form, name) for form in ('NFC', 'NFD'))
+        name = next((each for each in written if (folder / each).exists()), name)
     relative = os.path.relpath(os.path.normpath(folder / name), folder)
     if relative == os.pardir or relative.startswith(os.pardir + os.sep):
         mistakes.add(

@@ -136,17 +136,18 @@ def frames_in(folder: Path) -> list[Path]:
 def subjects_by(pattern: str, rows: list[Row], mistakes: Mistakes) -> list[Row]:
     """Sets each row's subject to what a regular expression finds in its path.
 
-    Its first group counts, or all that it matches where it has none.
+    Its first group counts, or all that it matches where it has none. Accented letters are one
+    character, however the file's name has them.
     """
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(unicodedata.normalize('NFC', pattern))
     except re.error as error:
         raise UserError(
             f"--subject_pattern='{pattern}' is no regular expression ({error}); like '(\\d+)_'"
         ) from error
     named = []
     for row in rows:
-        found = compiled.search(row.path)
+        found = compiled.search(text(row.path))
         if not found or not (name := text(found[1 if compiled.groups else 0] or '')):
             mistakes.add(f"no subject by --subject_pattern='{pattern}'", 'correct the pattern', row)
             continue
