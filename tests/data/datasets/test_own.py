@@ -477,6 +477,15 @@ def test_landmarks_of_ones_own(tmp_path):
     )
 
 
+def test_two_files_of_landmarks_for_one_clip_are_a_mistake(tmp_path):
+    picture(tmp_path / 'a.png')
+    for name in ('a.txt', 'b.txt'):
+        (tmp_path / name).write_text('1 2')
+    path = manifest(tmp_path, 'path,label,landmarks\na.png,joy,a.txt\na.png,joy,b.txt\n')
+    with pytest.raises(UserError, match=r'two files of landmarks .1.: a.png .line 2 and line 3.'):
+        scanned(tmp_path, path)
+
+
 def test_five_landmarks_in_another_order_are_refused(tmp_path):
     ours = np.array([[36, 40], [64, 40], [50, 58], [40, 70], [60, 70]])
     upside_down = (99, 99) - ours

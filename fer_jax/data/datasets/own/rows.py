@@ -172,9 +172,9 @@ def compare(rows: list[Row], mistakes: Mistakes) -> tuple[list[Row], list[Row]]:
                 'keep one row of each',
                 f"{row.path} ({first.where} '{first.label}', {row.where} '{row.label}')",
             )
-        elif (first.subject, first.split) != (row.subject, row.split):
+        elif _said(first) != _said(row):
             mistakes.add(
-                'one file with two subjects or in two splits',
+                'one file with two subjects, in two splits or with two files of landmarks',
                 'keep one row of each',
                 f'{row.path} ({first.where} and {row.where})',
             )
@@ -193,6 +193,11 @@ def compare(rows: list[Row], mistakes: Mistakes) -> tuple[list[Row], list[Row]]:
                 f'{subject} ({" and ".join(sorted(found))})',
             )
     return list(kept.values()), repeated
+
+
+def _said(row: Row) -> tuple[str, ...]:
+    """Returns what a row says of its clip beside the label."""
+    return row.subject, row.split, row.landmarks
 
 
 def _overlaps(rows: list[Row], mistakes: Mistakes) -> None:
