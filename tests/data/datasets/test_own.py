@@ -198,6 +198,8 @@ def test_other_options_are_no_earlier_preparation(tmp_path, options):
         ('"Path" , "LABEL"\n"a.png", x \n".\\b.png",y\n', {}),
         ('path\tlabel\na.png\tx\nb.png\ty\n', {'name': 'clinic.tsv'}),
         (',path,label\n0,a.png,x\n1,b.png,y\n', {}),
+        ('sep=;\r\npath;label\r\na.png;x\r\nb.png;y\r\n', {'newline': ''}),
+        ('sep=|\npath|label\na.png|x\nb.png|y\n', {}),
         ('path;label;;\na.png;x;;\nb.png;y;;\n', {}),
     ],
 )

@@ -89,7 +89,10 @@ def _breaks(cell: str) -> bool:
 
 
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Reads a manifest's rows, whatever its separator and encoding: their last lines, and cells."""
+    """Reads a manifest's rows, whatever its separator and encoding: their last lines, and cells.
+
+    A first line 'sep=;', as Excel knows it, states the separator and is no row.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -100,13 +103,16 @@ def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b'\n') + 1
         raise UserError(f'{path}, line {line}: not UTF-8; save the table as "CSV UTF-8"') from error
-    header = content.partition('\n')[0]
+    header = content.partition('\n')[0].rstrip('\r')
+    stated = header[:4].lower() == 'sep=' and header[4:] in (',', ';', '\t', '|')
     separator = '\t' if path.suffix.lower() == '.tsv' or '\t' in header else ','
     if separator == ',' and header.count(';') > header.count(','):
         separator = ';'
     file = io.StringIO(content, newline='')
-    reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(file, delimiter=header[-1] if stated else separator, skipinitialspace=True)
     try:
+        if stated:
+            next(reader)
         for cells in reader:
             yield reader.line_num, cells
     except csv.Error as error:
