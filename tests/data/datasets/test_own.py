@@ -281,6 +281,12 @@ def test_every_mistake_is_said_all_of_a_kind_in_one_line(tmp_path):
         assert '; ' in line  # what to do
 
 
+def test_a_path_too_long_for_a_file_is_one_that_is_not_there(tmp_path):
+    path = manifest(tmp_path, f'path,label\n{"a" * 300}.png,joy\ngone.png,joy\n')
+    with pytest.raises(UserError, match=r'not there \(2\): a+.png \(line 2\), gone.png \(line 3\)'):
+        scanned(tmp_path, path)
+
+
 def test_one_kind_is_one_line_and_long_lists_are_cut(tmp_path):
     rows = ''.join(f'{k}.png,joy\n' for k in range(9))
     path = manifest(tmp_path, f'path,label\n{rows}')

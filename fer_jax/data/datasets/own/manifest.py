@@ -130,7 +130,7 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
     label, subject = rows.text(cells['label']), rows.text(cells.get('subject', ''))
     split = rows.text(cells.get('split', ''))
     listed = Row(name, where, label, subject, kind=rows.kind_at(file))
-    if not file.exists():
+    if not os.path.exists(file):  # nor can be: a name that is too long
         mistakes.add(
             'files that are not there', f'paths are relative to {path.parent}; correct them', listed
         )
@@ -152,7 +152,7 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
     points = cells.get('landmarks', '').strip()
     if points:
         points = _inside(path.parent, points, where, mistakes) or ''
-        if points and not (path.parent / points).is_file():
+        if points and not os.path.isfile(path.parent / points):
             mistakes.add('files of landmarks that are not there', 'correct the paths', where)
     return dataclasses.replace(listed, split=split, start=times[0], end=times[1], landmarks=points)
 
@@ -166,10 +166,10 @@ def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | N
     if not name:
         mistakes.add('path empty', 'name the file, or remove the row', where)
         return None
-    if not (folder / name).exists():
+    if not os.path.exists(folder / name):
         name = name.replace('\\', '/')
         written = (unicodedata.normalize(form, name) for form in ('NFC', 'NFD'))
-        name = next((each for each in written if (folder / each).exists()), name)
+        name = next((each for each in written if os.path.exists(folder / each)), name)
     relative = os.path.relpath(os.path.normpath(folder / name), folder)
     if relative == os.pardir or relative.startswith(os.pardir + os.sep):
         mistakes.add(

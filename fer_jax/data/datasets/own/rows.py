@@ -104,7 +104,7 @@ def kind_of(path: str) -> str:
 
 def kind_at(path: Path) -> str:
     """Returns FRAMES for a folder, whatever it is called, and `kind_of` a file."""
-    return FRAMES if path.is_dir() else kind_of(path.name)
+    return FRAMES if os.path.isdir(path) else kind_of(path.name)
 
 
 def text(value: str) -> str:
