@@ -174,6 +174,18 @@ def test_a_folder_of_frames_may_be_called_like_its_film(tmp_path):
     assert [len(record['frames']) for record in prepared.records(*place[::2], 'none')] == [3, 3]
 
 
+@pytest.mark.parametrize(
+    'parts', ['train_set val_set test_set', 'FER2013Train FER2013Valid FER2013Test']
+)
+def test_folders_of_splits_may_be_called_as_corpora_call_them(tmp_path, parts):
+    for part in parts.split():
+        picture(tmp_path / part / 'joy' / '1.png')
+    found = scanned(tmp_path, tmp_path)
+    splits = {clip.path.split('/')[0]: clip.split for clip in found.clips}
+    assert [splits[part] for part in parts.split()] == ['train', 'validation', 'test']
+    assert {clip.label for clip in found.clips} == {'joy'}
+
+
 @pytest.mark.parametrize('options', [{'subject_pattern': r'/(p\d)/'}, {'sequences': True}])
 def test_other_options_are_no_earlier_preparation(tmp_path, options):
     for path in ('joy/p1/1.png', 'joy/p1/2.png', 'anger/p2/1.png'):

@@ -21,9 +21,10 @@ SOUNDS = (
 )
 # What people call the parts of their data -> what they are called here.
 SPLITS = {
-    **dict.fromkeys(('train', 'training'), 'train'),
+    **dict.fromkeys(('train', 'training', 'train_set', 'fer2013train'), 'train'),
     **dict.fromkeys(('validation', 'val', 'valid', 'dev'), 'validation'),
-    **dict.fromkeys(('test', 'testing'), 'test'),
+    **dict.fromkeys(('validation_set', 'val_set', 'valid_set', 'fer2013valid'), 'validation'),
+    **dict.fromkeys(('test', 'testing', 'test_set', 'fer2013test'), 'test'),
 }
 _NAMED = 5  # how many places a message names
 
