@@ -211,7 +211,7 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     'uniform' take all and repeat the last one; 'linspace' stays equally spaced, so that every frame
     is repeated in its place (saurav2020, sec. IV-B: round(linspace)). 'rising' is 'uniform' over
     the first half alone: of a film that runs from neutral to an apex and back it ends near the
-    apex.
+    apex. One frame alone is the last of them, as the first one is neutral in many films.
 
     Returns:
       int64 [n], non-decreasing frame indices in [0, length).
@@ -223,7 +223,7 @@ def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:
     length = real_frames(length, sampling)
     if length <= n and sampling != 'linspace':
         return np.minimum(np.arange(n), length - 1)
-    if sampling == 'last':
+    if sampling == 'last' or n == 1:
         return np.arange(length - n, length)
     return np.rint(np.linspace(0, length - 1, n)).astype(np.int64)
 

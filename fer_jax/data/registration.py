@@ -29,6 +29,7 @@ POINTS = (5, 51, 68)
 # Places are smoothed over time by parabolas fitted to so many frames (Savitzky and Golay 1964):
 # these do not lag behind a face that walks.
 _SMOOTHED = 9
+_LONGEST = 32766  # pixels a side of what OpenCV warps
 # A window that follows a face keeps this part of the median box free around it, and is at most so
 # many times as wide as the clip's own: a box far above the median is a detector's mistake.
 _FREE, _WIDEST = 0.05, 1.5
@@ -166,12 +167,24 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     Bilinear. Where the output is coarser than the input, it is drawn on a grid that is a whole
     number of times finer and averaged over areas, so that shrinking does not alias.
     """
+    if max(image.shape[:2]) > _LONGEST:
+        image, matrix = _drawn_from(image, matrix, size)
     finer = _finer(matrix)
     shift = 0.5 / finer - 0.5
     fine = np.column_stack([matrix[:, :2] / finer, matrix[:, :2] @ [shift, shift] + matrix[:, 2]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     drawn = cv2.warpAffine(image, fine, (size * finer, size * finer), flags=flags)
     return drawn if finer == 1 else cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _drawn_from(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts out the part of an image that `warp` draws; the matrix is in its pixels."""
+    edges = apply(matrix, np.array([[x, y] for x in (-1, size) for y in (-1, size)]))
+    ends = image.shape[1] - 1, image.shape[0] - 1
+    left, top = np.clip(np.floor(edges.min(0)) - 1, 0, ends).astype(int)
+    right, bottom = np.clip(np.ceil(edges.max(0)) + 1, 0, ends).astype(int)
+    part = image[top : bottom + 1, left : right + 1]
+    return part, matrix - [[0, 0, left], [0, 0, top]]
 
 
 def _finer(matrix: np.ndarray) -> int:

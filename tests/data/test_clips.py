@@ -117,6 +117,12 @@ def test_votes_follow_their_clips():
         dataclasses.replace(voted, target=target[:1])
 
 
+@pytest.mark.parametrize('sampling, frame', [('uniform', 19), ('linspace', 19), ('rising', 9)])
+def test_one_frame_is_the_last_one_not_the_neutral_first_one(sampling, frame):
+    assert clips.sample_frames(20, 1, sampling).tolist() == [frame]
+    assert clips.sample_frames(1, 1, sampling).tolist() == [0]
+
+
 def test_rising_frames_end_in_the_middle():
     assert clips.sample_frames(9, 3, 'rising').tolist() == [0, 2, 4]
     assert clips.sample_frames(10, 3, 'rising').tolist() == [0, 2, 4]

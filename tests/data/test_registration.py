@@ -234,6 +234,21 @@ def test_warp_is_opencvs_where_nothing_shrinks():
     np.testing.assert_array_equal(registration.warp(image, matrix, 48), reference)
 
 
+@pytest.mark.parametrize('x, degrees', [(37000, 0), (37000.5, 20), (39990, 0), (41000, 0), (-9, 5)])
+def test_warp_takes_a_panorama(x, degrees):
+    rng = np.random.default_rng(3)
+    wide = np.tile(rng.integers(1, 256, (40, 500), np.uint8), 80)
+    turn = cv2.getRotationMatrix2D((0, 0), degrees, 1.5)
+    far, near = turn + [[0, 0, x], [0, 0, 5]], turn + [[0, 0, x - 20000], [0, 0, 5]]
+    for image, wanted in ((wide, wide[:, 20000:]), (wide.T.copy(), wide.T[20000:].copy())):
+        if x < 0:
+            wanted, near = image[:9000, :9000], far
+        elif image.shape[0] > image.shape[1]:
+            far, near = far[::-1], near[::-1]
+        found = registration.warp(image, far, 24)
+        np.testing.assert_array_equal(found, registration.warp(wanted.copy(), near, 24))
+
+
 def test_warp_does_not_alias_when_it_shrinks():
     checks = (np.indices((160, 160)).sum(0) % 2 * 255).astype(np.uint8)
     matrix = registration.similarity([[0, 0], [39, 39]], [[1, 1], [152, 152]])

@@ -41,7 +41,7 @@ def read_picture(path: Path) -> np.ndarray:
     Its name ends with one of TYPES; where the content is of another one of them, the content
     counts. EXIF orientation is obeyed, transparent pixels are white, 16 bits become 8, CMYK and Lab
     become RGB. Indices into a palette become the palette's colours, one channel where all of those
-    are grey.
+    are grey (three of a PNG).
 
     Raises:
       UserError: the file is missing, truncated, damaged, of another type, or has pixels whose range

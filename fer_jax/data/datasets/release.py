@@ -142,12 +142,16 @@ def optional(path: Path) -> Path | None:
 
 
 def check_inside(points: np.ndarray, frame: np.ndarray, path: Path) -> None:
-    """Refuses landmarks [P, 2] further outside of their picture than half its longer side."""
+    """Refuses landmarks [P, 2] further outside of their picture than half its longer side.
+
+    Points that are not known (NaN) are passed over.
+    """
     height, width = frame.shape[:2]
-    beyond = np.maximum(-points, points - (width - 1, height - 1)).max()
-    if beyond > max(height, width) / 2:
+    beyond = np.maximum(-points, points - (width - 1, height - 1))
+    furthest = beyond.max(initial=0, where=~np.isnan(beyond))
+    if furthest > max(height, width) / 2:
         raise UserError(
-            f'{path}: a landmark lies {beyond:.0f} pixels outside of the picture of '
+            f'{path}: a landmark lies {furthest:.0f} pixels outside of the picture of '
             f'{width}x{height}; {pictures.AGAIN}'
         )
 

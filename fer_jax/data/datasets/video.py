@@ -69,8 +69,10 @@ def read_video(
             container.seek(int((origin + start) / float(stream.time_base)), stream=stream)
         frames, times, size = [], [], 0
         for index, frame in enumerate(_decoded(path, container, stream, faults, damage is None)):
-            time = index / float(stream.average_rate or 25) if frame.time is None else frame.time
-            time -= origin
+            if frame.time is None:
+                time = index / float(stream.average_rate or 25)
+            else:
+                time = frame.time - origin
             if time >= end - 1e-6:
                 break
             if time < start - 1e-6:

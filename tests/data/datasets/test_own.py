@@ -1,12 +1,13 @@
-"""Own data: manifests and folders as people write them, and every mistake in one message."""
+"""Own data: what is brought, in manifests and folders, is read, with its faces and subjects."""
 
+import concurrent.futures
 import unicodedata
 
 import cv2
 import numpy as np
 import pytest
 
-from fer_jax.data import datasets, preparation, prepared, protocols
+from fer_jax.data import datasets, preparation, prepared, protocols, registration
 from fer_jax.data.datasets.own.builder import Builder
 from fer_jax.errors import UserError
 from fer_jax.simulation.people import face, identity, movie, units
@@ -158,6 +159,33 @@ def test_folders_of_splits_and_of_sequences(tmp_path):
         scanned(tmp_path, folder)
 
 
+def test_a_folder_of_frames_may_be_called_like_its_film(tmp_path):
+    folder = tmp_path / 'films'
+    for clip in ('joy/1.mp4', 'anger/2.wav'):
+        for number in range(3):
+            picture(folder / clip / f'{number}.png')
+    path = manifest(folder, 'path,label\nanger/2.wav,anger\njoy/1.mp4,joy\n', 'list.csv')
+    listed = scanned(tmp_path, path)
+    assert labels(listed) == [('anger/2.wav/', 'anger'), ('joy/1.mp4/', 'joy')]
+    path.unlink()
+    assert labels(scanned(tmp_path, folder, sequences=True)) == labels(listed)
+    place = ('own:x', folder, tmp_path / 'out')
+    preparation.prepare(*place, faces='none', sequences=True, report=quiet)
+    assert [len(record['frames']) for record in prepared.records(*place[::2], 'none')] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    'parts', ['train_set val_set test_set', 'FER2013Train FER2013Valid FER2013Test']
+)
+def test_folders_of_splits_may_be_called_as_corpora_call_them(tmp_path, parts):
+    for part in parts.split():
+        picture(tmp_path / part / 'joy' / '1.png')
+    found = scanned(tmp_path, tmp_path)
+    splits = {clip.path.split('/')[0]: clip.split for clip in found.clips}
+    assert [splits[part] for part in parts.split()] == ['train', 'validation', 'test']
+    assert {clip.label for clip in found.clips} == {'joy'}
+
+
 @pytest.mark.parametrize('options', [{'subject_pattern': r'/(p\d)/'}, {'sequences': True}])
 def test_other_options_are_no_earlier_preparation(tmp_path, options):
     for path in ('joy/p1/1.png', 'joy/p1/2.png', 'anger/p2/1.png'):
@@ -169,133 +197,6 @@ def test_other_options_are_no_earlier_preparation(tmp_path, options):
     again = preparation.prepare(*place, faces='none', report=quiet, overwrite=True, **options)
     assert (again['subjects'], again['clips']) != (first['subjects'], first['clips'])
     assert preparation.prepare(*place, faces='none', report=quiet, **options) == again
-
-
-@pytest.mark.parametrize(
-    'text, options',
-    [
-        ('path,label\na.png,x\nb.png,y\n', {}),
-        ('path,label\r\na.png,x\r\n\r\nb.png,y\r\n', {'newline': ''}),
-        ('path,label\na.png,x\nb.png,y\n', {'encoding': 'utf-8-sig'}),
-        ('path,label\na.png,x\nb.png,y\n', {'encoding': 'utf-16'}),
-        ('path;label\na.png;x\nb.png;y\n', {}),
-        ('"Path" , "LABEL"\n"a.png", x \n".\\b.png",y\n', {}),
-        ('path\tlabel\na.png\tx\nb.png\ty\n', {'name': 'clinic.tsv'}),
-    ],
-)
-def test_tables_as_spreadsheets_write_them(tmp_path, text, options):
-    for name in 'ab':
-        picture(tmp_path / f'{name}.png')
-    found = scanned(tmp_path, manifest(tmp_path, text, **options))
-    assert labels(found) == [('a.png', 'x'), ('b.png', 'y')]
-
-
-def everything_wrong(folder):
-    """A manifest in which people's mistakes are made, each at least once."""
-    for name in 'abcdefgh':
-        picture(folder / f'{name}.png')
-    film(folder / 'film.avi')
-    (folder / 'notes.doc').write_text('!')
-    picture(folder.parent / 'outside.png')
-    (folder / 'empty').mkdir()
-    return manifest(
-        folder,
-        'path,label,subject,split,start_s,end_s\n'
-        'gone.png,joy,1,train,,\n'  # 2
-        'lost.png,joy,1,train,,\n'
-        'a.png,,1,train,,\n'  # 4
-        'b.png,joy,2,train,,\n'
-        'b.png,anger,2,train,,\n'
-        'c.png,joy,3,train,,\n'  # 7
-        'd.png,joy,3,test,,\n'
-        'film.avi,joy,4,train,0.8,0.5\n'
-        '../outside.png,joy,4,train,,\n'  # 10
-        'e.png,joy,5,holdout,,\n'
-        'notes.doc,joy,5,train,,\n'
-        'f.png,joy,5,train,1,2\n'  # 13
-        'film.avi,joy,5,train,soon,\n'
-        'empty,joy,5,train,,\n'
-        'g.png,joy\n'  # 16: a spreadsheet leaves trailing cells out
-        'h.png,joy,6,train,,,,\n'
-        ',joy,6,train,,\n',
-    )
-
-
-def test_every_mistake_is_said_all_of_a_kind_in_one_line(tmp_path):
-    path = everything_wrong(tmp_path / 'clinic')
-    with pytest.raises(UserError) as caught:
-        scanned(tmp_path, path)
-    first, *lines = str(caught.value).splitlines()
-    assert first == f'{path}: mistakes of {len(lines)} kinds:'
-    wanted = [
-        'files that are not there (2): gone.png (line 2), lost.png (line 3); paths are relative',
-        'label empty in a row that is to train (1): a.png (line 4)',
-        "two labels for one file (1): b.png (line 5 'joy', line 6 'anger')",
-        'a subject in two splits (1): 3 (test and train)',
-        'start after end (1): film.avi (line 9): 0.8 to 0.5',
-        f'path outside the folder {path.parent} (1): ../outside.png (line 10)',
-        "unknown split 'holdout' (1): e.png (line 11)",
-        'no picture, film or sound by their names (1): notes.doc (line 12)',
-        'times of something that is no film or sound (1): f.png (line 13)',
-        'start_s or end_s that is no number of seconds (1): film.avi (line 14)',
-        'folders without a picture in them (1): empty (line 15)',
-        'no split, where other rows have one (2): e.png (line 11), g.png (line 16)',
-        'rows that have not 6 cells as the header (1): line 17',
-        'path empty (1): line 18',
-    ]
-    assert len(lines) == len(wanted)
-    for said in wanted:
-        (line,) = [line for line in lines if line.startswith(f'  {said}')]
-        assert '; ' in line  # what to do
-
-
-def test_one_kind_is_one_line_and_long_lists_are_cut(tmp_path):
-    rows = ''.join(f'{k}.png,joy\n' for k in range(9))
-    path = manifest(tmp_path, f'path,label\n{rows}')
-    with pytest.raises(UserError) as caught:
-        scanned(tmp_path, path)
-    assert str(caught.value) == (
-        f'{path}: files that are not there (9): 0.png (line 2), 1.png (line 3), 2.png (line 4), '
-        f'3.png (line 5), 4.png (line 6) and 4 more; paths are relative to {tmp_path}; correct them'
-    )
-
-
-@pytest.mark.parametrize(
-    'text, message',
-    [
-        ('file,label\n', "no column 'path' in the header 'file, label'"),
-        ('path,lable\n', "no column 'label' in the header 'path, lable'"),
-        ('path,label,age,site\n', r'unknown column .2.: age, site; .*--ignore_columns=age,site'),
-        ('path,label,path\n', 'a column twice in the header path, label, path'),
-        ('', "no column 'path' in the header ''"),
-        ('path,"label\na.png,joy\n', 'line 2: a line break in the header; is a quote not closed'),
-    ],
-)
-def test_a_header_that_cannot_be_read(tmp_path, text, message):
-    with pytest.raises(UserError, match=message):
-        scanned(tmp_path, manifest(tmp_path, text))
-
-
-def test_a_quote_that_is_not_closed_is_no_label(tmp_path):
-    picture(tmp_path / 'a.png')
-    path = manifest(tmp_path, 'path,label,note\na.png,"joy\na.png,joy,\n')
-    with pytest.raises(UserError, match='cells with a line break in them .1.: line 3'):
-        scanned(tmp_path, path, ignore_columns='note')
-    path = manifest(tmp_path, 'path,label,note\na.png,joy,"two\nlines"\n')
-    assert labels(scanned(tmp_path, path, ignore_columns='note')) == [('a.png', 'joy')]
-
-
-def test_a_column_that_is_ignored_is_not_looked_at_though_it_is_known(tmp_path):
-    picture(tmp_path / 'a.png')
-    picture(tmp_path / 'b.png', 30)
-    path = manifest(tmp_path, 'path,label,subject,split\na.png,joy,p1,train\nb.png,anger,p1,test\n')
-    with pytest.raises(UserError, match='a subject in two splits'):
-        scanned(tmp_path, path)
-    found = scanned(tmp_path, path, ignore_columns='Split')
-    assert [(clip.subject, clip.split) for clip in found.clips] == [('p1', ''), ('p1', '')]
-    assert scanned(tmp_path, path, ignore_columns='subject').fingerprint != found.fingerprint
-    with pytest.raises(UserError, match="--ignore_columns names 'label', which is needed"):
-        scanned(tmp_path, path, ignore_columns='label')
 
 
 def test_what_is_no_table_and_no_folder(tmp_path):
@@ -422,7 +323,7 @@ def test_landmarks_of_ones_own(tmp_path):
     one, other = prepared.records('own:x', tmp_path / 'out', 'release')
     assert one['landmarks'].shape == (1, 68, 2)
     np.testing.assert_allclose(one['landmarks'], other['landmarks'], atol=1e-3)
-    (tmp_path / 'c.txt').write_text(' '.join(map(str, seen.landmarks[:5].ravel())))
+    np.savetxt(tmp_path / 'c.txt', registration.keypoints(seen.landmarks, 5))
     path = manifest(tmp_path, 'path,label,landmarks\na.png,x,a.txt\nb.png,y,c.txt\n')
     with pytest.raises(UserError, match=r'.txt: (5|68) points a face, others have (68|5)'):
         preparation.prepare('own:y', path, tmp_path / 'out', faces='release', report=quiet)
@@ -433,6 +334,34 @@ def test_landmarks_of_ones_own(tmp_path):
     assert 'no landmarks, which --faces=release takes the faces from (1): b.png' in str(
         caught.value
     )
+
+
+def test_two_files_of_landmarks_for_one_clip_are_a_mistake(tmp_path):
+    picture(tmp_path / 'a.png')
+    for name in ('a.txt', 'b.txt'):
+        (tmp_path / name).write_text('1 2')
+    path = manifest(tmp_path, 'path,label,landmarks\na.png,joy,a.txt\na.png,joy,b.txt\n')
+    with pytest.raises(UserError, match=r'two files of landmarks .1.: a.png .line 2 and line 3.'):
+        scanned(tmp_path, path)
+
+
+def test_five_landmarks_in_another_order_are_refused(tmp_path):
+    ours = np.array([[36, 40], [64, 40], [50, 58], [40, 70], [60, 70]])
+    upside_down = (99, 99) - ours
+    dlibs = np.array([[70, 40], [58, 41], [30, 40], [42, 41], [50, 60]])
+    picture(tmp_path / 'a.png', shape=(100, 100))
+    path = manifest(tmp_path, 'path,label,landmarks\na.png,joy,a.txt\n')
+    np.savetxt(tmp_path / 'a.txt', ours)
+    own = builder(tmp_path, 'release')
+    (clip,) = own.open(path).clips
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        for points in (ours, upside_down):
+            np.savetxt(tmp_path / 'a.txt', points)
+            np.testing.assert_array_equal(own.read(clip, pool)[1].landmarks[0], points)
+        for points in (dlibs, ours[[1, 0, 2, 4, 3]]):
+            np.savetxt(tmp_path / 'a.txt', points)
+            with pytest.raises(UserError, match='a.txt: five points in another order; needed are'):
+                own.read(clip, pool)
 
 
 def test_a_protocol_by_subject_without_subjects_offers_the_random_one(tmp_path):

@@ -149,3 +149,13 @@ def test_a_note_of_the_simulator_that_is_no_file_is_refused(tmp_path):
         with pytest.raises(UserError, match='SIMULATED.json: no file'):
             release.simulated(tmp_path)
         note.rmdir() if note.is_dir() else note.unlink()
+
+
+def test_landmarks_far_outside_are_refused_beside_unknown_ones():
+    points, frame = np.full((5, 2), np.nan), np.zeros((30, 40, 1), np.uint8)
+    release.check_inside(points, frame, 'a.txt')
+    points[0] = 59, 20
+    release.check_inside(points, frame, 'a.txt')
+    points[3] = 10, 500
+    with pytest.raises(UserError, match='a.txt: a landmark lies 471 pixels outside of the picture'):
+        release.check_inside(points, frame, 'a.txt')

@@ -272,6 +272,19 @@ def test_uneven_time_stamps_give_frames_at_even_times(tmp_path):
     assert all(near(frame, images[k]) for frame, k in zip(paused, order, strict=True))
 
 
+def test_frames_without_times_count_from_the_first_picture(film, monkeypatch):
+    def without_times(*given):
+        for frame in decoded(*given):
+            frame.pts = None
+            yield frame
+
+    decoded = video._decoded
+    monkeypatch.setattr(video, '_decoded', without_times)
+    monkeypatch.setattr(video, '_origin', lambda _stream: 5.0)
+    assert len(video.read_video(film)) == 12
+    assert len(video.read_video(film, end=0.5)) == 6
+
+
 def test_of_a_damaged_film_the_readable_frames_are_kept(film):
     whole = video.read_video(film)
     data = film.read_bytes()

@@ -1,5 +1,8 @@
 """Own data: any pictures, films, folders of frames or sounds, with one's own classes."""
 
+import collections
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +19,11 @@ class Builder(clip_builder.ClipBuilder):
 
     A manifest (.csv or .tsv) has a line for each clip: `path` and `label` and, where wanted,
     `subject`, `split` (train, validation or test), `start_s` and `end_s` (a part of a film or
-    sound) and `landmarks` (a file of 68 or 5 points for each frame, for --faces=release). Without a
-    manifest the classes are the names of folders, in them or in folders train, validation and test.
-    A path is a picture, a film, a folder of frames or a sound. Classes are named in any language;
-    their order is that of their characters. Clips without a label are kept for prediction. Clip ids
-    are the paths.
+    sound) and `landmarks` (a file of 68 or 5 points for each frame, for --faces=release, the 5 as
+    of `registration.keypoints`). Without a manifest the classes are the names of folders, in them
+    or in folders train, validation and test. A path is a picture, a film, a folder of frames or a
+    sound. Classes are named in any language; their order is that of their characters. Clips without
+    a label are kept for prediction. Clip ids are the paths.
 
     Faces of 'none': the pictures are faces already, and are stored whole.
     """
@@ -134,6 +137,7 @@ class Builder(clip_builder.ClipBuilder):
             found = _landmarks(folder / row.landmarks, len(frames))
             for points, frame in zip(found.landmarks, frames, strict=True):
                 releases.check_inside(points, frame, folder / row.landmarks)
+            _check_order(found.landmarks, folder / row.landmarks)
             first = self.__dict__.setdefault('_first_count', found.landmarks.shape[1])
             if found.landmarks.shape[1] != first:
                 raise UserError(
@@ -178,12 +182,13 @@ def _files(folder: Path, row: rows.Row) -> list[Path]:
 def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
     """Lists what people should know before they train."""
     hints = []
-    alike = {}
-    for name in classes:
-        alike.setdefault(name.casefold(), []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            hints.append(f'classes that differ in capitals only: {", ".join(names)}')
+    for names in _alike(classes, str.casefold):
+        hints.append(f'classes that differ in capitals only: {", ".join(names)}')
+    for names in _alike(sorted({row.subject for row in kept}), _without_zeros):
+        hints.append(
+            'subjects that differ in capitals or leading zeros only, so that folds may part them: '
+            f'{", ".join(names)}; write each person in one way'
+        )
     if len(classes) == 1:
         hints.append(f'one class only, {classes[0]}: nothing can be told apart')
     parts = [row for row in kept if row.end < np.inf or row.start]
@@ -194,6 +199,37 @@ def _hints(kept: list[rows.Row], classes: list[str]) -> list[str]:
             'random protocol trains on one part and judges another; give them subjects'
         )
     return hints
+
+
+def _alike(names: list[str], key: Callable[[str], str]) -> list[list[str]]:
+    """Groups names that have one key; those that stand alone are left out."""
+    groups = collections.defaultdict(list)
+    for name in names:
+        groups[key(name)].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _without_zeros(name: str) -> str:
+    """Returns a name in small letters, its numbers without leading zeros: 'P01' as 'p1'."""
+    return re.sub(r'(?<!\d)0+(?=\d)', '', name.casefold())
+
+
+def _check_order(landmarks: np.ndarray, path: Path) -> None:
+    """Refuses five points [T, 5, 2] in another order than ours, as most frames have them.
+
+    In ours the mouth lies clockwise of the line from the first eye to the second, however the head
+    is turned.
+    """
+    if landmarks.shape[1] != 5:
+        return
+    eyes = landmarks[:, 1] - landmarks[:, 0]
+    down = landmarks[:, 3:].mean(1) - landmarks[:, :2].mean(1)
+    below = eyes[:, 0] * down[:, 1] - eyes[:, 1] * down[:, 0]
+    if (below < 0).sum() > (below > 0).sum():
+        raise UserError(
+            f'{path}: five points in another order; needed are the centres of the eyes, the one on '
+            "the picture's left first, tip of the nose, left and right corner of the mouth"
+        )
 
 
 def _landmarks(path: Path, length: int) -> records.Faces:

@@ -53,9 +53,9 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
             inner = path.relative_to(part).parts
             name = path.relative_to(root).as_posix()
             label = rows.text(inner[0]) if len(inner) > 1 else ''
-            if path.is_dir() or rows.kind_of(path.name):
-                found.append(Row(name, '', label, '', split))
-                if len(inner) > 2 and rows.kind_of(path.name) == rows.PICTURE:
+            if kind := rows.kind_at(path):
+                found.append(Row(name, '', label, '', split, kind=kind))
+                if len(inner) > 2 and kind == rows.PICTURE:
                     numbered[path.parent] += path.stem[-1:].isdecimal()
             else:
                 reason = f'no picture, film or sound ({path.suffix or "no ending"})'

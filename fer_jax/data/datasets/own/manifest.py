@@ -1,9 +1,11 @@
 """Reading a manifest: a table of clips, as people write it in a spreadsheet."""
 
 import csv
+import dataclasses
 import io
 import math
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +22,8 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
 
     Args:
       path: .csv (commas, or semicolons as some spreadsheets write) or .tsv (tabs), UTF-8 or UTF-16,
-        with a header of COLUMNS in any order; `path` and `label` must be there. Paths are relative
-        to the manifest's folder.
+        with a header of COLUMNS in any order; `path` and `label` must be there. Columns without a
+        name are passed over. Paths are relative to the manifest's folder.
       ignored: columns that are not looked at.
       mistakes: takes what is wrong.
 
@@ -45,13 +47,14 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
                 f"{path}: no column '{name}' in the header '{', '.join(header)[:80]}'; the first "
                 f'line names the columns: path, label and, where wanted, {", ".join(COLUMNS[2:])}'
             )
-    unknown = [name for name in header if name not in (*COLUMNS, *ignored)]
+    named = [name for name in header if name]
+    unknown = [name for name in named if name not in (*COLUMNS, *ignored)]
     if unknown:
         raise UserError(
             f'{path}: unknown column ({len(unknown)}): {", ".join(unknown)}; the columns are '
             f'{", ".join(COLUMNS)}: rename it, or pass --ignore_columns={",".join(unknown)}'
         )
-    if len(set(header)) < len(header):
+    if len(set(named)) < len(named):
         raise UserError(f'{path}: a column twice in the header {", ".join(header)}; remove one')
     found = []
     for line, cells in table:
@@ -66,11 +69,11 @@ def read(path: Path, ignored: tuple[str, ...], mistakes: Mistakes) -> list[Row]:
             )
             continue
         both = zip(header, cells, strict=False)
-        named = {column: cell for column, cell in both if column not in ignored}
-        if any(_breaks(named.get(column, '')) for column in COLUMNS):
+        kept = {column: cell for column, cell in both if column not in ignored}
+        if any(_breaks(kept.get(column, '')) for column in COLUMNS):
             mistakes.add('cells with a line break in them', 'is a quote not closed?', where)
             continue
-        row = _row(path, named, where, mistakes)
+        row = _row(path, kept, where, mistakes)
         if row is not None:
             found.append(row)
     if any(row.split for row in found):
@@ -86,7 +89,10 @@ def _breaks(cell: str) -> bool:
 
 
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Reads a manifest's rows, whatever its separator and encoding: their last lines, and cells."""
+    """Reads a manifest's rows, whatever its separator and encoding: their last lines, and cells.
+
+    A first line 'sep=;', as Excel knows it, states the separator and is no row.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -97,13 +103,16 @@ def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b'\n') + 1
         raise UserError(f'{path}, line {line}: not UTF-8; save the table as "CSV UTF-8"') from error
-    header = content.partition('\n')[0]
+    header = content.partition('\n')[0].rstrip('\r')
+    stated = header[:4].lower() == 'sep=' and header[4:] in (',', ';', '\t', '|')
     separator = '\t' if path.suffix.lower() == '.tsv' or '\t' in header else ','
     if separator == ',' and header.count(';') > header.count(','):
         separator = ';'
     file = io.StringIO(content, newline='')
-    reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(file, delimiter=header[-1] if stated else separator, skipinitialspace=True)
     try:
+        if stated:
+            next(reader)
         for cells in reader:
             yield reader.line_num, cells
     except csv.Error as error:
@@ -120,8 +129,8 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
     file = path.parent / name
     label, subject = rows.text(cells['label']), rows.text(cells.get('subject', ''))
     split = rows.text(cells.get('split', ''))
-    listed = Row(name, where, label, subject)
-    if not file.exists():
+    listed = Row(name, where, label, subject, kind=rows.kind_at(file))
+    if not os.path.exists(file):  # nor can be: a name that is too long
         mistakes.add(
             'files that are not there', f'paths are relative to {path.parent}; correct them', listed
         )
@@ -143,19 +152,24 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
     points = cells.get('landmarks', '').strip()
     if points:
         points = _inside(path.parent, points, where, mistakes) or ''
-        if points and not (path.parent / points).is_file():
+        if points and not os.path.isfile(path.parent / points):
             mistakes.add('files of landmarks that are not there', 'correct the paths', where)
-    return Row(name, where, label, subject, split, *times, points)
+    return dataclasses.replace(listed, split=split, start=times[0], end=times[1], landmarks=points)
 
 
 def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | None:
-    """Makes a path relative to the folder, with forward slashes; None where it leads out of it."""
+    """Makes a path relative to the folder, with forward slashes; None where it leads out of it.
+
+    An accented letter is one character or two, as in the file's name.
+    """
     name = given.strip()
     if not name:
         mistakes.add('path empty', 'name the file, or remove the row', where)
         return None
-    if '\\' in name and not (folder / name).exists():
+    if not os.path.exists(folder / name):
         name = name.replace('\\', '/')
+        written = (unicodedata.normalize(form, name) for form in ('NFC', 'NFD'))
+        name = next((each for each in written if os.path.exists(folder / each)), name)
     relative = os.path.relpath(os.path.normpath(folder / name), folder)
     if relative == os.pardir or relative.startswith(os.pardir + os.sep):
         mistakes.add(
@@ -169,11 +183,11 @@ def _inside(folder: Path, given: str, where: str, mistakes: Mistakes) -> str | N
 
 def _readable(file: Path, listed: Row, mistakes: Mistakes) -> bool:
     """Tells whether a file's kind is known, or a folder holds frames."""
-    if file.is_dir():
+    if listed.kind == rows.FRAMES:
         if rows.frames_in(file):
             return True
         mistakes.add('folders without a picture in them', 'name a folder of frames', listed)
-    elif rows.kind_of(file.name):
+    elif listed.kind:
         return True
     else:
         mistakes.add(

@@ -21,9 +21,10 @@ SOUNDS = (
 )
 # What people call the parts of their data -> what they are called here.
 SPLITS = {
-    **dict.fromkeys(('train', 'training'), 'train'),
+    **dict.fromkeys(('train', 'training', 'train_set', 'fer2013train'), 'train'),
     **dict.fromkeys(('validation', 'val', 'valid', 'dev'), 'validation'),
-    **dict.fromkeys(('test', 'testing'), 'test'),
+    **dict.fromkeys(('validation_set', 'val_set', 'valid_set', 'fer2013valid'), 'validation'),
+    **dict.fromkeys(('test', 'testing', 'test_set', 'fer2013test'), 'test'),
 }
 _NAMED = 5  # how many places a message names
 
@@ -38,6 +39,7 @@ class Row:
       label, subject, split: '' where nothing is said; the split as in SPLITS's values.
       start, end: seconds of a film or sound; 0 and infinity are all of it.
       landmarks: a file of landmarks, in the folder, or ''.
+      kind: PICTURE, FILM, SOUND or FRAMES; '' of what cannot be read.
     """
 
     path: str
@@ -48,11 +50,7 @@ class Row:
     start: float = 0.0
     end: float = math.inf
     landmarks: str = ''
-
-    @property
-    def kind(self) -> str:
-        """PICTURE, FILM, SOUND or FRAMES, by the name's ending."""
-        return kind_of(self.path) or FRAMES
+    kind: str = ''
 
     @property
     def clip_id(self) -> str:
@@ -105,6 +103,11 @@ def kind_of(path: str) -> str:
     return FILM if suffix in FILMS else SOUND if suffix in SOUNDS else ''
 
 
+def kind_at(path: Path) -> str:
+    """Returns FRAMES for a folder, whatever it is called, and `kind_of` a file."""
+    return FRAMES if os.path.isdir(path) else kind_of(path.name)
+
+
 def text(value: str) -> str:
     """Normalises a name as people see it: composed characters, no space around it.
 
@@ -134,17 +137,18 @@ def frames_in(folder: Path) -> list[Path]:
 def subjects_by(pattern: str, rows: list[Row], mistakes: Mistakes) -> list[Row]:
     """Sets each row's subject to what a regular expression finds in its path.
 
-    Its first group counts, or all that it matches where it has none.
+    Its first group counts, or all that it matches where it has none. Accented letters are one
+    character, however the file's name has them.
     """
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(unicodedata.normalize('NFC', pattern))
     except re.error as error:
         raise UserError(
             f"--subject_pattern='{pattern}' is no regular expression ({error}); like '(\\d+)_'"
         ) from error
     named = []
     for row in rows:
-        found = compiled.search(row.path)
+        found = compiled.search(text(row.path))
         if not found or not (name := text(found[1 if compiled.groups else 0] or '')):
             mistakes.add(f"no subject by --subject_pattern='{pattern}'", 'correct the pattern', row)
             continue
@@ -169,9 +173,9 @@ def compare(rows: list[Row], mistakes: Mistakes) -> tuple[list[Row], list[Row]]:
                 'keep one row of each',
                 f"{row.path} ({first.where} '{first.label}', {row.where} '{row.label}')",
             )
-        elif (first.subject, first.split) != (row.subject, row.split):
+        elif _said(first) != _said(row):
             mistakes.add(
-                'one file with two subjects or in two splits',
+                'one file with two subjects, in two splits or with two files of landmarks',
                 'keep one row of each',
                 f'{row.path} ({first.where} and {row.where})',
             )
@@ -190,6 +194,11 @@ def compare(rows: list[Row], mistakes: Mistakes) -> tuple[list[Row], list[Row]]:
                 f'{subject} ({" and ".join(sorted(found))})',
             )
     return list(kept.values()), repeated
+
+
+def _said(row: Row) -> tuple[str, ...]:
+    """Returns what a row says of its clip beside the label."""
+    return row.subject, row.split, row.landmarks
 
 
 def _overlaps(rows: list[Row], mistakes: Mistakes) -> None:
