@@ -43,7 +43,7 @@ EXPERIMENT = {
         'neutral': False,  # sequences' first frames are a class besides
         'drop_faceless': False,  # clips without a face in any frame are left out
         'drop_soundless': False,  # clips without sound are left out
-        'unlabelled': False,  # clips without a label are loaded too
+        'unlabelled': False,  # clips without a label are loaded too, in no fold
     },
     'protocol': {
         'name': '',  # how clips are divided (KINDS)
