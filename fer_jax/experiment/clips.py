@@ -77,6 +77,11 @@ class ClipSource:
         """Tells whether the registration is fitted, so that every fold has frames of its own."""
         return self.registration in cropping.FITTED
 
+    @property
+    def clip_frames(self) -> int:
+        """Returns how many frames a clip has as it is loaded."""
+        return 1 if self.stills or self.neutral else self.frames
+
     def ensure_prepared(self, data_dir: Path) -> Path:
         """Returns the prepared-data folder, preparing it where needed.
 

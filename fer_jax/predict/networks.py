@@ -79,7 +79,7 @@ class NetworkClassifier(models.FaceClassifier):
                 'another length: give that with --window=SECONDS'
             )
         geometry = cropping.Geometry(
-            frames=clips.frames if sequences else 1,
+            frames=clips.clip_frames,
             sampling=clips.sampling,
             size=clips.size,
             channels=clips.channels,
