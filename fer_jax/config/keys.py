@@ -62,7 +62,7 @@ TRAINED = {
     },
     'inputs': {  # see training.inputs
         'equalize': 'none',  # or 'histogram', 'clahe', 'gamma_dark'
-        'normalize': 'unit',  # or 'symmetric', 'mean_std', 'each'; 'none': features as they are
+        'normalize': 'unit',  # or 'symmetric', 'mean_std', 'each'; 'none': features, as they are
         'channels': 1,  # 3: grey repeated
         'crop': 0,  # side of the central square that is left; 0: the whole frame
         'mirrored': False,  # judge by frames and their mirror images

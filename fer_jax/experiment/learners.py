@@ -348,6 +348,11 @@ class NetworkLearner:
 
     def check_source(self, source: FeatureSource | None, clips: ClipSet) -> None:
         """As of `Learner`."""
+        if not source and self.inputs.normalize == 'none':
+            raise UserError(
+                "inputs.normalize is 'none', which is for features: pictures would be neither "
+                'warped nor cropped, give unit for grey levels from 0 to 1'
+            )
         if source and self.recipe.kind != 'none':
             raise UserError(
                 f"augment.kind is '{self.recipe.kind}': features cannot be warped, give none"

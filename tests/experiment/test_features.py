@@ -257,7 +257,14 @@ def test_a_run_that_learns_from_features_judges_by_no_mirror_images():
     learner = Sections.open(config_of('afew_rnn', **{'inputs.mirrored': True})).learner
     with pytest.raises(UserError, match='features have no mirror image, give False'):
         learner.check_source(object(), drawn('films'))
-    learner.check_source(None, drawn('films'))
+
+
+def test_pictures_that_would_be_neither_warped_nor_cropped_are_refused():
+    changes = {'inputs.normalize': 'none', 'inputs.crop': 12}
+    learner = Sections.open(config_of('fer2013_cnn', **changes)).learner
+    with pytest.raises(UserError, match="^inputs.normalize is 'none', which is for features.*unit"):
+        learner.check_source(None, drawn('stills'))
+    Sections.open(config_of('fer2013_cnn')).learner.check_source(None, drawn('stills'))
 
 
 def test_frames_of_another_size_are_refused(network):
