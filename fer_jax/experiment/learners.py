@@ -360,25 +360,17 @@ class NetworkLearner:
 
     def _check_features(self) -> None:
         """Refuses (UserError) keys that are of pictures, for members that learn from features."""
+        kind, erase = self.recipe.kind, self.augment.erase
         for key, as_they_are in _OF_FEATURES.items():
-            value = getattr(self.inputs, key)
-            if value != as_they_are:
-                raise UserError(
-                    f'inputs.{key} is {value!r}: features are taken as they are, give {as_they_are}'
-                )
+            if (value := getattr(self.inputs, key)) != as_they_are:
+                said = f'inputs.{key} is {value!r}: features are taken as they are'
+                raise UserError(f'{said}, give {as_they_are}')
         if self.distill.runs:
-            raise UserError(
-                f'distill.runs is {self.distill.runs!r}: its networks see pictures and this one '
-                'features, leave it out'
-            )
-        if self.recipe.kind != 'none':
-            raise UserError(
-                f"augment.kind is '{self.recipe.kind}': features cannot be warped, give none"
-            )
-        if self.augment.erase:
-            raise UserError(
-                f'augment.erase is {self.augment.erase}: features have no rectangles, give 0'
-            )
+            raise UserError('distill.runs: its networks see pictures, these features: leave it out')
+        if kind != 'none':
+            raise UserError(f"augment.kind is '{kind}': features cannot be warped, give none")
+        if erase:
+            raise UserError(f'augment.erase is {erase}: features have no rectangles, give 0')
         if self.inputs.mirrored:
             raise UserError('inputs.mirrored is True: features have no mirror image, give False')
 

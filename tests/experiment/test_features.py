@@ -267,7 +267,7 @@ def test_a_run_that_learns_from_features_judges_by_no_mirror_images():
         ('inputs.equalize', 'clahe', 'features are taken as they are, give none'),
         ('inputs.crop', 12, 'inputs.crop is 12: features are taken as they are, give 0'),
         ('inputs.channels', 3, 'inputs.channels is 3: features are taken as they are, give 1'),
-        ('distill.runs', 'runs/a', "distill.runs is 'runs/a': its networks see pictures"),
+        ('distill.runs', 'runs/a', '^distill.runs: its networks see pictures'),
     ],
 )
 def test_keys_of_pictures_are_refused_for_features(key, value, said):
