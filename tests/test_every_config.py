@@ -148,10 +148,12 @@ def run_abstractly(config):
         fuse_abstractly(config.fusion)
         return
     classes = CLASSES.get(config.data.labels, 7)
-    learner = Sections.open(config).learner
+    sections = Sections.open(config)
+    learner = sections.learner
     if isinstance(learner, ClassifierLearner):  # fitted at once: there is no step to trace
         assert callable(learner.classifier.fit) and callable(learner.classifier.predict)
         return
+    learner.check_source(sections.section or None, None)
     system = learner.system(classes)
 
     def array(dtype, *shape):

@@ -138,6 +138,26 @@ def test_a_run_refuses_a_leaking_file(folds, data_dir):
         experiment.build(config_of(f'--config.protocol.file={folds}'), data_dir)
 
 
+def test_a_run_says_that_a_fold_file_holds_no_validation_clips(
+    folds, data_dir, tmp_path, monkeypatch, capsys
+):
+    given = f'--config.protocol.file={folds}', '--config.protocol.validation=0.3'
+    with pytest.raises(UserError, match=r'folds\.json holds none in some fold: write a file that'):
+        experiment.build(config_of(*given, '--config.train.retrain=True'), data_dir)
+
+    def stop(*args):
+        raise InterruptedError
+
+    monkeypatch.setattr(experiment, 'train_members', stop)
+    for arguments, notes in ((given, 1), (given[:1], 0)):
+        with pytest.raises(InterruptedError):
+            experiment.run(
+                config_of(*arguments), workdir=str(tmp_path / str(notes)), data_dir=data_dir
+            )
+        said = capsys.readouterr().out
+        assert said.count('note: protocol.validation 0.3 is left out, the folds are') == notes
+
+
 def test_a_run_is_known_by_the_content_of_its_fold_file(folds, tmp_path):
     plain = experiment.resolve(config_of())
     assert plain.protocol.file == '' and plain.protocol.name == 'idstep'

@@ -226,7 +226,7 @@ def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMemb
     if sections.section:
         frames = rng.random((batch, *clip_of_features(sections)), np.float32)
     else:
-        shape = (batch, clips.frames, clips.size, clips.size, clips.channels)
+        shape = (batch, clips.clip_frames, clips.size, clips.size, clips.channels)
         frames = rng.integers(0, 256, shape, np.uint8)
     resident = Resident(
         frames=jnp.asarray(frames),
@@ -256,7 +256,7 @@ def noise(sections: Sections, batch: int, steps: int) -> tuple[Resident, PerMemb
 
 def clip_of_features(sections: Sections) -> tuple[int, ...]:
     """Returns the shape of a clip [frame, ...] of the features that a network learns from."""
-    frames, features = sections.clips.frames, sections.options
+    frames, features = sections.clips.clip_frames, sections.options
     return FirstStage.of_run(**features).shape(frames) if features['run'] else (frames, *FEATURES)
 
 

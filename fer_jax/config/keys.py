@@ -43,7 +43,7 @@ EXPERIMENT = {
         'neutral': False,  # sequences' first frames are a class besides
         'drop_faceless': False,  # clips without a face in any frame are left out
         'drop_soundless': False,  # clips without sound are left out
-        'unlabelled': False,  # clips without a label are loaded too
+        'unlabelled': False,  # clips without a label are loaded too, in no fold
     },
     'protocol': {
         'name': '',  # how clips are divided (KINDS)
@@ -62,7 +62,7 @@ TRAINED = {
     },
     'inputs': {  # see training.inputs
         'equalize': 'none',  # or 'histogram', 'clahe', 'gamma_dark'
-        'normalize': 'unit',  # or 'symmetric', 'mean_std', 'each'; 'none': features as they are
+        'normalize': 'unit',  # or 'symmetric', 'mean_std', 'each'; 'none': features, as they are
         'channels': 1,  # 3: grey repeated
         'crop': 0,  # side of the central square that is left; 0: the whole frame
         'mirrored': False,  # judge by frames and their mirror images

@@ -75,6 +75,14 @@ class ClipSet:
     def __len__(self) -> int:
         return len(self.clip_id)
 
+    def take(self, rows: np.ndarray) -> 'ClipSet':
+        """Returns some of the clips, by their indices or as bool [clip]."""
+        own = ('frames', 'length', 'label', 'subject', 'clip_id', 'split', 'landmarks', 'target')
+        arrays = {field: getattr(self, field) for field in own}
+        return dataclasses.replace(
+            self, **{field: None if a is None else a[rows] for field, a in arrays.items()}
+        )
+
     @property
     def class_counts(self) -> dict[str, int]:
         """Clips of each class, in the order of `classes`."""

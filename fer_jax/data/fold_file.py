@@ -4,7 +4,8 @@
      "subjects": {clip_id: subject, ...},
      "folds": [{"train": [clip_id, ...], "validation": [...], "test": [...]}, ...]}
 
-'repeats', 'stamps' and 'subjects' may be left out. Each fold divides all clips of the dataset.
+'repeats', 'stamps' and 'subjects' may be left out. Each fold divides all clips of the dataset that
+have a label.
 """
 
 import hashlib
@@ -93,8 +94,8 @@ def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
 
     Raises:
       UserError: not such a document, a clip that the dataset does not have, one of the dataset's
-        that a fold leaves out, one that it names twice or in two parts, or a clip whose subject is
-        not the dataset's.
+        that a fold leaves out, one that it names twice or in two parts, one without a label, or a
+        clip whose subject is not the dataset's.
     """
     keys = {'protocol': str, 'subject_disjoint': bool, 'folds': list}
     document = document if isinstance(document, Mapping) else {}
@@ -122,7 +123,7 @@ def from_json(document: Any, clips: ClipSet, source: str) -> Protocol:
         if not all(isinstance(ids, list) for ids in lists):
             raise UserError(f'{where}: needs lists of clip ids under {", ".join(PARTS)}')
         parts = [[str(clip) for clip in ids] for ids in lists]
-        _check_parts(dict(zip(PARTS, parts, strict=True)), index, clips.name, where)
+        _check_parts(dict(zip(PARTS, parts, strict=True)), clips, where)
         folds.append(Fold(*(np.sort(np.array([index[c] for c in ids], int)) for ids in parts)))
     tested = np.bincount(np.concatenate([fold.test for fold in folds]), minlength=1)
     # Draws at random may test no clip twice; folds that divide all clips, repeated, test each.
@@ -152,10 +153,8 @@ def _check_known_subjects(
         )
 
 
-def _check_parts(
-    parts: Mapping[str, Sequence[str]], index: Mapping[str, int], dataset: str, where: str
-) -> None:
-    """Refuses parts {part: clip ids} of a fold that are not a division of all clips."""
+def _check_parts(parts: Mapping[str, Sequence[str]], clips: ClipSet, where: str) -> None:
+    """Refuses parts {part: clip ids} of a fold that do not divide the clips that have a label."""
     for part, ids in parts.items():
         if twice := sorted(clip for clip, count in Counter(ids).items() if count > 1):
             raise UserError(f'{where}: {shorten(twice)} more than once under {part}')
@@ -166,7 +165,14 @@ def _check_parts(
                 'part only'
             )
     named = set().union(*parts.values())
-    if foreign := sorted(named - set(index)):
-        raise UserError(f'{where}: {shorten(foreign)} not in {dataset} as it was prepared')
-    if missing := sorted(set(index) - named):
-        raise UserError(f'{where}: {shorten(missing)} of {dataset} in no part of it')
+    labelled, others = (
+        set(clips.clip_id[has].tolist()) for has in (clips.label >= 0, clips.label < 0)
+    )
+    if foreign := sorted(named - labelled - others):
+        raise UserError(f'{where}: {shorten(foreign)} not in {clips.name} as it was prepared')
+    if hidden := sorted(named & others):
+        raise UserError(
+            f'{where}: {shorten(hidden)} of {clips.name} without a label; leave them out'
+        )
+    if missing := sorted(labelled - named):
+        raise UserError(f'{where}: {shorten(missing)} of {clips.name} in no part of it')

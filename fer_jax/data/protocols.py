@@ -85,7 +85,7 @@ def make_protocol(
     equal_test: bool = False,
     target: str = '',
 ) -> Protocol:
-    """Divides a dataset's clips by one of six rules.
+    """Divides a dataset's clips by one of six rules; those without a label are in no part.
 
     - 'official': the parts that the dataset's owners give. Not subject-disjoint. Where they do not
       publish the test labels (AFEW), their validation part is the test part, as in the papers.
@@ -125,13 +125,16 @@ def make_protocol(
         raise UserError(f"unknown protocol.name '{name}': one of {', '.join(NAMES)}")
     if not 0 <= validation < 1:
         raise UserError(f'protocol.validation is {validation}: a fraction from 0 to below 1')
+    labelled = np.flatnonzero(clips.label >= 0)
+    if len(labelled) < len(clips):
+        clips = clips.take(labelled)
     if len(np.unique(clips.label)) < 2:
         raise UserError(f'{clips.name}: {len(clips)} clips of one class cannot train a classifier')
     if name == 'official':
-        return Protocol('official', False, (_official(clips, validation, seed),))
-    if name == 'across':
-        return Protocol(f'across-{target}', False, (_across(clips, target),))
-    if name == 'random':
+        protocol = Protocol('official', False, (_official(clips, validation, seed),))
+    elif name == 'across':
+        protocol = Protocol(f'across-{target}', False, (_across(clips, target),))
+    elif name == 'random':
         if repeats < 1:
             raise UserError(f'protocol.repeats is {repeats}: give at least 1')
         fractions = train_fraction, validation
@@ -140,15 +143,18 @@ def make_protocol(
             for repeat in range(repeats)
         ]
         shares = f'{100 * train_fraction:g}' + f'+{100 * validation:g}' * bool(validation)
-        return Protocol(f'random{shares}x{repeats}', False, tuple(folds), repeats)
-    number_of_clip = _by_subject(clips, name, k)
-    folds = [
-        _hold_out_subjects(
-            clips, number_of_clip == number, validation, np.random.default_rng([seed, number])
-        )
-        for number in range(number_of_clip.max() + 1)
-    ]
-    return Protocol(name if name == 'loso' else f'{name}{k}', True, tuple(folds))
+        protocol = Protocol(f'random{shares}x{repeats}', False, tuple(folds), repeats)
+    else:
+        number_of_clip = _by_subject(clips, name, k)
+        folds = [
+            _hold_out_subjects(
+                clips, number_of_clip == number, validation, np.random.default_rng([seed, number])
+            )
+            for number in range(number_of_clip.max() + 1)
+        ]
+        protocol = Protocol(name if name == 'loso' else f'{name}{k}', True, tuple(folds))
+    folds = [Fold(*(labelled[getattr(fold, part)] for part in PARTS)) for fold in protocol.folds]
+    return dataclasses.replace(protocol, folds=tuple(folds))
 
 
 def parse_name(name: str) -> dict[str, Any]:

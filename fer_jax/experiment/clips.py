@@ -224,9 +224,4 @@ def _audible(clips: ClipSet, folder: Path, faces: str) -> ClipSet:
     if not silent:
         return clips
     print(f'{len(silent)} clips without sound are left out: {shorten(silent)}', flush=True)
-    has = ~np.isin(clips.clip_id, silent)
-    own = ('frames', 'length', 'label', 'subject', 'clip_id', 'split', 'landmarks', 'target')
-    arrays = {field: getattr(clips, field) for field in own}
-    return dataclasses.replace(
-        clips, **{field: None if a is None else a[has] for field, a in arrays.items()}
-    )
+    return clips.take(~np.isin(clips.clip_id, silent))

@@ -30,6 +30,8 @@ from fer_jax.training.teacher import Teacher
 # The `Teaching` of a config with a section `distill`, imported where runs are named: it opens runs,
 # and what opens a run knows learners.
 TEACHING = 'fer_jax.experiment.distillation:Distillation'
+# Keys of section `inputs` with their values where members learn from features.
+_OF_FEATURES = {'normalize': 'none', 'equalize': 'none', 'crop': 0, 'channels': 1}
 
 
 class Learner(Protocol):
@@ -358,15 +360,28 @@ class NetworkLearner:
 
     def check_source(self, source: FeatureSource | None, clips: ClipSet) -> None:
         """As of `Learner`."""
-        if source and self.recipe.kind != 'none':
+        if not source and self.inputs.normalize == 'none':
             raise UserError(
-                f"augment.kind is '{self.recipe.kind}': features cannot be warped, give none"
+                "inputs.normalize is 'none', which is for features: pictures would be neither "
+                'warped nor cropped, give unit for grey levels from 0 to 1'
             )
-        if source and self.augment.erase:
-            raise UserError(
-                f'augment.erase is {self.augment.erase}: features have no rectangles, give 0'
-            )
-        if source and self.inputs.mirrored:
+        if source:
+            self._check_features()
+
+    def _check_features(self) -> None:
+        """Refuses (UserError) keys that are of pictures, for members that learn from features."""
+        kind, erase = self.recipe.kind, self.augment.erase
+        for key, as_they_are in _OF_FEATURES.items():
+            if (value := getattr(self.inputs, key)) != as_they_are:
+                said = f'inputs.{key} is {value!r}: features are taken as they are'
+                raise UserError(f'{said}, give {as_they_are}')
+        if self.distill.runs:
+            raise UserError('distill.runs: its networks see pictures, these features: leave it out')
+        if kind != 'none':
+            raise UserError(f"augment.kind is '{kind}': features cannot be warped, give none")
+        if erase:
+            raise UserError(f'augment.erase is {erase}: features have no rectangles, give 0')
+        if self.inputs.mirrored:
             raise UserError('inputs.mirrored is True: features have no mirror image, give False')
 
     def members(

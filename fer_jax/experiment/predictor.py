@@ -124,7 +124,7 @@ class Predictor:
     @property
     def sequences(self) -> bool:
         """Tells whether the networks see clips of several frames."""
-        return self.clips.frames > 1 and not self.clips.stills and not self.clips.neutral
+        return self.clips.clip_frames > 1
 
     @functools.cached_property
     def digest(self) -> str:

@@ -115,9 +115,11 @@ def build(
     again = []
     if learner.retrain:
         if not all(len(fold.validation) for fold in protocol.folds):
+            advice = 'there are none: give --config.protocol.validation'
+            if file := sections.protocol.file:
+                advice = f'{file} holds none in some fold: write a file that does'
             raise UserError(
-                'train.retrain goes by the epochs that validation clips choose, and there are '
-                'none: give --config.protocol.validation'
+                f'train.retrain goes by the epochs that validation clips choose, and {advice}'
             )
         again = make(protocol.merged())
     groups, again = numbered(groups, 0), numbered(again, len(members_of(groups)))
@@ -175,6 +177,7 @@ def run(
       What results.json holds; nothing on processes other than the first.
     """
     with processes.together():
+        stated = config.get('protocol', {}).get('validation', 0.0)
         config = resolve(config)
         folder = run_files.folder_of(config, workdir)
     if processes.tell(rundir.is_finished(folder)):
@@ -194,6 +197,13 @@ def run(
             if extend:
                 extension.take_over(Path(extend), folder, config.train.epochs)
             _print_plan(experiment, folder)
+            own = config.protocol
+            if stated and own.file and not own.inner and not _has_validation(experiment.protocol):
+                print(
+                    f'note: protocol.validation {stated:g} is left out, the folds are those of '
+                    f'{own.file}, which holds no validation clips: no epoch is chosen',
+                    flush=True,
+                )
     records = train_members(experiment, folder, on_members_done, on_epoch)
     with processes.together():
         if processes.is_first():
@@ -286,6 +296,10 @@ def _check_some_sound(records: Sequence[Record]) -> None:
             f'all {len(pairs)} members diverged{again}, the first in epoch {failed[0].failed}: '
             'lower --config.optimizer.learning_rate'
         )
+
+
+def _has_validation(protocol: Protocol) -> bool:
+    return any(len(fold.validation) for fold in protocol.folds)
 
 
 def _print_plan(experiment: Experiment, folder: Path) -> None:

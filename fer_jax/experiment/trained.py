@@ -158,7 +158,7 @@ class TrainedNetwork:
         earlier: Layer | None,
     ) -> 'TrainedNetwork':
         clips, learner = sections.clips, sections.network
-        shape = (clips.frames, clips.size, clips.size, clips.channels)
+        shape = (clips.clip_frames, clips.size, clips.size, clips.channels)
         system = learner.system(len(fitted.classes))
         return cls(
             folder, member, shape, learner.equalize, system, epoch, variables, fitted, earlier

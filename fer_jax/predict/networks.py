@@ -87,7 +87,7 @@ class NetworkClassifier(models.FaceClassifier):
                 f'it sees windows of {seconds_of(clips):g} s, and {unknown} with --window=SECONDS'
             )
         geometry = cropping.Geometry(
-            frames=clips.frames if sequences else 1,
+            frames=clips.clip_frames,
             sampling=clips.sampling,
             size=clips.size,
             channels=clips.channels,

@@ -1,6 +1,7 @@
 """Fold files there and back, and every way in which one can be wrong."""
 
 import copy
+import dataclasses
 import hashlib
 import json
 
@@ -117,6 +118,18 @@ def test_clips_that_are_not_where_they_must_be(clips, document):
         with pytest.raises(UserError, match=message) as caught:
             fold_file.from_json(document | {'folds': wrong}, clips, 'f.json')
         assert '\n' not in str(caught.value)
+
+
+def test_clips_without_a_label_are_in_no_part_of_a_file(clips):
+    hidden = dataclasses.replace(clips, label=np.where(np.arange(13) < 2, -1, clips.label))
+    protocol = protocols.make_protocol(hidden, name='random', repeats=2)
+    document = json.loads(json.dumps(fold_file.to_json(protocol, hidden)))
+    back = fold_file.from_json(document, hidden, 'f.json')
+    for fold, same in zip(protocol.folds, back.folds, strict=True):
+        np.testing.assert_array_equal(fold.test, same.test)
+    document['folds'][0]['train'].append('c00')
+    with pytest.raises(UserError, match='^f.json, fold 0: c00 of some without a label; leave'):
+        fold_file.from_json(document, hidden, 'f.json')
 
 
 def test_a_broken_promise_is_refused_with_its_subjects():

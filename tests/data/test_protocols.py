@@ -130,6 +130,30 @@ def test_without_an_official_test_part_the_validation_part_judges():
     ]
 
 
+@pytest.mark.parametrize(
+    'name, options',
+    [('official', {}), ('random', {'validation': 0.1}), ('idstep', {'k': 2, 'validation': 0.3})],
+)
+def test_clips_without_a_label_are_in_no_part(name, options):
+    subject = [f'S{i}' for i in np.arange(40) % 8]
+    label = np.arange(40) % 2
+    split = np.repeat(['train', 'validation', 'test'], [20, 10, 10])
+    hidden = split == 'test'
+    clips = clip_set(subject, np.where(hidden, -1, label), split, classes=2)
+    known = clip_set(subject[:30], label[:30], split[:30], classes=2)
+    found = protocols.make_protocol(clips, name=name, **options)
+    for fold, same in zip(
+        found.folds, protocols.make_protocol(known, name=name, **options).folds, strict=True
+    ):
+        for part in protocols.PARTS:
+            np.testing.assert_array_equal(getattr(fold, part), getattr(same, part))
+    # Wherever they stand, folds have the indices of the others.
+    turned = clips.take(np.arange(40)[::-1])
+    for fold in protocols.make_protocol(turned, name=name, **options).folds:
+        used = np.concatenate([getattr(fold, part) for part in protocols.PARTS])
+        np.testing.assert_array_equal(np.sort(used), np.arange(10, 40))
+
+
 def test_official_without_a_validation_part_can_hold_out_clips():
     clips = clip_set([''] * 100, np.arange(100) % 2, ['train'] * 80 + ['test'] * 20, classes=2)
     (fold,) = protocols.make_protocol(clips, name='official', validation=0.1).folds

@@ -259,7 +259,33 @@ def test_a_run_that_learns_from_features_judges_by_no_mirror_images():
     learner = Sections.open(config_of('afew_rnn', **{'inputs.mirrored': True})).learner
     with pytest.raises(UserError, match='features have no mirror image, give False'):
         learner.check_source(object(), drawn('films'))
-    learner.check_source(None, drawn('films'))
+
+
+@pytest.mark.parametrize(
+    'key, value, said',
+    [
+        ('inputs.normalize', 'unit', "inputs.normalize is 'unit': features .*, give none"),
+        ('inputs.normalize', 'mean_std', 'features are taken as they are, give none'),
+        ('inputs.equalize', 'clahe', 'features are taken as they are, give none'),
+        ('inputs.crop', 12, 'inputs.crop is 12: features are taken as they are, give 0'),
+        ('inputs.channels', 3, 'inputs.channels is 3: features are taken as they are, give 1'),
+        ('distill.runs', 'runs/a', '^distill.runs: its networks see pictures'),
+    ],
+)
+def test_keys_of_pictures_are_refused_for_features(key, value, said):
+    config = config_of('afew_rnn')
+    Sections.open(config).learner.check_source(object(), drawn('films'))
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(UserError, match=said):
+        Sections.open(config).learner.check_source(object(), drawn('films'))
+
+
+def test_pictures_that_would_be_neither_warped_nor_cropped_are_refused():
+    changes = {'inputs.normalize': 'none', 'inputs.crop': 12}
+    learner = Sections.open(config_of('fer2013_cnn', **changes)).learner
+    with pytest.raises(UserError, match="^inputs.normalize is 'none', which is for features.*unit"):
+        learner.check_source(None, drawn('stills'))
+    Sections.open(config_of('fer2013_cnn')).learner.check_source(None, drawn('stills'))
 
 
 def test_frames_of_another_size_are_refused(network):

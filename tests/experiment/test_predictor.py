@@ -101,6 +101,19 @@ def test_what_is_no_picture_is_said(predictor, images, said):
         predictor.images(images)
 
 
+@pytest.mark.parametrize('key', ['stills', 'neutral'])
+def test_networks_of_stills_of_sequences_see_single_pictures(
+    predictor, plain_run, pictures, tmp_path, key
+):
+    run = shutil.copytree(plain_run, tmp_path / 'run')
+    config = rundir.read_json(run / 'config.json')
+    config['data'] |= {'frames': 3, key: True}
+    (run / 'config.json').write_text(json.dumps(config))
+    found = fer_jax.load(str(run))
+    assert [network.shape[0] for network in found.networks] == [1, 1] and not found.sequences
+    np.testing.assert_array_equal(found.images(pictures), predictor.images(pictures))
+
+
 def test_folding_changes_nothing(predictor, plain_run, pictures):
     frames = np.stack([predictor.framed(picture) for picture in pictures])[:, None]
     for network in predictor.networks:
