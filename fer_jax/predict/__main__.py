@@ -94,8 +94,8 @@ def main(fv: flags.FlagValues) -> None:
     """Predicts what the command names.
 
     Raises:
-      UserError: nothing to predict, no network, a film that is none (of several the others are
-        predicted first), or a folder that cannot be written.
+      UserError: nothing to predict, no network, a film that is none (all else is predicted first),
+        or a folder that cannot be written.
     """
     if fv.camera is None and not fv.positional:
         raise UserError('name a picture, a film or a folder, or give --camera=0')
@@ -119,13 +119,14 @@ def main(fv: flags.FlagValues) -> None:
     out = Path(fv.out)
     if fv.camera is not None:
         terminal.camera(fv.camera, fv.seconds, out, model, options)
+    # Films that are none end the command, so pictures come before them.
+    if given.pictures and fv.share.partition('/')[0] in ('', '0'):
+        terminal.pictures(given.pictures, out, model, options)
     if given.films:
         named = fv.model, fv.member, fv.window
         terminal.films(
             given.films, out, model, options, named=named, share=fv.share, at_once=fv.at_once
         )
-    if given.pictures and fv.share.partition('/')[0] in ('', '0'):
-        terminal.pictures(given.pictures, out, model, options)
 
 
 def _options(fv: flags.FlagValues) -> 'Options':

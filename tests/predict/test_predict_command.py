@@ -63,6 +63,16 @@ def test_a_folder_of_films_and_pictures(call, film, people, scene, tmp_path, cap
     }
 
 
+def test_pictures_beside_a_film_that_is_none_are_predicted(call, people, scene, tmp_path):
+    folder, out = tmp_path / 'folder', tmp_path / 'out'
+    folder.mkdir()
+    (folder / 'holiday.mp4').write_bytes(b'no film')
+    cv2.imwrite(str(folder / 'b.png'), scene((people[2][1], 50, 30)))
+    with pytest.raises(UserError, match='holiday.mp4: no film'):
+        call(folder, f'--out={out}')
+    assert 'b.png,face' in (out / 'pictures.csv').read_text()
+
+
 def test_frames_a_second_and_parts_are_chosen(call, film, tmp_path):
     call(film, f'--out={tmp_path}', '--fps=5', '--overlay=false', '--page=false')
     rows = (tmp_path / 'two.csv').read_text().splitlines()[1:]
