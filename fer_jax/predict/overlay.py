@@ -256,7 +256,9 @@ def _sound(film: Film, out, stack: contextlib.ExitStack) -> Iterator[tuple[float
     if copied:
         stream = out.add_stream_from_template(given)
     else:
-        stream = out.add_stream('aac', rate=given.codec_context.sample_rate)
+        rate = given.codec_context.sample_rate
+        rates = av.codec.Codec('aac', 'w').audio_rates or [rate]
+        stream = out.add_stream('aac', rate=min(rates, key=lambda known: abs(known - rate)))
     return _packets(source, given, stream, start, copied)
 
 

@@ -143,24 +143,27 @@ def test_an_odd_size_is_coded(tmp_path, people, scene, bands):
         assert (drawn.streams.video[0].width, drawn.streams.video[0].height) == (300, 200)
 
 
-def test_sound_that_players_do_not_know_is_coded_anew(tmp_path, people, scene, bands):
+@pytest.mark.parametrize(('rate', 'expected'), [(8000, 8000), (11024, 11025), (192000, 96000)])
+def test_sound_that_players_do_not_know_is_coded_anew(
+    tmp_path, people, scene, bands, rate, expected
+):
     path = tmp_path / 'pcm.avi'
     with av.open(str(path), 'w') as container:
         pictures = container.add_stream('mpeg4', rate=10, width=320, height=240)
         pictures.pix_fmt, pictures.bit_rate = 'yuv420p', 4_000_000
-        voice = container.add_stream('pcm_s16le', rate=8000, layout='mono')
+        voice = container.add_stream('pcm_s16le', rate=rate, layout='mono')
         image = scene((people[0][0], 60, 40), width=320)
         for _ in range(10):
             container.mux(pictures.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
-            tone = av.AudioFrame.from_ndarray(np.ones((1, 800), np.int16), 's16', 'mono')
-            tone.rate = 8000
+            tone = av.AudioFrame.from_ndarray(np.ones((1, rate // 10), np.int16), 's16', 'mono')
+            tone.rate = rate
             container.mux(voice.encode(tone))
         container.mux(pictures.encode())
         container.mux(voice.encode())
     jobs.predict_film(Film.open(path), tmp_path / 'pcm', bands(), Options())
     with av.open(str(tmp_path / 'pcm.overlay.mp4')) as drawn:
         sound = drawn.streams.audio[0]
-        assert sound.codec_context.name == 'aac'
+        assert (sound.codec_context.name, sound.rate) == ('aac', expected)
         seconds = float(sound.duration * sound.time_base)
         assert seconds == pytest.approx(1.0, abs=0.2)
 
