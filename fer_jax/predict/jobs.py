@@ -128,6 +128,7 @@ def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
     taken: dict[str, int] = {}
     out = []
     for name, path in files:
+        name = cli.printable(name)
         number = taken[name] = taken.get(name, 0) + 1
         out.append((name if number == 1 else f'{number}-{name}', path))
     return out
@@ -164,7 +165,11 @@ def predict_film(
       progress: called with what is being done and the film's seconds that are done.
     Returns:
       What film.json says.
+    Raises:
+      UserError: the film's name is no text.
     """
+    if isinstance(film, Film) and cli.printable(film.path.name) != film.path.name:
+        raise UserError(f'{cli.printable(film.path)}: its name is no text in UTF-8; rename it')
     started = time.monotonic()
     codes = agreement.read(Path(options.against), model.classes) if options.against else None
     remarks: list[str] = list(getattr(model, 'notes', ()))
@@ -352,7 +357,7 @@ def film_row(name: str, about: dict[str, Any] | None, error: str = '') -> dict[s
     """Makes a film's row of `films_table`; without `about`, of the reason why there is nothing."""
     if about is None:
         blank = dict.fromkeys(('seconds', 'frames', 'with_a_face', 'people', 'uncertain_faces'))
-        return {'film': name, 'status': 'failed', **blank, 'remarks': error}
+        return {'film': name, 'status': 'failed', **blank, 'remarks': cli.printable(error)}
     counted = about['counts']
     return {
         'film': name,

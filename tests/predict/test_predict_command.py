@@ -73,6 +73,28 @@ def test_pictures_beside_a_film_that_is_none_are_predicted(call, people, scene, 
     assert 'b.png,face' in (out / 'pictures.csv').read_text()
 
 
+def test_names_in_another_coding_are_shown_and_a_film_is_to_be_renamed(
+    call, film, people, scene, tmp_path, capsys, monkeypatch
+):
+    folder, out = tmp_path / os.fsdecode(b'J\xfcrgen'), tmp_path / 'out'
+    folder.mkdir()
+    sys.stdout.reconfigure(errors='replace')  # as `cli.run` does
+    monkeypatch.setattr(sys, 'orig_argv', ['python', str(folder)])
+    _, data = cv2.imencode('.png', scene((people[2][1], 50, 30)))
+    (folder / os.fsdecode(b'M\xfcller.png')).write_bytes(data.tobytes())
+    for name in ('plain.mp4', os.fsdecode(b'M\xfcller.mp4')):
+        shutil.copy(film, folder / name)
+    (folder / 'broken.mp4').write_bytes(b'no film')
+    with pytest.raises(UserError, match='2 of 3 films failed'):
+        call(folder, f'--out={out}', '--fps=1')
+    assert 'M\ufffdller.png,face' in (out / 'pictures.csv').read_text(encoding='utf-8')
+    assert 'M\ufffdller.png' in (out / 'pictures.html').read_text(encoding='utf-8')
+    table = (out / 'films.csv').read_text(encoding='utf-8')
+    assert 'M\ufffdller.mp4: its name is no text in UTF-8; rename it' in table
+    assert 'plain.mp4,done' in table and 'J\ufffdrgen/broken.mp4: no film' in table
+    assert 'J\ufffdrgen' in (out / 'plain.html').read_text(encoding='utf-8')
+
+
 def test_frames_a_second_and_parts_are_chosen(call, film, tmp_path):
     call(film, f'--out={tmp_path}', '--fps=5', '--overlay=false', '--page=false')
     rows = (tmp_path / 'two.csv').read_text().splitlines()[1:]
