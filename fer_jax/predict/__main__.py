@@ -108,6 +108,8 @@ def main(fv: flags.FlagValues) -> None:
     given = Given.find(fv.positional, fv.out) if fv.positional else Given([], [])
     if fv.against and (len(given.films) != 1 or given.pictures):
         raise UserError('--against is for one film: name that film alone')
+    if given.passed_over:
+        print(f'note: {given.passed_over}', flush=True)
     runtime.prepare()
     model = networks.open_model(fv.model, member=fv.member, window=fv.window)
     if model.seconds and 0 < fv.fps < _FEWEST:

@@ -1,5 +1,6 @@
 """Predicts what the command names, and writes the files that come of it."""
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -7,7 +8,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ FILMS = frozenset(
     + ['.ts', '.mts', '.m2ts', '.ogv', '.gif']
 )
 PICTURES = frozenset(pictures.TYPES)
+# Telephones' pictures, which no reader here knows.
+_HEIC = ('.heic', '.heif')
 _OVERLAY = '.overlay.mp4'
 # The first seconds of a film tell how it is turned, so many frames of them.
 _TURN_SECONDS, _TURN_FRAMES = 12.0, 6
@@ -71,10 +74,15 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """Films and pictures to predict: (name, file) of each, names unique without their endings."""
+    """Films and pictures to predict: (name, file) of each, no two names the same.
+
+    Attributes:
+      others: endings of files in folders that are neither, and how many there are of each.
+    """
 
     films: list[tuple[str, Path]]
     pictures: list[tuple[str, Path]]
+    others: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def find(cls, paths: Sequence[str], out: str = '') -> 'Given':
@@ -85,26 +93,50 @@ class Given:
         Args:
           out: the folder that is written into; within a folder it is passed over.
         Raises:
-          UserError: a path that is not there, or nothing to predict.
+          UserError: a path that is not there, a picture that cannot be read here, or nothing to
+            predict.
         """
-        films, stills = [], []
+        films, stills, others = [], [], collections.Counter()
         for given in map(Path, paths):
             if not given.exists():
                 raise UserError(f'{given}: no such file or folder')
             files = _inside(given, out) if given.is_dir() else [(given.name, given)]
             for name, path in files:
                 kind = path.suffix.lower()
-                # A file that is named is tried, whatever its name ends with.
                 if kind in PICTURES:
                     stills.append((name, path))
-                elif kind in FILMS or not given.is_dir():
+                elif not given.is_dir() and kind in _HEIC:
+                    raise UserError(f'{given}: {kind} cannot be read; save the picture as JPEG')
+                # A file that is named is tried, whatever its name ends with.
+                elif not given.is_dir() or _is_film(path):
                     films.append((name, path))
+                else:
+                    others[cli.printable(kind or 'without an ending')] += 1
+        found = cls(_apart(films), _apart(stills), others)
         if not films and not stills:
             raise UserError(
                 f'{", ".join(paths)}: no film and no picture in it (films end with '
                 f'{" ".join(sorted(FILMS))}, pictures with {" ".join(sorted(PICTURES))})'
+                f'{found.passed_over and f"; {found.passed_over}"}'
             )
-        return cls(_apart(films), _apart(stills))
+        return found
+
+    @property
+    def passed_over(self) -> str:
+        """Says what folders hold of other kinds, and what to do about it; '' where they do not."""
+        if not self.others:
+            return ''
+        listed = ', '.join(f'{count} {kind}' for kind, count in sorted(self.others.items()))
+        remedy = '; save .heic and .heif as JPEG' if self.others.keys() & set(_HEIC) else ''
+        return f'passed over: {listed}{remedy}'
+
+
+def _is_film(path: Path) -> bool:
+    """Tells by its ending whether a file is a film; .ts may also be TypeScript, which is text."""
+    if path.suffix.lower() == '.ts':
+        with contextlib.suppress(OSError), open(path, 'rb') as file:
+            return b'\0' in file.read(4096)
+    return path.suffix.lower() in FILMS
 
 
 def _inside(folder: Path, out: str) -> list[tuple[str, Path]]:

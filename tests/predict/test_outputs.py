@@ -395,6 +395,26 @@ def test_what_was_written_before_and_what_a_system_made_is_no_film(tmp_path, mon
     assert [name for name, _ in Given.find(['a.overlay.mp4'], '.').films] == ['a.overlay.mp4']
 
 
+def test_files_of_other_kinds_are_named_and_heic_is_refused(tmp_path):
+    for name in ('a.jpg', 'IMG_1.HEIC', 'IMG_2.heic', 'notes.txt', 'README'):
+        (tmp_path / name).write_bytes(b'x')
+    (tmp_path / 'page.ts').write_text('export const GREETING = 1\n')
+    (tmp_path / 'television.ts').write_bytes(b'G\x40\0\x10' + bytes(184))
+    given = Given.find([str(tmp_path)])
+    assert [name for name, _ in given.pictures] == ['a.jpg']
+    assert [name for name, _ in given.films] == ['television.ts']
+    assert given.passed_over == (
+        'passed over: 2 .heic, 1 .ts, 1 .txt, 1 without an ending; save .heic and .heif as JPEG'
+    )
+    assert Given.find([str(tmp_path / 'a.jpg')]).passed_over == ''
+    with pytest.raises(UserError, match='IMG_1.HEIC: .heic cannot be read; save .* as JPEG'):
+        Given.find([str(tmp_path / 'IMG_1.HEIC')])
+    for name in ('a.jpg', 'television.ts'):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match='no film and no picture .* passed over: 2 .heic'):
+        Given.find([str(tmp_path)])
+
+
 def test_a_turned_film_without_a_matrix_is_found_and_said(
     tmp_path, people, scene, write_film, bands
 ):

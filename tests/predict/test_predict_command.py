@@ -63,14 +63,16 @@ def test_a_folder_of_films_and_pictures(call, film, people, scene, tmp_path, cap
     }
 
 
-def test_pictures_beside_a_film_that_is_none_are_predicted(call, people, scene, tmp_path):
+def test_pictures_beside_a_film_that_is_none_are_predicted(call, people, scene, tmp_path, capsys):
     folder, out = tmp_path / 'folder', tmp_path / 'out'
     folder.mkdir()
     (folder / 'holiday.mp4').write_bytes(b'no film')
+    (folder / 'a.heic').write_bytes(b'x')
     cv2.imwrite(str(folder / 'b.png'), scene((people[2][1], 50, 30)))
     with pytest.raises(UserError, match='holiday.mp4: no film'):
         call(folder, f'--out={out}')
     assert 'b.png,face' in (out / 'pictures.csv').read_text()
+    assert 'note: passed over: 1 .heic; save' in capsys.readouterr().out
 
 
 def test_names_in_another_coding_are_shown_and_a_film_is_to_be_renamed(
