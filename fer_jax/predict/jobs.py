@@ -198,7 +198,7 @@ def predict_film(
     Returns:
       What film.json says.
     Raises:
-      UserError: the film's name is no text.
+      UserError: the film's name is no text, or film.json is somebody else's.
     """
     if isinstance(film, Film) and cli.printable(film.path.name) != film.path.name:
         raise UserError(f'{cli.printable(film.path)}: its name is no text in UTF-8; rename it')
@@ -211,11 +211,9 @@ def predict_film(
     decided = _decided(film, model, options)
     identity = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
     ready = _path(base, '.json')
-    if ready.is_file():
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            known = json.loads(ready.read_text(encoding='utf-8'))
-            if known['identity'] == identity:
-                return known
+    known = _known(ready)
+    if known.get('identity') == identity:
+        return known
     folder = base.with_name(f'.{base.name}.predicting')
     work = Work(folder, identity)
     pipeline.predict(
@@ -294,6 +292,18 @@ def predict_film(
 
 def _path(base: Path, ending: str) -> Path:
     return base.with_name(base.name + ending)
+
+
+def _known(ready: Path) -> dict[str, Any]:
+    """Reads the film.json of an earlier command, {} where there is none."""
+    if not ready.exists():
+        return {}
+    known = None
+    with contextlib.suppress(ValueError):
+        known = json.loads(ready.read_text(encoding='utf-8'))
+    if not isinstance(known, dict) or 'identity' not in known:
+        raise UserError(f'{ready}: another program wrote this file; give another --out')
+    return known
 
 
 def _turned(film: Film, finder: FaceFinder, remarks: list[str]) -> Film:

@@ -63,6 +63,14 @@ def test_a_finished_film_is_only_read(written, film, bands):
     assert model.seen == []
 
 
+@pytest.mark.parametrize('content', ['[{"SourceFile": "film.mp4"}]', '{"fps": 25}', 'no JSON'])
+def test_a_description_by_another_program_is_left_alone(film, tmp_path, bands, content):
+    (tmp_path / 'film.json').write_text(content)
+    with pytest.raises(UserError, match=r'film.json: another program wrote .* another --out'):
+        jobs.predict_film(Film.open(film), tmp_path / 'film', bands(), Options())
+    assert [path.read_text() for path in tmp_path.iterdir()] == [content]
+
+
 def test_the_overlay_has_the_films_times_and_its_sound(written, film):
     out, _ = written
     with av.open(str(film)) as given, av.open(str(out / 'film.overlay.mp4')) as drawn:
