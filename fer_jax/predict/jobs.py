@@ -45,6 +45,8 @@ PICTURES = frozenset(pictures.TYPES)
 # Telephones' pictures, which no reader here knows.
 _HEIC = ('.heic', '.heif')
 _OVERLAY = '.overlay.mp4'
+# Tables of all films and of all pictures, without their ending.
+_TABLES = ('films', 'pictures')
 # The first seconds of a film tell how it is turned, so many frames of them.
 _TURN_SECONDS, _TURN_FRAMES = 12.0, 6
 _PACKAGES = ('jax', 'numpy', 'av', 'opencv-python', 'opencv-python-headless', 'pillow')
@@ -167,9 +169,15 @@ def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 
 def stems(files: Sequence[tuple[str, Path]]) -> list[str]:
-    """Names the files of each film: its name without the ending, whole where two share that."""
+    """Names the files of each film: its name without the ending.
+
+    It is whole where two films share that, and where a table of all has its name (films.csv).
+    """
     bare = [str(Path(name).with_suffix('')) for name, _ in files]
-    return [stem if bare.count(stem) == 1 else files[k][0] for k, stem in enumerate(bare)]
+    return [
+        stem if bare.count(stem) == 1 and stem.lower() not in _TABLES else files[k][0]
+        for k, stem in enumerate(bare)
+    ]
 
 
 @contextlib.contextmanager
@@ -198,7 +206,7 @@ def predict_film(
     Returns:
       What film.json says.
     Raises:
-      UserError: the film's name is no text, or film.json is somebody else's.
+      UserError: the film's name is no text, or film.json is another film's or program's.
     """
     if isinstance(film, Film) and cli.printable(film.path.name) != film.path.name:
         raise UserError(f'{cli.printable(film.path)}: its name is no text in UTF-8; rename it')
@@ -214,6 +222,10 @@ def predict_film(
     known = _known(ready)
     if known.get('identity') == identity:
         return known
+    source = _source(film)
+    before = known.get('source', source)
+    if source['path'] != before['path'] and source['bytes'] != before['bytes']:
+        raise UserError(f'{ready}: of another film, {before["path"]}; give another --out')
     folder = base.with_name(f'.{base.name}.predicting')
     work = Work(folder, identity)
     pipeline.predict(
@@ -281,6 +293,7 @@ def predict_film(
             base=base.name,
         )
         atomic.write_text(_path(base, '.html'), text)
+    about['source'] = source  # folders' names stay out of the page
     about['seconds_taken'] = {
         'predicting': round(looked, 2),
         'all': round(time.monotonic() - started, 2),
@@ -304,6 +317,14 @@ def _known(ready: Path) -> dict[str, Any]:
     if not isinstance(known, dict) or 'identity' not in known:
         raise UserError(f'{ready}: another program wrote this file; give another --out')
     return known
+
+
+def _source(film: Film | Camera) -> dict[str, Any]:
+    """Says where a film is and how long its file, so that another one of its name is told apart."""
+    if isinstance(film, Camera):
+        return {'path': film.path.name, 'bytes': None}
+    path = film.path.resolve()
+    return {'path': cli.printable(path), 'bytes': path.stat().st_size}
 
 
 def _turned(film: Film, finder: FaceFinder, remarks: list[str]) -> Film:

@@ -71,6 +71,28 @@ def test_a_description_by_another_program_is_left_alone(film, tmp_path, bands, c
     assert [path.read_text() for path in tmp_path.iterdir()] == [content]
 
 
+def test_another_film_of_the_same_name_does_not_take_the_place_of_the_first(
+    tmp_path, people, scene, write_film, bands
+):
+    films = []
+    for folder, count in (('monday', 2), ('tuesday', 3)):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / 'GX01.mp4'
+        films.append(write_film(path, [scene((people[0][0], 20, 30))] * count))
+    quick = Options(overlay=False, page=False)
+    base = tmp_path / 'out' / 'GX01'
+    jobs.predict_film(Film.open(films[0]), base, bands(), quick)
+    before = base.with_suffix('.csv').read_bytes()
+    with pytest.raises(UserError, match=r'GX01.json: of another film, .*monday.* another --out'):
+        jobs.predict_film(Film.open(films[1]), base, bands(), quick)
+    assert base.with_suffix('.csv').read_bytes() == before
+    # The same film elsewhere, and another one in the place of the first, may replace the files.
+    moved = films[0].rename(tmp_path / 'GX01.mp4')
+    assert jobs.predict_film(Film.open(moved), base, bands(), quick)['counts']['frames'] == 2
+    films[1].rename(films[0])
+    assert jobs.predict_film(Film.open(films[0]), base, bands(), quick)['counts']['frames'] == 3
+
+
 def test_the_overlay_has_the_films_times_and_its_sound(written, film):
     out, _ = written
     with av.open(str(film)) as given, av.open(str(out / 'film.overlay.mp4')) as drawn:
@@ -382,6 +404,8 @@ def test_files_are_found_and_named_apart(tmp_path):
     two = Given.find([str(tmp_path / 'a.mp4'), str(tmp_path / 'sub/a.mp4')])
     assert [name for name, _ in two.films] == ['a.mp4', '2-a.mp4']
     assert len(Given.find([str(tmp_path / 'a.mp4')] * 2).films) == 1
+    tables = [('Films.mp4', tmp_path), ('pictures.avi', tmp_path), ('sub/films.mp4', tmp_path)]
+    assert jobs.stems(tables) == ['Films.mp4', 'pictures.avi', 'sub/films']
     (tmp_path / 'empty').mkdir()
     with pytest.raises(UserError, match='no film and no picture'):
         Given.find([str(tmp_path / 'empty')])
