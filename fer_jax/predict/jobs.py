@@ -226,6 +226,9 @@ def predict_film(
     before = known.get('source', source)
     if source['path'] != before['path'] and source['bytes'] != before['bytes']:
         raise UserError(f'{ready}: of another film, {before["path"]}; give another --out')
+    if options.blur:  # an earlier command may have shown the faces
+        for ending in (_OVERLAY, '.html'):
+            _path(base, ending).unlink(missing_ok=True)
     folder = base.with_name(f'.{base.name}.predicting')
     work = Work(folder, identity)
     pipeline.predict(
@@ -441,7 +444,12 @@ def predict_pictures(
     options: Options,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[dict[str, str]]:
-    """Writes pictures.csv and, unless faces are to be hidden, pictures.html; returns the rows."""
+    """Writes pictures.csv and pictures.html; returns the rows.
+
+    Where faces are to be hidden there is no pictures.html: an earlier one is removed.
+    """
+    if options.blur:
+        (out / 'pictures.html').unlink(missing_ok=True)
     identity = [fer_jax.__version__, model.digest, stills.SIDES]
     folder = out / '.pictures.predicting'
     work = stills.predict(files, model, FaceFinder(stills.SIDES), folder, identity, progress)

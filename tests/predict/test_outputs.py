@@ -143,6 +143,18 @@ def test_hidden_faces_cannot_be_recognised(film, tmp_path, bands):
     assert np.abs(image[outside].astype(int) - before[outside]).mean() < 4
 
 
+def test_what_showed_the_faces_is_gone_where_they_are_hidden(
+    tmp_path, people, scene, write_film, bands
+):
+    film = Film.open(write_film(tmp_path / 'film.mp4', [scene((people[0][0], 20, 30))] * 3))
+    base = tmp_path / 'out' / 'film'
+    jobs.predict_film(film, base, bands(), Options())
+    jobs.predict_film(film, base, bands(), Options(blur=True, overlay=False, page=False))
+    assert {path.name for path in base.parent.iterdir()} == {
+        'film.csv', 'film.tracks.csv', 'film.json',
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize('track', [[1, 1], [1, 2]])
 def test_faces_stay_hidden_between_looks_that_are_far_apart(made, track):
     result = made(track, [0, 0], times=[0.0, 4.0])
