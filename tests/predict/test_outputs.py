@@ -266,6 +266,16 @@ def test_stretches_are_what_the_labels_say(made):
     assert [(round(part.start, 2), round(part.end, 2)) for part in apart] == [(0, 0.8), (3, 3.3)]
 
 
+def test_what_is_uncertain_is_a_share_of_time_in_films_of_uneven_rate(made):
+    times = [0.0, 0.4, 0.5, 0.6, 0.7]  # and a tenth of a second for the last row
+    result = made([1] * 5, [1] * 5, times=times)
+    result.smoothed[0, 1] = 0.3  # below what is sure
+    (part,), (row,) = segments.segments(result), summary.tracks(result).rows
+    assert part.uncertain == row['uncertain'] == pytest.approx(0.5)
+    (row,) = summary.tracks(made([1], [1])).rows
+    assert row['seconds'] == row['uncertain'] == 0
+
+
 def test_films_that_are_seldom_looked_at_have_whole_stretches(made):
     result = made([1] * 10, [0] * 10, fps=1)
     found = segments.segments(result)
