@@ -105,6 +105,14 @@ def test_the_overlay_has_the_films_times_and_its_sound(written, film):
         assert before == after
 
 
+def test_frames_for_the_page_are_kept_small(film, made, tmp_path):
+    path = tmp_path / 'a.mp4'
+    kept = overlay.write(path, Film.open(film), made([1] * 20, [0] * 20), stills=[0.0, 0.5, 1.0])
+    height, width = kept[0].shape[:2]
+    assert len(kept) == 3 and width == 420 < 480 and height < width
+    assert kept[0].std() > 10
+
+
 def test_boxes_are_drawn_where_the_rows_say(film, written):
     out, _ = written
     with open(out / 'film.csv', encoding='utf-8', newline='') as file:
