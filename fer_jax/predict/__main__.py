@@ -102,7 +102,7 @@ def main(fv: flags.FlagValues) -> None:
     if fv.camera is not None and fv.positional:
         raise UserError('--camera and files do not go together: predict one after the other')
     from fer_jax import runtime
-    from fer_jax.predict import networks, terminal
+    from fer_jax.predict import networks, terminal, windows
     from fer_jax.predict.jobs import Given
 
     given = Given.find(fv.positional, fv.out) if fv.positional else Given([], [])
@@ -116,6 +116,11 @@ def main(fv: flags.FlagValues) -> None:
         raise UserError(
             f'--fps={fv.fps:g}: {model.name} sees several frames together and needs at least '
             f'{_FEWEST} a second; give a higher --fps, or 0 for all frames'
+        )
+    if model.seconds and fv.smooth < windows.STEP and not 0 < fv.fps <= 1 / windows.STEP:
+        raise UserError(
+            f'--smooth={fv.smooth:g}: {model.name} says something each {windows.STEP:g} s, frames '
+            f'between would have no label; give at least --smooth={windows.STEP:g}'
         )
     options = _options(fv)
     out = Path(fv.out)

@@ -168,6 +168,19 @@ def test_a_network_of_sequences_needs_two_frames_a_second(film, tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_of_sequences_is_smoothed_from_window_to_window(
+    film, tmp_path, monkeypatch, bands
+):
+    model = bands(frames=4, seconds=1.0)
+    monkeypatch.setattr(networks, 'open_model', lambda *args, **options: model)
+    words = [str(film), f'--out={tmp_path}', '--nopage', '--nooverlay']
+    with pytest.raises(UserError, match='--smooth=0.1: bands says .* at least --smooth=0.25'):
+        cli.call(command.main, command.define, [*words, '--smooth=0.1'])
+    assert not list(tmp_path.iterdir())
+    cli.call(command.main, command.define, [*words, '--smooth=0', '--fps=4'])
+    assert (tmp_path / 'two.csv').is_file()
+
+
 def test_no_camera_is_one_line(call):
     with pytest.raises(UserError, match='--camera=63: no camera of that number'):
         call('--camera=63')
