@@ -4,7 +4,8 @@ import pytest
 
 from fer_jax.errors import UserError
 from fer_jax.predict import jobs
-from fer_jax.predict.jobs import Given
+from fer_jax.predict.films import Film
+from fer_jax.predict.jobs import Given, Options
 
 
 def test_files_are_found_and_named_apart(tmp_path):
@@ -59,3 +60,25 @@ def test_files_of_other_kinds_are_named_and_heic_is_refused(tmp_path):
         (tmp_path / name).unlink()
     with pytest.raises(UserError, match='no film and no picture .* passed over: 2 .heic'):
         Given.find([str(tmp_path)])
+
+
+def test_another_film_of_the_same_name_does_not_take_the_place_of_the_first(
+    tmp_path, people, scene, write_film, bands
+):
+    films = []
+    for folder, count in (('monday', 2), ('tuesday', 3)):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / 'GX01.mp4'
+        films.append(write_film(path, [scene((people[0][0], 20, 30))] * count))
+    quick = Options(overlay=False, page=False)
+    base = tmp_path / 'out' / 'GX01'
+    jobs.predict_film(Film.open(films[0]), base, bands(), quick)
+    before = base.with_suffix('.csv').read_bytes()
+    with pytest.raises(UserError, match=r'GX01.json: of another film, .*monday.* another --out'):
+        jobs.predict_film(Film.open(films[1]), base, bands(), quick)
+    assert base.with_suffix('.csv').read_bytes() == before
+    # The same film elsewhere, and another one in the place of the first, may replace the files.
+    moved = films[0].rename(tmp_path / 'GX01.mp4')
+    assert jobs.predict_film(Film.open(moved), base, bands(), quick)['counts']['frames'] == 2
+    films[1].rename(films[0])
+    assert jobs.predict_film(Film.open(films[0]), base, bands(), quick)['counts']['frames'] == 3

@@ -71,28 +71,6 @@ def test_a_description_by_another_program_is_left_alone(film, tmp_path, bands, c
     assert [path.read_text() for path in tmp_path.iterdir()] == [content]
 
 
-def test_another_film_of_the_same_name_does_not_take_the_place_of_the_first(
-    tmp_path, people, scene, write_film, bands
-):
-    films = []
-    for folder, count in (('monday', 2), ('tuesday', 3)):
-        (tmp_path / folder).mkdir()
-        path = tmp_path / folder / 'GX01.mp4'
-        films.append(write_film(path, [scene((people[0][0], 20, 30))] * count))
-    quick = Options(overlay=False, page=False)
-    base = tmp_path / 'out' / 'GX01'
-    jobs.predict_film(Film.open(films[0]), base, bands(), quick)
-    before = base.with_suffix('.csv').read_bytes()
-    with pytest.raises(UserError, match=r'GX01.json: of another film, .*monday.* another --out'):
-        jobs.predict_film(Film.open(films[1]), base, bands(), quick)
-    assert base.with_suffix('.csv').read_bytes() == before
-    # The same film elsewhere, and another one in the place of the first, may replace the files.
-    moved = films[0].rename(tmp_path / 'GX01.mp4')
-    assert jobs.predict_film(Film.open(moved), base, bands(), quick)['counts']['frames'] == 2
-    films[1].rename(films[0])
-    assert jobs.predict_film(Film.open(films[0]), base, bands(), quick)['counts']['frames'] == 3
-
-
 def test_the_overlay_has_the_films_times_and_its_sound(written, film):
     out, _ = written
     with av.open(str(film)) as given, av.open(str(out / 'film.overlay.mp4')) as drawn:
