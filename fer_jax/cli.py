@@ -141,7 +141,13 @@ def command_line() -> str:
     """Returns how this process was called, as it may be written down: without passwords."""
     words = sys.orig_argv[1:]
     installed = Path(*words[:1]).name == 'fer-jax'  # the script, not python -m
-    return masked(' '.join(['fer-jax', *words[1:]] if installed else ['python', *words]))
+    line = ' '.join(['fer-jax', *words[1:]] if installed else ['python', *words])
+    return masked(printable(line))
+
+
+def printable(name: str | Path) -> str:
+    """Returns a file's name as text that can be written: what is no UTF-8 is a question mark."""
+    return os.fsencode(name).decode('utf-8', 'replace')
 
 
 def masked(text: str) -> str:

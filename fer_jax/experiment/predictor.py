@@ -88,7 +88,8 @@ class Predictor:
                 raise UserError(f'{folder}: every member diverged; train it again')
             # Those that were trained again make the first figure of the run's report.
             members = [k for k in members if table.retrained[k]] or members
-            fitted = temperature_of(table, member)
+            alone = clips.registration in cropping.FITTED and member < 0
+            fitted = temperature_of(table, members[0] if alone else member)
             simulated = bool(rundir.read_json(folder / 'dataset.json')['simulated'])
             config = rundir.read_json(folder / 'config.json')
         notes = ['trained on SIMULATED faces'] * simulated

@@ -94,20 +94,22 @@ def main(fv: flags.FlagValues) -> None:
     """Predicts what the command names.
 
     Raises:
-      UserError: nothing to predict, no network, a film that is none (of several the others are
-        predicted first), or a folder that cannot be written.
+      UserError: nothing to predict, no network, a film that is none (all else is predicted first),
+        or a folder that cannot be written.
     """
     if fv.camera is None and not fv.positional:
         raise UserError('name a picture, a film or a folder, or give --camera=0')
     if fv.camera is not None and fv.positional:
         raise UserError('--camera and files do not go together: predict one after the other')
     from fer_jax import runtime
-    from fer_jax.predict import networks, terminal
+    from fer_jax.predict import networks, terminal, windows
     from fer_jax.predict.jobs import Given
 
     given = Given.find(fv.positional, fv.out) if fv.positional else Given([], [])
     if fv.against and (len(given.films) != 1 or given.pictures):
         raise UserError('--against is for one film: name that film alone')
+    if given.passed_over:
+        print(f'note: {given.passed_over}', flush=True)
     runtime.prepare()
     model = networks.open_model(fv.model, member=fv.member, window=fv.window)
     if model.seconds and 0 < fv.fps < _FEWEST:
@@ -115,17 +117,23 @@ def main(fv: flags.FlagValues) -> None:
             f'--fps={fv.fps:g}: {model.name} sees several frames together and needs at least '
             f'{_FEWEST} a second; give a higher --fps, or 0 for all frames'
         )
+    if model.seconds and fv.smooth < windows.STEP and not 0 < fv.fps <= 1 / windows.STEP:
+        raise UserError(
+            f'--smooth={fv.smooth:g}: {model.name} says something each {windows.STEP:g} s, frames '
+            f'between would have no label; give at least --smooth={windows.STEP:g}'
+        )
     options = _options(fv)
     out = Path(fv.out)
     if fv.camera is not None:
         terminal.camera(fv.camera, fv.seconds, out, model, options)
+    # Films that are none end the command, so pictures come before them.
+    if given.pictures and fv.share.partition('/')[0] in ('', '0'):
+        terminal.pictures(given.pictures, out, model, options)
     if given.films:
         named = fv.model, fv.member, fv.window
         terminal.films(
             given.films, out, model, options, named=named, share=fv.share, at_once=fv.at_once
         )
-    if given.pictures and fv.share.partition('/')[0] in ('', '0'):
-        terminal.pictures(given.pictures, out, model, options)
 
 
 def _options(fv: flags.FlagValues) -> 'Options':

@@ -22,7 +22,6 @@ from fer_jax.reports.figures import SERIES
 LARGEST = 20_000_000
 # Points of a person's time line, and the most frames that are shown in place of a film.
 _POINTS, STILLS = 900, 48
-_STILL_WIDTH = 420
 # The table is in the page up to this size; a larger one is linked as a file beside it.
 _TABLE = 2_000_000
 _WIDTH, _HEIGHT = 1000.0, 90.0
@@ -217,8 +216,6 @@ def _download(base: str, table: bytes) -> str:
 def _jpeg(image: np.ndarray) -> bytes:
     from PIL import Image
 
-    picture = Image.fromarray(image)
-    picture.thumbnail((_STILL_WIDTH, _STILL_WIDTH))
     out = io.BytesIO()
-    picture.save(out, 'jpeg', quality=80)
+    Image.fromarray(image).save(out, 'jpeg', quality=80)
     return out.getvalue()

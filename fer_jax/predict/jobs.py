@@ -1,5 +1,6 @@
 """Predicts what the command names, and writes the files that come of it."""
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -7,7 +8,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,11 @@ FILMS = frozenset(
     + ['.ts', '.mts', '.m2ts', '.ogv', '.gif']
 )
 PICTURES = frozenset(pictures.TYPES)
+# Telephones' pictures, which no reader here knows.
+_HEIC = ('.heic', '.heif')
 _OVERLAY = '.overlay.mp4'
+# Tables of all films and of all pictures, without their ending.
+_TABLES = ('films', 'pictures')
 # The first seconds of a film tell how it is turned, so many frames of them.
 _TURN_SECONDS, _TURN_FRAMES = 12.0, 6
 _PACKAGES = ('jax', 'numpy', 'av', 'opencv-python', 'opencv-python-headless', 'pillow')
@@ -71,10 +76,15 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """Films and pictures to predict: (name, file) of each, names unique without their endings."""
+    """Films and pictures to predict: (name, file) of each, no two names the same.
+
+    Attributes:
+      others: endings of files in folders that are neither, and how many there are of each.
+    """
 
     films: list[tuple[str, Path]]
     pictures: list[tuple[str, Path]]
+    others: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def find(cls, paths: Sequence[str], out: str = '') -> 'Given':
@@ -85,26 +95,50 @@ class Given:
         Args:
           out: the folder that is written into; within a folder it is passed over.
         Raises:
-          UserError: a path that is not there, or nothing to predict.
+          UserError: a path that is not there, a picture that cannot be read here, or nothing to
+            predict.
         """
-        films, stills = [], []
+        films, stills, others = [], [], collections.Counter()
         for given in map(Path, paths):
             if not given.exists():
                 raise UserError(f'{given}: no such file or folder')
             files = _inside(given, out) if given.is_dir() else [(given.name, given)]
             for name, path in files:
                 kind = path.suffix.lower()
-                # A file that is named is tried, whatever its name ends with.
                 if kind in PICTURES:
                     stills.append((name, path))
-                elif kind in FILMS or not given.is_dir():
+                elif not given.is_dir() and kind in _HEIC:
+                    raise UserError(f'{given}: {kind} cannot be read; save the picture as JPEG')
+                # A file that is named is tried, whatever its name ends with.
+                elif not given.is_dir() or _is_film(path):
                     films.append((name, path))
+                else:
+                    others[cli.printable(kind or 'without an ending')] += 1
+        found = cls(_apart(films), _apart(stills), others)
         if not films and not stills:
             raise UserError(
                 f'{", ".join(paths)}: no film and no picture in it (films end with '
                 f'{" ".join(sorted(FILMS))}, pictures with {" ".join(sorted(PICTURES))})'
+                f'{found.passed_over and f"; {found.passed_over}"}'
             )
-        return cls(_apart(films), _apart(stills))
+        return found
+
+    @property
+    def passed_over(self) -> str:
+        """Says what folders hold of other kinds, and what to do about it; '' where they do not."""
+        if not self.others:
+            return ''
+        listed = ', '.join(f'{count} {kind}' for kind, count in sorted(self.others.items()))
+        remedy = '; save .heic and .heif as JPEG' if self.others.keys() & set(_HEIC) else ''
+        return f'passed over: {listed}{remedy}'
+
+
+def _is_film(path: Path) -> bool:
+    """Tells by its ending whether a file is a film; .ts may also be TypeScript, which is text."""
+    if path.suffix.lower() == '.ts':
+        with contextlib.suppress(OSError), open(path, 'rb') as file:
+            return b'\0' in file.read(4096)
+    return path.suffix.lower() in FILMS
 
 
 def _inside(folder: Path, out: str) -> list[tuple[str, Path]]:
@@ -128,15 +162,22 @@ def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
     taken: dict[str, int] = {}
     out = []
     for name, path in files:
+        name = cli.printable(name)
         number = taken[name] = taken.get(name, 0) + 1
         out.append((name if number == 1 else f'{number}-{name}', path))
     return out
 
 
 def stems(files: Sequence[tuple[str, Path]]) -> list[str]:
-    """Names the files of each film: its name without the ending, whole where two share that."""
+    """Names the files of each film: its name without the ending.
+
+    It is whole where two films share that, and where a table of all has its name (films.csv).
+    """
     bare = [str(Path(name).with_suffix('')) for name, _ in files]
-    return [stem if bare.count(stem) == 1 else files[k][0] for k, stem in enumerate(bare)]
+    return [
+        stem if bare.count(stem) == 1 and stem.lower() not in _TABLES else files[k][0]
+        for k, stem in enumerate(bare)
+    ]
 
 
 @contextlib.contextmanager
@@ -164,7 +205,11 @@ def predict_film(
       progress: called with what is being done and the film's seconds that are done.
     Returns:
       What film.json says.
+    Raises:
+      UserError: the film's name is no text, or film.json is another film's or program's.
     """
+    if isinstance(film, Film) and cli.printable(film.path.name) != film.path.name:
+        raise UserError(f'{cli.printable(film.path)}: its name is no text in UTF-8; rename it')
     started = time.monotonic()
     codes = agreement.read(Path(options.against), model.classes) if options.against else None
     remarks: list[str] = list(getattr(model, 'notes', ()))
@@ -174,11 +219,16 @@ def predict_film(
     decided = _decided(film, model, options)
     identity = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
     ready = _path(base, '.json')
-    if ready.is_file():
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            known = json.loads(ready.read_text(encoding='utf-8'))
-            if known['identity'] == identity:
-                return known
+    known = _known(ready)
+    if known.get('identity') == identity:
+        return known
+    source = _source(film)
+    before = known.get('source', source)
+    if source['path'] != before['path'] and source['bytes'] != before['bytes']:
+        raise UserError(f'{ready}: of another film, {before["path"]}; give another --out')
+    if options.blur:  # an earlier command may have shown the faces
+        for ending in (_OVERLAY, '.html'):
+            _path(base, ending).unlink(missing_ok=True)
     folder = base.with_name(f'.{base.name}.predicting')
     work = Work(folder, identity)
     pipeline.predict(
@@ -250,6 +300,7 @@ def predict_film(
             base=base.name,
         )
         atomic.write_text(_path(base, '.html'), text)
+    about['source'] = source  # folders' names stay out of the page
     about['seconds_taken'] = {
         'predicting': round(looked, 2),
         'all': round(time.monotonic() - started, 2),
@@ -261,6 +312,26 @@ def predict_film(
 
 def _path(base: Path, ending: str) -> Path:
     return base.with_name(base.name + ending)
+
+
+def _known(ready: Path) -> dict[str, Any]:
+    """Reads the film.json of an earlier command, {} where there is none."""
+    if not ready.exists():
+        return {}
+    known = None
+    with contextlib.suppress(ValueError):
+        known = json.loads(ready.read_text(encoding='utf-8'))
+    if not isinstance(known, dict) or 'identity' not in known:
+        raise UserError(f'{ready}: another program wrote this file; give another --out')
+    return known
+
+
+def _source(film: Film | Camera) -> dict[str, Any]:
+    """Says where a film is and how long its file, so that another one of its name is told apart."""
+    if isinstance(film, Camera):
+        return {'path': film.path.name, 'bytes': None}
+    path = film.path.resolve()
+    return {'path': cli.printable(path), 'bytes': path.stat().st_size}
 
 
 def _turned(film: Film, finder: FaceFinder, remarks: list[str]) -> Film:
@@ -357,7 +428,7 @@ def film_row(name: str, about: dict[str, Any] | None, error: str = '') -> dict[s
     """Makes a film's row of `films_table`; without `about`, of the reason why there is nothing."""
     if about is None:
         blank = dict.fromkeys(('seconds', 'frames', 'with_a_face', 'people', 'uncertain_faces'))
-        return {'film': name, 'status': 'failed', **blank, 'remarks': error}
+        return {'film': name, 'status': 'failed', **blank, 'remarks': cli.printable(error)}
     counted = about['counts']
     return {
         'film': name,
@@ -378,7 +449,12 @@ def predict_pictures(
     options: Options,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[dict[str, str]]:
-    """Writes pictures.csv and, unless faces are to be hidden, pictures.html; returns the rows."""
+    """Writes pictures.csv and pictures.html; returns the rows.
+
+    Where faces are to be hidden there is no pictures.html: an earlier one is removed.
+    """
+    if options.blur:
+        (out / 'pictures.html').unlink(missing_ok=True)
     identity = [fer_jax.__version__, model.digest, stills.SIDES]
     folder = out / '.pictures.predicting'
     work = stills.predict(files, model, FaceFinder(stills.SIDES), folder, identity, progress)

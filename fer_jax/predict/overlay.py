@@ -26,6 +26,8 @@ _CLOCK = fractions.Fraction(1, 90000)
 _KNOWN_SOUND = ('aac', 'mp3', 'opus', 'ac3', 'eac3', 'flac', 'alac')
 # A box is drawn for so many seconds after the row that it is of, where frames were left out.
 _HOLDS = 1.0
+# The longest side of a frame that is returned for the page.
+_STILL = 420
 # Bars beside a face: how many, for the most probable classes.
 _BARS = 3
 # A hidden face is this many fields across, and reaches beyond its box by this share.
@@ -52,9 +54,9 @@ def write(
 
     Args:
       blur: hides the faces.
-      stills: seconds, rising; the drawn frames at these times are returned.
+      stills: seconds, rising; the drawn frames at these times are returned, made small.
     Returns:
-      uint8 [H, W, 3] for each of `stills`.
+      uint8 [h, w, 3] for each of `stills`, at most 420 pixels wide and high.
     """
     wanted, kept = list(stills), []
     painter = Painter(result, blur)
@@ -76,7 +78,7 @@ def write(
                 continue
             drawn = painter.drawn(frame)
             while len(kept) < len(wanted) and frame.time >= wanted[len(kept)] - 1e-6:
-                kept.append(drawn)
+                kept.append(_small(drawn))
             picture = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(drawn[: size[1], : size[0]]), format='rgb24'
             )
@@ -92,6 +94,15 @@ def write(
             out.mux(waiting[1])
             waiting = next(sound, None)
     return kept
+
+
+def _small(image: np.ndarray) -> np.ndarray:
+    """Makes a frame small enough that many fit into memory and into a page."""
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    picture.thumbnail((_STILL, _STILL))
+    return np.asarray(picture)
 
 
 class Painter:
@@ -256,7 +267,9 @@ def _sound(film: Film, out, stack: contextlib.ExitStack) -> Iterator[tuple[float
     if copied:
         stream = out.add_stream_from_template(given)
     else:
-        stream = out.add_stream('aac', rate=given.codec_context.sample_rate)
+        rate = given.codec_context.sample_rate
+        rates = av.codec.Codec('aac', 'w').audio_rates or [rate]
+        stream = out.add_stream('aac', rate=min(rates, key=lambda known: abs(known - rate)))
     return _packets(source, given, stream, start, copied)
 
 

@@ -55,7 +55,7 @@ def segments(result: FilmResult) -> list[Segment]:
                         start,
                         end,
                         float(result.smoothed[part, name].mean()),
-                        float(doubtful[part].mean()),
+                        float(np.average(doubtful[part], weights=lasts[part])),
                     )
                 )
     return found

@@ -35,7 +35,7 @@ def tracks(result: FilmResult) -> Table:
             'first_s': float(result.time[own].min()),
             'last_s': float(result.time[own].max()),
             'rows': int(own.sum()),
-            'uncertain': float(doubtful[own].mean()),
+            'uncertain': float(np.average(doubtful[own], weights=lasts[own] if seconds else None)),
         }
         shares, intervals = block_shares(label[said], weight, len(result.classes), block_of(weight))
         for k, name in enumerate(result.classes):

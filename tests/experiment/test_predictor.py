@@ -14,6 +14,7 @@ import fer_jax
 from fer_jax.data import cropping
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, predictions, rundir
+from fer_jax.experiment import predictor as predictors
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.experiment.trained import Layer, TrainedNetwork
 from fer_jax.training import model_folder
@@ -188,6 +189,22 @@ def test_networks_that_were_trained_again_speak_for_their_run(plain_run, tmp_pat
         again.save(run / 'probabilities.npz')
         assert [each.member for each in Predictor.open(run).networks] == speak
         assert Predictor.open(run, 0).networks[0].member == 0
+        if len(speak) == 1:
+            assert Predictor.open(run).temperature == Predictor.open(run, speak[0]).temperature
+
+
+def test_the_one_member_of_a_fitted_registration_has_its_own_temperature(plain_run, monkeypatch):
+    sections = predictors.sections_of(plain_run)
+    clips = dataclasses.replace(sections.clips, registration='mean_shape')
+    monkeypatch.setattr(
+        predictors, 'sections_of', lambda folder: dataclasses.replace(sections, clips=clips)
+    )
+    table = predictions.load(plain_run / 'probabilities.npz')
+    temperature, count = predictors.temperature_of(table, 0)
+    assert temperature != predictors.temperature_of(table)[0]
+    one = Predictor.open(plain_run)
+    assert one.notes[-1].startswith('member 0 alone')
+    assert (one.temperature, one.validation_clips) == (temperature, count)
 
 
 def test_the_shipped_network_says_what_it_said_when_it_was_written():

@@ -15,7 +15,7 @@ import pytest
 from fer_jax.errors import UserError
 from fer_jax.predict import agreement, events, film_page, jobs, overlay, results, segments, summary
 from fer_jax.predict.films import Film, Frame
-from fer_jax.predict.jobs import Given, Options
+from fer_jax.predict.jobs import Options
 
 
 @pytest.fixture(scope='module')
@@ -63,6 +63,14 @@ def test_a_finished_film_is_only_read(written, film, bands):
     assert model.seen == []
 
 
+@pytest.mark.parametrize('content', ['[{"SourceFile": "film.mp4"}]', '{"fps": 25}', 'no JSON'])
+def test_a_description_by_another_program_is_left_alone(film, tmp_path, bands, content):
+    (tmp_path / 'film.json').write_text(content)
+    with pytest.raises(UserError, match=r'film.json: another program wrote .* another --out'):
+        jobs.predict_film(Film.open(film), tmp_path / 'film', bands(), Options())
+    assert [path.read_text() for path in tmp_path.iterdir()] == [content]
+
+
 def test_the_overlay_has_the_films_times_and_its_sound(written, film):
     out, _ = written
     with av.open(str(film)) as given, av.open(str(out / 'film.overlay.mp4')) as drawn:
@@ -73,6 +81,14 @@ def test_the_overlay_has_the_films_times_and_its_sound(written, film):
         before = [bytes(packet) for packet in given.demux(audio=0) if packet.size]
         after = [bytes(packet) for packet in drawn.demux(audio=0) if packet.size]
         assert before == after
+
+
+def test_frames_for_the_page_are_kept_small(film, made, tmp_path):
+    path = tmp_path / 'a.mp4'
+    kept = overlay.write(path, Film.open(film), made([1] * 20, [0] * 20), stills=[0.0, 0.5, 1.0])
+    height, width = kept[0].shape[:2]
+    assert len(kept) == 3 and width == 420 < 480 and height < width
+    assert kept[0].std() > 10
 
 
 def test_boxes_are_drawn_where_the_rows_say(film, written):
@@ -113,6 +129,18 @@ def test_hidden_faces_cannot_be_recognised(film, tmp_path, bands):
     assert np.abs(image[outside].astype(int) - before[outside]).mean() < 4
 
 
+def test_what_showed_the_faces_is_gone_where_they_are_hidden(
+    tmp_path, people, scene, write_film, bands
+):
+    film = Film.open(write_film(tmp_path / 'film.mp4', [scene((people[0][0], 20, 30))] * 3))
+    base = tmp_path / 'out' / 'film'
+    jobs.predict_film(film, base, bands(), Options())
+    jobs.predict_film(film, base, bands(), Options(blur=True, overlay=False, page=False))
+    assert {path.name for path in base.parent.iterdir()} == {
+        'film.csv', 'film.tracks.csv', 'film.json',
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize('track', [[1, 1], [1, 2]])
 def test_faces_stay_hidden_between_looks_that_are_far_apart(made, track):
     result = made(track, [0, 0], times=[0.0, 4.0])
@@ -143,24 +171,27 @@ def test_an_odd_size_is_coded(tmp_path, people, scene, bands):
         assert (drawn.streams.video[0].width, drawn.streams.video[0].height) == (300, 200)
 
 
-def test_sound_that_players_do_not_know_is_coded_anew(tmp_path, people, scene, bands):
+@pytest.mark.parametrize(('rate', 'expected'), [(8000, 8000), (11024, 11025), (192000, 96000)])
+def test_sound_that_players_do_not_know_is_coded_anew(
+    tmp_path, people, scene, bands, rate, expected
+):
     path = tmp_path / 'pcm.avi'
     with av.open(str(path), 'w') as container:
         pictures = container.add_stream('mpeg4', rate=10, width=320, height=240)
         pictures.pix_fmt, pictures.bit_rate = 'yuv420p', 4_000_000
-        voice = container.add_stream('pcm_s16le', rate=8000, layout='mono')
+        voice = container.add_stream('pcm_s16le', rate=rate, layout='mono')
         image = scene((people[0][0], 60, 40), width=320)
         for _ in range(10):
             container.mux(pictures.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
-            tone = av.AudioFrame.from_ndarray(np.ones((1, 800), np.int16), 's16', 'mono')
-            tone.rate = 8000
+            tone = av.AudioFrame.from_ndarray(np.ones((1, rate // 10), np.int16), 's16', 'mono')
+            tone.rate = rate
             container.mux(voice.encode(tone))
         container.mux(pictures.encode())
         container.mux(voice.encode())
     jobs.predict_film(Film.open(path), tmp_path / 'pcm', bands(), Options())
     with av.open(str(tmp_path / 'pcm.overlay.mp4')) as drawn:
         sound = drawn.streams.audio[0]
-        assert sound.codec_context.name == 'aac'
+        assert (sound.codec_context.name, sound.rate) == ('aac', expected)
         seconds = float(sound.duration * sound.time_base)
         assert seconds == pytest.approx(1.0, abs=0.2)
 
@@ -219,6 +250,16 @@ def test_stretches_are_what_the_labels_say(made):
     times = [0.0, 0.1, 0.2, 3.0, 3.1, 3.2]
     apart = segments.segments(made([1] * 6, [1] * 6, times=times))
     assert [(round(part.start, 2), round(part.end, 2)) for part in apart] == [(0, 0.8), (3, 3.3)]
+
+
+def test_what_is_uncertain_is_a_share_of_time_in_films_of_uneven_rate(made):
+    times = [0.0, 0.4, 0.5, 0.6, 0.7]  # and a tenth of a second for the last row
+    result = made([1] * 5, [1] * 5, times=times)
+    result.smoothed[0, 1] = 0.3  # below what is sure
+    (part,), (row,) = segments.segments(result), summary.tracks(result).rows
+    assert part.uncertain == row['uncertain'] == pytest.approx(0.5)
+    (row,) = summary.tracks(made([1], [1])).rows
+    assert row['seconds'] == row['uncertain'] == 0
 
 
 def test_films_that_are_seldom_looked_at_have_whole_stretches(made):
@@ -358,38 +399,6 @@ def test_wrong_codes_are_said_in_one_line(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(UserError, match=said):
         agreement.read(path, ('calm', 'glad'))
-
-
-def test_files_are_found_and_named_apart(tmp_path):
-    for name in ('a.mp4', 'a.avi', 'b.png', 'sub/a.mp4', 'notes.txt', 'sub/c.JPG'):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b'x')
-    given = Given.find([str(tmp_path)])
-    assert [name for name, _ in given.films] == ['a.avi', 'a.mp4', 'sub/a.mp4']
-    assert [name for name, _ in given.pictures] == ['b.png', 'sub/c.JPG']
-    assert jobs.stems(given.films) == ['a.avi', 'a.mp4', 'sub/a']
-    two = Given.find([str(tmp_path / 'a.mp4'), str(tmp_path / 'sub/a.mp4')])
-    assert [name for name, _ in two.films] == ['a.mp4', '2-a.mp4']
-    assert len(Given.find([str(tmp_path / 'a.mp4')] * 2).films) == 1
-    (tmp_path / 'empty').mkdir()
-    with pytest.raises(UserError, match='no film and no picture'):
-        Given.find([str(tmp_path / 'empty')])
-    with pytest.raises(UserError, match='no such file'):
-        Given.find([str(tmp_path / 'gone')])
-
-
-def test_what_was_written_before_and_what_a_system_made_is_no_film(tmp_path, monkeypatch):
-    names = ['a.mp4', 'sub/b.mp4', 'a.overlay.mp4', '._a.mp4', '__MACOSX/a.mp4', 'sub/.old/b.mp4']
-    for name in (*names, 'predictions/a.overlay.mp4', 'predictions/c.mp4', 'predictions/d.png'):
-        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / name).write_bytes(b'x')
-    monkeypatch.chdir(tmp_path)
-    given = Given.find(['.'], 'predictions')
-    assert [name for name, _ in given.films] == ['a.mp4', 'sub/b.mp4'] and not given.pictures
-    assert [name for name, _ in Given.find(['.'], '.').films] == [
-        'a.mp4', 'predictions/c.mp4', 'sub/b.mp4',
-    ]  # fmt: skip
-    assert [name for name, _ in Given.find(['a.overlay.mp4'], '.').films] == ['a.overlay.mp4']
 
 
 def test_a_turned_film_without_a_matrix_is_found_and_said(

@@ -63,6 +63,40 @@ def test_a_folder_of_films_and_pictures(call, film, people, scene, tmp_path, cap
     }
 
 
+def test_pictures_beside_a_film_that_is_none_are_predicted(call, people, scene, tmp_path, capsys):
+    folder, out = tmp_path / 'folder', tmp_path / 'out'
+    folder.mkdir()
+    (folder / 'holiday.mp4').write_bytes(b'no film')
+    (folder / 'a.heic').write_bytes(b'x')
+    cv2.imwrite(str(folder / 'b.png'), scene((people[2][1], 50, 30)))
+    with pytest.raises(UserError, match='holiday.mp4: no film'):
+        call(folder, f'--out={out}')
+    assert 'b.png,face' in (out / 'pictures.csv').read_text()
+    assert 'note: passed over: 1 .heic; save' in capsys.readouterr().out
+
+
+def test_names_in_another_coding_are_shown_and_a_film_is_to_be_renamed(
+    call, film, people, scene, tmp_path, capsys, monkeypatch
+):
+    folder, out = tmp_path / os.fsdecode(b'J\xfcrgen'), tmp_path / 'out'
+    folder.mkdir()
+    sys.stdout.reconfigure(errors='replace')  # as `cli.run` does
+    monkeypatch.setattr(sys, 'orig_argv', ['python', str(folder)])
+    _, data = cv2.imencode('.png', scene((people[2][1], 50, 30)))
+    (folder / os.fsdecode(b'M\xfcller.png')).write_bytes(data.tobytes())
+    for name in ('plain.mp4', os.fsdecode(b'M\xfcller.mp4')):
+        shutil.copy(film, folder / name)
+    (folder / 'broken.mp4').write_bytes(b'no film')
+    with pytest.raises(UserError, match='2 of 3 films failed'):
+        call(folder, f'--out={out}', '--fps=1')
+    assert 'M\ufffdller.png,face' in (out / 'pictures.csv').read_text(encoding='utf-8')
+    assert 'M\ufffdller.png' in (out / 'pictures.html').read_text(encoding='utf-8')
+    table = (out / 'films.csv').read_text(encoding='utf-8')
+    assert 'M\ufffdller.mp4: its name is no text in UTF-8; rename it' in table
+    assert 'plain.mp4,done' in table and 'J\ufffdrgen/broken.mp4: no film' in table
+    assert 'J\ufffdrgen' in (out / 'plain.html').read_text(encoding='utf-8')
+
+
 def test_frames_a_second_and_parts_are_chosen(call, film, tmp_path):
     call(film, f'--out={tmp_path}', '--fps=5', '--overlay=false', '--page=false')
     rows = (tmp_path / 'two.csv').read_text().splitlines()[1:]
@@ -132,6 +166,19 @@ def test_a_network_of_sequences_needs_two_frames_a_second(film, tmp_path, monkey
     with pytest.raises(UserError, match='--fps=1: bands sees several frames.* at least 2 a second'):
         cli.call(command.main, command.define, [str(film), '--fps=1', f'--out={tmp_path}'])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_of_sequences_is_smoothed_from_window_to_window(
+    film, tmp_path, monkeypatch, bands
+):
+    model = bands(frames=4, seconds=1.0)
+    monkeypatch.setattr(networks, 'open_model', lambda *args, **options: model)
+    words = [str(film), f'--out={tmp_path}', '--nopage', '--nooverlay']
+    with pytest.raises(UserError, match='--smooth=0.1: bands says .* at least --smooth=0.25'):
+        cli.call(command.main, command.define, [*words, '--smooth=0.1'])
+    assert not list(tmp_path.iterdir())
+    cli.call(command.main, command.define, [*words, '--smooth=0', '--fps=4'])
+    assert (tmp_path / 'two.csv').is_file()
 
 
 def test_no_camera_is_one_line(call):

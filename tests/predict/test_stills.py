@@ -154,5 +154,7 @@ def test_many_pictures_go_on_where_they_were_stopped(picture, tmp_path, bands, m
 
 def test_no_sheet_where_faces_are_to_be_hidden(picture, tmp_path, bands):
     files = [('a.png', saved(tmp_path, 'a.png', picture))]
+    jobs.predict_pictures(files, tmp_path / 'out', bands(), Options())
+    assert (tmp_path / 'out' / 'pictures.html').is_file()
     jobs.predict_pictures(files, tmp_path / 'out', bands(), Options(blur=True))
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['pictures.csv']
