@@ -14,7 +14,7 @@ from fer_jax import config as configs
 from fer_jax.config import keys
 from fer_jax.data import prepared, protocols
 from fer_jax.errors import UserError
-from fer_jax.experiment import learners, run_files
+from fer_jax.experiment import network_sections, run_files
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.classifiers import CLASSIFIERS
 from fer_jax.experiment.clips import ClipSource, Simulated
@@ -107,12 +107,12 @@ PAIRS = {
 OPENED = {
     'simulated': (keys.ALWAYS['simulated'], Simulated),
     'data': (own('data'), ClipSource, 'simulated', 'sounds', 'scenes'),
-    'inputs': (own('inputs'), learners.Inputs),
-    'augment': (own('augment'), learners.Augment),
-    'loss': (own('loss'), learners.Loss),
-    'train': (own('train'), learners.Training),
-    'init': (own('init'), learners.Init),
-    'distill': (own('distill'), learners.Distill),
+    'inputs': (own('inputs'), network_sections.Inputs),
+    'augment': (own('augment'), network_sections.Augment),
+    'loss': (own('loss'), network_sections.Loss),
+    'train': (own('train'), network_sections.Training),
+    'init': (own('init'), network_sections.Init),
+    'distill': (own('distill'), network_sections.Distill),
     'features': (keys.SOURCES['features'], FirstStage.of_run),
     'fusion': (keys.SYSTEM['fusion'], FusionOptions),
     'search': (keys.SYSTEM['search'], SearchOptions),

@@ -10,7 +10,8 @@ import torch
 from fer_jax.benchmark.torch_models import TWINS
 from fer_jax.config.keys import NETWORKS
 from fer_jax.errors import UserError
-from fer_jax.experiment.learners import NetworkLearner, Optimizer
+from fer_jax.experiment.learners import NetworkLearner
+from fer_jax.experiment.network_sections import Optimizer
 
 # Options of the models that the twins do not have: they draw their own initial values.
 OWN = ('initializer', 'init_std', 'identity_scale', 'unit_forget_bias', 'form')

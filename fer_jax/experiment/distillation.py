@@ -25,7 +25,7 @@ class Distillation:
 
     Attributes:
       sources: the runs.
-      share: as of `learners.Distill`.
+      share: as of `network_sections.Distill`.
       teachers: as of `learners.Teaching`.
     """
 
