@@ -1,5 +1,6 @@
 """The command evaluate: numbers by other means, both rules, classes by name, copies, the card."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,12 +12,13 @@ from sklearn import metrics as reference
 
 from fer_jax import cli
 from fer_jax import evaluate as command
-from fer_jax.data import prepared
+from fer_jax.data import preparation, prepared
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir, votes
 from fer_jax.experiment import judging
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.export import folder as exported
+from tests.data.datasets.test_own import picture, quiet
 
 FER2013 = ('fer2013', '--labels=ferplus8')
 
@@ -194,3 +196,19 @@ def test_what_is_judged_where_owners_give_no_test_part(split, parts):
     clips.split = np.array(split)
     fold = judging._parts(clips)
     assert tuple(part.tolist() for part in (fold.train, fold.validation, fold.test)) == parts
+
+
+def test_clips_without_a_label_are_not_judged(plain_run, tmp_path):
+    predictor = Predictor.open(plain_run)
+    known = dataclasses.replace(predictor.clips, unlabelled=True)
+    rows = ['path,label']
+    for number, label in enumerate(('happiness', 'sadness', 'happiness', '')):
+        picture(tmp_path / f'{number}.png', 40 * number)
+        rows.append(f'{number}.png,{label}')
+    (tmp_path / 'rows.csv').write_text('\n'.join(rows) + '\n')
+    data = tmp_path / 'data'
+    preparation.prepare('own:few', tmp_path / 'rows.csv', data, faces='none', report=quiet)
+    found = judging.judge(
+        dataclasses.replace(predictor, clips=known), 'own:few', data_dir=data, faces='none'
+    )
+    assert found.counted[0]['n'] == 3

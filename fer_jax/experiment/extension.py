@@ -62,7 +62,7 @@ def check(run: Path, config: ConfigDict, folds: Mapping, dataset: Mapping) -> No
         if rundir.read_json(run / name) != value:
             raise UserError(
                 f'--extend: {run / name} is not what this run would have: the prepared data has '
-                'changed, or the run that it builds on; train without --extend'
+                'changed, the run that it builds on, or what fer_jax writes; train without --extend'
             )
     if not (run / CHECKPOINTS).is_dir():
         raise UserError(f'--extend: {run} has no {CHECKPOINTS}/ any more; train without --extend')

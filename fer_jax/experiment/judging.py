@@ -141,7 +141,9 @@ def _load(
     predictor: Predictor | ForeignNetwork, dataset: str, data_dir: Path, labels: str, faces: str
 ) -> ClipSet:
     """Loads a dataset as the networks' own training clips were cut and registered."""
-    own = dataclasses.replace(predictor.clips, name=dataset, labels=labels, faces=faces)
+    own = dataclasses.replace(
+        predictor.clips, name=dataset, labels=labels, faces=faces, unlabelled=False
+    )
     if isinstance(predictor, ForeignNetwork):
         return own.load(data_dir)
     network = predictor.networks[0]

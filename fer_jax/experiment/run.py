@@ -108,19 +108,13 @@ def build(
     learner = learner.taught(sections.clips, clips.classes)
     learner.check_source(source, clips)
     if learner.patience and not sections.protocol.inner:  # whose validation clips are its test
-        _check_validated(protocol, sections.protocol.file)
+        _check_validated('train.patience', protocol, sections.protocol.file)
     make = functools.partial(make_groups, sections, data, source, seeds=sections.seeds)
     groups = make(protocol)
     learner.dry_run(groups[0].members, groups[0].clips)
     again = []
     if learner.retrain:
-        if not all(len(fold.validation) for fold in protocol.folds):
-            advice = 'there are none: give --config.protocol.validation'
-            if file := sections.protocol.file:
-                advice = f'{file} holds none in some fold: write a file that does'
-            raise UserError(
-                f'train.retrain goes by the epochs that validation clips choose, and {advice}'
-            )
+        _check_validated('train.retrain', protocol, sections.protocol.file)
         again = make(protocol.merged())
     groups, again = numbered(groups, 0), numbered(again, len(members_of(groups)))
     chain = {source.key: source.chain(members_of(groups + again), clips)} if source else {}
@@ -138,18 +132,18 @@ def build(
     return Experiment(learner, source, clips, dataset, protocol, data.stamps, groups, again)
 
 
-def _check_validated(protocol: Protocol, file: str) -> None:
-    """Refuses (UserError) `train.patience` where folds have no validation clips.
+def _check_validated(key: str, protocol: Protocol, file: str) -> None:
+    """Refuses (UserError) what goes by validation clips where there are folds without.
 
     Args:
+      key: of the config, that goes by them.
       file: that the folds are of; '' for a rule.
     """
     if not all(len(fold.validation) for fold in protocol.folds):
-        remedy = f'add some to {file}' if file else 'give --config.protocol.validation'
-        raise UserError(
-            'train.patience counts epochs by their validation clips, and there are folds without '
-            f'any: {remedy}, or give --config.train.patience=0'
-        )
+        advice = 'there are none: give --config.protocol.validation'
+        if file:
+            advice = f'{file} holds none in some fold: write a file that does'
+        raise UserError(f'{key} goes by the epochs that validation clips choose, and {advice}')
 
 
 def run(

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import platform
 import shutil
@@ -49,6 +50,7 @@ _OVERLAY = '.overlay.mp4'
 _TABLES = ('films', 'pictures')
 # The first seconds of a film tell how it is turned, so many frames of them.
 _TURN_SECONDS, _TURN_FRAMES = 12.0, 6
+_MIB = 2**20
 _PACKAGES = ('jax', 'numpy', 'av', 'opencv-python', 'opencv-python-headless', 'pillow')
 
 
@@ -159,13 +161,12 @@ def _inside(folder: Path, out: str) -> list[tuple[str, Path]]:
 def _apart(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
     """Lists the files, each once, with names of which no two are the same."""
     files = list({path.resolve(): (name, path) for name, path in files}.values())
-    taken: dict[str, int] = {}
-    out = []
+    out: dict[str, Path] = {}
     for name, path in files:
         name = cli.printable(name)
-        number = taken[name] = taken.get(name, 0) + 1
-        out.append((name if number == 1 else f'{number}-{name}', path))
-    return out
+        numbered = (f'{number}-{name}' for number in itertools.count(2))
+        out[next(new for new in itertools.chain([name], numbered) if new not in out)] = path
+    return list(out.items())
 
 
 def stems(files: Sequence[tuple[str, Path]]) -> list[str]:
@@ -224,9 +225,11 @@ def predict_film(
         return known
     source = _source(film)
     before = known.get('source', source)
-    if source['path'] != before['path'] and source['bytes'] != before['bytes']:
+    if source['path'] != before['path'] and source['content'] != before['content']:
         raise UserError(f'{ready}: of another film, {before["path"]}; give another --out')
-    if options.blur:  # an earlier command may have shown the faces
+    # Until all is written again, nothing counts as finished.
+    atomic.write_json(ready, {'identity': '', 'source': source})
+    if options.blur and known:  # an earlier command may have shown the faces
         for ending in (_OVERLAY, '.html'):
             _path(base, ending).unlink(missing_ok=True)
     folder = base.with_name(f'.{base.name}.predicting')
@@ -327,11 +330,21 @@ def _known(ready: Path) -> dict[str, Any]:
 
 
 def _source(film: Film | Camera) -> dict[str, Any]:
-    """Says where a film is and how long its file, so that another one of its name is told apart."""
+    """Says where a film is and what its file begins and ends with: another one of its name differs.
+
+    Returns:
+      {'path', 'content'}: SHA-256 of the length, the first MiB and the last one, '' of a camera.
+    """
     if isinstance(film, Camera):
-        return {'path': film.path.name, 'bytes': None}
+        return {'path': film.path.name, 'content': ''}
     path = film.path.resolve()
-    return {'path': cli.printable(path), 'bytes': path.stat().st_size}
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open('rb') as file:
+        digest.update(file.read(_MIB))
+        file.seek(max(0, size - _MIB))
+        digest.update(file.read(_MIB))
+    return {'path': cli.printable(path), 'content': digest.hexdigest()}
 
 
 def _turned(film: Film, finder: FaceFinder, remarks: list[str]) -> Film:

@@ -249,7 +249,7 @@ def leaves(tree):
         ({'train.batch_size': 0}, 'train.batch_size'),
         ({'loss.l2_layers': ('fc9',), 'loss.l2': 0.1}, 'fc9'),
         ({'loss.l2': 0.1}, 'loss.l2 is 0.1 of no layers: name them in loss.l2_layers'),
-        ({'train.patience': 5}, 'folds without any: give --config.protocol.validation, or'),
+        ({'train.patience': 5}, 'there are none: give --config.protocol.validation'),
     ],
 )
 def test_a_wrong_value_is_one_sentence_and_leaves_nothing(data_dir, tmp_path, changes, message):

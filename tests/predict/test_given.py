@@ -18,6 +18,9 @@ def test_files_are_found_and_named_apart(tmp_path):
     assert jobs.stems(given.films) == ['a.avi', 'a.mp4', 'sub/a']
     two = Given.find([str(tmp_path / 'a.mp4'), str(tmp_path / 'sub/a.mp4')])
     assert [name for name, _ in two.films] == ['a.mp4', '2-a.mp4']
+    (tmp_path / 'sub/2-a.mp4').write_bytes(b'x')
+    three = Given.find([str(tmp_path / name) for name in ('a.mp4', 'sub/a.mp4', 'sub/2-a.mp4')])
+    assert [name for name, _ in three.films] == ['a.mp4', '2-a.mp4', '2-2-a.mp4']
     assert len(Given.find([str(tmp_path / 'a.mp4')] * 2).films) == 1
     tables = [('Films.mp4', tmp_path), ('pictures.avi', tmp_path), ('sub/films.mp4', tmp_path)]
     assert jobs.stems(tables) == ['Films.mp4', 'pictures.avi', 'sub/films']

@@ -141,6 +141,30 @@ def test_what_showed_the_faces_is_gone_where_they_are_hidden(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize('stopped_at', ['drawing', 'page'])
+def test_a_film_counts_as_finished_until_another_command_begins_it_again(
+    tmp_path, people, scene, write_film, bands, monkeypatch, stopped_at
+):
+    film = Film.open(write_film(tmp_path / 'film.mp4', [scene((people[0][0], 20, 30))] * 3))
+    base = tmp_path / 'out' / 'film'
+    hidden, shown = Options(blur=True, page=False), Options(smooth=2.0)
+    first = jobs.predict_film(film, base, bands(), hidden)
+    files = {path.name: path.read_bytes() for path in base.parent.iterdir()}
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        place = {'drawing': (overlay, 'write'), 'page': (film_page, 'text')}[stopped_at]
+        patch.setattr(*place, stop)
+        with pytest.raises(KeyboardInterrupt):
+            jobs.predict_film(film, base, bands(), shown)
+    again = jobs.predict_film(film, base, bands(), hidden)
+    assert again['identity'] == first['identity']
+    del files['film.json']  # which says when
+    assert {name: base.with_name(name).read_bytes() for name in files} == files
+
+
 @pytest.mark.parametrize('track', [[1, 1], [1, 2]])
 def test_faces_stay_hidden_between_looks_that_are_far_apart(made, track):
     result = made(track, [0, 0], times=[0.0, 4.0])
