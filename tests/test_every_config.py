@@ -117,19 +117,6 @@ def test_readings_fit_every_variant(path, variant):
         configs.complete(configs.changed(config, name, ablation))
 
 
-def test_only_what_divides_stills_of_one_sequence_is_stamped_so():
-    module = load(CONFIGS[0].with_name('ckplus_stn.py'))
-    for variant in ('', 'last3', 'balanced', 'balanced,last3'):
-        config = module.get_config(variant)
-        own = {
-            name: configs.changed(config, name, ablation)
-            for name, ablation in module.get_ablations(config).items()
-        }
-        for name, each in {'itself': config, **own}.items():
-            divided = each.data.stills and each.protocol.name == 'random'
-            assert tuple(each.stamps) == (module.SHARED if divided else ()), (variant, name)
-
-
 def fuse_abstractly(fusion):
     """The fusion network of a config of several models, and its penalty."""
     network = FeatureFusion(7, tuple(fusion.units), fusion.common, fusion.activation)

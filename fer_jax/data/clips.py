@@ -200,15 +200,19 @@ def onsets(clips: ClipSet) -> ClipSet:
     return dataclasses.replace(ends, classes=classes, label=label, target=None)
 
 
-def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
-    """Returns the recording of each clip, 'dataset/clip', however clips were combined or split.
+def recording_of(name: str, clip_id: str) -> str:
+    """Names the recording of a clip, 'dataset/clip', however clips were combined or split.
 
     Args:
-      name: of the set that the ids are of, e.g. 'fer2013+afew'.
-      clip_ids: as in `ClipSet.clip_id`; of `stills`, the clips that they are frames of.
+      name: of the set that the id is of, e.g. 'fer2013+afew'.
+      clip_id: as in `ClipSet.clip_id`; of `stills`, the clip that it is a frame of.
     """
-    before = '' if '+' in name else f'{name}/'
-    return {before + _FRAME.sub('', clip_id) for clip_id in clip_ids}
+    return ('' if '+' in name else f'{name}/') + _FRAME.sub('', clip_id)
+
+
+def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:
+    """Returns the recordings of clips, as of `recording_of`."""
+    return {recording_of(name, clip_id) for clip_id in clip_ids}
 
 
 def sample_frames(length: int, n: int, sampling: str) -> np.ndarray:

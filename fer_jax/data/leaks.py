@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_jax.data.clips import ClipSet
+from fer_jax.data.clips import ClipSet, recording_of
 from fer_jax.data.fitted import Fitted
 from fer_jax.data.protocols import PARTS, Fold, Protocol, shorten
 from fer_jax.errors import UserError
 
 SUBJECTS_SHARED = 'subjects shared'
 SUBJECTS_UNKNOWN = 'subjects unknown'
+_NAMES = {'train': 'training', 'validation': 'validation', 'test': 'test'}
 # Marks of `duplicate_marks`, which predictions carry.
 NOT_DUPLICATE, IN_VALIDATION, IN_TRAINING = 0, 1, 2
 
@@ -28,7 +29,9 @@ def check_folds(protocol: Protocol, clips: ClipSet, source: str = '') -> tuple[s
 
     Returns:
       The stamps of every report: 'subjects shared' where some fold has a subject in two parts,
-      'subjects unknown' where clips name none; nothing for a subject-disjoint protocol.
+      'subjects unknown' where clips name none; nothing for a subject-disjoint protocol. And
+      'frames of one recording in training and test', or of another two parts, where single frames
+      are the clips (`clips.stills`, `clips.onsets`) and some fold divides those of a recording.
 
     Raises:
       UserError: a clip is in two parts of a fold or twice in one, or is tested more often than
@@ -37,6 +40,8 @@ def check_folds(protocol: Protocol, clips: ClipSet, source: str = '') -> tuple[s
     """
     source = source or protocol.name
     stamps = set()
+    recording = np.array([recording_of(clips.name, name) for name in clips.clip_id.tolist()])
+    divided = len(set(recording.tolist())) < len(clips)
     judged = np.zeros(len(clips), int)
     for number, fold in enumerate(protocol.folds):
         where = f'{source}, fold {number}'
@@ -51,6 +56,11 @@ def check_folds(protocol: Protocol, clips: ClipSet, source: str = '') -> tuple[s
             raise UserError(f'{where}: has {counts}; both parts are needed')
         judged[fold.test] += 1
         stamps |= _check_subjects(where, fold, clips, protocol.subject_disjoint)
+        if divided:
+            stamps |= {
+                f'frames of one recording in {_NAMES[one]} and {_NAMES[other]}'
+                for one, other in shared(fold, recording)
+            }
     if (judged > protocol.repeats).any():
         names = shorten(clips.clip_id[judged > protocol.repeats].tolist())
         raise UserError(
@@ -67,22 +77,26 @@ def _check_subjects(where: str, fold: Fold, clips: ClipSet, disjoint: bool) -> s
         if disjoint:
             raise UserError(f'{where}: declared subject-disjoint, but some clips name no subject')
         stamps.add(SUBJECTS_UNKNOWN)
-    for (one, other), shared in shared_subjects(fold, clips).items():
+    for (one, other), names in shared(fold, clips.subject).items():
         if disjoint:
             raise UserError(
                 f'{where}: declared subject-disjoint, but {one} and {other} share '
-                f'{shorten(shared)}; move the clips of each subject to one part'
+                f'{shorten(names)}; move the clips of each subject to one part'
             )
         stamps.add(SUBJECTS_SHARED)
     return stamps
 
 
-def shared_subjects(fold: Fold, clips: ClipSet) -> dict[tuple[str, str], list[str]]:
-    """Returns the subjects that two parts of a fold share, ascending: {(part, part): [name]}."""
-    subjects = {part: set(clips.subject[getattr(fold, part)].tolist()) - {''} for part in PARTS}
+def shared(fold: Fold, of_clip: np.ndarray) -> dict[tuple[str, str], list[str]]:
+    """Returns what two parts of a fold share, ascending: {(part, part): [name]}.
+
+    Args:
+      of_clip: str [N], the subject or the recording of each clip; '' is none.
+    """
+    names = {part: set(of_clip[getattr(fold, part)].tolist()) - {''} for part in PARTS}
     pairs = itertools.combinations(PARTS, 2)
-    shared = {(one, other): sorted(subjects[one] & subjects[other]) for one, other in pairs}
-    return {pair: names for pair, names in shared.items() if names}
+    both = {(one, other): sorted(names[one] & names[other]) for one, other in pairs}
+    return {pair: found for pair, found in both.items() if found}
 
 
 def check_views(clip: np.ndarray, fold: Fold) -> None:

@@ -228,7 +228,7 @@ def crossings(audit: Audit) -> Table:
 def _shared_subjects(audit: Audit) -> list[dict]:
     found: dict[tuple[str, tuple[str, str]], int] = {}
     for fold in audit.folds.values():
-        for between, names in leaks.shared_subjects(fold, audit.clips).items():
+        for between, names in leaks.shared(fold, audit.clips.subject).items():
             for name in names:
                 found[name, between] = found.get((name, between), 0) + 1
     return [

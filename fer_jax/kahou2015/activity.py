@@ -182,7 +182,9 @@ class Activity:
         del options['folder']
         said = [_VERSION, options, train, self._fingerprint()]
         digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
-        path = prepared.data_root(self.folder) / self.name / f'activity-{digest}.npz'
+        path = (
+            prepared.data_root(self.folder) / datasets.folder(self.name) / f'activity-{digest}.npz'
+        )
         if not path.exists():
             vocabulary = self.fit(train)
             own = {

@@ -173,6 +173,31 @@ def accuracy(entry: Entry, part: str, label: np.ndarray, split: np.ndarray) -> f
     return float(decision_fusion.right(entry.probabilities[clips], label[clips]).mean())
 
 
+def obstacle(clip_id: Sequence[str], classes: Sequence[str]) -> str:
+    """Says why predictions cannot be written in the challenge's format; '' where they can.
+
+    Args:
+      clip_id, classes: as of `write_predictions`.
+    """
+    unknown = [name for name in classes if name not in CHALLENGE_LABELS]
+    if unknown:
+        return (
+            f"the challenge has no class '{unknown[0]}': predictions for it can be written for "
+            f'{", ".join(CHALLENGE_LABELS)}'
+        )
+    names = [_name(each) for each in clip_id]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        what = f'two clips are called {twice[0]}' if twice else 'there are no clips'
+        return f'{what}: give the clips of the test partition'
+    return ''
+
+
+def _name(clip_id: str) -> str:
+    """Names a clip as its file in the challenge's format is named."""
+    return clip_id.rsplit('/', 1)[-1]
+
+
 def write_predictions(
     path: Path | str,
     clip_id: Sequence[str],
@@ -200,17 +225,9 @@ def write_predictions(
     Raises:
       UserError: no clips, a class that the challenge does not know, or two clips of one name.
     """
-    unknown = [name for name in (*classes, otherwise) if name not in CHALLENGE_LABELS]
-    if unknown:
-        raise UserError(
-            f"the challenge has no class '{unknown[0]}': predictions for it can be written for "
-            f'{", ".join(CHALLENGE_LABELS)}'
-        )
-    names = [name.rsplit('/', 1)[-1] for name in clip_id]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not names:
-        what = f'two clips are called {twice[0]}' if twice else 'there are no clips'
-        raise UserError(f'{path}: {what}: give the clips of the test partition')
+    if reason := obstacle(clip_id, (*classes, otherwise)):
+        raise UserError(f'{path}: {reason}')
+    names = [_name(each) for each in clip_id]
     silent = np.any(np.isnan(probabilities), 1)
     best = np.where(silent[:, None], 0, probabilities).argmax(1).tolist()
     with atomic.replacing(path) as temporary, zipfile.ZipFile(temporary, 'w') as archive:

@@ -396,15 +396,16 @@ def _write(found: outcome.SystemOutcome, folder: Path) -> None:
     atomic.write_json(folder / 'results.json', found.values)
     atomic.write_text(folder / 'predictions.csv', outcome.predictions_csv(found))
     clips = found.table.part(submissions.TEST)
-    if not len(clips):
-        print('no test clips: nothing to submit', flush=True)
+    ids = found.table.clip_id[clips].tolist()
+    if reason := submissions.obstacle(ids, found.table.classes):
+        print(f'no submissions: {reason}', flush=True)
         return
     known = found.table.label[found.table.label >= 0]
     otherwise = found.table.classes[np.bincount(known).argmax()]
     for number, entry in found.entries.items():
         silent = submissions.write_predictions(
             folder / 'submissions' / f'submission-{number}.zip',
-            found.table.clip_id[clips].tolist(),
+            ids,
             entry.probabilities[clips],
             found.table.classes,
             otherwise,

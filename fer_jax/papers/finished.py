@@ -47,13 +47,23 @@ class Finished:
     def changed(self, ours: Ours) -> list[str]:
         """Lists what it has otherwise than the config of an entry: ['train.epochs=40'].
 
-        Whether its faces are simulated, and which runs it builds on, is told elsewhere.
+        Of a run that is nearer to the small variant `simulated` of that config, that variant and
+        what it has otherwise than this. Whether its faces are simulated, and which runs it builds
+        on, is told elsewhere.
         """
         path, _, variant = ours.config.partition(':')
-        drawn = ['simulated'] * bool(_at(self.config, 'simulated.subjects'))
-        stated = configs.load_config(path, ','.join([*filter(None, [variant]), *drawn]))
-        found = configs.changes(self.config, configs.as_json(stated))
-        return [f'{key}={value}' for key, value in found.items() if key not in BUILDS_ON]
+        published = self._changed(path, variant)
+        if not published or not _at(self.config, 'simulated.subjects'):
+            return published
+        small = ['variant simulated', *self._changed(path, f'{variant},simulated'.strip(','))]
+        return min(published, small, key=len)
+
+    def _changed(self, path: str, variant: str) -> list[str]:
+        """Lists what it has otherwise than a variant of a config, as of `changed`."""
+        stated = configs.as_json(configs.load_config(path, variant))
+        found = configs.changes(self.config, stated)
+        told = (*BUILDS_ON, 'simulated.subjects', 'simulated.seed')
+        return [f'{key}={value}' for key, value in found.items() if key not in told]
 
     def answers(self, ours: Ours) -> bool:
         """Tells whether it is the run that an entry of a card asks for, of all folds."""

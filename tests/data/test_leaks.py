@@ -11,7 +11,7 @@ import pytest
 import sklearn.utils.class_weight
 
 from fer_jax.data import fitted, leaks
-from fer_jax.data.clips import ClipSet
+from fer_jax.data.clips import ClipSet, stills
 from fer_jax.data.protocols import Fold, Protocol, make_protocol
 from fer_jax.errors import UserError
 
@@ -67,15 +67,29 @@ def test_a_shared_subject_stamps_a_protocol_that_promises_nothing(clips):
     assert leaks.check_folds(apart, clips) == ()
 
 
+def test_frames_of_one_recording_in_two_parts_are_stamped(clips):
+    frames = stills(clips)  # 0 to 2 are of clip 0, 3 is clip 1, 4 and 5 are of clip 2
+    apart = Protocol('mine', False, (fold_of([0, 1, 2, 3], [], [4, 5]),))
+    assert leaks.check_folds(apart, frames) == ()
+    for fold, parts in (
+        (fold_of([0, 1], [], [2, 4]), 'training and test'),
+        (fold_of([0, 1], [2], [4]), 'training and validation'),
+        (fold_of([0, 1], [4], [5]), 'validation and test'),
+    ):
+        stamps = leaks.check_folds(Protocol('mine', False, (fold,)), frames)
+        assert f'frames of one recording in {parts}' in stamps
+        assert len([stamp for stamp in stamps if 'recording' in stamp]) == 1
+
+
 def test_shared_subjects_are_named_by_parts(clips):
     fold = fold_of([0, 2, 4], [1, 6], [3, 7, 11])
-    assert leaks.shared_subjects(fold, clips) == {
+    assert leaks.shared(fold, clips.subject) == {
         ('train', 'validation'): ['S0'],
         ('train', 'test'): ['S1'],
         ('validation', 'test'): ['S3'],
     }
     unknown = dataclasses.replace(clips, subject=np.array([''] * 12))
-    assert leaks.shared_subjects(fold, unknown) == {}
+    assert leaks.shared(fold, unknown.subject) == {}
 
 
 def test_a_message_names_the_file_that_folds_come_from(clips):

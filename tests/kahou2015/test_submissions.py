@@ -123,4 +123,7 @@ def test_the_challenges_format(tmp_path):
                  'otherwise': 'anger'}  # fmt: skip
         with pytest.raises(UserError, match=message):
             write_predictions(path, **given | change)
+        known = (given | change)['clip_id'], (given | change)['classes']
+        assert message in submissions.obstacle(*known)
+    assert submissions.obstacle(ids, CLASSES) == ''
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

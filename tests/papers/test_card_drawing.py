@@ -102,6 +102,19 @@ def test_what_a_run_changed_of_its_config_is_said(make_run, changes, said):
     assert f'run, last epoch · changed: {said}' in [line.whose for line in lines]
 
 
+@pytest.mark.parametrize(
+    'variant, said', [('', ''), ('simulated', ' · changed: variant simulated')]
+)
+def test_a_small_run_on_simulated_faces_says_so_and_a_full_one_has_no_changes(
+    make_run, variant, said
+):
+    config = resolved(f'configs/ckplus_c3d.py:{variant}')
+    simulated = {'subjects': 118, 'seed': 0}
+    run = papers.read(make_run({**config, 'simulated': simulated}, name='drawn'))
+    whose = {line.whose for line in drawing.lines(papers.load('haddad2020:table7'), [run])}
+    assert f'drawn, last epoch{said}' in whose
+
+
 def test_folds_stand_under_our_rule_and_the_papers_and_simulated_ones_are_stamped(make_run):
     run = papers.read(make_run(BALANCED, name='ckplus', stamps=('SIMULATED FACES',)))
     card = papers.load('haddad2020:table4')

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -104,6 +105,11 @@ def simulated(folder: Path) -> dict | None:
 def is_foreign(path: Path) -> bool:
     """Returns whether a name is of an operating system's making: `._x`, `.DS_Store`, `__MACOSX`."""
     return path.name.startswith('.') or path.name in ('__MACOSX', 'Thumbs.db', 'desktop.ini')
+
+
+def by_number(name: str) -> list:
+    """Makes a sort key by which frame9 comes before frame10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', name)]
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:

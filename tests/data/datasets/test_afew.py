@@ -101,6 +101,15 @@ def test_aligned_faces_are_stored_as_they_are(builder, release):
     assert builder.STORED_MARGIN == 1.0
 
 
+def test_aligned_faces_go_by_their_numbers(builder, release):
+    folder = release / 'Train_AFEW/AlignedFaces_LBPTOP_Points/Faces/000046280'
+    for path, number in zip(sorted(folder.iterdir()), (9, 10, 11), strict=True):
+        path.rename(folder / f'{number}.jpg')
+    clips = {clip.clip_id: clip for clip in builder.open(release).clips}
+    names = [path.name for path in clips['train/000046280'].payload[1]]
+    assert names == ['9.jpg', '10.jpg', '11.jpg']
+
+
 class InTurn:
     """Reads one file after another."""
 

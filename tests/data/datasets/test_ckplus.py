@@ -215,6 +215,12 @@ def test_a_missing_part_names_its_archive(builder, ckplus_release):
         builder.open(ckplus_release)
 
 
+def test_landmarks_are_asked_for_where_they_find_the_faces_alone(ckplus_release, tmp_path):
+    shutil.rmtree(ckplus_release / 'Landmarks')
+    searching = ckplus.Builder(data_dir=tmp_path / 'unused', config='faces-haar')
+    assert [clip.clip_id for clip in searching.open(ckplus_release).clips][0] == 'S005_001'
+
+
 def test_a_release_without_any_label(builder, ckplus_release):
     shutil.rmtree(ckplus_release / 'Emotion')
     (ckplus_release / 'Emotion').mkdir()

@@ -66,6 +66,19 @@ def test_pictures_are_stored_as_they_are(fer2013_release, tmp_path, handmade):
     assert set(clips.subject) == {''}
 
 
+def test_empty_lines_are_passed_over(fer2013_release, tmp_path, handmade):
+    for name in ('fer2013.csv', 'fer2013new.csv'):
+        lines = (fer2013_release / name).read_text().splitlines()
+        text = '\n'.join([*lines[:3], '', *lines[3:], '', '']) + '\n'
+        (fer2013_release / name).write_text(text)
+    preparation.prepare('fer2013', fer2013_release, tmp_path / 'data', report=quiet)
+    options = {'data_dir': tmp_path / 'data', **GEOMETRY}
+    clips = prepared.load('fer2013', **options)
+    np.testing.assert_array_equal(clips.frames[:, 0, :, :, 0], handmade.fer2013_images())
+    seven = prepared.load('fer2013', labels='ferplus7', **options)
+    assert [name[-1] for name in seven.clip_id] == ['0', '1', '2', '5']
+
+
 def test_label_sets_leave_out_what_they_drop(fer2013_release, tmp_path):
     preparation.prepare('fer2013', fer2013_release, tmp_path / 'data', report=quiet)
     seven = prepared.load('fer2013', data_dir=tmp_path / 'data', labels='ferplus7', **GEOMETRY)
@@ -312,6 +325,14 @@ def rewritten(release, folder, form):
             name = f'{usage}_{number}' if form == 'named folders' else f'im{number}'
             cv2.imwrite(str(part / f'{name}.png'), image)
     return folder
+
+
+def test_folders_without_test_images_say_what_is_judged_in_their_place(fer2013_release, tmp_path):
+    folder = rewritten(fer2013_release, tmp_path / 'form', 'folders')
+    (folder / 'test').rename(folder / 'validation')
+    lines = []
+    preparation.prepare('fer2013', folder, tmp_path / 'data', report=lines.append)
+    assert 'no test images: protocol official judges validation' in ' '.join(lines)
 
 
 FORMS = ('icml', 'windows', 'challenge', 'folders', 'named folders')

@@ -135,7 +135,10 @@ class Builder(clip_builder.ClipBuilder):
                 if path.suffix.lower() in _PICTURES and not releases.is_foreign(path):
                     here.setdefault(path.parent.name, []).append(path)
             faces = here | faces  # the same clip in a second place is a copy
-        return {name: sorted(paths) for name, paths in faces.items()}
+        return {
+            name: sorted(paths, key=lambda path: releases.by_number(path.name))
+            for name, paths in faces.items()
+        }
 
     def _recognise(self, splits: dict[str, int]) -> None:
         """Recognises the edition by its counts; its published counts are the ones to compare with.

@@ -47,15 +47,13 @@ class Builder(clip_builder.ClipBuilder):
     LANDMARKS = True
 
     def scan(self, release: Path) -> records.Manifest:
-        folder = releases.root(
-            release,
-            'CK+',
-            {
-                _IMAGES: 'from extended-cohn-kanade-images.zip',
-                _LABELS: 'from Emotion_labels.zip',
-                _LANDMARKS: 'from Landmarks.zip',
-            },
-        )
+        needed = {
+            _IMAGES: 'from extended-cohn-kanade-images.zip',
+            _LABELS: 'from Emotion_labels.zip',
+        }
+        if self._way() == 'release':
+            needed[_LANDMARKS] = 'from Landmarks.zip'
+        folder = releases.root(release, 'CK+', needed)
         clips, dropped, listed, read = [], [], [], []
         sequences = {
             path.relative_to(folder / _IMAGES) for path in (folder / _IMAGES).glob('S*/*/')

@@ -170,6 +170,11 @@ def _folders(folder: Path) -> Form:
             'which of PrivateTest; protocol official trains on train and judges all of test, with '
             'protocol.validation=0.1 to choose by; figures are not comparable to PrivateTest'
         )
+    if not any(face.split == 'test' for face in faces):
+        notes.append(
+            'no test images: protocol official judges validation in their place, which chooses no '
+            'epoch then; figures are not comparable to PrivateTest'
+        )
     unvoted = 'FER+ goes by the rows of fer2013.csv, which the names of these files do not tell'
     return Form(folder, faces, [], files, 0, unvoted, tuple(notes))
 
@@ -186,7 +191,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def lines(path: Path) -> Generator[tuple[int, list[str]], None, None]:
-    """Reads a csv: the number of each row's last line, and its cells.
+    """Reads a csv: the number of each row's last line, and its cells; empty lines are passed over.
 
     Raises:
       UserError: a quote that is never closed.
@@ -194,7 +199,7 @@ def lines(path: Path) -> Generator[tuple[int, list[str]], None, None]:
     with open(path, newline='', encoding='utf-8-sig', errors='replace') as file:
         reader = csv.reader(file)
         try:
-            for row in reader:
+            for row in filter(None, reader):
                 yield reader.line_num, row
         except csv.Error as error:
             raise UserError(

@@ -4,6 +4,7 @@ import collections
 from collections.abc import Iterator
 from pathlib import Path
 
+from fer_jax.data.datasets import release
 from fer_jax.data.datasets.own import rows
 from fer_jax.data.datasets.own.rows import Row
 from fer_jax.errors import UserError
@@ -46,7 +47,7 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
         stray = (path for path in root.iterdir() if not path.is_dir() and not rows.hidden(path))
         dropped += [
             _left_out(path.name, 'beside the folders of splits')
-            for path in sorted(stray, key=lambda path: rows.by_number(path.name))
+            for path in sorted(stray, key=lambda path: release.by_number(path.name))
         ]
     for part, split in parts:
         for path in _files(part, sequences):
@@ -83,7 +84,7 @@ def _left_out(name: str, reason: str) -> dict[str, str]:
 
 def _files(folder: Path, sequences: bool, depth: int = 0) -> Iterator[Path]:
     """Lists files below a part, by number; with `sequences` folders of frames in their place."""
-    for path in sorted(folder.iterdir(), key=lambda path: rows.by_number(path.name)):
+    for path in sorted(folder.iterdir(), key=lambda path: release.by_number(path.name)):
         if rows.hidden(path):
             continue
         if not path.is_dir():

@@ -116,11 +116,6 @@ def text(value: str) -> str:
     return unicodedata.normalize('NFC', value).strip()
 
 
-def by_number(name: str) -> list:
-    """Makes a sort key by which frame9 comes before frame10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', name)]
-
-
 def hidden(path: Path) -> bool:
     """Tells whether a file is one that systems, or the simulator, leave in folders."""
     return release.is_foreign(path) or path.name == release.SIMULATED_FILE
@@ -131,7 +126,7 @@ def frames_in(folder: Path) -> list[Path]:
     found = [
         path for path in folder.iterdir() if not hidden(path) and kind_of(path.name) == PICTURE
     ]
-    return sorted(found, key=lambda path: by_number(path.name))
+    return sorted(found, key=lambda path: release.by_number(path.name))
 
 
 def subjects_by(pattern: str, rows: list[Row], mistakes: Mistakes) -> list[Row]:
