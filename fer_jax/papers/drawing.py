@@ -106,7 +106,8 @@ def _figure(
         for other in runs
         if other is not run and any(o.row == row and other.answers(o) for o in card.ours)
     ]
-    p = next(filter(None, (run.p_value(other, rule) for other in base)), None)
+    found = (run.p_value(other, rule) for other in base)
+    p = next((value for value in found if value is not None), None)
     if p is None:
         return ''
     return f'{p:.5f}' if kind == 'p' else 'significant' * (p < questions.LEVEL) or 'not significant'
