@@ -57,6 +57,13 @@ make_virtual_environment() {
     if "$python" -c 'import pip' 2>/dev/null; then
         return
     fi
+    if [ -f "$venv/pyvenv.cfg" ] && "$python" -c '' 2>/dev/null; then
+        "$python" -m ensurepip || fail "the environment in $venv has no pip: install it there, then start again"
+        return
+    fi
+    if [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv" 2>/dev/null)" ]; then
+        fail "$venv is no virtual environment and not empty: let FER_JAX_VENV name another folder"
+    fi
     local interpreter version
     interpreter="$(find_interpreter)"
     version="$("$interpreter" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')"
