@@ -8,8 +8,9 @@
 # Makes the slice where it is not there, copies this checkout (all that git tracks) to its hosts,
 # installs, trains, and leaves the slice running (the last line says how to delete it).
 # BUCKET/prepared holds the prepared data (copy your --data_dir there first); runs are copied to
-# BUCKET/runs every five minutes and at the end, and taken from there at the start: the same command
-# after a preemption makes the slice anew and goes on. --version is the image of the hosts, which
+# BUCKET/runs every five minutes and at the end, and taken from there at the start where the first
+# host has none: the same command after a preemption makes the slice anew and goes on. Give no two
+# slices the same BUCKET. --version is the image of the hosts, which
 # Google's documentation names for each type (default tpu-ubuntu2204-base, of v4 and older); where
 # its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the commands and
 # runs none.
@@ -86,15 +87,23 @@ on_hosts 'bash -euo pipefail -c "source launch/environment.sh
         (find_interpreter) >/dev/null 2>&1 || system_packages python3.11 python3.11-venv
         prepare_environment core" &&
     .venv/bin/python -m pip install -q -c requirements.txt "jax[tpu]"'
-on_hosts "mkdir -p prepared runs &&
-    gcloud storage rsync --recursive $bucket/prepared prepared &&
-    { gcloud storage rsync --recursive $bucket/runs runs || true; }"
+# On the hosts, whether it is the first one: its process alone writes, so it alone copies.
+first="[ \"\$(hostname)\" = \"\${HOSTNAME%-w-*}-w-0\" ]"
+# Runs are taken whole or not at all, and never over the first host's own: those are newer.
+on_hosts "mkdir -p prepared runs fetched &&
+    gcloud storage rsync --recursive $bucket/prepared prepared || exit
+    if ! $first || [ -z \"\$(ls -A runs)\" ]; then
+        if gcloud storage ls $bucket/runs/ >listed.txt 2>&1; then
+            gcloud storage rsync --recursive $bucket/runs fetched && rm -r runs && mv fetched runs || exit
+        elif ! grep -q 'matched no objects' listed.txt; then
+            cat listed.txt >&2
+            exit 1
+        fi
+    fi"
 
-# The first process alone writes, so the first host alone copies: those of the others are old.
 on_hosts "
     keep() {
-        [ \"\$(hostname)\" != \"\${HOSTNAME%-w-*}-w-0\" ] ||
-            gcloud storage rsync --recursive runs $bucket/runs
+        ! $first || gcloud storage rsync --recursive runs $bucket/runs
     }
     while sleep 300; do keep; done >/dev/null 2>&1 &
     copying=\$!

@@ -187,9 +187,28 @@ def test_commands_for_a_pod(call):
 # Two hosts and a bucket, folders beside the folder of this program, which does what it is told.
 GCLOUD = """#!/usr/bin/env bash
 place="$(dirname "$0")/.."
-if [ "$1" = storage ]; then # rsync --recursive FROM TO: replaces what differs, newer or not
-    from="${4/gs:\\/\\/b/$place/bucket}" to="${5/gs:\\/\\/b/$place/bucket}"
-    mkdir -p "$from" "$to" && cp -r "$from/." "$to/"
+if [ "$1" = storage ]; then # rsync replaces what differs, newer or not
+    from="${@: -2:1}" to="${@: -1}" way=upload
+    [[ "$from" != gs:*/runs ]] || way=download
+    [[ "$2" != ls ]] || way=list
+    from="${from/gs:\\/\\/b/$place/bucket}" to="${to/gs:\\/\\/b/$place/bucket}"
+    if grep -qsx "$way" "$place/refused"; then
+        [ "$way" != download ] || touch "$to/half"
+        echo 'ERROR: (gcloud.storage) HTTPError 503' >&2
+        exit 1
+    fi
+    case "$2" in
+        ls)
+            [ -z "$(ls -A "$to" 2>/dev/null)" ] || exit 0
+            echo 'ERROR: (gcloud.storage.ls) One or more URLs matched no objects.' >&2
+            exit 1
+            ;;
+        cp) mkdir -p "${to%/*}" && cp "$from" "$to" ;;
+        rsync)
+            [[ "$*" != *--delete-unmatched* ]] || rm -rf "$to"
+            mkdir -p "$from" "$to" && cp -r "$from/." "$to/"
+            ;;
+    esac
     exit
 fi
 case " $* " in
@@ -211,6 +230,7 @@ PYTHON = """#!/usr/bin/env bash
 case "$*" in
     *fer_jax.main*)
         printf '%s\\n' "$*" >>trained
+        cat runs/metrics.csv >found 2>/dev/null
         [ "$HOSTNAME" != t1v-n-w-0 ] || printf 'epoch 20\\n' >runs/metrics.csv
         ;;
 esac
@@ -313,6 +333,39 @@ def test_the_first_host_alone_copies_its_runs_into_the_bucket(pod):
     run(*POD[1:], '--', '--config=c.py')
     assert (place / 'host-1' / 'fer_jax' / 'runs' / 'metrics.csv').read_text() == 'epoch 10\n'
     assert (place / 'bucket' / 'x' / 'runs' / 'metrics.csv').read_text() == 'epoch 20\n'
+
+
+def test_a_pod_begins_where_its_bucket_has_no_runs_yet(pod):
+    run, place = pod
+    shutil.rmtree(place / 'bucket' / 'x' / 'runs')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert (place / 'bucket' / 'x' / 'runs' / 'metrics.csv').read_text() == 'epoch 20\n'
+
+
+@pytest.mark.parametrize('refused', ['list', 'download'])
+def test_a_pod_that_cannot_read_its_runs_trains_nothing_and_leaves_the_bucket_alone(pod, refused):
+    run, place = pod
+    (place / 'refused').write_text(refused)
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 1 and 'HTTPError 503' in done.stderr
+    assert 'finished' not in done.stdout
+    assert not (place / 'host-0' / 'fer_jax' / 'trained').exists()
+    kept = place / 'bucket' / 'x' / 'runs' / 'metrics.csv'
+    assert kept.read_text() == 'epoch 10\n'
+    (place / 'refused').unlink()  # the same command, when it can be read again
+    assert run(*POD[1:], '--', '--config=c.py').returncode == 0
+    assert (place / 'host-0' / 'fer_jax' / 'found').read_text() == 'epoch 10\n'
+
+
+def test_a_pod_s_first_host_goes_on_with_its_own_runs_and_the_others_take_the_bucket_s(pod):
+    run, place = pod
+    for host in ('host-0', 'host-1'):
+        (place / host / 'fer_jax' / 'runs').mkdir()
+        (place / host / 'fer_jax' / 'runs' / 'metrics.csv').write_text('epoch 15\n')
+    assert run(*POD[1:], '--', '--config=c.py').returncode == 0
+    assert (place / 'host-0' / 'fer_jax' / 'found').read_text() == 'epoch 15\n'
+    assert (place / 'host-1' / 'fer_jax' / 'found').read_text() == 'epoch 10\n'
 
 
 @needs_shellcheck
