@@ -38,6 +38,12 @@ done
 for option in name zone type bucket; do
     [ -n "${!option}" ] || fail "--$option is missing: $usage"
 done
+for word in "$@"; do
+    case "$word" in
+        --workdir=runs/* | -workdir=runs/*) ;;
+        --workdir* | -workdir*) fail "'$word': give --workdir=runs/NAME; the bucket gets runs/ alone" ;;
+    esac
+done
 # It goes to a shell of the hosts.
 [[ "$bucket" =~ ^gs://[A-Za-z0-9._/=-]+$ ]] ||
     fail "--bucket is '$bucket': give gs://BUCKET or a folder in one"
@@ -99,17 +105,24 @@ on_hosts "mkdir -p prepared runs fetched &&
             cat listed.txt >&2
             exit 1
         fi
-    fi"
+    fi
+    # A bucket that cannot be written is found before anything is trained.
+    ! $first || { hostname >runs/slice.txt && gcloud storage cp runs/slice.txt $bucket/runs/slice.txt; }"
 
 on_hosts "
     keep() {
         ! $first || gcloud storage rsync --recursive runs $bucket/runs
     }
-    while sleep 300; do keep; done >/dev/null 2>&1 &
+    # A copy that is under way ends before the last one begins.
+    (trap exit TERM; while sleep 300 & wait \$!; do keep; done) >copying.txt 2>&1 &
     copying=\$!
     status=0
     FER_JAX_DATA=prepared .venv/bin/python -m fer_jax.main --distributed=auto$(printf ' %q' "$@") || status=\$?
     kill \$copying 2>/dev/null
-    keep
+    wait \$copying
+    keep || {
+        echo 'error: not all runs of the first host are in the bucket: do not delete the slice; start the same command again' >&2
+        [ \$status != 0 ] || status=1
+    }
     exit \$status"
 say "finished; delete the slice with: ${tpu[*]} delete ${where[*]}"

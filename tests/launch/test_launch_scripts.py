@@ -192,6 +192,7 @@ if [ "$1" = storage ]; then # rsync replaces what differs, newer or not
     [[ "$from" != gs:*/runs ]] || way=download
     [[ "$2" != ls ]] || way=list
     from="${from/gs:\\/\\/b/$place/bucket}" to="${to/gs:\\/\\/b/$place/bucket}"
+    [[ "$from" != runs ]] || way=results
     if grep -qsx "$way" "$place/refused"; then
         [ "$way" != download ] || touch "$to/half"
         echo 'ERROR: (gcloud.storage) HTTPError 503' >&2
@@ -206,7 +207,14 @@ if [ "$1" = storage ]; then # rsync replaces what differs, newer or not
         cp) mkdir -p "${to%/*}" && cp "$from" "$to" ;;
         rsync)
             [[ "$*" != *--delete-unmatched* ]] || rm -rf "$to"
-            mkdir -p "$from" "$to" && cp -r "$from/." "$to/"
+            mkdir -p "$from" "$to"
+            [ "$way" != results ] || echo begins >>"$place/copies"
+            if [ "$way" = results ] && [ -f "$place/slow" ]; then
+                rm "$place/slow"
+                sleep 3
+            fi
+            cp -r "$from/." "$to/"
+            [ "$way" != results ] || echo ends >>"$place/copies"
             ;;
     esac
     exit
@@ -230,6 +238,7 @@ PYTHON = """#!/usr/bin/env bash
 case "$*" in
     *fer_jax.main*)
         printf '%s\\n' "$*" >>trained
+        [ ! -e "$(dirname "$(readlink -f "$0")")/sleeps" ] || sleep 1
         cat runs/metrics.csv >found 2>/dev/null
         [ "$HOSTNAME" != t1v-n-w-0 ] || printf 'epoch 20\\n' >runs/metrics.csv
         ;;
@@ -368,6 +377,32 @@ def test_a_pod_s_first_host_goes_on_with_its_own_runs_and_the_others_take_the_bu
     assert (place / 'host-1' / 'fer_jax' / 'found').read_text() == 'epoch 10\n'
 
 
+@pytest.mark.parametrize('refused, trained', [('upload', False), ('results', True)])
+def test_a_pod_whose_bucket_cannot_be_written_says_so_and_does_not_count_as_finished(
+    pod, refused, trained
+):
+    run, place = pod
+    (place / 'refused').write_text(refused)
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 1 and 'HTTPError 503' in done.stderr
+    assert 'finished' not in done.stdout
+    assert ('do not delete the slice' in done.stderr) == trained
+    assert (place / 'host-0' / 'fer_jax' / 'trained').exists() == trained
+
+
+def test_the_last_copy_of_a_pod_waits_for_one_that_is_under_way(pod):
+    run, place = pod
+    # The copy after five minutes is slow, and training ends meanwhile.
+    (place / 'programs' / 'sleep').write_text(
+        f'#!/bin/sh\n[ "$1" = 300 ] || exec /bin/sleep "$1"\n'
+        f'[ ! -e {place}/slept ] && touch {place}/slept {place}/slow\n'
+    )
+    (place / 'programs' / 'sleeps').touch()
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert (place / 'copies').read_text() == 'begins\nends\n' * 2
+
+
 @needs_shellcheck
 @pytest.mark.parametrize(
     'words',
@@ -398,6 +433,8 @@ def test_what_is_printed_is_sound(words, call):
         ((*POD, '--bucket=gs://b$(x)', '--', '--config=c'), "--bucket is 'gs://b$(x)'"),
         (('slurm.sh', 'sweep', '--a=1\nrm x', '--', '--config=c'), 'has a line break in it'),
         ((*POD, '--', '--config=c'), 'there is no gcloud here'),
+        ((*POD, '--', '--config=c', '--workdir=/tmp/x'), 'give --workdir=runs/NAME'),
+        ((*POD, '--', '--config=c', '--workdir', 'x'), 'give --workdir=runs/NAME'),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line(words, message, call):
