@@ -94,6 +94,8 @@ def sweep(options: argparse.Namespace, command: list[str]) -> list[dict]:
     server = {
         'name': 'postgres',
         'image': POSTGRES,
+        # A worker has one or two; those that start anew are beside those that the server still has.
+        'args': ['-c', f'max_connections={max(100, 4 * options.workers + 20)}'],
         'env': [
             {'name': 'POSTGRES_USER', 'value': 'fer_jax'},
             {'name': 'POSTGRES_DB', 'value': 'fer_jax'},

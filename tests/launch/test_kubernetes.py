@@ -58,6 +58,15 @@ def test_a_sweep_and_its_database(manifests):
     assert worker['resources']['limits'] == {'nvidia.com/gpu': 1}
 
 
+@pytest.mark.parametrize('workers, connections', [(4, 100), (200, 820)])
+def test_a_database_has_connections_for_all_workers(manifests, workers, connections):
+    words = ['sweep', *COMMON, f'--workers={workers}', '--dry_run', '--', '--config=c.py']
+    database = manifests(*words)[2]
+    validate(database)
+    (server,) = database['spec']['template']['spec']['containers']
+    assert server['args'] == ['-c', f'max_connections={connections}']
+
+
 def test_films_are_shared(manifests):
     (job,) = manifests('predict', *COMMON, '--dry_run', '--', '/data/films', '--model=small')
     validate(job)
