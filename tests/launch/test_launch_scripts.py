@@ -264,7 +264,7 @@ def pod(tmp_path):
         'hostname': '#!/bin/sh\necho "$HOSTNAME"\n',
         'sleep': '#!/bin/sh\nexit 1\n',  # nothing is copied every five minutes
         'id': '#!/bin/sh\necho 0\n',
-        'apt-get': f'#!/bin/sh\n[ "$1" = update ] || echo "$@" >{tmp_path}/installed\n',
+        'apt-get': f'#!/bin/sh\ncase "$*" in *install*) echo "$@" >{tmp_path}/installed ;; esac\n',
         'python': PYTHON,
         'python3.11': PYTHON_3_11,
         **dict.fromkeys(('python3', 'python3.12', 'python3.13'), '#!/bin/sh\nexit 1\n'),
@@ -315,11 +315,27 @@ def test_a_pod_s_hosts_with_an_old_python_get_a_newer_one(pod):
     assert all((place / host / 'fer_jax' / 'trained').exists() for host in ('host-0', 'host-1'))
 
 
+def test_a_host_that_reads_its_lists_of_packages_by_itself_is_waited_for(pod):
+    run, place = pod
+    (place / 'programs' / 'apt-get').write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        f'*install*) echo "$@" >{place}/installed ;;\n'
+        f'*) [ -e {place}/free ] || {{ echo "E: Could not get lock /x/lock" >&2; exit 100; }} ;;\n'
+        'esac\n'
+    )
+    (place / 'programs' / 'sleep').write_text(f'#!/bin/sh\n[ "$1" = 10 ] && touch {place}/free\n')
+    for host in ('host-0', 'host-1'):
+        shutil.rmtree(place / host / 'fer_jax' / '.venv')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert all((place / host / 'fer_jax' / 'trained').exists() for host in ('host-0', 'host-1'))
+
+
 def test_a_pod_that_cannot_be_given_a_python_says_so_last(pod):
     run, place = pod
     said = 'E: Unable to locate package python3.11'
     (place / 'programs' / 'apt-get').write_text(
-        f'#!/bin/sh\n[ "$1" = update ] && exit\necho "{said}" >&2\nexit 100\n'
+        f'#!/bin/sh\ncase "$*" in *update*) exit ;; esac\necho "{said}" >&2\nexit 100\n'
     )
     for host in ('host-0', 'host-1'):
         shutil.rmtree(place / host / 'fer_jax' / '.venv')
