@@ -110,8 +110,13 @@ on_hosts "mkdir -p prepared runs fetched &&
     ! $first || { hostname >runs/slice.txt && gcloud storage cp runs/slice.txt $bucket/runs/slice.txt; }"
 
 on_hosts "
+    # What the checkpoints no longer hold goes from the bucket once it has what they hold now.
     keep() {
-        ! $first || gcloud storage rsync --recursive runs $bucket/runs
+        ! $first || {
+            gcloud storage rsync --recursive --continue-on-error runs $bucket/runs &&
+                find runs -name checkpoints -prune -exec gcloud storage rsync --recursive \
+                    --delete-unmatched-destination-objects '{}' '$bucket/{}' ';'
+        }
     }
     # A copy that is under way ends before the last one begins.
     (trap exit TERM; while sleep 300 & wait \$!; do keep; done) >copying.txt 2>&1 &

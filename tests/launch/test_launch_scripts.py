@@ -360,6 +360,24 @@ def test_the_first_host_alone_copies_its_runs_into_the_bucket(pod):
     assert (place / 'bucket' / 'x' / 'runs' / 'metrics.csv').read_text() == 'epoch 20\n'
 
 
+def test_the_bucket_keeps_no_checkpoint_that_the_run_dropped_and_all_other_runs(pod):
+    run, place = pod
+    (place / 'programs' / 'python').write_text(
+        '#!/bin/sh\ncase "$*" in *main*) rm -rf runs/a/checkpoints/000/latest/1 ;; esac\n'
+    )
+    runs = place / 'bucket' / 'x' / 'runs'
+    for position in ('a/checkpoints/000/latest/1', 'a/checkpoints/000/latest/2'):
+        (runs / position).mkdir(parents=True)
+        (runs / position / 'state').touch()
+    (place / 'host-0' / 'fer_jax' / 'runs').mkdir()
+    shutil.copytree(runs / 'a', place / 'host-0' / 'fer_jax' / 'runs' / 'a')
+    (runs / 'b' / 'checkpoints' / '000').mkdir(parents=True)  # of another slice
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (runs / 'a/checkpoints/000/latest').iterdir()] == ['2']
+    assert (runs / 'b' / 'checkpoints' / '000').exists()
+
+
 def test_a_pod_begins_where_its_bucket_has_no_runs_yet(pod):
     run, place = pod
     shutil.rmtree(place / 'bucket' / 'x' / 'runs')
