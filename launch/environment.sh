@@ -7,6 +7,7 @@
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="${FER_JAX_VENV:-$root/.venv}"
+[[ "$venv" = /* ]] || venv="$PWD/$venv"
 python="$venv/bin/python"
 
 # Idle OpenMP threads wait asleep: spinning ones take the core that the other half of a test needs.

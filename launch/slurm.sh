@@ -6,7 +6,7 @@
 #   bash launch/slurm.sh predict --workers=8 [--dry_run] [SBATCH OPTION ...] -- FOLDER PREDICT FLAGS ...
 #   bash launch/slurm.sh train --nodes=4 [--dry_run] [SBATCH OPTION ...] -- MAIN FLAGS ...
 #
-# For example, from a checkout on a file system that all nodes see:
+# For example, in a checkout on a file system that all nodes see:
 #
 #   bash launch/slurm.sh sweep --workers=8 --partition=gpu --gpus-per-node=1 --time=24:00:00 -- \
 #       --config=configs/ckplus_c3d.py:loso --trials=800 --study=haddad2020 \
@@ -51,6 +51,9 @@ done
 [[ "$nodes" =~ ^[1-9][0-9]*$ ]] || fail "--nodes is '$nodes': give a number from 1"
 [ "$kind" = train ] || [ "$nodes" = 1 ] || fail "--nodes goes with train; $kind takes --workers"
 [ "$kind" != train ] || [ "$workers" = 1 ] || fail '--workers goes with sweep and predict; train takes --nodes'
+
+# The jobs run in the checkout, so paths of the command are those from there.
+[ "$PWD" -ef "$root" ] || fail "start it in $root: paths after '--' are those from there"
 
 share=''
 if [ "$kind" != train ]; then

@@ -30,12 +30,13 @@ def call(tmp_path_factory):
     for name in PROGRAMS:
         (programs / name).symlink_to(shutil.which(name))
 
-    def run(script, *words):
+    def run(script, *words, cwd=LAUNCH.parent, venv='/nowhere/venv'):
         return subprocess.run(
             ['bash', LAUNCH / script, *words],
             capture_output=True,
             text=True,
-            env={'PATH': str(programs), 'FER_JAX_VENV': '/nowhere/venv'},
+            cwd=cwd,
+            env={'PATH': str(programs), 'FER_JAX_VENV': venv},
         )
 
     return run
@@ -100,6 +101,19 @@ def test_array_of_sweep_workers(call):
     assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
 
 
+def test_a_job_is_not_submitted_from_elsewhere_with_paths_that_are_not_the_checkout_s(
+    call, tmp_path
+):
+    done = call(*FILMS, '.', '--out=o', cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout == ''
+    assert done.stderr.startswith(f'error: start it in {LAUNCH.parent}: ')
+
+
+def test_an_environment_may_be_named_from_where_one_is(call):
+    job = call(*TRAIN, '--config=c.py', venv='other/venv').stdout
+    assert f'srun {LAUNCH.parent}/other/venv/bin/python -m fer_jax.main' in job
+
+
 def test_an_option_of_sbatch_with_a_blank_stays_one_word(call, tmp_path):
     (tmp_path / 'a b').symlink_to(LAUNCH.parent)
     script = tmp_path / 'a b' / 'launch' / 'slurm.sh'
@@ -121,7 +135,9 @@ def test_a_sweep_is_not_submitted_without_its_extra(pod, tmp_path):
     environment = os.environ | {'FER_JAX_VENV': str(tmp_path / 'venv')}
     environment['PATH'] = f'{programs}{os.pathsep}{os.environ["PATH"]}'
     submit = ['bash', LAUNCH / 'slurm.sh', 'sweep', '--', '--config=c.py']
-    done = subprocess.run(submit, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        submit, capture_output=True, text=True, env=environment, cwd=LAUNCH.parent
+    )
     assert done.returncode == 1 and done.stdout == ''
     assert 'lacks what a sweep needs' in done.stderr and '.[sweep]' in done.stderr
 
