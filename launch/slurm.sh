@@ -85,6 +85,8 @@ JOB
     for option in "${options[@]}"; do printf '#SBATCH %q\n' "$option"; done
     cat <<JOB
 
+# srun does not take --cpus-per-task from the job by itself.
+[ -z "\${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK="\$SLURM_CPUS_PER_TASK"
 status=0
 srun$(printf ' %q' "${command[@]}")$share || status=\$?
 # 143: it was told to end and has saved everything. A cancelled job cannot be queued again.

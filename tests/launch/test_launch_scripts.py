@@ -179,6 +179,19 @@ def test_films_are_shared_by_an_array(call):
     assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
 
 
+@pytest.mark.parametrize('cores', ['16', ''])
+def test_a_task_has_the_cores_that_its_job_asked_for(call, tmp_path, cores):
+    job = call(*TRAIN, '--config=c.py').stdout
+    (tmp_path / 'srun').write_text('#!/bin/sh\necho "cores: ${SRUN_CPUS_PER_TASK:-all}"\n')
+    (tmp_path / 'srun').chmod(0o755)
+    environment = {'PATH': f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'}
+    environment |= {'SLURM_CPUS_PER_TASK': cores} if cores else {}
+    done = subprocess.run(
+        ['bash', '-u'], input=job, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0 and done.stdout == f'cores: {cores or "all"}\n', done.stderr
+
+
 def test_training_over_nodes(call):
     job = call(*TRAIN, '--config=c.py').stdout
     assert '#SBATCH --nodes=4\n' in job and '--array' not in job
