@@ -7,6 +7,7 @@
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="${FER_JAX_VENV:-$root/.venv}"
+[[ "$venv" = /* ]] || venv="$PWD/$venv"
 python="$venv/bin/python"
 
 # Idle OpenMP threads wait asleep: spinning ones take the core that the other half of a test needs.
@@ -23,20 +24,25 @@ fail() {
 
 # Debian packages, where they can be had without asking for a password; else the command to type.
 system_packages() {
-    # A new host is often installing something by itself: it is waited for.
-    local install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600
-        install -y --no-install-recommends)
+    # A new host is often installing something by itself, which is waited for.
+    local said apt=(env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -o DPkg::Lock::Timeout=600)
     if ! command -v apt-get >/dev/null; then
         fail "please install the equivalent of these Debian packages, then start again: $*"
-    elif [ "$(id -u)" = 0 ]; then
-        say "installing Debian packages: $*"
-        apt-get update -q && "${install[@]}" "$@"
-    elif sudo -n true 2>/dev/null; then
-        say "installing Debian packages with sudo: $*"
-        sudo apt-get update -q && sudo "${install[@]}" "$@"
-    else
-        fail "Debian packages are missing; install them with 'sudo apt-get install -y $*', then start again"
+    elif [ "$(id -u)" != 0 ]; then
+        sudo -n true 2>/dev/null ||
+            fail "Debian packages are missing; install them with 'sudo apt-get install -y $*', then start again"
+        apt=(sudo "${apt[@]}")
     fi
+    say "installing Debian packages: $*"
+    for _ in {1..60}; do
+        # apt-get itself does not wait for the lock of its lists.
+        if said="$("${apt[@]}" update -q 2>&1)" || [[ "$said" != *'Could not get lock'* ]]; then
+            break
+        fi
+        sleep 10
+    done
+    printf '%s\n' "$said"
+    "${apt[@]}" install -y --no-install-recommends "$@"
 }
 
 # The first interpreter that runs and is new enough. The system's own comes first: its venv and
@@ -56,6 +62,13 @@ find_interpreter() {
 make_virtual_environment() {
     if "$python" -c 'import pip' 2>/dev/null; then
         return
+    fi
+    if [ -f "$venv/pyvenv.cfg" ] && "$python" -c '' 2>/dev/null; then
+        "$python" -m ensurepip || fail "the environment in $venv has no pip: install it there, then start again"
+        return
+    fi
+    if [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv" 2>/dev/null)" ]; then
+        fail "$venv is no virtual environment and not empty: let FER_JAX_VENV name another folder"
     fi
     local interpreter version
     interpreter="$(find_interpreter)"

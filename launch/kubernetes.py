@@ -20,7 +20,8 @@ database or the other pods (75), is made again and goes on where it was; a mista
 (exit status 1) ends the job. Without --dry_run, which prints the manifests, they go to kubectl
 apply. `kubectl delete -l app=NAME all` (of a train `all,jobset`, which other clusters may not know)
 ends everything and leaves the database's volume and its password, so that the same command goes on
-with the study.
+with the study. A Job that has ended or failed is deleted likewise before the same command, or one
+with other flags: kubectl leaves it as it is, and nothing starts.
 """
 
 import argparse
@@ -68,12 +69,20 @@ def main() -> None:
         return
     if not shutil.which('kubectl'):
         parser.exit(1, 'error: there is no kubectl here: install it, or give --dry_run\n')
-    # A database keeps the password that it was made with.
-    known = ['kubectl', 'get', 'secret', f'{options.name}-postgres']
-    if not subprocess.run(known, capture_output=True).returncode:
+    if options.kind == 'sweep' and is_there(f'{options.name}-postgres'):
+        # A database keeps the password that it was made with.
         made = [manifest for manifest in made if manifest['kind'] != 'Secret']
     apply = ['kubectl', 'apply', '-f', '-']
     sys.exit(subprocess.run(apply, input=as_text(made), text=True).returncode)
+
+
+def is_there(secret: str) -> bool:
+    """Returns whether the cluster has that secret; ends the program where kubectl cannot say so."""
+    ask = ['kubectl', 'get', 'secret', secret, '--ignore-not-found', '--output=name']
+    asked = subprocess.run(ask, stdout=subprocess.PIPE)
+    if asked.returncode:
+        sys.exit(f'error: kubectl does not say whether there is a secret {secret}')
+    return bool(asked.stdout.strip())
 
 
 def as_text(made: list[dict]) -> str:
@@ -94,6 +103,8 @@ def sweep(options: argparse.Namespace, command: list[str]) -> list[dict]:
     server = {
         'name': 'postgres',
         'image': POSTGRES,
+        # A worker has one or two; those that start anew are beside those that the server still has.
+        'args': ['-c', f'max_connections={max(100, 4 * options.workers + 20)}'],
         'env': [
             {'name': 'POSTGRES_USER', 'value': 'fer_jax'},
             {'name': 'POSTGRES_DB', 'value': 'fer_jax'},

@@ -6,7 +6,7 @@
 #   bash launch/slurm.sh predict --workers=8 [--dry_run] [SBATCH OPTION ...] -- FOLDER PREDICT FLAGS ...
 #   bash launch/slurm.sh train --nodes=4 [--dry_run] [SBATCH OPTION ...] -- MAIN FLAGS ...
 #
-# For example, from a checkout on a file system that all nodes see:
+# For example, in a checkout on a file system that all nodes see:
 #
 #   bash launch/slurm.sh sweep --workers=8 --partition=gpu --gpus-per-node=1 --time=24:00:00 -- \
 #       --config=configs/ckplus_c3d.py:loso --trials=800 --study=haddad2020 \
@@ -52,6 +52,9 @@ done
 [ "$kind" = train ] || [ "$nodes" = 1 ] || fail "--nodes goes with train; $kind takes --workers"
 [ "$kind" != train ] || [ "$workers" = 1 ] || fail '--workers goes with sweep and predict; train takes --nodes'
 
+# The jobs run in the checkout, so paths of the command are those from there.
+[ "$PWD" -ef "$root" ] || fail "start it in $root: paths after '--' are those from there"
+
 share=''
 if [ "$kind" != train ]; then
     command=("$python" -m "fer_jax.$kind" "$@")
@@ -82,6 +85,8 @@ JOB
     for option in "${options[@]}"; do printf '#SBATCH %q\n' "$option"; done
     cat <<JOB
 
+# srun does not take --cpus-per-task from the job by itself.
+[ -z "\${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK="\$SLURM_CPUS_PER_TASK"
 status=0
 srun$(printf ' %q' "${command[@]}")$share || status=\$?
 # 143: it was told to end and has saved everything. A cancelled job cannot be queued again.

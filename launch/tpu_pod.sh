@@ -8,8 +8,9 @@
 # Makes the slice where it is not there, copies this checkout (all that git tracks) to its hosts,
 # installs, trains, and leaves the slice running (the last line says how to delete it).
 # BUCKET/prepared holds the prepared data (copy your --data_dir there first); runs are copied to
-# BUCKET/runs every five minutes and at the end, and taken from there at the start: the same command
-# after a preemption makes the slice anew and goes on. --version is the image of the hosts, which
+# BUCKET/runs every five minutes and at the end, and taken from there at the start where the first
+# host has none: the same command after a preemption makes the slice anew and goes on. Give no two
+# slices the same BUCKET. --version is the image of the hosts, which
 # Google's documentation names for each type (default tpu-ubuntu2204-base, of v4 and older); where
 # its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the commands and
 # runs none.
@@ -36,6 +37,12 @@ done
 [ $# -gt 0 ] || fail "after '--' come the flags of fer_jax.main, --config first: $usage"
 for option in name zone type bucket; do
     [ -n "${!option}" ] || fail "--$option is missing: $usage"
+done
+for word in "$@"; do
+    case "$word" in
+        --workdir=runs/* | -workdir=runs/*) ;;
+        --workdir* | -workdir*) fail "'$word': give --workdir=runs/NAME; the bucket gets runs/ alone" ;;
+    esac
 done
 # It goes to a shell of the hosts.
 [[ "$bucket" =~ ^gs://[A-Za-z0-9._/=-]+$ ]] ||
@@ -86,21 +93,41 @@ on_hosts 'bash -euo pipefail -c "source launch/environment.sh
         (find_interpreter) >/dev/null 2>&1 || system_packages python3.11 python3.11-venv
         prepare_environment core" &&
     .venv/bin/python -m pip install -q -c requirements.txt "jax[tpu]"'
-on_hosts "mkdir -p prepared runs &&
-    gcloud storage rsync --recursive $bucket/prepared prepared &&
-    { gcloud storage rsync --recursive $bucket/runs runs || true; }"
+# On the hosts, whether it is the first one: its process alone writes, so it alone copies.
+first="[ \"\$(hostname)\" = \"\${HOSTNAME%-w-*}-w-0\" ]"
+# Runs are taken whole or not at all, and never over the first host's own: those are newer.
+on_hosts "mkdir -p prepared runs fetched &&
+    gcloud storage rsync --recursive $bucket/prepared prepared || exit
+    if ! $first || [ -z \"\$(ls -A runs)\" ]; then
+        if gcloud storage ls $bucket/runs/ >listed.txt 2>&1; then
+            gcloud storage rsync --recursive $bucket/runs fetched && rm -r runs && mv fetched runs || exit
+        elif ! grep -q 'matched no objects' listed.txt; then
+            cat listed.txt >&2
+            exit 1
+        fi
+    fi
+    # A bucket that cannot be written is found before anything is trained.
+    ! $first || { hostname >runs/slice.txt && gcloud storage cp runs/slice.txt $bucket/runs/slice.txt; }"
 
-# The first process alone writes, so the first host alone copies: those of the others are old.
 on_hosts "
+    # What the checkpoints no longer hold goes from the bucket once it has what they hold now.
     keep() {
-        [ \"\$(hostname)\" != \"\${HOSTNAME%-w-*}-w-0\" ] ||
-            gcloud storage rsync --recursive runs $bucket/runs
+        ! $first || {
+            gcloud storage rsync --recursive --continue-on-error runs $bucket/runs &&
+                find runs -name checkpoints -prune -exec gcloud storage rsync --recursive \
+                    --delete-unmatched-destination-objects '{}' '$bucket/{}' ';'
+        }
     }
-    while sleep 300; do keep; done >/dev/null 2>&1 &
+    # A copy that is under way ends before the last one begins.
+    (trap exit TERM; while sleep 300 & wait \$!; do keep; done) >copying.txt 2>&1 &
     copying=\$!
     status=0
     FER_JAX_DATA=prepared .venv/bin/python -m fer_jax.main --distributed=auto$(printf ' %q' "$@") || status=\$?
     kill \$copying 2>/dev/null
-    keep
+    wait \$copying
+    keep || {
+        echo 'error: not all runs of the first host are in the bucket: do not delete the slice; start the same command again' >&2
+        [ \$status != 0 ] || status=1
+    }
     exit \$status"
 say "finished; delete the slice with: ${tpu[*]} delete ${where[*]}"

@@ -21,6 +21,11 @@ JOURNAL, POSTGRESQL = 'journal:', 'postgresql+psycopg://'
 RETRY_S, GIVE_UP_S = 5.0, 3600.0
 # PostgreSQL's word for a transaction that may not write.
 _READ_ONLY = '25006'
+# What a server says that is there and takes nobody at present: it starts up, shuts down, is full.
+_NOT_NOW = (
+    *('the database system is', 'terminating connection'),
+    *('too many clients', 'too many connections', 'remaining connection slots'),
+)
 
 T = TypeVar('T')
 
@@ -188,8 +193,8 @@ class PostgreSQL(Store):
             ) from error
         except (*self._away, exc.ProgrammingError) as error:
             said = _reason(error)
-            # A server that is there says FATAL, also while it starts up or shuts down.
-            answered = 'FATAL' in said and 'the database system is' not in said
+            # A server that is there says FATAL, also where it takes nobody at present.
+            answered = 'FATAL' in said and not any(words in said for words in _NOT_NOW)
             mistake = answered or isinstance(error, exc.ProgrammingError)
             raise (UserError if mistake else Away)(
                 f'--storage={self.address}: {said}; is the server up, and are user, '

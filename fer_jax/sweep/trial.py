@@ -14,7 +14,7 @@ from fer_jax import atomic
 from fer_jax import config as configs
 from fer_jax.config import Space
 from fer_jax.data import fold_file
-from fer_jax.errors import Interrupted, UserError
+from fer_jax.errors import Away, Interrupted, UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.learners import NetworkLearner
@@ -227,16 +227,16 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
       A sentence about it.
 
     Raises:
-      UserError: the system refuses a file (a full disk, a network drive that went away), or the
-        storage is away; the trial waits for the next worker.
+      UserError: the system refuses a file (a full disk, a network drive that went away), the data
+        are gone, or the storage is away; the trial waits for the next worker.
       Interrupted: the command was asked to stop; so does the trial.
     """
     folder = folder_of(workdir, claim.number)
+    epochs: dict[int, int] = {}
     try:
         if claim.twin is not None:
             return _as_before(ledger, claim, claim.twin)
         ledger.note(claim, folder=folder.name)
-        epochs: dict[int, int] = {}
         with Heartbeat(ledger.store, claim.trial) as heartbeat:
 
             def check(record: Record) -> None:
@@ -266,6 +266,13 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
     except Lost:
         raise
     except UserError as error:
+        reason = str(error) if atomic.refusal(error) else ''
+        if not reason and not epochs:
+            reason = _fault_of_all(search, data_dir)
+        if reason:
+            ledger.release(claim)
+            said = f'trial {claim.number}, which waits for the next worker: {reason}'
+            raise Away(said) from error
         return _ended(ledger, claim, 'FAIL', str(error))
     except (Interrupted, KeyboardInterrupt):
         ledger.release(claim)
@@ -282,6 +289,19 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
             return _ended(ledger, claim, 'FAIL', f'out of memory: {said[:200]}')
         _ended(ledger, claim, 'FAIL', f'{type(error).__name__}: {said[:200]}')
         raise
+
+
+def _fault_of_all(search: StudyPlan, data_dir: Path) -> str:
+    """Returns what is wrong whatever a trial's setting, such as data that are gone; '' if nothing.
+
+    The study began with its config as it is, so that what is wrong with that one now is no fault of
+    the setting that failed.
+    """
+    try:
+        experiment.build(search.setting({}), data_dir)
+    except UserError as error:
+        return str(error)
+    return ''
 
 
 def _keep_best(ledger: Ledger, workdir: Path) -> None:

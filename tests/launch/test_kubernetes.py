@@ -58,6 +58,15 @@ def test_a_sweep_and_its_database(manifests):
     assert worker['resources']['limits'] == {'nvidia.com/gpu': 1}
 
 
+@pytest.mark.parametrize('workers, connections', [(4, 100), (200, 820)])
+def test_a_database_has_connections_for_all_workers(manifests, workers, connections):
+    words = ['sweep', *COMMON, f'--workers={workers}', '--dry_run', '--', '--config=c.py']
+    database = manifests(*words)[2]
+    validate(database)
+    (server,) = database['spec']['template']['spec']['containers']
+    assert server['args'] == ['-c', f'max_connections={connections}']
+
+
 def test_films_are_shared(manifests):
     (job,) = manifests('predict', *COMMON, '--dry_run', '--', '/data/films', '--model=small')
     validate(job)
@@ -74,7 +83,7 @@ def test_a_database_keeps_its_password(known, manifests, monkeypatch, tmp_path):
     kubectl = tmp_path / 'kubectl'
     kubectl.write_text(f"""#!/bin/sh
     [ "$1" = apply ] && exec cat > {tmp_path}/applied
-    exit {0 if known else 1}
+    {'echo secret/fer-postgres' if known else 'true'}
     """)
     kubectl.chmod(0o755)
     monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
@@ -83,6 +92,22 @@ def test_a_database_keeps_its_password(known, manifests, monkeypatch, tmp_path):
     assert stopped.value.code == 0
     kinds = [item['kind'] for item in yaml.safe_load_all((tmp_path / 'applied').read_text())]
     assert ('Secret' in kinds) == (not known) and kinds[-1] == 'Job'
+
+
+def test_a_secret_that_kubectl_cannot_look_for_is_not_replaced(manifests, monkeypatch, tmp_path):
+    kubectl = tmp_path / 'kubectl'
+    kubectl.write_text(f'#!/bin/sh\n[ "$1" = apply ] && exec cat > {tmp_path}/applied\nexit 1\n')
+    kubectl.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(SystemExit) as stopped:
+        manifests('sweep', *COMMON, '--', '--config=c.py')
+    assert stopped.value.code == (
+        'error: kubectl does not say whether there is a secret fer-postgres'
+    )
+    assert not (tmp_path / 'applied').exists()
+    with pytest.raises(SystemExit) as stopped:  # films need none
+        manifests('predict', *COMMON, '--', '/data/films')
+    assert stopped.value.code == 0 and (tmp_path / 'applied').exists()
 
 
 def test_a_run_over_several_hosts(manifests):

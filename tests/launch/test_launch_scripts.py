@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -29,12 +30,13 @@ def call(tmp_path_factory):
     for name in PROGRAMS:
         (programs / name).symlink_to(shutil.which(name))
 
-    def run(script, *words):
+    def run(script, *words, cwd=LAUNCH.parent, venv='/nowhere/venv'):
         return subprocess.run(
             ['bash', LAUNCH / script, *words],
             capture_output=True,
             text=True,
-            env={'PATH': str(programs), 'FER_JAX_VENV': '/nowhere/venv'},
+            cwd=cwd,
+            env={'PATH': str(programs), 'FER_JAX_VENV': venv},
         )
 
     return run
@@ -58,6 +60,38 @@ def test_scripts_are_sound(path):
     assert checked.returncode == 0, checked.stdout
 
 
+def make_environment(venv, **options):
+    """Makes the virtual environment of the scripts in that folder."""
+    return subprocess.run(
+        ['bash', '-c', f'set -e; source {LAUNCH}/environment.sh; make_virtual_environment'],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'FER_JAX_VENV': str(venv), 'PYTHON': sys.executable},
+        **options,
+    )
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
+    (tmp_path / 'thesis.txt').write_text('mine')
+    done = make_environment(tmp_path)
+    assert done.returncode == 1 and [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
+    assert f'{tmp_path} is no virtual environment and not empty' in done.stderr
+
+
+def test_an_environment_without_pip_is_given_one_and_keeps_its_packages(tmp_path):
+    (tmp_path / 'bin').mkdir()
+    (tmp_path / 'pyvenv.cfg').touch()
+    python = tmp_path / 'bin' / 'python'
+    python.write_text(
+        '#!/bin/sh\ncase "$*" in\n*"import pip") exit 1 ;;\n'
+        f'*ensurepip) touch {tmp_path}/pip ;;\nesac\n'
+    )
+    python.chmod(0o755)
+    done = make_environment(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {'bin', 'pip', 'pyvenv.cfg'}
+
+
 def test_array_of_sweep_workers(call):
     job = call(*SWEEP, '--config=a b.py', '--trials=800').stdout
     assert job.startswith('#!/bin/bash\n#SBATCH')
@@ -65,6 +99,19 @@ def test_array_of_sweep_workers(call):
     # What stands after '--' arrives as it was written, whatever is in it.
     assert 'srun /nowhere/venv/bin/python -m fer_jax.sweep --config=a\\ b.py --trials=800' in job
     assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
+
+
+def test_a_job_is_not_submitted_from_elsewhere_with_paths_that_are_not_the_checkout_s(
+    call, tmp_path
+):
+    done = call(*FILMS, '.', '--out=o', cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout == ''
+    assert done.stderr.startswith(f'error: start it in {LAUNCH.parent}: ')
+
+
+def test_an_environment_may_be_named_from_where_one_is(call):
+    job = call(*TRAIN, '--config=c.py', venv='other/venv').stdout
+    assert f'srun {LAUNCH.parent}/other/venv/bin/python -m fer_jax.main' in job
 
 
 def test_an_option_of_sbatch_with_a_blank_stays_one_word(call, tmp_path):
@@ -88,7 +135,9 @@ def test_a_sweep_is_not_submitted_without_its_extra(pod, tmp_path):
     environment = os.environ | {'FER_JAX_VENV': str(tmp_path / 'venv')}
     environment['PATH'] = f'{programs}{os.pathsep}{os.environ["PATH"]}'
     submit = ['bash', LAUNCH / 'slurm.sh', 'sweep', '--', '--config=c.py']
-    done = subprocess.run(submit, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        submit, capture_output=True, text=True, env=environment, cwd=LAUNCH.parent
+    )
     assert done.returncode == 1 and done.stdout == ''
     assert 'lacks what a sweep needs' in done.stderr and '.[sweep]' in done.stderr
 
@@ -130,6 +179,19 @@ def test_films_are_shared_by_an_array(call):
     assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in job
 
 
+@pytest.mark.parametrize('cores', ['16', ''])
+def test_a_task_has_the_cores_that_its_job_asked_for(call, tmp_path, cores):
+    job = call(*TRAIN, '--config=c.py').stdout
+    (tmp_path / 'srun').write_text('#!/bin/sh\necho "cores: ${SRUN_CPUS_PER_TASK:-all}"\n')
+    (tmp_path / 'srun').chmod(0o755)
+    environment = {'PATH': f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'}
+    environment |= {'SLURM_CPUS_PER_TASK': cores} if cores else {}
+    done = subprocess.run(
+        ['bash', '-u'], input=job, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0 and done.stdout == f'cores: {cores or "all"}\n', done.stderr
+
+
 def test_training_over_nodes(call):
     job = call(*TRAIN, '--config=c.py').stdout
     assert '#SBATCH --nodes=4\n' in job and '--array' not in job
@@ -154,9 +216,36 @@ def test_commands_for_a_pod(call):
 # Two hosts and a bucket, folders beside the folder of this program, which does what it is told.
 GCLOUD = """#!/usr/bin/env bash
 place="$(dirname "$0")/.."
-if [ "$1" = storage ]; then # rsync --recursive FROM TO: replaces what differs, newer or not
-    from="${4/gs:\\/\\/b/$place/bucket}" to="${5/gs:\\/\\/b/$place/bucket}"
-    mkdir -p "$from" "$to" && cp -r "$from/." "$to/"
+if [ "$1" = storage ]; then # rsync replaces what differs, newer or not
+    from="${@: -2:1}" to="${@: -1}" way=upload
+    [[ "$from" != gs:*/runs ]] || way=download
+    [[ "$2" != ls ]] || way=list
+    from="${from/gs:\\/\\/b/$place/bucket}" to="${to/gs:\\/\\/b/$place/bucket}"
+    [[ "$from" != runs ]] || way=results
+    if grep -qsx "$way" "$place/refused"; then
+        [ "$way" != download ] || touch "$to/half"
+        echo 'ERROR: (gcloud.storage) HTTPError 503' >&2
+        exit 1
+    fi
+    case "$2" in
+        ls)
+            [ -z "$(ls -A "$to" 2>/dev/null)" ] || exit 0
+            echo 'ERROR: (gcloud.storage.ls) One or more URLs matched no objects.' >&2
+            exit 1
+            ;;
+        cp) mkdir -p "${to%/*}" && cp "$from" "$to" ;;
+        rsync)
+            [[ "$*" != *--delete-unmatched* ]] || rm -rf "$to"
+            mkdir -p "$from" "$to"
+            [ "$way" != results ] || echo begins >>"$place/copies"
+            if [ "$way" = results ] && [ -f "$place/slow" ]; then
+                rm "$place/slow"
+                sleep 3
+            fi
+            cp -r "$from/." "$to/"
+            [ "$way" != results ] || echo ends >>"$place/copies"
+            ;;
+    esac
     exit
 fi
 case " $* " in
@@ -178,6 +267,8 @@ PYTHON = """#!/usr/bin/env bash
 case "$*" in
     *fer_jax.main*)
         printf '%s\\n' "$*" >>trained
+        [ ! -e "$(dirname "$(readlink -f "$0")")/sleeps" ] || sleep 1
+        cat runs/metrics.csv >found 2>/dev/null
         [ "$HOSTNAME" != t1v-n-w-0 ] || printf 'epoch 20\\n' >runs/metrics.csv
         ;;
 esac
@@ -202,7 +293,7 @@ def pod(tmp_path):
         'hostname': '#!/bin/sh\necho "$HOSTNAME"\n',
         'sleep': '#!/bin/sh\nexit 1\n',  # nothing is copied every five minutes
         'id': '#!/bin/sh\necho 0\n',
-        'apt-get': f'#!/bin/sh\n[ "$1" = update ] || echo "$@" >{tmp_path}/installed\n',
+        'apt-get': f'#!/bin/sh\ncase "$*" in *install*) echo "$@" >{tmp_path}/installed ;; esac\n',
         'python': PYTHON,
         'python3.11': PYTHON_3_11,
         **dict.fromkeys(('python3', 'python3.12', 'python3.13'), '#!/bin/sh\nexit 1\n'),
@@ -253,11 +344,27 @@ def test_a_pod_s_hosts_with_an_old_python_get_a_newer_one(pod):
     assert all((place / host / 'fer_jax' / 'trained').exists() for host in ('host-0', 'host-1'))
 
 
+def test_a_host_that_reads_its_lists_of_packages_by_itself_is_waited_for(pod):
+    run, place = pod
+    (place / 'programs' / 'apt-get').write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        f'*install*) echo "$@" >{place}/installed ;;\n'
+        f'*) [ -e {place}/free ] || {{ echo "E: Could not get lock /x/lock" >&2; exit 100; }} ;;\n'
+        'esac\n'
+    )
+    (place / 'programs' / 'sleep').write_text(f'#!/bin/sh\n[ "$1" = 10 ] && touch {place}/free\n')
+    for host in ('host-0', 'host-1'):
+        shutil.rmtree(place / host / 'fer_jax' / '.venv')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert all((place / host / 'fer_jax' / 'trained').exists() for host in ('host-0', 'host-1'))
+
+
 def test_a_pod_that_cannot_be_given_a_python_says_so_last(pod):
     run, place = pod
     said = 'E: Unable to locate package python3.11'
     (place / 'programs' / 'apt-get').write_text(
-        f'#!/bin/sh\n[ "$1" = update ] && exit\necho "{said}" >&2\nexit 100\n'
+        f'#!/bin/sh\ncase "$*" in *update*) exit ;; esac\necho "{said}" >&2\nexit 100\n'
     )
     for host in ('host-0', 'host-1'):
         shutil.rmtree(place / host / 'fer_jax' / '.venv')
@@ -280,6 +387,83 @@ def test_the_first_host_alone_copies_its_runs_into_the_bucket(pod):
     run(*POD[1:], '--', '--config=c.py')
     assert (place / 'host-1' / 'fer_jax' / 'runs' / 'metrics.csv').read_text() == 'epoch 10\n'
     assert (place / 'bucket' / 'x' / 'runs' / 'metrics.csv').read_text() == 'epoch 20\n'
+
+
+def test_the_bucket_keeps_no_checkpoint_that_the_run_dropped_and_all_other_runs(pod):
+    run, place = pod
+    (place / 'programs' / 'python').write_text(
+        '#!/bin/sh\ncase "$*" in *main*) rm -rf runs/a/checkpoints/000/latest/1 ;; esac\n'
+    )
+    runs = place / 'bucket' / 'x' / 'runs'
+    for position in ('a/checkpoints/000/latest/1', 'a/checkpoints/000/latest/2'):
+        (runs / position).mkdir(parents=True)
+        (runs / position / 'state').touch()
+    (place / 'host-0' / 'fer_jax' / 'runs').mkdir()
+    shutil.copytree(runs / 'a', place / 'host-0' / 'fer_jax' / 'runs' / 'a')
+    (runs / 'b' / 'checkpoints' / '000').mkdir(parents=True)  # of another slice
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (runs / 'a/checkpoints/000/latest').iterdir()] == ['2']
+    assert (runs / 'b' / 'checkpoints' / '000').exists()
+
+
+def test_a_pod_begins_where_its_bucket_has_no_runs_yet(pod):
+    run, place = pod
+    shutil.rmtree(place / 'bucket' / 'x' / 'runs')
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert (place / 'bucket' / 'x' / 'runs' / 'metrics.csv').read_text() == 'epoch 20\n'
+
+
+@pytest.mark.parametrize('refused', ['list', 'download'])
+def test_a_pod_that_cannot_read_its_runs_trains_nothing_and_leaves_the_bucket_alone(pod, refused):
+    run, place = pod
+    (place / 'refused').write_text(refused)
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 1 and 'HTTPError 503' in done.stderr
+    assert 'finished' not in done.stdout
+    assert not (place / 'host-0' / 'fer_jax' / 'trained').exists()
+    kept = place / 'bucket' / 'x' / 'runs' / 'metrics.csv'
+    assert kept.read_text() == 'epoch 10\n'
+    (place / 'refused').unlink()  # the same command, when it can be read again
+    assert run(*POD[1:], '--', '--config=c.py').returncode == 0
+    assert (place / 'host-0' / 'fer_jax' / 'found').read_text() == 'epoch 10\n'
+
+
+def test_a_pod_s_first_host_goes_on_with_its_own_runs_and_the_others_take_the_bucket_s(pod):
+    run, place = pod
+    for host in ('host-0', 'host-1'):
+        (place / host / 'fer_jax' / 'runs').mkdir()
+        (place / host / 'fer_jax' / 'runs' / 'metrics.csv').write_text('epoch 15\n')
+    assert run(*POD[1:], '--', '--config=c.py').returncode == 0
+    assert (place / 'host-0' / 'fer_jax' / 'found').read_text() == 'epoch 15\n'
+    assert (place / 'host-1' / 'fer_jax' / 'found').read_text() == 'epoch 10\n'
+
+
+@pytest.mark.parametrize('refused, trained', [('upload', False), ('results', True)])
+def test_a_pod_whose_bucket_cannot_be_written_says_so_and_does_not_count_as_finished(
+    pod, refused, trained
+):
+    run, place = pod
+    (place / 'refused').write_text(refused)
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 1 and 'HTTPError 503' in done.stderr
+    assert 'finished' not in done.stdout
+    assert ('do not delete the slice' in done.stderr) == trained
+    assert (place / 'host-0' / 'fer_jax' / 'trained').exists() == trained
+
+
+def test_the_last_copy_of_a_pod_waits_for_one_that_is_under_way(pod):
+    run, place = pod
+    # The copy after five minutes is slow, and training ends meanwhile.
+    (place / 'programs' / 'sleep').write_text(
+        f'#!/bin/sh\n[ "$1" = 300 ] || exec /bin/sleep "$1"\n'
+        f'[ ! -e {place}/slept ] && touch {place}/slept {place}/slow\n'
+    )
+    (place / 'programs' / 'sleeps').touch()
+    done = run(*POD[1:], '--', '--config=c.py')
+    assert done.returncode == 0, done.stderr
+    assert (place / 'copies').read_text() == 'begins\nends\n' * 2
 
 
 @needs_shellcheck
@@ -312,6 +496,8 @@ def test_what_is_printed_is_sound(words, call):
         ((*POD, '--bucket=gs://b$(x)', '--', '--config=c'), "--bucket is 'gs://b$(x)'"),
         (('slurm.sh', 'sweep', '--a=1\nrm x', '--', '--config=c'), 'has a line break in it'),
         ((*POD, '--', '--config=c'), 'there is no gcloud here'),
+        ((*POD, '--', '--config=c', '--workdir=/tmp/x'), 'give --workdir=runs/NAME'),
+        ((*POD, '--', '--config=c', '--workdir', 'x'), 'give --workdir=runs/NAME'),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line(words, message, call):

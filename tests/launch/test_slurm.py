@@ -166,7 +166,7 @@ def test_an_array_shares_films_and_the_whole_reads_them(slurm, tmp_path):
     venv = {**slurm.environment, 'FER_JAX_VENV': sys.prefix}
     script = ['bash', ROOT / 'launch' / 'slurm.sh', 'predict', '--workers=2']
     submit = [*script, f'--output={tmp_path}/job-%a.log', '--', *words, f'--out={tmp_path / "out"}']
-    done = subprocess.run(submit, env=venv, capture_output=True, text=True)
+    done = subprocess.run(submit, env=venv, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     job = done.stdout.split()[-1]
     wait_until(lambda: not slurm.call('squeue', '-h', f'--job={job}').strip(), 900, slurm.logs)
@@ -199,7 +199,7 @@ def test_an_array_of_workers_finishes_a_study(slurm, drawn_data, tmp_path):
     logs = f'--output={tmp_path}/job-%a.log'
     script = ['bash', ROOT / 'launch' / 'slurm.sh', 'sweep', f'--workers={WORKERS}', logs]
     submit = [*script, '--', *words]
-    done = subprocess.run(submit, env=venv, capture_output=True, text=True)
+    done = subprocess.run(submit, env=venv, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     job = done.stdout.split()[-1]
 

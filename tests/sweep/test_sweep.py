@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from fer_jax import cli, report
-from fer_jax.errors import Interrupted, UserError
+from fer_jax.errors import Away, Interrupted, UserError
 from fer_jax.evaluation import predictions
 from fer_jax.experiment import run as experiment
 from fer_jax.sweep import trial, work
@@ -215,6 +215,36 @@ def test_a_disk_that_fails_leaves_the_trial_to_the_next_worker(
         patch.setattr(experiment, 'run', fails)
         with pytest.raises(UserError, match=f'trial 0 in .*trial-0000: {os.strerror(number)}; '):
             call_sweep('--trials=1')
+    journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / 'journal'))
+    study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
+    assert [t.state.name for t in study.trials] == ['RUNNING']
+    assert study.trials[0].user_attrs['worker'] is None
+
+
+def refused(*words, **options):
+    try:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+    except OSError as error:
+        raise UserError('/data is damaged') from error
+
+
+def gone(*words, **options):
+    raise UserError('ckplus is not prepared at /data')
+
+
+@pytest.mark.parametrize(
+    'found, build, message', [(refused, None, 'is damaged'), (gone, gone, 'is not prepared')]
+)
+def test_data_that_go_away_fail_no_trial(call_sweep, tmp_path, monkeypatch, found, build, message):
+    with monkeypatch.context() as patch:
+
+        def run(*words, **options):
+            patch.setattr(experiment, 'build', build or experiment.build)
+            found()
+
+        patch.setattr(experiment, 'run', run)
+        with pytest.raises(Away, match=f'trial 0, which waits for the next worker: .*{message}'):
+            call_sweep('--trials=3')
     journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / 'journal'))
     study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
     assert [t.state.name for t in study.trials] == ['RUNNING']

@@ -19,7 +19,7 @@ import optuna
 import psycopg
 import pytest
 
-from fer_jax.errors import UserError
+from fer_jax.errors import Away, UserError
 from fer_jax.evaluation import predictions
 from fer_jax.sweep import storage, workers
 from fer_jax.sweep.ledger import Ledger
@@ -229,6 +229,16 @@ def test_a_database_that_is_not_there_is_one_sentence(server):
     with pytest.raises(UserError, match=message) as told:
         storage.open_store(server.url('nowhere'))
     assert told.value.status == 1
+
+
+def test_a_server_without_a_connection_left_counts_as_away(server, url):
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(psycopg.OperationalError):
+            for _ in range(200):  # until it is full
+                stack.enter_context(contextlib.closing(server.connect('postgres')))
+        with pytest.raises(Away, match='too many clients') as told:
+            storage.open_store(url)
+    assert told.value.status == 75
 
 
 def evaluated(folder):
