@@ -10,10 +10,9 @@
 # BUCKET/prepared holds the prepared data (copy your --data_dir there first); runs are copied to
 # BUCKET/runs every five minutes and at the end, and taken from there at the start where the first
 # host has none: the same command after a preemption makes the slice anew and goes on. Give no two
-# slices the same BUCKET. --version is the image of the hosts, which
-# Google's documentation names for each type (default tpu-ubuntu2204-base, of v4 and older); where
-# its Python is older than 3.11, Debian's python3.11 is installed. --dry_run prints the commands and
-# runs none.
+# slices the same BUCKET. --version is the hosts' image, which Google's documentation names for
+# each type (default tpu-ubuntu2204-base, of v4 and older); where its Python is older than 3.11,
+# Debian's python3.11 is installed. --dry_run prints the commands and runs none.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -100,7 +99,8 @@ on_hosts "mkdir -p prepared runs fetched &&
     gcloud storage rsync --recursive $bucket/prepared prepared || exit
     if ! $first || [ -z \"\$(ls -A runs)\" ]; then
         if gcloud storage ls $bucket/runs/ >listed.txt 2>&1; then
-            gcloud storage rsync --recursive $bucket/runs fetched && rm -r runs && mv fetched runs || exit
+            gcloud storage rsync --recursive --delete-unmatched-destination-objects $bucket/runs fetched &&
+                rm -r runs && mv fetched runs || exit
         elif ! grep -q 'matched no objects' listed.txt; then
             cat listed.txt >&2
             exit 1
@@ -126,7 +126,7 @@ on_hosts "
     kill \$copying 2>/dev/null
     wait \$copying
     keep || {
-        echo 'error: not all runs of the first host are in the bucket: do not delete the slice; start the same command again' >&2
+        echo 'error: not all runs of the first host are in the bucket: keep the slice, repeat the command' >&2
         [ \$status != 0 ] || status=1
     }
     exit \$status"

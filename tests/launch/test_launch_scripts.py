@@ -427,6 +427,7 @@ def test_a_pod_that_cannot_read_its_runs_trains_nothing_and_leaves_the_bucket_al
     assert kept.read_text() == 'epoch 10\n'
     (place / 'refused').unlink()  # the same command, when it can be read again
     assert run(*POD[1:], '--', '--config=c.py').returncode == 0
+    assert not (place / 'host-0' / 'fer_jax' / 'runs' / 'half').exists()
     assert (place / 'host-0' / 'fer_jax' / 'found').read_text() == 'epoch 10\n'
 
 
@@ -449,7 +450,7 @@ def test_a_pod_whose_bucket_cannot_be_written_says_so_and_does_not_count_as_fini
     done = run(*POD[1:], '--', '--config=c.py')
     assert done.returncode == 1 and 'HTTPError 503' in done.stderr
     assert 'finished' not in done.stdout
-    assert ('do not delete the slice' in done.stderr) == trained
+    assert ('keep the slice' in done.stderr) == trained
     assert (place / 'host-0' / 'fer_jax' / 'trained').exists() == trained
 
 
