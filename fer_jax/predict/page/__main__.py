@@ -18,7 +18,7 @@ except for medical or safety reasons. This is general information, no legal advi
 """
 
 import tempfile
-import threading
+import time
 from pathlib import Path
 
 from absl import flags
@@ -57,7 +57,8 @@ def main(fv: flags.FlagValues) -> None:
         demo = blocks.serve(gradio, Path(folder), models, fv.port, fv.megabytes)
         try:
             print(f'{demo.local_url}  (Ctrl-C ends it)', flush=True)
-            threading.Event().wait()
+            while True:
+                time.sleep(1)  # a wait without an end misses a signal that another thread took
         finally:
             demo.close(verbose=False)
 
