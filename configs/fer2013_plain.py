@@ -17,8 +17,8 @@ PrivateTest judges; each picture is judged together with its mirror image. With 
 learns, for `distill.share` of its target, from what the networks of finished runs say of each view.
 
 Hardware and time: one core with AVX-512 beside other work: `small` 24 epochs in 27 minutes on
-FER2013's labels, 30 in 59 on votes, `base` 14 epochs in 46 on votes and
-30 in 111 on labels. Forty epochs: not run.
+FER2013's labels, 30 in 59 on votes; `base` 14 epochs in 46 on votes, 30 in 111 on labels. Forty
+epochs: not run.
 
 Paper: none. FER+'s authors train a VGG13 of 8.7 million parameters (Barsoum et al. 2016, arXiv
 1608.01041) and count only pictures on which raters agree (3,153 of PrivateTest): 83.85 to 84.99 %.

@@ -1,4 +1,4 @@
-"""What networks say of a film, held against the codes of a person."""
+"""Agreement of a film's labels with the codes of a person."""
 
 import numpy as np
 import pytest

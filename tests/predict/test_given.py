@@ -1,4 +1,4 @@
-"""What the command finds among files and in folders, and how it names it."""
+"""Films and pictures among files and in folders, and their names."""
 
 import pytest
 

@@ -201,6 +201,14 @@ def test_a_setting_that_fails_does_not_end_the_study(call_sweep, tmp_path, place
     assert 'gelu' in by_name['gelu']['reason'] and 'relu' in by_name['gelu']['reason']
 
 
+def check_that_one_trial_waits(file):
+    """Checks that the study of a journal has one trial, which belongs to no worker."""
+    journal = optuna.storages.journal.JournalFileBackend(str(file))
+    study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
+    assert [trial.state.name for trial in study.trials] == ['RUNNING']
+    assert study.trials[0].user_attrs['worker'] is None
+
+
 @pytest.mark.parametrize('number', [errno.ENOSPC, errno.EIO, errno.ESTALE])
 def test_a_disk_that_fails_leaves_the_trial_to_the_next_worker(
     call_sweep, tmp_path, monkeypatch, number
@@ -215,10 +223,7 @@ def test_a_disk_that_fails_leaves_the_trial_to_the_next_worker(
         patch.setattr(experiment, 'run', fails)
         with pytest.raises(UserError, match=f'trial 0 in .*trial-0000: {os.strerror(number)}; '):
             call_sweep('--trials=1')
-    journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / 'journal'))
-    study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
-    assert [t.state.name for t in study.trials] == ['RUNNING']
-    assert study.trials[0].user_attrs['worker'] is None
+    check_that_one_trial_waits(tmp_path / 'journal')
 
 
 def refused(*words, **options):
@@ -245,10 +250,7 @@ def test_data_that_go_away_fail_no_trial(call_sweep, tmp_path, monkeypatch, foun
         patch.setattr(experiment, 'run', run)
         with pytest.raises(Away, match=f'trial 0, which waits for the next worker: .*{message}'):
             call_sweep('--trials=3')
-    journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / 'journal'))
-    study = optuna.load_study(study_name='study', storage=optuna.storages.JournalStorage(journal))
-    assert [t.state.name for t in study.trials] == ['RUNNING']
-    assert study.trials[0].user_attrs['worker'] is None
+    check_that_one_trial_waits(tmp_path / 'journal')
 
 
 @pytest.mark.parametrize('part', ['fingerprint', 'folds'])
