@@ -18,13 +18,13 @@ run, it needs the licensed release; as published but an eighth of the width, sim
 hour of one core, 66.67 % (docs/results.md). `:simulated` has an eighth of the width, 4 frames of 48
 x 48 pixels, 24 epochs and 5 folds, for a few minutes on 2 cores; docs/results.md has its figures.
 
-Paper: 100 % (10-fold, best epoch of each test fold), 97.56 % (LOSO); rows c2 and c3 of Table 4:
+Paper: 100 % (10-fold, best epoch), 97.56 % (LOSO); rows c2 and c3 of Table 4:
 90.76 and 91.14 %. Ours: needs the licensed release. Simulated: docs/results.md; c3's fold 0 after
 four epochs: 58.57 % (49.2 to 67.9), majority class 21.43 %.
 
 Deviations: face boxes come from the landmarks that ship with CK+, not from OpenCV's DNN detector
 (its weights are not ours to ship); folds are `idstep` (sorted subjects, i::10), while the paper's
-printed accuracies fit `balanced` (docs/papers/haddad2020.md); one augmentation draw is held over a
+printed accuracies suggest `balanced` (docs/papers/haddad2020.md); one augmentation draw is held over a
 clip's frames. A fold of c3 starts from the network of Oulu-CASIA's fold of the same number, which a
 tenth of Oulu-CASIA did not train; how many clips pre-train is not stated. c2 and c3 have
 Oulu-CASIA's network and optimizer with CK+'s preprocessing; the ablation `table3_inputs` has
@@ -105,7 +105,7 @@ def get_ablations(config: ConfigDict) -> dict[str, Ablation]:
         )
     if config.protocol.name == 'idstep':
         ablations['balanced'] = Ablation(
-            'Folds of equal size by subject, which the printed fold accuracies fit; the paper '
+            'Folds of equal size by subject, which the printed fold accuracies suggest; the paper '
             'cites folds by ascending subject.',
             {'protocol.name': 'balanced'},
         )

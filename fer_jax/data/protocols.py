@@ -95,8 +95,9 @@ def make_protocol(
       subjects[i::k]. CK+'s convention (Liu et al. 2014, Jung et al. 2015): on its 327 clips folds
       of 33, 39, 40, 35, 30, 37, 29, 29, 33, 22.
     - 'balanced': k folds by subject of nearly equal size; the largest subject goes first, each to
-      the smallest fold so far, as in scikit-learn's GroupKFold. The accuracies that haddad2020
-      prints for CK+ (Table 4) fit folds of these sizes and not those of 'idstep'.
+      the smallest fold so far, as in scikit-learn's GroupKFold. Of the ten accuracies that
+      haddad2020 prints for row c2 on CK+ (Table 4) nine fit folds of these sizes; those of 'idstep'
+      do not fit.
     - 'loso': leave one subject out, for each subject (haddad2020, sec. 4.1).
     - 'across': training on all clips of a combined set's other datasets; validation on the part of
       `target` that its owners give for training, test on the rest of it. Not subject-disjoint.
