@@ -24,9 +24,9 @@ four epochs: 58.57 % (49.2 to 67.9), majority class 21.43 %.
 
 Deviations: face boxes come from the landmarks that ship with CK+, not from OpenCV's DNN detector
 (its weights are not ours to ship); folds are `idstep` (sorted subjects, i::10), while the paper's
-printed accuracies suggest `balanced` (docs/papers/haddad2020.md); one augmentation draw is held over a
-clip's frames. A fold of c3 starts from the network of Oulu-CASIA's fold of the same number, which a
-tenth of Oulu-CASIA did not train; how many clips pre-train is not stated. c2 and c3 have
+printed accuracies suggest `balanced` (docs/papers/haddad2020.md); one augmentation draw is held
+over a clip's frames. A fold of c3 starts from the network of Oulu-CASIA's fold of the same number,
+which a tenth of Oulu-CASIA did not train; how many clips pre-train is not stated. c2 and c3 have
 Oulu-CASIA's network and optimizer with CK+'s preprocessing; the ablation `table3_inputs` has
 Oulu-CASIA's (no CLAHE, normalisation to [-1, 1]).
 
