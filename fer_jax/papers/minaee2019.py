@@ -7,6 +7,7 @@ from fer_jax.config import Ablation, Range
 RECIPE = {
     'paper': 'minaee2019',
     'data': {'faces': 'release'},
+    'inputs': {'normalize': 'mean_std'},
     'augment': {
         'kind': 'random',
         'options': {'flip': 0.5, 'rotation': 10.0, 'shift': 0.05, 'scale': 0.05},
@@ -23,14 +24,12 @@ MANY = {'checkpoint_every': 5, 'evaluate_batch': 512}
 _INITIALIZER = {'model.initializer': 'normal'}
 _RATE = {'optimizer.learning_rate': 5e-3, 'optimizer.schedule': 'constant'}
 ABLATIONS = {
-    'symmetric': Ablation(
-        'Grey levels in [-1, 1]; the scaling of the input is not stated, [0, 1] is the default.',
-        {'inputs.normalize': 'symmetric'},
+    'unit': Ablation(
+        'Grey levels in [0, 1]; the scaling of the input is not stated. Validation on FER2013 chose '
+        'mean and deviation image.',
+        {'inputs.normalize': 'unit'},
     ),
-    'mean_std': Ablation(
-        'Grey levels less the mean image and over the deviation image of the training images.',
-        {'inputs.normalize': 'mean_std'},
-    ),
+    'symmetric': Ablation('Grey levels in [-1, 1].', {'inputs.normalize': 'symmetric'}),
     'stated_initializer': Ablation(
         "Weights from N(0, 0.05) as stated, but for the transformer's last layer, which starts "
         'at the identity.',
