@@ -104,3 +104,11 @@ def test_jains_page_states_the_angle_that_the_paper_leaves_open():
     angle = jain2018.RECIPE['augment']['options']['rotation']
     (row,) = re.findall(r'^\| angle .*$', (DOCS / 'papers' / 'jain2018.md').read_text(), re.M)
     assert f'{angle:g} degrees' in row
+
+
+def test_every_file_of_a_run_is_in_the_documents_tables():
+    left = re.search(r'\[\'DONE\',[^\]]*\]', (DOCS / 'tour.ipynb').read_text())[0]
+    table = ' '.join(rows((DOCS / 'running.md').read_text(), 'What a run leaves on the disk'))
+    named = {name.strip('/') for name in re.findall(r'`([^`]*)`', table)}
+    assert not set(ast.literal_eval(left)) - named
+    assert 'samples.npz' in (DOCS / 'privacy.md').read_text()
