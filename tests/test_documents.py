@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,12 @@ def test_every_file_of_a_run_is_in_the_documents_tables():
     named = {name.strip('/') for name in re.findall(r'`([^`]*)`', table)}
     assert not set(ast.literal_eval(left)) - named
     assert 'samples.npz' in (DOCS / 'privacy.md').read_text()
+
+
+def test_the_additions_of_extending_apply_to_the_code():
+    text = (DOCS / 'extending.md').read_text()
+    patch = ''.join(re.findall(r'^```diff\n(.*?)^```', text, re.MULTILINE | re.DOTALL))
+    files = patch.count('\n+++ b/')
+    command = ['git', 'apply', '--check', '--verbose', '-']
+    done = subprocess.run(command, cwd=ROOT, input=patch, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr.count('Checking patch') == files > 5, done.stderr
