@@ -8,7 +8,8 @@ Command:
 A network for frames trains on still faces (configs/fer2013_cnn.py), or is taken from RUN. Four
 models of clips, each by the settings of its own config (configs/afew_activity.py, afew_audio.py,
 afew_svm.py, afew_rnn.py), learn from AFEW's training part, from its validation part, and from both.
-A network fuses features of three of them, and weights fuse the decisions of all five. What is
+The network for frames and the recurrent one have one seed, where their own configs have three. A
+network fuses features of three of them, and weights fuse the decisions of all five. What is
 finished is reused when the command is started again.
 
 Hardware and time: published size: not run, it needs the licensed releases of AFEW (films and

@@ -15,7 +15,7 @@ of faces the release may be prepared with --ratings=face, for a voice with --rat
 protocol is five folds by actor, `loso` leaves each out; `fold=N` trains one. Variants combine.
 
 Hardware and time: not run on the release (7,442 films, 7.6 GB). `:simulated` has 4 drawn actors
-(328 films), 4 frames of 32 x 32 pixels and two folds.
+(328 films), 4 frames of 32 x 32 pixels, two folds and 20 epochs in place of 40.
 
 Paper: none; the networks are those of saurav2020, haddad2020, jain2018 and kahou2015, made smaller.
 

@@ -7,8 +7,9 @@ First flags: --dataset and --name for folds, --config with --audit, --out. Docum
 docs/protocols.md.
 
 Names: idstep10 and balanced10 (any number of folds), loso, official, random80x5 (80 % for training,
-five times). The file names clips and subjects, so that laboratories can exchange folds; a run takes
-it with --config.protocol.file=folds.json and refuses it where it breaks its promise.
+five times), random80+10x5 (10 % for validation besides), across-afew (of several datasets the one
+that does not train). The file names clips and subjects, so that laboratories can exchange folds; a
+run takes it with --config.protocol.file=folds.json and refuses it where it breaks its promise.
 
 --audit trains nothing. It looks for people and similar clips in two parts of a fold, for statistics
 that were fitted on other than training clips, and for labels that contradict each other. It prints

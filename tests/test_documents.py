@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,20 @@ def test_jains_page_states_the_angle_that_the_paper_leaves_open():
     angle = jain2018.RECIPE['augment']['options']['rotation']
     (row,) = re.findall(r'^\| angle .*$', (DOCS / 'papers' / 'jain2018.md').read_text(), re.M)
     assert f'{angle:g} degrees' in row
+
+
+def test_every_file_of_a_run_is_in_the_documents_tables():
+    left = re.search(r'\[\'DONE\',[^\]]*\]', (DOCS / 'tour.ipynb').read_text())[0]
+    table = ' '.join(rows((DOCS / 'running.md').read_text(), 'What a run leaves on the disk'))
+    named = {name.strip('/') for name in re.findall(r'`([^`]*)`', table)}
+    assert not set(ast.literal_eval(left)) - named
+    assert 'samples.npz' in (DOCS / 'privacy.md').read_text()
+
+
+def test_the_additions_of_extending_apply_to_the_code():
+    text = (DOCS / 'extending.md').read_text()
+    patch = ''.join(re.findall(r'^```diff\n(.*?)^```', text, re.MULTILINE | re.DOTALL))
+    files = patch.count('\n+++ b/')
+    command = ['git', 'apply', '--check', '--verbose', '-']
+    done = subprocess.run(command, cwd=ROOT, input=patch, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr.count('Checking patch') == files > 5, done.stderr

@@ -161,8 +161,9 @@ def make_protocol(
 def parse_name(name: str) -> dict[str, Any]:
     """Reads the arguments of `make_protocol` from a protocol's name as reports print it.
 
-    'idstep10' and 'balanced10' have k = 10; 'random80x5' trains on 80 % of the clips, five times;
-    'across-afew' keeps afew from training; 'loso' and 'official' have no number.
+    'idstep10' and 'balanced10' have k = 10; 'random80x5' trains on 80 % of the clips, five times,
+    and 'random80+10x5' holds 10 % of them out besides; 'across-afew' keeps afew from training;
+    'loso' and 'official' have no number.
 
     Raises:
       UserError: no such name.
@@ -171,14 +172,17 @@ def parse_name(name: str) -> dict[str, Any]:
         return {'name': name}
     if match := re.fullmatch(r'(idstep|balanced)(\d+)', name):
         return {'name': match[1], 'k': int(match[2])}
-    if match := re.fullmatch(r'random(\d+(?:\.\d+)?)x(\d+)', name):
-        fraction, repeats = float(match[1]) / 100, int(match[2])
-        return {'name': 'random', 'train_fraction': fraction, 'repeats': repeats}
+    if match := re.fullmatch(r'random(\d+(?:\.\d+)?)(?:\+(\d+(?:\.\d+)?))?x(\d+)', name):
+        options = {'train_fraction': float(match[1]) / 100, 'repeats': int(match[3])}
+        if match[2]:
+            options['validation'] = float(match[2]) / 100
+        return {'name': 'random', **options}
     if match := re.fullmatch(r'across-([\w:-]+)', name):
         return {'name': 'across', 'target': match[1]}
     raise UserError(
         f"unknown protocol '{name}': idstep10, balanced10 (any number of folds), loso, official, "
-        'random80x5 (per cent for training, times) or across-afew (a dataset of several)'
+        'random80x5 or random80+10x5 (per cent for training and validation, times), or across-afew '
+        '(a dataset of several)'
     )
 
 

@@ -93,6 +93,8 @@ class Predictor:
             simulated = bool(rundir.read_json(folder / 'dataset.json')['simulated'])
             config = rundir.read_json(folder / 'config.json')
         notes = ['trained on SIMULATED faces'] * simulated
+        if fitted is None:
+            notes.append('not calibrated: no validation clips in training (protocol.validation)')
         if member >= 0:
             members = [member]
         if clips.registration in cropping.FITTED and len(members) > 1:
@@ -156,7 +158,8 @@ class Predictor:
             [h, w] or [h, w, 3] of different sizes.
 
         Returns:
-          Calibrated probabilities float32 [n, class], whose rows sum to 1.
+          Probabilities float32 [n, class], whose rows sum to 1; calibrated where a temperature was
+          fitted.
 
         Raises:
           UserError: no picture, another shape or type, or networks of sequences.
@@ -180,7 +183,7 @@ class Predictor:
           length: int [n], frames before padding; None where there is none.
 
         Returns:
-          Calibrated probabilities float32 [n, class].
+          Probabilities float32 [n, class], calibrated where a temperature was fitted.
 
         Raises:
           UserError: no clips, or another shape.

@@ -6,10 +6,11 @@
 First flags: --kind=fall, --clips=N, --out=DIR. Documented in docs/running.md.
 
 RUN is a directory that fer_jax.main wrote and finished; its prepared data must be there. Of one
-member (a fold under a seed) the network of the best epoch is asked about test clips that it gets
-right, up to --clips of each class (0 for all), with a square of --window pixels zeroed in what it
-sees, every --stride pixels (minaee2019, sec. IV-C). The maps show where hiding makes the prediction
-wrong (flip, the paper's way) or how far the probability of the true class falls (fall).
+member (a fold under a seed) the network of the epoch that its validation clips chose, without any
+of the last, is asked about test clips that it gets right, up to --clips of each class (0 for all),
+with a square of --window pixels zeroed in what it sees, every --stride pixels (minaee2019, sec.
+IV-C). The maps show where hiding makes the prediction wrong (flip, the paper's way) or how far the
+probability of the true class falls (fall).
 
 Writes explain.html, which needs nothing else, and figures/ (every figure as SVG, every number drawn
 as CSV, all arrays as explain.npz) into DIR, by default RUN/explain, and prints a table of the

@@ -10,7 +10,7 @@ runs and folders; programs for others).
 MODEL is a network of the package by its name (small), a finished run, or a folder that this wrote.
 DIR must be missing or empty. All members are written, of a run with train.retrain those that
 were trained again, and whoever loads the folder gets the mean of their probabilities; --member
-takes one alone.
+takes one alone. Of a run whose registration was fitted (procrustes, mean_shape) it is the first.
 
 Format folder: what `fer_jax.load(DIR)`, `--model=DIR` of predict and evaluate and
 `--config.init.run=DIR` of training take, with nothing else at hand:

@@ -6,15 +6,16 @@
 
 PATH is a picture, a film, or a folder of both. The model is a network of the package by its name,
 RUN, a directory that fer_jax.main wrote and finished, or FOLDER, one that fer_jax.export wrote. The
-calibrated probabilities of several members are averaged, or one is named with --member. Networks of
-sequences see windows as long as in training, or of --window seconds.
+probabilities of several members are averaged, or one is named with --member; they are calibrated
+where the run had validation clips. Networks of sequences see windows as long as in training, or of
+--window seconds.
 First flags: --out=DIR, --model, --events=elan. Documented in docs/predict.md.
 
 For film.mp4 these are written into DIR (default predictions/):
   film.csv           a row for each frame and face
   film.tracks.csv    a row for each person: seconds seen, share of each class with an interval
   film.overlay.mp4   the film with boxes, numbers and bars; its sound is kept; --blur hides faces
-  film.html          one file: the film beside a time line for each person
+  film.html          one file of up to 20 MB: the film beside a time line for each person
   film.json          film, network, settings and counts; written last
 For pictures: pictures.csv, a row a face, and pictures.html, a sheet of them; for several films also
 films.csv. --events writes stretches of expressions for ELAN, BORIS or as subtitles. --against

@@ -1,4 +1,7 @@
-"""film.html: the film beside a time line of everybody's probabilities, in one file."""
+"""film.html: the film beside a time line of everybody's probabilities, in one file.
+
+Of a large film it has pictures in place of the film, and a link to the table beside it.
+"""
 
 import base64
 import io

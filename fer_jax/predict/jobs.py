@@ -220,7 +220,9 @@ def predict_film(
     decided = _decided(film, model, options)
     identity = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
     ready = _path(base, '.json')
-    known = _known(ready)
+    folder = base.with_name(f'.{base.name}.predicting')
+    begun = folder / 'film.json'
+    known = _known(ready) or _known(begun)
     if known.get('identity') == identity:
         return known
     source = _source(film)
@@ -228,11 +230,11 @@ def predict_film(
     if source['path'] != before['path'] and source['content'] != before['content']:
         raise UserError(f'{ready}: of another film, {before["path"]}; give another --out')
     # Until all is written again, nothing counts as finished.
-    atomic.write_json(ready, {'identity': '', 'source': source})
+    atomic.write_json(begun, {'identity': '', 'source': source})
+    ready.unlink(missing_ok=True)
     if options.blur and known:  # an earlier command may have shown the faces
         for ending in (_OVERLAY, '.html'):
             _path(base, ending).unlink(missing_ok=True)
-    folder = base.with_name(f'.{base.name}.predicting')
     work = Work(folder, identity)
     pipeline.predict(
         film, model, finder, options.settings, work, lambda done: progress('predicting', done)
@@ -318,7 +320,7 @@ def _path(base: Path, ending: str) -> Path:
 
 
 def _known(ready: Path) -> dict[str, Any]:
-    """Reads the film.json of an earlier command, {} where there is none."""
+    """Reads what an earlier command wrote of its film, {} where it wrote nothing."""
     if not ready.exists():
         return {}
     known = None

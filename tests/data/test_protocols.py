@@ -1,5 +1,7 @@
 """Protocols against their published fold sizes, scikit-learn and a plain reading of their rules."""
 
+import re
+
 import numpy as np
 import pytest
 import sklearn.model_selection
@@ -264,10 +266,11 @@ def test_official_validation_cannot_be_held_out_twice():
 
 
 def test_names_are_parsed_to_what_gives_them(ckplus):
-    for name in ('idstep10', 'balanced3', 'loso', 'random80x5', 'random62.5x2'):
+    for name in ('idstep10', 'balanced3', 'loso', 'random80x5', 'random62.5x2', 'random70+12.5x2'):
         options = protocols.parse_name(name)
         assert protocols.make_protocol(ckplus, **options).name == name
     assert protocols.parse_name('official') == {'name': 'official'}
-    for name in ('idstep', 'loso10', 'random80', 'random', 'kfold10', ''):
-        with pytest.raises(UserError, match=f"unknown protocol '{name}': idstep10, balanced10"):
+    for name in ('idstep', 'loso10', 'random80', 'random80+x5', 'random', 'kfold10', ''):
+        said = f"unknown protocol '{re.escape(name)}': idstep10, balanced10"
+        with pytest.raises(UserError, match=said):
             protocols.parse_name(name)

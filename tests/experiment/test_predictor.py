@@ -207,6 +207,18 @@ def test_the_one_member_of_a_fitted_registration_has_its_own_temperature(plain_r
     assert (one.temperature, one.validation_clips) == (temperature, count)
 
 
+def test_a_run_without_validation_clips_notes_that_it_is_not_calibrated(plain_run, tmp_path):
+    run = tmp_path / 'run'
+    shutil.copytree(plain_run, run)
+    table = predictions.load(run / 'probabilities.npz')
+    part = np.where(table.part == 1, np.int8(0), table.part)
+    dataclasses.replace(table, part=part).save(run / 'probabilities.npz')
+    found = Predictor.open(run)
+    assert (found.temperature, found.validation_clips) == (1.0, 0)
+    said = 'not calibrated: no validation clips in training (protocol.validation)'
+    assert said in found.notes and said not in Predictor.open(plain_run).notes
+
+
 def test_the_shipped_network_says_what_it_said_when_it_was_written():
     network = fer_jax.load('small')
     with np.load(network.path / 'golden.npz') as golden:

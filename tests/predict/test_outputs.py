@@ -159,6 +159,11 @@ def test_a_film_counts_as_finished_until_another_command_begins_it_again(
         patch.setattr(*place, stop)
         with pytest.raises(KeyboardInterrupt):
             jobs.predict_film(film, base, bands(), shown)
+    assert not base.with_name('film.json').exists()
+    (tmp_path / 'other').mkdir()
+    other = write_film(tmp_path / 'other' / 'film.mp4', [scene((people[1][0], 20, 30))] * 3)
+    with pytest.raises(UserError, match='film.json: of another film, .* another --out'):
+        jobs.predict_film(Film.open(other), base, bands(), shown)
     again = jobs.predict_film(film, base, bands(), hidden)
     assert again['identity'] == first['identity']
     del files['film.json']  # which says when

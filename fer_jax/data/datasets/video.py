@@ -26,7 +26,7 @@ OPTIONS = {
 }
 # Frames further apart than this, in usual intervals, are not evenly spaced.
 _UNEVEN = 1.5
-# A clip is held in memory whole, several at once; of 640 x 360 pixels this is a minute and a half.
+# A clip is held in memory whole, several at once; of 640 x 360 pixels this is two minutes.
 _MOST_BYTES = 2 * 2**30
 
 

@@ -82,7 +82,8 @@ def test_every_mistake_is_said_all_of_a_kind_in_one_line(tmp_path):
     assert first == f'{path}: mistakes of {len(lines)} kinds:'
     wanted = [
         'files that are not there (2): gone.png (line 2), lost.png (line 3); paths are relative',
-        'label empty in a row that is to train (1): a.png (line 4)',
+        'label empty in a row that is to train (1): a.png (line 4); fill it in, or leave the split '
+        'empty: unlabelled clips are in no fold',
         "two labels for one file (1): b.png (line 5 'joy', line 6 'anger')",
         'a subject in two splits (1): 3 (test and train)',
         'start after end (1): film.avi (line 9): 0.8 to 0.5',

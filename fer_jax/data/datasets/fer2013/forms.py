@@ -119,7 +119,7 @@ def _train_and_test_csv(folder: Path) -> Form:
         return Form(folder, faces, files, [], 0, 'test.csv is not beside train.csv', notes)
     faces += _rows(test, ('pixels',), split='test', first=trained)
     notes = (
-        'test.csv has no labels: its images are kept for prediction, and protocol random divides '
+        'test.csv has no labels: its images are stored, in no fold, and protocol random divides '
         'train.csv; fer2013.csv or icml_face_data.csv has the official parts',
     )
     unvoted = 'whether test.csv has the order of FER+ is not known'

@@ -23,7 +23,7 @@ class Builder(clip_builder.ClipBuilder):
     of `registration.keypoints`). Without a manifest the classes are the names of folders, in them
     or in folders train, validation and test. A path is a picture, a film, a folder of frames or a
     sound. Classes are named in any language; their order is that of their characters. Clips without
-    a label are kept for prediction. Clip ids are the paths.
+    a label are stored, in no fold. Clip ids are the paths.
 
     Faces of 'none': the pictures are faces already, and are stored whole.
     """

@@ -143,7 +143,7 @@ def _row(path: Path, cells: dict[str, str], where: str, mistakes: Mistakes) -> R
     if not label and split in ('train', 'validation'):
         mistakes.add(
             'label empty in a row that is to train',
-            'fill it in, or leave the split empty: unlabelled clips are kept for prediction',
+            'fill it in, or leave the split empty: unlabelled clips are in no fold',
             listed,
         )
     times = _times(cells, listed, mistakes)
