@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -71,6 +72,31 @@ def test_both_rules_and_the_copies_are_counted(judged):
     conditions = [row['condition'] for row in found.conditions]
     assert conditions[0] == 'Shrunk to 16 x 16 pixels' and len(conditions) == 7
     assert sum(row['n'] for row in found.conditions[1:4]) == 42
+
+
+def test_shrunk_stills_have_lost_what_is_small():
+    frames = np.zeros((2, 1, 32, 32, 1), np.uint8)
+    frames[0, 0, ::2, ::2] = frames[0, 0, 1::2, 1::2] = 200  # single pixels
+    frames[1, 0, :, 16:] = 200  # one edge
+    found = judging._shrunk(frames, 16)
+    assert (found[0] == 100).all()
+    np.testing.assert_array_equal(found[1, 0, :, :15], frames[1, 0, :, :15])
+    np.testing.assert_array_equal(found[1, 0, :, 17:], frames[1, 0, :, 17:])
+
+
+def test_thirds_are_those_of_the_blurred_and_of_the_dark():
+    noise = np.random.default_rng(0).integers(0, 100, (32, 32)).astype(np.float32)
+    blurred = [cv2.GaussianBlur(noise, None, 0.3 + 0.3 * k) for k in range(9)]
+    frames = np.stack([50 * (k % 3) + each for k, each in enumerate(blurred)])
+    thirds = judging._thirds(frames[:, None, :, :, None].astype(np.uint8))
+    clips = [np.flatnonzero(third).tolist() for third in thirds.values()]
+    assert [name.split(',')[0] for name in thirds] == [
+        f'{what}: {which} third'
+        for what in ('Sharpness', 'Brightness')
+        for which in ('lowest', 'middle', 'highest')
+    ]
+    assert clips[:3] == [[6, 7, 8], [3, 4, 5], [0, 1, 2]]
+    assert clips[3:] == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
 
 
 def test_classes_are_matched_by_their_names(plain_run, plain_data):

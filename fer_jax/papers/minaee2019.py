@@ -25,8 +25,8 @@ _INITIALIZER = {'model.initializer': 'normal'}
 _RATE = {'optimizer.learning_rate': 5e-3, 'optimizer.schedule': 'constant'}
 ABLATIONS = {
     'unit': Ablation(
-        'Grey levels in [0, 1]; the scaling of the input is not stated. Validation on FER2013 chose '
-        'mean and deviation image.',
+        'Grey levels in [0, 1]; the scaling of the input is not stated, and validation on FER2013 '
+        'chose mean and deviation image.',
         {'inputs.normalize': 'unit'},
     ),
     'symmetric': Ablation('Grey levels in [-1, 1].', {'inputs.normalize': 'symmetric'}),

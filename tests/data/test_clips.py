@@ -103,6 +103,7 @@ def test_votes_follow_their_clips():
     target = np.float32([[0.2, 0.8], [1, 0]])
     voted = dataclasses.replace(films('afew', [3, 1], ['train'] * 2), target=target)
     np.testing.assert_array_equal(clips.stills(voted).target, target[[0, 0, 0, 1]])
+    np.testing.assert_array_equal(voted.take(np.array([1])).target, target[1:])
     other = dataclasses.replace(
         films('fer2013', [1], ['train'], 4),
         target=np.float32([[0.6, 0.4]]),
@@ -115,6 +116,13 @@ def test_votes_follow_their_clips():
     assert clips.combine([voted, films('fer2013', [1], ['train'], 4)]).target is None
     with pytest.raises(ValueError, match='target is'):
         dataclasses.replace(voted, target=target[:1])
+
+
+def test_pictures_of_which_some_are_simulated_are_simulated():
+    drawn, real = films('afew', [3], ['train']), films('fer2013', [1], ['train'])
+    real = dataclasses.replace(real, simulated=False)
+    assert clips.combine([drawn, real]).simulated and clips.combine([real, drawn]).simulated
+    assert not clips.combine([real, dataclasses.replace(drawn, simulated=False)]).simulated
 
 
 @pytest.mark.parametrize('sampling, frame', [('uniform', 19), ('linspace', 19), ('rising', 9)])
@@ -142,3 +150,17 @@ def test_equally_spaced_frames_keep_both_ends():
         expected = np.rint(np.linspace(0, length - 1, 8)).tolist()
         for sampling in ('uniform', 'linspace'):
             assert clips.sample_frames(length, 8, sampling).tolist() == expected
+
+
+def test_an_order_of_frames_is_that_of_the_true_ones():
+    given = films('ckplus', [4, 3, 4], ['', '', ''])
+    assert clips.arrange(given, 'kept') is given
+    shown = {name: clips.arrange(given, name) for name in ('apex', 'shuffled')}
+    assert shown['apex'].frames[..., 0, 0, 0].tolist() == [[3] * 4, [12] * 4, [23] * 4]
+    mixed = shown['shuffled'].frames[..., 0, 0, 0]
+    assert (mixed != given.frames[..., 0, 0, 0]).any()
+    assert [sorted(row) for row in mixed[[0, 2]].tolist()] == [[0, 1, 2, 3], [20, 21, 22, 23]]
+    assert sorted(mixed[1, :3]) == [10, 11, 12] and mixed[1, 3] == mixed[1, 2]
+    for found in shown.values():
+        np.testing.assert_array_equal(found.landmarks[..., 0, 0], found.frames[..., 0, 0, 0])
+        np.testing.assert_array_equal(found.length, given.length)

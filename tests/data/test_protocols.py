@@ -1,5 +1,6 @@
 """Protocols against their published fold sizes, scikit-learn and a plain reading of their rules."""
 
+import itertools
 import re
 
 import numpy as np
@@ -132,6 +133,12 @@ def test_without_an_official_test_part_the_validation_part_judges():
     ]
 
 
+def test_clips_in_no_official_part_are_refused():
+    clips = clip_set([''] * 4, [0, 1, 1, 0], ['train', 'train', 'test', ''], classes=2)
+    with pytest.raises(UserError, match='no official training and test parts for all clips'):
+        protocols.make_protocol(clips, name='official')
+
+
 @pytest.mark.parametrize(
     'name, options',
     [('official', {}), ('random', {'validation': 0.1}), ('idstep', {'k': 2, 'validation': 0.3})],
@@ -197,6 +204,19 @@ def test_random_shares_remainders_out_to_the_exact_total():
         np.testing.assert_array_equal(counts, [2, 3, 2])  # 2.13, 3.35, 1.52
 
 
+def test_equal_remainders_are_shared_out_by_chance():
+    clips = clip_set([''] * 30, np.arange(30) % 3, classes=3)
+    most = set()
+    for seed in range(20):
+        (fold,) = protocols.make_protocol(
+            clips, name='random', train_fraction=23 / 30, seed=seed
+        ).folds
+        counts = np.bincount(clips.label[fold.test])
+        assert sorted(counts) == [2, 2, 3]
+        most.add(counts.argmax())
+    assert most == {0, 1, 2}
+
+
 def test_equal_test_parts_are_those_that_minaee2019_states():
     jaffe = np.repeat(np.arange(7), [30, 29, 32, 31, 30, 31, 30])
     clips = clip_set([''] * 213, np.random.default_rng(2).permutation(jaffe))
@@ -230,6 +250,35 @@ def test_validation_holds_out_subjects_near_the_class_proportions(ckplus, name):
         assert np.abs(held_out - 0.15 * counts).max() < 3
     pairs = zip(protocol.folds, other.folds, strict=True)
     assert any(a.validation.tolist() != b.validation.tolist() for a, b in pairs)
+
+
+def test_the_held_out_subjects_are_the_nearest_by_pearsons_statistic():
+    """Two of five are so few that all pairs are drawn; classes are of CK+'s unequal sizes."""
+    rng = np.random.default_rng(0)
+    label = np.repeat(np.arange(7), [45, 18, 59, 25, 69, 28, 83])
+    clips = clip_set([f'S{i}' for i in rng.integers(6, size=327)], label)
+    protocol = protocols.make_protocol(clips, name='loso', validation=0.4)
+    for fold in protocol.folds:
+        train = np.concatenate([fold.train, fold.validation])
+        expected = np.bincount(label[train]) * 2 / 5
+
+        def misfit(subjects, train=train, expected=expected):
+            held_out = label[train[np.isin(clips.subject[train], list(subjects))]]
+            return ((np.bincount(held_out, minlength=7) - expected) ** 2 / expected).sum()
+
+        pairs = itertools.combinations(sorted(set(clips.subject[train])), 2)
+        found = misfit(set(clips.subject[fold.validation]))
+        assert found == pytest.approx(min(map(misfit, pairs)))
+
+
+def test_each_fold_draws_its_own_held_out_subjects():
+    """All subjects have the same labels, so that none of the draws is nearer than another."""
+    clips = clip_set([f'S{i:02}' for i in np.arange(40) // 2], np.arange(40) % 2, classes=2)
+    places = set()
+    for fold in protocols.make_protocol(clips, name='loso', validation=0.15).folds:
+        train = np.unique(clips.subject[np.concatenate([fold.train, fold.validation])])
+        places.add(tuple(np.flatnonzero(np.isin(train, clips.subject[fold.validation]))))
+    assert len(places) > 10
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,13 @@ def test_shift_moves_content_right_and_down():
     assert np.unravel_index(moved.argmax(), moved.shape) == (5, 7)
 
 
+def test_content_is_shifted_after_it_has_turned():
+    """The centre (5, 4) is shown where the shift takes it, however it has turned."""
+    for options in ({'degrees': 90}, {'degrees': 20, 'scale': 0.5}):
+        matrix = one((9, 11), shift=(2, 1), **options)
+        np.testing.assert_allclose(matrix @ [7, 5, 1], [5, 4], atol=1e-5)
+
+
 def test_flip_mirrors_then_rotates():
     image = np.random.default_rng(0).random((32, 40)).astype(np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -84,6 +91,21 @@ def test_oulu_s_counts_make_4320_views():
     )  # fmt: skip
     assert len(table) == 4320
     np.testing.assert_array_equal(np.bincount(table.clip), [9] * 480)
+
+
+def test_copies_are_flips_and_turns_up_to_the_angle():
+    table = views.by_class_counts(
+        np.arange(480), np.zeros(480, int), ['anger'], (32, 48), np.random.default_rng(0),
+        counts={'anger': {'flip': 1, 'rotation': 5, 'contrast': 2}}, rotation=30,
+        contrast=(0.22, 2.2),
+    )  # fmt: skip
+    of_clip = table.affine.reshape(480, 9, 2, 3)
+    original = np.eye(3)[:2]
+    assert (of_clip[:, 0] == original).all() and (of_clip[:, 7:] == original).all()
+    assert (of_clip[:, 1] == one((32, 48), flip=True)).all()
+    degrees = np.rad2deg(np.arctan2(of_clip[:, 2:7, 1, 0], of_clip[:, 2:7, 0, 0]))
+    assert 29.5 < np.abs(degrees).max() < 30.001
+    assert degrees.std() == pytest.approx(30 / 3**0.5, abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +167,20 @@ def test_random_views_reach_as_far_as_each_option_says(option, largest, measured
     found = measured(table) / largest
     assert 0.99 < found.max() <= 1 + 1e-4 and -1 - 1e-4 <= found.min() < -0.99
     assert abs(found.mean()) < 0.05 and abs(found.std() - 3**-0.5) < 0.02  # as likely anywhere
+
+
+def test_random_options_are_drawn_apart():
+    """A share is flipped, and contrasts are drawn, whatever else is done to a view."""
+    table = views.random(
+        np.arange(4000), (32, 48), np.random.default_rng(0), flip=0.3, rotation=10.0, shift=0.1,
+        scale=0.1, contrast=0.2, turned=0.5,
+    )  # fmt: skip
+    flipped = np.linalg.det(table.affine[:, :, :2]) < 0
+    assert abs(flipped.mean() - 0.3) < 0.03
+    turned = np.abs(table.affine[:, 1, 0]) > 1e-6
+    assert abs(turned.mean() - 0.5) < 0.03
+    for some in (flipped, ~flipped, turned, ~turned):
+        assert abs(table.contrast[some].std() - 0.2 * 3**-0.5) < 0.006
 
 
 def test_views_stay_within_the_clips_given():

@@ -77,6 +77,14 @@ def test_clip_intervals_agree_with_scipy(make_predictions):
     np.testing.assert_allclose(ours, theirs, atol=0.006)
 
 
+def test_one_unknown_subject_makes_clips_the_units(make_predictions):
+    predictions = make_predictions(folds=4, epochs=2)
+    rows = last_rows(predictions)
+    assert len(bootstrap.count(rows, predictions).confusion) == 118
+    predictions.subject[0] = ''
+    assert len(bootstrap.count(rows, predictions).confusion) == 327
+
+
 def test_clips_that_hang_together_widen_the_interval(predictions):
     rows = last_rows(predictions)
     # All clips of a subject right or all wrong: the sample is one of subjects, not of clips.
@@ -90,6 +98,16 @@ def test_clips_that_hang_together_widen_the_interval(predictions):
     )
     by_clip = bootstrap.count(together, nobody).intervals()['pooled_accuracy']
     assert np.diff(by_subject) > 1.3 * np.diff(by_clip)
+
+
+def test_an_interval_is_of_the_mean_over_seeds(make_predictions):
+    predictions = make_predictions(seeds=2, folds=4, epochs=2)
+    wrong = predictions.seed == 1
+    predictions.probabilities[wrong] = np.eye(7)[(predictions.label + 1) % 7]
+    counts = bootstrap.count(last_rows(predictions), predictions)
+    low, high = counts.intervals(draws=50)['pooled_accuracy']
+    first, second = counts.estimates()['pooled_accuracy']
+    assert second == 0 and low < first / 2 < high < first
 
 
 def test_intervals_repeat_and_follow_the_seed(predictions):

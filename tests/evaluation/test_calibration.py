@@ -91,6 +91,22 @@ def test_without_validation_clips_there_is_no_temperature(make_predictions):
     assert found['raw']['votes_loss'] is None
 
 
+def test_nested_has_the_temperature_of_the_members_that_chose(make_predictions):
+    first = make_predictions(folds=3, epochs=2)
+    own = ('probabilities', 'fold', 'seed', 'epochs', 'train_counts', 'duplicate')
+    doubled = dataclasses.replace(
+        first,
+        part=np.concatenate([first.part, np.where(first.part == 1, 0, first.part)]),
+        retrained=np.repeat([False, True], 3),
+        failed=np.zeros(6, np.int32),
+        **{name: np.concatenate([getattr(first, name)] * 2) for name in own},
+    )
+    found = results.compute(doubled, draws=10)
+    expected = found['val_best']['calibration']['temperature']
+    assert expected is not None
+    assert found['nested']['calibration']['temperature'] == expected
+
+
 def test_votes_are_compared_where_there_are_any(predictions):
     one_hot = np.eye(len(predictions.classes), dtype=np.float32)[predictions.label]
     voted = dataclasses.replace(predictions, target=one_hot)

@@ -147,6 +147,18 @@ def test_one_fold_leaves_the_clips(make_predictions, make_other, make_run, tmp_p
     assert 'Mean over subjects' not in out.read_text()
 
 
+def test_clips_that_are_tested_twice_have_no_mcnemar_test(
+    make_predictions, make_other, make_run, tmp_path
+):
+    table = make_predictions(folds=2, epochs=2)
+    for values in (table.part, table.probabilities):
+        values[1] = values[0]
+    tables = {'a': table, 'b': make_other(table, noise=1, seed=0)}
+    runs = [make_run(tmp_path / name, t, simulated=False) for name, t in tables.items()]
+    (pair,) = compare(*runs, draws=FEW)['pairs']
+    assert 'mcnemar' not in pair['tests'] and pair['only_first'] is None
+
+
 def test_runs_that_say_the_same_do_not_differ(finished_run, tmp_path):
     shutil.copytree(finished_run, tmp_path / 'same')
     found = compare(finished_run, tmp_path / 'same', draws=FEW)

@@ -75,6 +75,12 @@ def test_without_validation_there_is_no_val_best():
     ]  # fmt: skip
 
 
+def test_one_member_without_validation_leaves_no_val_best():
+    predictions = tiny([[0.2, 0.9], [0.2, 0.9]], [[0.9, 0.1], [0.1, 0.9]])
+    predictions.part[1, 0] = 0
+    assert 'val_best' not in rules.choose(predictions)
+
+
 def test_best_test_epoch_of_each_fold_and_in_common():
     # Member 0 is best at epoch 0, member 1 at 1; over both, epoch 2 has two right.
     test = [[0.9, 0.1, 0.6], [0.1, 0.9, 0.6]]

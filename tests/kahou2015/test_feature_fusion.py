@@ -168,6 +168,14 @@ def test_a_seed_is_the_same_alone_and_beside_others():
     assert np.abs(both.probabilities[0] - both.probabilities[1]).max() > 0.01
 
 
+def test_a_network_is_trained_under_its_dropout():
+    features, label = made_up()
+    rates = [PLAIN | {'dropout_rate': rate} for rate in (0.0, 0.5)]
+    plain, dropped = (train(SMALL, features, label, FIT, JUDGE, **options) for options in rates)
+    kernels = [found.params['common']['kernel'] for found in (plain, dropped)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.001
+
+
 def test_fusion_beats_each_modality():
     rng = np.random.default_rng(0)
     label = np.arange(300) % 4

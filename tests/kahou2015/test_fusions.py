@@ -101,6 +101,16 @@ def test_inputs_are_scaled_over_training_clips_alone():
     assert np.isnan(found[1]).all()
 
 
+def test_what_is_drawn_is_what_is_trained(folder, monkeypatch):
+    monkeypatch.setattr(fusions, '_train', lambda *given: given)
+    rows = [*fusions.trained(options_of(folder), 1, None, {}, 5)][-5:]
+    for number, (name, why, options, recipe, *_) in enumerate(rows, 1):
+        units = ', '.join(map(str, options.units))
+        own = f'units {units}; common {options.common}; dropout {options.dropout_rate:g}'
+        assert (name, why, recipe) == (f'drawn {number}', own, 'stable')
+    assert len({row[1] for row in rows}) == 5
+
+
 def test_groups_are_changed_within_the_penalty(folder):
     options = options_of(folder)
     own = fusions.changed(options, groups='across', activation='relu')

@@ -30,6 +30,8 @@ def test_agreement_is_cohens_kappa(tmp_path, made):
     assert table['all']['kappa'] == pytest.approx(cohen_kappa_score(human, said))
     for k, name in enumerate(names):
         assert table[name]['kappa'] == pytest.approx(cohen_kappa_score(human == k, said == k))
+        shares = table[name]['coded'], table[name]['predicted']
+        assert shares == pytest.approx((np.mean(human == k), np.mean(said == k)))
         low, high = table[name]['kappa_interval']
         assert low < table[name]['kappa'] < high
     assert table['all']['seconds'] == pytest.approx(20)

@@ -185,6 +185,44 @@ def test_looks_differ_between_people_more_than_within_one(people, scene, finder)
     assert dimmed < min(between)
 
 
+GREY = np.full((200, 800, 3), 128, np.uint8)
+
+
+def face_at(x, side=80):
+    """A face whose middle is x pixels from the left and 100 from the top."""
+    box = np.array([[x - side / 2, 100 - side / 2, x + side / 2, 100 + side / 2]])
+    return Faces(box, np.zeros((1, 5, 2)), np.array([0.9]))
+
+
+@pytest.mark.parametrize('speed, track', [(300, 1), (0, 2)])
+def test_who_was_hidden_is_expected_where_the_way_leads(speed, track):
+    tracker = Tracker()
+    for time in np.arange(11) / 10:
+        assert tracker.update(time, face_at(100 + speed * (time - 1)), GREY) == {1: 0}
+    # 0.6 s later at a place that only a runner can have reached.
+    assert tracker.update(1.6, face_at(280), GREY) == {track: 0}
+
+
+@pytest.mark.parametrize('side, track', [(112, 1), (160, 2)])
+def test_a_face_of_another_size_is_another_person(side, track):
+    tracker = Tracker()
+    assert tracker.update(0.0, face_at(300), GREY) == {1: 0}
+    assert tracker.update(0.1, face_at(300, side), GREY) == {track: 0}
+
+
+def test_looks_may_change_slowly_but_not_at_once():
+    tracker, red = Tracker(), np.array([1.5, 0, 0])
+    for k in range(41):
+        assert tracker.update(k / 25, face_at(300), (GREY + k * red).astype(np.uint8)) == {1: 0}
+    assert tracker.update(1.68, face_at(300), GREY) == {2: 0}
+
+
+def test_looks_do_not_differ_by_lightness():
+    looks = np.random.default_rng(0).normal(size=(30, 3))
+    assert tracking.difference(looks, looks + (0.5, 0, 0)) == pytest.approx(0)
+    assert tracking.difference(looks, looks + (0, 0.5, 0)) > 0.2
+
+
 def test_a_face_at_the_border_is_described_by_what_is_seen():
     image = np.full((100, 100, 3), 200, np.uint8)
     looks = tracking.describe(image, np.array([-60.0, 20, 20, 100]))

@@ -351,6 +351,7 @@ def test_shares_of_a_person_add_up_and_have_intervals(made):
     assert sum(shares) == pytest.approx(1)
     assert shares == pytest.approx([np.mean(label == k) for k in range(3)])
     assert row['seconds'] == pytest.approx(60)
+    assert (row['first_s'], row['last_s']) == pytest.approx((0, 59.9))
     for share, name in zip(shares, ('calm', 'glad', 'sad'), strict=True):
         low, high = row[f'interval_{name}']
         assert low <= share <= high and high - low > 0.03

@@ -135,16 +135,18 @@ def test_order_is_what_its_runs_say(ordered):
     assert (values['folds'], values['seeds'], values['subjects']) == (2, 1, 8)
     assert list(values['networks']) == ['convlstm']
     for network, found in values['networks'].items():
-        inside = {}
+        inside, tables = {}, {}
         for name, entry in found['orders'].items():
             folder = out / network / name
             assert json.loads((folder / 'config.json').read_text())['data']['order'] == name
-            said = predictions.load(folder / 'probabilities.npz')
+            tables[name] = said = predictions.load(folder / 'probabilities.npz')
             right = said.probabilities[:, -1].argmax(-1) == said.label
             tested = said.part == predictions.TEST
             inside[name] = (right & tested).sum(1) / tested.sum(1)
             np.testing.assert_allclose(entry['cells'][0], inside[name])
             assert entry['accuracy'] == pytest.approx((right & tested).sum() / tested.sum())
+        kept, *others = (table.probabilities for table in tables.values())
+        assert not any(np.array_equal(kept, other, equal_nan=True) for other in others)
         pairs = [(pair['first'], pair['second']) for pair in found['pairs']]
         assert pairs == [('kept', 'shuffled'), ('kept', 'apex'), ('shuffled', 'apex')]
         for pair in found['pairs']:

@@ -312,6 +312,20 @@ def test_numbers_that_are_none_end_a_member(tmp_path, tiny_members, tiny_clips):
     assert (record.failed, record.stopped, len(record.history)) == (2, True, 1)
 
 
+def test_a_records_figures_are_means_over_the_clips_of_a_part(tmp_path, tiny_members, tiny_clips):
+    member, fold = tiny_members[0], tiny_members[0].fold
+    rng = np.random.default_rng(0)
+    said = rng.dirichlet(np.ones(3), len(member.evaluated)).astype(np.float16)
+    record = MemberRecord(member, tiny_clips.label, 3, 4, tmp_path / 'member')
+    row = record.add_epoch(0.1, 1.0, 0.5, said)
+    both = np.split(said.astype(float), [len(fold.validation)])
+    for part, rows in zip(('validation', 'test'), both, strict=True):
+        label = tiny_clips.label[getattr(fold, part)]
+        own = rows[np.arange(len(label)), label]
+        assert row[f'{part}_accuracy'] == pytest.approx((rows.argmax(1) == label).mean())
+        assert row[f'{part}_loss'] == pytest.approx(-np.log(own).mean(), rel=1e-5)
+
+
 def cut_off(path):
     path.write_bytes(path.read_bytes()[:-30])
 

@@ -1,12 +1,16 @@
 """Batches of a member: views of its training clips only, epoch after epoch."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fer_jax.data import fitted, views
+from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
+from fer_jax.training import members
 from fer_jax.training.members import Recipe
 
 FIXED = {'angles': (-10.0, 0.0, 10.0), 'mirrored': True}
@@ -43,6 +47,38 @@ def test_fixed_views_are_the_same_in_every_epoch(tiny_clips, tiny_members):
     np.testing.assert_array_equal(first.affine, second.affine)
     np.testing.assert_array_equal(np.unique(first.clip), tiny_members[0].fold.train)
     assert len(first) == 6 * len(tiny_members[0].fold.train)
+
+
+def test_random_views_are_drawn_anew_for_each_epoch_and_seed(tiny_clips, tiny_members, tiny_recipe):
+    member = tiny_members[0]
+    first, same, later, other = (
+        tiny_recipe.views(one, tiny_clips, epoch).affine
+        for one, epoch in (
+            (member, 1), (member, 1), (member, 2), (dataclasses.replace(member, seed=6), 1)
+        )
+    )  # fmt: skip
+    np.testing.assert_array_equal(first, same)
+    assert (first != later).any() and (first != other).any()
+
+
+def test_views_of_a_test_clip_are_a_leak(tiny_clips, tiny_members, monkeypatch):
+    member = tiny_members[0]
+    monkeypatch.setitem(
+        members.AUGMENTATIONS, 'fixed', lambda *_, **__: views.identity(member.fold.test)
+    )
+    with pytest.raises(UserError, match='leak: training views'):
+        Recipe('fixed', {}, 8).views(member, tiny_clips, 1)
+
+
+def test_class_weights_that_saw_a_test_clip_are_a_leak(tiny_clips, tiny_members, monkeypatch):
+    weights, folds = fitted.class_weights, tuple(member.fold for member in tiny_members)
+    protocol = Protocol('mine', True, folds)
+    assert len(members.make_members(protocol, tiny_clips, seeds=[0], fold=0, class_weights=True))
+    monkeypatch.setattr(
+        fitted, 'class_weights', lambda label, _, n: weights(label, folds[0].test[:1], n)
+    )
+    with pytest.raises(UserError, match='leak: the class weights'):
+        members.make_members(protocol, tiny_clips, seeds=[0], fold=0, class_weights=True)
 
 
 def test_an_epoch_shows_each_fixed_view_once_in_another_order(tiny_clips, tiny_members):

@@ -13,6 +13,7 @@ from fer_jax import models
 from fer_jax.config import load_config
 from fer_jax.data import views
 from fer_jax.errors import UserError
+from fer_jax.training import losses
 from fer_jax.training.inputs import model_inputs
 from fer_jax.training.members import per_member
 from fer_jax.training.optimizers import evaluated_weights
@@ -161,6 +162,26 @@ def loss_of_first_step(system, own, clips):
     state = jax.jit(system.init)(own, clips)
     _, sums = jax.jit(system.train_step)(state, Sums.zero(), own, clips, batch())
     return float(sums.loss / sums.count)
+
+
+def test_a_step_takes_the_loss_that_its_system_names(tiny_system, given):
+    own, clips = given
+    own = own.replace(class_weight=jnp.array([0.5, 1.0, 1.5]))
+    system = dataclasses.replace(tiny_system, l2=0.0, loss='squared_error', label_smoothing=0.2)
+    state = jax.jit(system.init)(own, clips)
+    rows = batch()
+    _, sums = jax.jit(system.train_step)(state, Sums.zero(), own, clips, rows)
+    view = rows.affine, rows.contrast
+    frames = model_inputs(clips.frames[:6], view, own.mean, own.std, **system.inputs)
+    logits, _ = system.model.apply(
+        {'params': state.params, 'batch_stats': state.batch_stats}, frames, mask=rows.mask,
+        length=clips.length[:6], train=True, dropout_rate=0.0, mutable=['batch_stats'],
+        rngs={'dropout': own.key},
+    )  # fmt: skip
+    label = clips.label[:6]
+    expected = losses.squared_error(logits, label, rows.mask, own.class_weight, 0.2)
+    assert float(sums.loss / sums.count) == pytest.approx(float(expected), rel=1e-4)
+    assert sums.correct == (logits.argmax(-1) == label)[:5].sum() and sums.count == 5
 
 
 def test_votes_take_the_place_of_labels(tiny_system, given):
