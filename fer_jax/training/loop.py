@@ -280,7 +280,7 @@ class _Together:
             state, self.per_member, clip, self.schedule.evaluate_batch
         )
         sums, rates = processes.fetch((sums, self.population.learning_rate(state, self.per_member)))
-        evaluated_now = []
+        evaluated_now, improved = [], []
         for i, record in enumerate(self.records):
             if record.stopped:
                 continue
@@ -297,12 +297,11 @@ class _Together:
             validated = 'validation_accuracy' in row
             best = record.best_epoch()
             if best == epoch and (validated or record.stopped):
-                record.checkpoints.save_best(
-                    epoch,
-                    *pop.take(
-                        (evaluated_weights(state.params), evaluated_weights(state.batch_stats)), i
-                    ),
-                )
+                improved.append(i)
+        if improved:
+            network = evaluated_weights(state.params), evaluated_weights(state.batch_stats)
+            for i, own in zip(improved, pop.apart(network, improved), strict=True):
+                self.records[i].checkpoints.save_best(epoch, *own)
         return evaluated_now
 
     def _count_stopped(self, progress, epoch):
@@ -329,14 +328,17 @@ class _Together:
         for record in self.records:
             record.checkpoints.wait()
             record.flush()
-        for i, record in enumerate(self.records):
+        dropped = finished and not self.schedule.keep_states
+        everyone = range(len(self.records))
+        states = everyone if dropped else pop.apart(state, everyone)
+        for i, (record, own_state) in enumerate(zip(self.records, states, strict=True)):
             own = [float(x[i]) for x in (sums.loss, sums.correct, sums.count)]
             saved = record.as_json(own, finished)
             position = epoch * EPOCH + step
-            if finished and not self.schedule.keep_states:
+            if dropped:
                 record.checkpoints.save_finished(position, saved)
             else:
-                record.checkpoints.save_latest(position, pop.take(state, i), saved)
+                record.checkpoints.save_latest(position, own_state, saved)
 
     def _initial(self):
         """Makes fresh states with the networks that members start from put into them."""
@@ -344,8 +346,10 @@ class _Together:
         if all(member.start is None for member in self.members):
             return state
         own = [
-            graft(pop.take(state, i), member.start) if member.start else pop.take(state, i)
-            for i, member in enumerate(self.members)
+            graft(fresh, member.start) if member.start else fresh
+            for member, fresh in zip(
+                self.members, pop.apart(state, range(len(self.members))), strict=True
+            )
         ]
         return self.population.place(pop.stack(own))
 

@@ -1,7 +1,7 @@
 """Members trained side by side: one member's step, mapped over members, laid over the mesh."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import jax
 import numpy as np
@@ -137,31 +137,48 @@ class Population:
         return -(-min(batch_size, clips) // multiple) * multiple
 
 
-def take(tree, index: int):
-    """Takes a member out of a stacked tree, as its own arrays on the host (no donation harms).
+def apart(tree, members: Iterable[int]) -> Iterator:
+    """Takes members out of a stacked tree, each as arrays on the host (no donation harms).
 
-    With several processes, those that hold the member send it to the others.
+    The tree is fetched once and divided there: on a device each index and each shape would be a
+    program of its own. With several processes all of them go through all `members`: those that
+    hold a member send it to the others.
     """
-    first = jax.tree.leaves(tree)[0]
-    if first.is_fully_addressable:
-        return jax.tree.map(lambda x: np.array(x[index]), tree)
+    leaves, structure = jax.tree.flatten(tree)
+    for leaf in leaves:
+        leaf.copy_to_host_async()
+    held = [_held(leaf) for leaf in leaves]
+    count = len(leaves[0])
+    places = leaves[0].sharding.devices_indices_map(leaves[0].shape)
+    for index in members:
+        own = structure.unflatten(
+            rows[index] if index in rows else np.zeros(leaf.shape[1:], leaf.dtype)
+            for leaf, rows in zip(leaves, held, strict=True)
+        )
+        holders = {
+            device.process_index
+            for device, place in places.items()
+            if index in range(*place[0].indices(count))
+        }
+        everywhere = len(holders) == jax.process_count()
+        yield own if everywhere else processes.send(own, source=min(holders))
 
-    def held(place) -> bool:
-        return index in range(*place[0].indices(first.shape[0]))
 
-    def own(x):
-        for shard in x.addressable_shards:
-            if held(shard.index):
-                start = shard.index[0].indices(first.shape[0])[0]
-                return np.array(shard.data[index - start])
-        return np.zeros(x.shape[1:], x.dtype)
-
-    places = first.sharding.devices_indices_map(first.shape)
-    holders = {device.process_index for device, place in places.items() if held(place)}
-    member = jax.tree.map(own, tree)
-    if len(holders) == jax.process_count():
-        return member
-    return processes.send(member, source=min(holders))
+def _held(leaf: jax.Array) -> dict[int, np.ndarray]:
+    """Fetches the rows of a leaf, by member, that this process holds."""
+    parts = [(0, leaf)]
+    if not leaf.is_fully_addressable:
+        shards = leaf.addressable_shards
+        parts = [(shard.index[0].indices(len(leaf))[0], shard.data) for shard in shards]
+    rows: dict[int, np.ndarray] = {}
+    for start, data in parts:
+        if start in rows:  # a copy on another device
+            continue
+        # A CPU's array is looked at where it lies, and would be donated with what it holds.
+        on_cpu = next(iter(data.devices())).platform == 'cpu'
+        host = np.array(data) if on_cpu else np.asarray(data)
+        rows |= {start + i: host[i, ...] for i in range(len(host))}
+    return rows
 
 
 def stack(trees):

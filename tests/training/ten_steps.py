@@ -42,8 +42,8 @@ def train(count: int) -> dict[str, np.ndarray]:
     judged = population.evaluate(state, own, np.arange(40)[None].repeat(count, 0), 16)
     found = {f'{count} members/mesh': np.array(list(layout.mesh.shape.values()))}
     found[f'{count} members/probabilities'] = judged
-    for i in range(count):
-        for path, leaf in jax.tree_util.tree_leaves_with_path(pop.take((state, sums), i)):
+    for i, member in enumerate(pop.apart((state, sums), range(count))):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(member):
             found[f'{count} members/{i}{jax.tree_util.keystr(path)}'] = leaf
     return found
 

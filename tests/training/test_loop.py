@@ -395,6 +395,34 @@ def test_members_that_have_not_begun_wait_for_those_that_have(fit, tmp_path, tin
     assert [epoch for member, epoch in seen if member == 1] == [1, 2, 3, 4]
 
 
+def test_saving_members_side_by_side_compiles_nothing(fit, tmp_path, tiny_members, monkeypatch):
+    """The first save and the first best network: no slice of a leaf for a member is a program."""
+    save, evaluate = loop._Together._save, loop.MemberRecord.add_epoch
+    compiled, during = [], []
+
+    def listen(event, seconds, **kwargs):
+        if 'backend_compile' in event:
+            compiled.append(event)
+
+    def counting(self, *args, **kwargs):
+        # Since the last member's probabilities were there: its best network, and all states.
+        save(self, *args, **kwargs)
+        during.append(len(compiled))
+
+    def recorded(self, *args, **kwargs):
+        compiled.clear()
+        return evaluate(self, *args, **kwargs)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    monkeypatch.setattr(loop._Together, '_save', counting)
+    monkeypatch.setattr(loop.MemberRecord, 'add_epoch', recorded)
+    try:
+        fit(tmp_path, members=tiny_members[:3], members_at_once=3, epochs=1, keep_states=True)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert during == [0]
+
+
 def test_a_member_that_does_not_fit_is_told(fit, tmp_path, tiny_members, monkeypatch):
     monkeypatch.setattr(loop.memory, 'available', lambda devices: 1000)
     with pytest.raises(UserError, match='a single member needs .* that has 0 MiB left'):
