@@ -207,7 +207,8 @@ def predict_film(
     Returns:
       What film.json says.
     Raises:
-      UserError: the film's name is no text, or film.json is another film's or program's.
+      UserError: the film's name is no text, film.json is another film's or program's, or no
+        overlay can be coded here.
     """
     if isinstance(film, Film) and cli.printable(film.path.name) != film.path.name:
         raise UserError(f'{cli.printable(film.path)}: its name is no text in UTF-8; rename it')
@@ -227,6 +228,8 @@ def predict_film(
     before = known.get('source', source)
     if source['path'] != before['path'] and source['content'] != before['content']:
         raise UserError(f'{ready}: of another film, {before["path"]}; give another --out')
+    if options.overlay and isinstance(film, Film):
+        overlay.check(film)
     # Until all is written again, nothing counts as finished.
     atomic.write_json(ready, {'identity': '', 'source': source})
     if options.blur and known:  # an earlier command may have shown the faces
