@@ -45,12 +45,8 @@ class Distillation:
           classes: of these clips.
 
         Raises:
-          UserError: no finished run, one of another geometry or of other classes, or a share out of
-            range.
+          UserError: no finished run, or one of another geometry or of other classes.
         """
-        share = learner.distill.share
-        if not 0 < share <= 1:
-            raise UserError(f'distill.share is {share}: give above 0 to 1')
         names = [name.strip() for name in learner.distill.runs.split(',') if name.strip()]
         sources = [transfer.Source.open(name, _OPTION) for name in names]
         teachers = []
@@ -58,7 +54,7 @@ class Distillation:
             _check(run, learner, source)
             first = next(i for i in range(len(run.fold)) if i not in run.failed)
             teachers.append(_teacher(TrainedNetwork.open(run.path, first), classes))
-        return cls(sources, share, teachers)
+        return cls(sources, learner.distill.share, teachers)
 
     def teach(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
         """As of `learners.Teaching`: each member gets a network of each run."""
