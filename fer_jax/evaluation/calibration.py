@@ -33,8 +33,7 @@ def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     if temperature == 1:
         return probabilities
     logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST)) / temperature
-    odds = np.exp(logits - logits.max(-1, keepdims=True))
-    return (odds / odds.sum(-1, keepdims=True)).astype(probabilities.dtype)
+    return scipy.special.softmax(logits, -1).astype(probabilities.dtype)
 
 
 def fit_temperature(probabilities: np.ndarray, label: np.ndarray) -> float:

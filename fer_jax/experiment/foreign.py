@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import scipy
 
 from fer_jax.data import checksums
 from fer_jax.errors import UserError
@@ -109,8 +110,7 @@ class ForeignNetwork:
         """Classifies stills uint8 [n, 1, S, S, C]: float32 [n, class]."""
         said = self._run(clips)
         if self.softmax:
-            odds = np.exp(said - said.max(1, keepdims=True))
-            said = odds / odds.sum(1, keepdims=True)
+            said = scipy.special.softmax(said, 1)
         return said.astype(np.float32)
 
 
