@@ -84,11 +84,9 @@ def bins(probabilities: np.ndarray, label: np.ndarray, count: int = BINS) -> dic
     return dict(zip(('n', 'confidence', 'accuracy'), (n, *means), strict=True))
 
 
-def expected_calibration_error(
-    probabilities: np.ndarray, label: np.ndarray, count: int = BINS
-) -> float:
+def expected_calibration_error(probabilities: np.ndarray, label: np.ndarray) -> float:
     """Averages over clips how far their bin's accuracy lies from its mean highest probability."""
-    found = bins(probabilities, label, count)
+    found = bins(probabilities, label)
     gaps = np.abs(found['confidence'] - found['accuracy'])
     return float(np.nansum(gaps * found['n']) / found['n'].sum())
 
