@@ -1,4 +1,4 @@
-"""Makes the members of an experiment: clips, their folds, and the members of these in groups."""
+"""From a config to members (`training.members`): loads clips, divides them, groups members."""
 
 import dataclasses
 import itertools
