@@ -66,15 +66,6 @@ def pick(
     return shown + wrong[:MOST]
 
 
-def png(frame: np.ndarray) -> bytes:
-    """Encodes a frame as PNG."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(frame).save(file, 'png', optimize=True)
-    return file.getvalue()
-
-
 def sheet(faces: Sequence[Face], stamps: Sequence[str]) -> bytes:
     """Draws faces with their captions as one PNG; wrong ones are marked with a cross."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
