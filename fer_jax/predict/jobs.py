@@ -214,7 +214,7 @@ def predict_film(
         raise UserError(f'{cli.printable(film.path)}: its name is no text in UTF-8; rename it')
     started = time.monotonic()
     codes = agreement.read(Path(options.against), model.classes) if options.against else None
-    remarks: list[str] = list(getattr(model, 'notes', ()))
+    remarks: list[str] = list(model.notes)
     finder = FaceFinder(options.settings.sides)
     if isinstance(film, Film) and not film.has_matrix:
         film = _turned(film, finder, remarks)
