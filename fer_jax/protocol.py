@@ -17,7 +17,6 @@ what it found and writes report.html with figures/ to --out, by default to
 audits/<config>-<hash of the config>. The page shows faces of the dataset: do not publish it.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,30 +113,26 @@ def audit_experiment(config: ConfigDict, data_dir: Path, out: str | None) -> Non
     folder = Path(out or Path('audits') / f'{config.name}-{configs.identity(config)}')
     if (folder / 'config.json').exists() or (folder.exists() and not folder.is_dir()):
         raise UserError(f'{folder} is a run or a file: give another folder as --out')
-    place = sections.clips.ensure_prepared(data_dir)
-    clips = sections.clips.load(place)
-    dataset = sections.clips.about(clips, place)
-    protocol, source = sections.protocol.make(clips), sections.protocol.file
-    promising_nothing = dataclasses.replace(protocol, subject_disjoint=False)
-    stamps = leaks.check_folds(promising_nothing, clips, source)
+    data = Data.load(sections, data_dir, promising=False)
+    clips, source = data.clips, sections.protocol.file
+    protocol = sections.protocol.make(clips)
     refusal = ''
     try:
         leaks.check_folds(protocol, clips, source)
     except UserError as error:
         refusal = str(error)
-    data = Data(place, clips, sections.clips, dataset, promising_nothing, stamps)
     made = list(_made(sections, data, data_dir))
     examined = audit.examine(
         clips,
         protocol,
         sorted({item.fold for item in made}),
         made,
-        stamps=(rundir.SIMULATED,) * clips.simulated + stamps,
+        stamps=(rundir.SIMULATED,) * clips.simulated + data.stamps,
         refusal=refusal,
     )
     facts = {
         'Command': cli.command_line(),
-        'Fingerprint of the data': dataset['fingerprint'],
+        'Fingerprint of the data': data.dataset['fingerprint'],
         'Fold file': source or None,
         'SHA-256 of the fold file': sections.protocol.sha256 or None,
     }

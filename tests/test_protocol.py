@@ -194,6 +194,7 @@ def test_the_audit_of_an_experiment(data_dir, tmp_path, capsys):
     call(
         '--audit', CKPLUS, *SMALL, '--config.inputs.normalize=mean_std',
         '--config.loss.class_weights=True', f'--data_dir={data_dir}', f'--out={tmp_path / "audit"}',
+        "--config.stamps=('FOUND BY A SEARCH',)",
     )  # fmt: skip
     out = capsys.readouterr().out
     assert 'ckplus: 12 clips of 6 subjects, 7 classes; idstep2: 2 of 2 folds' in out
@@ -204,7 +205,8 @@ def test_the_audit_of_an_experiment(data_dir, tmp_path, capsys):
     assert found['Fitted statistics that saw clips of other parts']['of'] == '4'
     assert {row['verdict'] for row in found.values()} == {'none', 'note'}
     assert found['Classes without a training clip in some fold']['found'] == '5'
-    assert 'ckplus' in (tmp_path / 'audit' / 'report.html').read_text()
+    text = (tmp_path / 'audit' / 'report.html').read_text()
+    assert 'ckplus' in text and 'FOUND BY A SEARCH' in text
 
 
 def test_the_audit_sees_registrations_and_members_trained_again(data_dir, tmp_path):
@@ -251,6 +253,10 @@ def test_the_audit_of_a_leaking_file_shows_it_and_fails(folds, data_dir, tmp_pat
         (['--dataset=ckplus', '--name=idstep9', '--out=f.json'], '6 subjects, idstep needs at'),
         (['--dataset=ckplus', '--name=official', '--out=f.json'], 'no official training and test'),
         (['--audit', CKPLUS, '--config.protocol.file=nowhere.json'], r'nowhere\.json: No such'),
+        (
+            ['--audit', CKPLUS, '--config.data.neutral=True', '--config.data.frames=4'],
+            'data.frames is 4, and data.neutral takes the first frame',
+        ),
     ],
 )
 def test_mistakes_leave_nothing(data_dir, tmp_path, monkeypatch, arguments, message):

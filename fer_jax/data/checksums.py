@@ -14,7 +14,7 @@ NAME = 'checksums.json'
 def write(folder: Path, names: Iterable[str] = ()) -> None:
     """Writes the SHA-256 of a folder's files, or of those with these names, into checksums.json."""
     paths = [folder / name for name in names] or sorted(folder.iterdir())
-    found = {path.name: _digest(path) for path in paths if path.is_file()}
+    found = {path.name: sha256(path) for path in paths if path.is_file()}
     atomic.write_json(folder / NAME, found)
 
 
@@ -37,13 +37,14 @@ def check(folder: Path, remedy: str, *, records: bool) -> set[str]:
     try:
         known = dict(json.loads(path.read_text(encoding='utf-8')))
         for name, digest in known.items():
-            if (records or name.endswith('.json')) and _digest(folder / name) != digest:
+            if (records or name.endswith('.json')) and sha256(folder / name) != digest:
                 raise ValueError(f'{name} is not as it was written')
     except DAMAGED as error:
         raise UserError(f'{folder} is damaged ({error}): {remedy}') from error
     return set(known)
 
 
-def _digest(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Computes the SHA-256 of a file in hexadecimal digits."""
     with path.open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -133,7 +133,7 @@ def near(one: np.ndarray, other: np.ndarray, distance: int = NEAR) -> np.ndarray
     return np.unique(np.concatenate(found), axis=0)
 
 
-def links(clips: ClipSet, groups: np.ndarray, distance: int = NEAR) -> Links:
+def links(clips: ClipSet, groups: np.ndarray) -> Links:
     """Finds pairs of groups of identical clips that look alike, as they are or mirrored.
 
     Args:
@@ -147,7 +147,7 @@ def links(clips: ClipSet, groups: np.ndarray, distance: int = NEAR) -> Links:
     known = np.flatnonzero(straight)
     rows = []
     for hashed in (straight, flipped):
-        found = near(straight[known], hashed[known], distance)
+        found = near(straight[known], hashed[known])
         i, j = known[found[:, 0]], known[found[:, 1]]
         mirrored = np.full(len(i), hashed is flipped)
         row = np.stack([owner[i], owner[j], mirrored, found[:, 2], frame[i], frame[j]], axis=1)

@@ -1,6 +1,7 @@
 """Percentile intervals by bootstrap over subjects, or over clips where subjects are unknown."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -128,18 +129,9 @@ def intervals(drawn: Mapping[str, np.ndarray], level: float = LEVEL) -> dict[str
 def interval(values: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """Computes the percentile interval [2,...] of drawn values [D,...]."""
     tail = 50.0 * (1.0 - level)
-    return _percentiles(values, [tail, 100.0 - tail])
-
-
-def _percentiles(values: np.ndarray, percent: list[float]) -> np.ndarray:
-    """Computes percentiles, [D,...] -> [2,...], without NaN: the recall of a class not drawn."""
-    flat = values.reshape(len(values), -1)
-    result = np.full((len(percent), flat.shape[1]), np.nan)
-    for column, drawn in enumerate(flat.T):
-        drawn = drawn[~np.isnan(drawn)]
-        if len(drawn):
-            result[:, column] = np.percentile(drawn, percent)
-    return result.reshape((len(percent), *values.shape[1:]))
+    with warnings.catch_warnings():  # NaN, the recall of a class not drawn, may be all there is
+        warnings.simplefilter('ignore', RuntimeWarning)
+        return np.nanpercentile(values.astype(np.float64), [tail, 100.0 - tail], axis=0)
 
 
 def count(rows: Rows, predictions: Predictions) -> Counts:

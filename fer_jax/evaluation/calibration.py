@@ -33,8 +33,7 @@ def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     if temperature == 1:
         return probabilities
     logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST)) / temperature
-    odds = np.exp(logits - logits.max(-1, keepdims=True))
-    return (odds / odds.sum(-1, keepdims=True)).astype(probabilities.dtype)
+    return scipy.special.softmax(logits, -1).astype(probabilities.dtype)
 
 
 def fit_temperature(probabilities: np.ndarray, label: np.ndarray) -> float:
@@ -85,11 +84,9 @@ def bins(probabilities: np.ndarray, label: np.ndarray, count: int = BINS) -> dic
     return dict(zip(('n', 'confidence', 'accuracy'), (n, *means), strict=True))
 
 
-def expected_calibration_error(
-    probabilities: np.ndarray, label: np.ndarray, count: int = BINS
-) -> float:
+def expected_calibration_error(probabilities: np.ndarray, label: np.ndarray) -> float:
     """Averages over clips how far their bin's accuracy lies from its mean highest probability."""
-    found = bins(probabilities, label, count)
+    found = bins(probabilities, label)
     gaps = np.abs(found['confidence'] - found['accuracy'])
     return float(np.nansum(gaps * found['n']) / found['n'].sum())
 

@@ -133,7 +133,6 @@ def difference_interval(
     total: np.ndarray,
     *,
     draws: int = bootstrap.DRAWS,
-    level: float = bootstrap.LEVEL,
     seed: int = bootstrap.SEED,
 ) -> tuple[float, float] | None:
     """Computes the percentile interval of the difference of two pooled accuracies by bootstrap.
@@ -153,7 +152,7 @@ def difference_interval(
             for weights in bootstrap.resampled(len(total), draws, seed)
         ]
     )
-    low, high = bootstrap.interval(drawn, level)
+    low, high = bootstrap.interval(drawn)
     return float(low), float(high)
 
 

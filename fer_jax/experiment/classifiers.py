@@ -1,4 +1,4 @@
-"""Classifiers of clips that are fitted at once, without steps, and what they leave."""
+"""Classifiers of clips that are fitted at once, without steps."""
 
 import dataclasses
 import pkgutil
@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fer_jax import atomic
 from fer_jax.config import bind
 from fer_jax.data import views
 from fer_jax.data.clips import ClipSet
@@ -18,7 +17,6 @@ from fer_jax.evaluation import rules
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.features import FeatureSource
 from fer_jax.experiment.records import Record
-from fer_jax.training import processes
 from fer_jax.training.members import Member, make_members
 
 # `model.name` of a config -> the classifier, imported when a config names it.
@@ -27,8 +25,6 @@ CLASSIFIERS = {
     'svm': 'fer_jax.kahou2015.fitting:AggregatedSVM',
     'chi2_svm': 'fer_jax.kahou2015.fitting:ChiSquaredSVM',
 }
-# Keeps what was fitted for a member, beside its `fits.NAME`.
-NAME = 'classifier.npz'
 
 
 class Classifier(Protocol):
@@ -45,7 +41,7 @@ class Classifier(Protocol):
           clips: whose frames are features float32 [clip, frame, ...].
 
         Returns:
-          All that `predict` needs; it is kept with the run.
+          All that `predict` needs.
         """
         ...
 
@@ -123,13 +119,10 @@ class ClassifierLearner:
         on_epoch: Callable[[Record], None],
         on_members_done: Callable[[Sequence[Record]], None],
     ) -> list[Record]:
-        """As of `learners.Learner`; what was fitted is written beside `fits.NAME`."""
+        """As of `learners.Learner`; nothing is written to `folder`."""
         records: list[Record] = []
         for member in members:
-            record, fitted = FittedRecord.of(self.classifier, member, clips)
-            if processes.is_first():
-                with atomic.replacing(folder / f'{member.index:03}' / NAME) as temporary:
-                    np.savez_compressed(temporary, **fitted)  # type: ignore  a name is no option
+            record = FittedRecord.of(self.classifier, member, clips)
             on_epoch(record)
             records.append(record)
         on_members_done(records)
@@ -152,10 +145,8 @@ class FittedRecord:
     failed: int = 0
 
     @classmethod
-    def of(
-        cls, classifier: Classifier, member: Member, clips: ClipSet
-    ) -> tuple['FittedRecord', dict[str, np.ndarray]]:
-        """Fits a member and scores its clips; returns what was fitted besides."""
+    def of(cls, classifier: Classifier, member: Member, clips: ClipSet) -> 'FittedRecord':
+        """Fits a member and scores its clips."""
         fitted = classifier.fit(clips, member)
         said = classifier.predict(fitted, clips.frames, clips.length, len(clips.classes))
         probabilities = said.astype(np.float32)  # float16 would make near ones equal
@@ -167,7 +158,7 @@ class FittedRecord:
                 row[f'{part}_loss'], row[f'{part}_accuracy'] = (
                     float(total[0]) / len(own) for total in (loss, correct)
                 )
-        return cls(member, [row], probabilities[member.evaluated][None]), fitted
+        return cls(member, [row], probabilities[member.evaluated][None])
 
     def best_epoch(self) -> int:
         """As of `Record`."""

@@ -1,4 +1,4 @@
-"""The clips that a config names: simulated first where it says so, loaded, registered."""
+"""From a config to clips (`data.clips`): drawn first where it says so, loaded, registered."""
 
 import dataclasses
 import fcntl

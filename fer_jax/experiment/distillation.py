@@ -21,12 +21,12 @@ _OPTION = 'distill.runs'
 
 @dataclasses.dataclass(frozen=True)
 class Distillation:
-    """The runs that a config's section `distill` names. A `learners.Teaching`, which imports it.
+    """The runs that a config's section `distill` names, whose networks members learn from.
 
     Attributes:
       sources: the runs.
       share: as of `network_sections.Distill`.
-      teachers: as of `learners.Teaching`.
+      teachers: the static part of the networks, one a run.
     """
 
     sources: Sequence[transfer.Source]
@@ -45,12 +45,8 @@ class Distillation:
           classes: of these clips.
 
         Raises:
-          UserError: no finished run, one of another geometry or of other classes, or a share out of
-            range.
+          UserError: no finished run, or one of another geometry or of other classes.
         """
-        share = learner.distill.share
-        if not 0 < share <= 1:
-            raise UserError(f'distill.share is {share}: give above 0 to 1')
         names = [name.strip() for name in learner.distill.runs.split(',') if name.strip()]
         sources = [transfer.Source.open(name, _OPTION) for name in names]
         teachers = []
@@ -58,10 +54,14 @@ class Distillation:
             _check(run, learner, source)
             first = next(i for i in range(len(run.fold)) if i not in run.failed)
             teachers.append(_teacher(TrainedNetwork.open(run.path, first), classes))
-        return cls(sources, share, teachers)
+        return cls(sources, learner.distill.share, teachers)
 
     def teach(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
-        """As of `learners.Teaching`: each member gets a network of each run."""
+        """Gives each member the arrays of a network of each run.
+
+        Raises:
+          UserError: all networks of a run have seen the member's test clips.
+        """
         read: dict[tuple[int, int], Mapping[str, Any]] = {}
 
         def arrays(number: int, member: Member) -> Mapping[str, Any]:
@@ -86,7 +86,7 @@ class Distillation:
         ]
 
     def chain(self, members: Sequence[Member], clips: ClipSet) -> list[dict[str, Any]]:
-        """As of `learners.Teaching`."""
+        """Returns what dataset.json says of the runs, and which network teaches each member."""
         return [
             {
                 **run.chain,

@@ -1,4 +1,4 @@
-"""Features that something makes of clips: members learn from them instead of from pictures."""
+"""Features to learn from in place of pictures: a network's layer (`models.features`) or others."""
 
 import pkgutil
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The values fitted for a member before it trained, as its run keeps them.
+"""The file of what was fitted for a member before it trained (`data.fitted`), as its run keeps it.
 
 RUN/checkpoints/MEMBER/fitted.npz: with the member's network it is all that is needed to apply a run
 whose data are gone.

@@ -5,13 +5,14 @@ Nothing of a file is executed but its graph, and no other file is read than thos
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import scipy
 
+from fer_jax.data import checksums
 from fer_jax.errors import UserError
 from fer_jax.experiment.clips import ClipSource, Simulated
 
@@ -103,14 +104,13 @@ class ForeignNetwork:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of its file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return checksums.sha256(self.path)
 
     def probabilities(self, clips: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:
         """Classifies stills uint8 [n, 1, S, S, C]: float32 [n, class]."""
         said = self._run(clips)
         if self.softmax:
-            odds = np.exp(said - said.max(1, keepdims=True))
-            said = odds / odds.sum(1, keepdims=True)
+            said = scipy.special.softmax(said, 1)
         return said.astype(np.float32)
 
 

@@ -5,7 +5,7 @@ import functools
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jax
 
@@ -34,10 +34,12 @@ from fer_jax.training.members import Member, Recipe, make_members, per_member
 from fer_jax.training.optimizers import evaluated_weights, make_optimizer
 from fer_jax.training.state import Resident, Sums, TrainState
 from fer_jax.training.step import System
-from fer_jax.training.teacher import Teacher
 
-# The `Teaching` of a config with a section `distill`, imported where runs are named: it opens runs,
-# and what opens a run knows learners.
+if TYPE_CHECKING:
+    from fer_jax.experiment.distillation import Distillation
+
+# Imported where a config's section `distill` names runs: it opens them, and what opens a run knows
+# learners.
 TEACHING = 'fer_jax.experiment.distillation:Distillation'
 # Keys of section `inputs` with their values where members learn from features.
 _OF_FEATURES = {'normalize': 'none', 'equalize': 'none', 'crop': 0, 'channels': 1}
@@ -143,29 +145,6 @@ class Learner(Protocol):
         ...
 
 
-class Teaching(Protocol):
-    """Trained networks that members learn from (`distillation.Distillation`).
-
-    Attributes:
-      share: as of `network_sections.Distill`.
-      teachers: the static part of the networks, one a run.
-    """
-
-    @property
-    def share(self) -> float: ...
-
-    @property
-    def teachers(self) -> Sequence[Teacher]: ...
-
-    def teach(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
-        """Gives members the arrays of the networks; UserError where all have seen test clips."""
-        ...
-
-    def chain(self, members: Sequence[Member], clips: ClipSet) -> list[dict[str, Any]]:
-        """Returns what dataset.json says of the runs, and which network teaches each member."""
-        ...
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkLearner:
     """Networks that are trained in steps. A `Learner`.
@@ -189,7 +168,7 @@ class NetworkLearner:
     training: Training
     init: Init
     distill: Distill
-    teaching: Teaching | None = None
+    teaching: 'Distillation | None' = None
 
     @classmethod
     def open(cls, config: Mapping[str, Any]) -> 'NetworkLearner':
@@ -247,7 +226,7 @@ class NetworkLearner:
         """As of `Learner`: the networks are of the runs that the section `distill` names."""
         if not self.distill.runs:
             return self
-        opened: Teaching = pkgutil.resolve_name(TEACHING).open(self, source, classes)
+        opened: Distillation = pkgutil.resolve_name(TEACHING).open(self, source, classes)
         return dataclasses.replace(self, teaching=opened)
 
     def system(self, num_classes: int) -> System:

@@ -1,4 +1,4 @@
-"""Makes the members of an experiment: clips, their folds, and the members of these in groups."""
+"""From a config to members (`training.members`): loads clips, divides them, groups members."""
 
 import dataclasses
 import itertools
@@ -37,13 +37,19 @@ class Data:
     stamps: tuple[str, ...]
 
     @classmethod
-    def load(cls, sections: Sections, data_dir: Path) -> 'Data':
-        """Loads the clips that a config names, divided by its protocol."""
+    def load(cls, sections: Sections, data_dir: Path, *, promising: bool = True) -> 'Data':
+        """Loads the clips that a config names, divided by its protocol.
+
+        Args:
+          promising: folds that break the protocol's promise of subjects are refused (UserError).
+        """
         sections.clips.check()
         folder = sections.clips.ensure_prepared(data_dir)
         clips = sections.clips.load(folder)
         dataset = sections.clips.about(clips, folder)
         protocol = sections.protocol.make(clips)
+        if not promising:
+            protocol = dataclasses.replace(protocol, subject_disjoint=False)
         stamps = leaks.check_folds(protocol, clips, sections.protocol.file)
         return cls(folder, clips, sections.clips, dataset, protocol, stamps + sections.stamps)
 

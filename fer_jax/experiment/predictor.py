@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.data import cropping
-from fer_jax.data.clips import ClipSet
 from fer_jax.errors import UserError
 from fer_jax.evaluation import calibration, predictions, rundir
 from fer_jax.evaluation.rules import SMALLEST, choose
@@ -210,10 +209,6 @@ class Predictor:
         if self.temperature == 1:
             return mean
         return jax.nn.softmax(jnp.log(jnp.maximum(mean, SMALLEST)) / self.temperature)
-
-    def of_dataset(self, clips: ClipSet) -> np.ndarray:
-        """Classifies a dataset's clips, loaded with the geometry of `clips`: float32 [n, class]."""
-        return self.probabilities(clips.frames, clips.length)
 
     @staticmethod
     def entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -110,14 +110,18 @@ def build(
     if learner.patience and not sections.protocol.inner:  # whose validation clips are its test
         _check_validated('train.patience', protocol, sections.protocol.file)
     make = functools.partial(make_groups, sections, data, source, seeds=sections.seeds)
+    # First pass: members are made. What does not fit together is refused before more are made.
     groups = make(protocol)
     learner.dry_run(groups[0].members, groups[0].clips)
     again = []
     if learner.retrain:
         _check_validated('train.retrain', protocol, sections.protocol.file)
         again = make(protocol.merged())
+    # Second pass: numbers over all members, those that train again last. The chain lists what makes
+    # their features in this order.
     groups, again = numbered(groups, 0), numbered(again, len(members_of(groups)))
     chain = {source.key: source.chain(members_of(groups + again), clips)} if source else {}
+    # Third pass: members get networks to start from and to learn from, which `origin` describes.
     groups, again = (
         [MemberGroup(learner.start(group.members, clips), group.clips) for group in some]
         for some in (groups, again)
@@ -230,6 +234,8 @@ def train_members(
     on_epoch: OnEpoch = lambda record: None,
 ) -> list[Record]:
     """Trains all members, then again those that retrain and did not diverge; returns records.
+
+    Networks do so by `learners.NetworkLearner.train`, which calls `loop.train`.
 
     Raises:
       UserError: all diverged.

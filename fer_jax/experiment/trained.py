@@ -17,7 +17,6 @@ import numpy as np
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.experiment import fits
-from fer_jax.experiment.classifiers import NAME, Classifier, ClassifierLearner
 from fer_jax.experiment.fits import MemberFits
 from fer_jax.experiment.sections import Sections
 from fer_jax.models import plain_cnn
@@ -107,7 +106,26 @@ class TrainedNetwork:
                 raise UserError(f'{folder} has members 0 to {last}, none of {member}')
             arrays = model_folder.read_arrays(folder, config)[member]
             return cls.of_arrays(folder, member, config, config['members'][member]['epoch'], arrays)
-        sections, earlier, fitted = _open(folder, member)
+        return cls._of_run(folder, member)
+
+    @classmethod
+    def _of_run(cls, folder: Path, member: int) -> 'TrainedNetwork':
+        """Reads a member of a finished run, as of `open`."""
+        rundir.check_finished(folder)
+        sections = Sections.open(rundir.read_json(folder / 'config.json'))
+        table = predictions.load(folder / 'probabilities.npz')
+        if not 0 <= member < table.members:
+            raise UserError(f'{folder} has members 0 to {table.members - 1}, none of {member}')
+        if failed := int(table.failed[member]):
+            raise UserError(f'member {member} of {folder} diverged in epoch {failed}: give another')
+        earlier = None
+        if sections.section == 'features':
+            chain = rundir.read_json(folder / 'dataset.json')['features_from']
+            source = cls.open(sections.options['run'], chain['networks'][member])
+            earlier = Layer(source, sections.options['layer'])
+        elif sections.section:
+            raise UserError(f'{folder} learns from {sections.section}, not from frames')
+        fitted = MemberFits.load(fits.path_of(folder, member))
         epoch, network = read_best(folder / 'checkpoints' / f'{member:03}')
         variables = {key: value for key, value in network.items() if value}
         return cls._built(folder, member, sections, epoch, variables, fitted, earlier)
@@ -329,64 +347,6 @@ class TrainedNetwork:
             out[some] = values
         assert out is not None, 'no clips'
         return out
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedClassifier:
-    """A member of a finished run that was fitted at once, on what a layer makes of frames.
-
-    Attributes:
-      classifier: how it predicts.
-      fitted: what was fitted on the member's training clips.
-      classes: what the columns of `probabilities` stand for.
-      earlier: what makes its features.
-    """
-
-    classifier: Classifier
-    fitted: Mapping[str, np.ndarray]
-    classes: tuple[str, ...]
-    earlier: Layer
-
-    @classmethod
-    def open(cls, run: Path | str, member: int) -> 'TrainedClassifier':
-        """Reads a member of a finished run, and the network whose layer it learned from.
-
-        Raises:
-          UserError: as of `TrainedNetwork.open`, or a run of networks.
-        """
-        folder = Path(run).expanduser()
-        sections, earlier, fitted = _open(folder, member)
-        if not isinstance(sections.learner, ClassifierLearner) or earlier is None:
-            raise UserError(f'{folder} has networks, not classifiers that are fitted at once')
-        arrays = rundir.read_arrays(fits.path_of(folder, member).with_name(NAME))
-        return cls(sections.learner.classifier, arrays, fitted.classes, earlier)
-
-    def probabilities(self, frames: np.ndarray, length: np.ndarray | None = None) -> np.ndarray:
-        """Classifies clips, float32 [clip, class]; as `TrainedNetwork.probabilities`."""
-        if length is None:
-            length = np.full(len(frames), frames.shape[1])
-        values, length = features_of(self.earlier, frames, length, self.classes)
-        said = self.classifier.predict(self.fitted, values, length, len(self.classes))
-        return said.astype(np.float32)
-
-
-def _open(folder: Path, member: int) -> tuple[Sections, Layer | None, MemberFits]:
-    """Reads what is common to all members of finished runs, as of `TrainedNetwork.open`."""
-    rundir.check_finished(folder)
-    sections = Sections.open(rundir.read_json(folder / 'config.json'))
-    table = predictions.load(folder / 'probabilities.npz')
-    if not 0 <= member < table.members:
-        raise UserError(f'{folder} has members 0 to {table.members - 1}, none of {member}')
-    if failed := int(table.failed[member]):
-        raise UserError(f'member {member} of {folder} diverged in epoch {failed}: give another')
-    earlier = None
-    if sections.section == 'features':
-        chain = rundir.read_json(folder / 'dataset.json')['features_from']
-        source = TrainedNetwork.open(sections.options['run'], chain['networks'][member])
-        earlier = Layer(source, sections.options['layer'])
-    elif sections.section:
-        raise UserError(f'{folder} learns from {sections.section}, not from frames')
-    return sections, earlier, MemberFits.load(fits.path_of(folder, member))
 
 
 def features_of(

@@ -105,14 +105,6 @@ class Activity:
     classes = ()  # nothing was trained to know any
 
     def __post_init__(self):
-        for name in ('blocks', 'factors', 'epochs', 'batch_size', 'words'):
-            if getattr(self, name) < 1:
-                raise UserError(f'activity.{name} is {getattr(self, name)}: give at least 1')
-        if not 0 < self.variance <= 1:
-            raise UserError(f'activity.variance is {self.variance:g}: give a share, 0.99 say')
-        for name in ('contraction', 'learning_rate'):
-            if getattr(self, name) < 0:
-                raise UserError(f'activity.{name} is {getattr(self, name):g}: give at least 0')
         if self.words > self.blocks:
             raise UserError(
                 f'activity.words is {self.words}, activity.blocks {self.blocks}: words are means '

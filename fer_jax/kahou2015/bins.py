@@ -1,6 +1,7 @@
 """From what a network says of frames to one vector, or one verdict, for a clip (kahou2015, 2.3)."""
 
 import numpy as np
+import scipy
 
 
 def aggregate(values: np.ndarray, length: np.ndarray, bins: int = 15) -> np.ndarray:
@@ -36,7 +37,6 @@ def average_probabilities(logits: np.ndarray, length: np.ndarray) -> np.ndarray:
     Returns:
       float64 [clip, class].
     """
-    exponential = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float64)
-    probabilities = exponential / exponential.sum(-1, keepdims=True)
+    probabilities = scipy.special.softmax(logits.astype(np.float64), -1)
     real = np.arange(logits.shape[1]) < length[:, None]
     return (probabilities * real[..., None]).sum(1) / length[:, None]

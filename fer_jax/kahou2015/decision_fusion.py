@@ -155,12 +155,11 @@ def search(
       schedule: float [round], the spread of each local round; None for `spreads()`, the paper's.
 
     Raises:
-      UserError: no clips, clips without a label, clips of one class only, an unknown `local`, or
-        fewer than one draw.
+      UserError: no clips, clips without a label, or clips of one class only.
     """
     models, clips, classes = probabilities.shape
     speaks = spoken(probabilities)
-    _check(label, clips, classes, local, draws)
+    _check(label, clips, classes)
     combined = np.arange(models) if chosen is None else np.asarray(chosen)
     among = np.isin(np.arange(models), combined)
     groups = []
@@ -210,11 +209,7 @@ def search_subsets(
     return {choice: search(probabilities, label, chosen=choice, **options) for choice in bar}
 
 
-def _check(label: np.ndarray, clips: int, classes: int, local: str, draws: int) -> None:
-    if local not in LOCAL:
-        raise UserError(f"unknown local search '{local}': one of {', '.join(LOCAL)}")
-    if draws < 1:
-        raise UserError(f'a decision search with {draws} draws a round: give 1 or more')
+def _check(label: np.ndarray, clips: int, classes: int) -> None:
     if not clips:
         raise UserError(
             'no clips to search the decision weights on: give a partition that the models were '

@@ -64,13 +64,8 @@ class FeatureFusion(nn.Module):
             Logits float32 [clip, K].
 
         Raises:
-            UserError: an unknown activation, or as many features as there are no layers for.
+            UserError: as many features as there are no layers for.
         """
-        if self.activation not in ACTIVATIONS:
-            raise UserError(
-                f"unknown activation '{self.activation}' of the fusion network: one of "
-                f'{", ".join(ACTIVATIONS)}'
-            )
         if len(features) != len(self.units):
             raise UserError(
                 f'the fusion network has layers for {len(self.units)} modalities and is given '

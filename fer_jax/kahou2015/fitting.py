@@ -54,8 +54,6 @@ class AggregatedSVM:
     scale: bool = True
 
     def __post_init__(self):
-        if self.bins < 1:
-            raise UserError(f'model.bins is {self.bins}: give at least 1')
         if self.kernel not in svm.KERNELS:
             raise UserError(f"model.kernel is '{self.kernel}': one of {', '.join(svm.KERNELS)}")
 
@@ -94,10 +92,6 @@ class ChiSquaredSVM:
     """
 
     penalty: float = 100.0
-
-    def __post_init__(self):
-        if self.penalty <= 0:
-            raise UserError(f'model.penalty is {self.penalty:g}: give more than 0')
 
     def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
         """As of `Classifier`: any histograms will do."""

@@ -145,7 +145,8 @@ def data_of(sections: Sections, data_dir: Path, *, stopped: bool) -> Data:
       UserError: a part of which the model can judge no clip.
     """
     loaded = dataclasses.replace(sections.clips, unlabelled=True)
-    clips, folder = everything(loaded, data_dir)
+    folder = loaded.ensure_prepared(data_dir)
+    clips = loaded.load(folder)
     parts = {name: np.flatnonzero(clips.split == name) for name in (TRAIN, VALIDATION)}
     for name, own in parts.items():
         if not len(own):

@@ -24,7 +24,6 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 
-from fer_jax.errors import UserError
 from fer_jax.kahou2015.feature_fusion import COMMON, MODALITY
 
 GROUPS = ('hidden_units', 'fusion_rows', 'across')
@@ -48,12 +47,7 @@ def penalty(
     Returns:
       float32 []. Its gradient is finite everywhere: 0 from the norm of a group that is all 0, and
       from the absolute value of a weight that is 0.
-
-    Raises:
-      UserError: unknown groups.
     """
-    if groups not in GROUPS:
-        raise UserError(f"unknown groups '{groups}' of the penalty: one of {', '.join(GROUPS)}")
     if groups == 'fusion_rows':
         grouped = [params[COMMON]['kernel']]
     else:

@@ -160,19 +160,6 @@ def submit(
     return Entry(submission, weights, combined, dict(epochs), found)
 
 
-def accuracy(entry: Entry, part: str, label: np.ndarray, split: np.ndarray) -> float | None:
-    """Computes the accuracy on a partition, 0 to 1; a clip without a prediction is an error.
-
-    None where no clip of the partition has a label, and on training and validation clips where the
-    models were trained on both, as in the paper's table.
-    """
-    clips = np.flatnonzero((split == part) & (label >= 0))
-    seen = entry.submission.keeps or entry.submission.combines
-    if not len(clips) or (seen and part != TEST):
-        return None
-    return float(decision_fusion.right(entry.probabilities[clips], label[clips]).mean())
-
-
 def obstacle(clip_id: Sequence[str], classes: Sequence[str]) -> str:
     """Says why predictions cannot be written in the challenge's format; '' where they can.
 

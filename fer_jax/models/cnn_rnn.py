@@ -187,8 +187,6 @@ class CNNRNN(nn.Module):
                 raise UserError(
                     f'model.{option} is {getattr(self, option)!r}; cnn_rnn knows {known}'
                 )
-        if self.steps < 1:
-            raise UserError(f'model.steps is {self.steps}: give at least 1')
 
 
 def still_steps(height: int) -> int:

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 
 _GREY = 127.0
 _WHITE = 255.0
+# Of saurav2020's dark clips: the mean level below which one is dark, and its gamma.
+_DARK, _EXPONENT = 80.0, 1.5
 
 
 def contrast(frames: jax.Array, factor: jax.Array) -> jax.Array:
@@ -38,26 +40,22 @@ def gamma(frames: jax.Array, exponent: jax.Array) -> jax.Array:
     return jnp.multiply(adjusted, _WHITE)
 
 
-def brighten_dark(
-    frames: jax.Array, *, exponent: float = 1.5, dark_below: float = 80.0
-) -> jax.Array:
+def brighten_dark(frames: jax.Array) -> jax.Array:
     """Corrects the gamma of dark clips, leaves others alone (saurav2020, sec. IV-B, AFEW).
 
     The paper gives the gamma of 1.5, but neither what is dark nor the direction. Here a clip whose
-    mean level is below `dark_below` is dark, and v^(1 / 1.5) brightens it. One mean over all frames
+    mean level is below 80 is dark, and v^(1 / 1.5) brightens it. One mean over all frames
     keeps the brightness from jumping from frame to frame.
 
     Args:
       frames: uint8 or float32 [B, T, H, W, C], grey levels 0 to 255.
-      exponent: above 1 brightens.
-      dark_below: mean grey level, 0 to 255.
 
     Returns:
       float32 [B, T, H, W, C], whole grey levels 0 to 255.
     """
     frames = frames.astype(jnp.float32)
-    dark = jnp.mean(frames, axis=tuple(range(1, frames.ndim))) < dark_below
-    return jnp.round(gamma(frames, jnp.where(dark, 1.0 / exponent, 1.0)))
+    dark = jnp.mean(frames, axis=tuple(range(1, frames.ndim))) < _DARK
+    return jnp.round(gamma(frames, jnp.where(dark, 1.0 / _EXPONENT, 1.0)))
 
 
 def to_unit(frames: jax.Array) -> jax.Array:

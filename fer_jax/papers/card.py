@@ -14,7 +14,6 @@ from typing import Any
 from fer_jax.errors import UserError
 
 PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015')
-NOT_STATED = 'not stated'
 NO_CONFIG, LICENSED, NOT_RUN = 'no config yet', 'needs the licensed release', 'not run'
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from xml.etree import ElementTree
 
 from fer_jax.predict.camera import Camera
@@ -179,8 +178,3 @@ FORMATS: dict[str, tuple[str, Writer]] = {
     'boris': ('.boris', boris),
     'webvtt': ('.vtt', webvtt),
 }
-
-
-def name_of(kind: str, film: Path) -> str:
-    """Returns the file name of a film's events."""
-    return film.stem + FORMATS[kind][0]

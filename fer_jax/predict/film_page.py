@@ -4,7 +4,6 @@ Of a large film it has pictures in place of the film, and a link to the table be
 """
 
 import base64
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,8 @@ _POINTS, STILLS = 900, 48
 # The table is in the page up to this size; a larger one is linked as a file beside it.
 _TABLE = 2_000_000
 _WIDTH, _HEIGHT = 1000.0, 90.0
+# Of frames, as JPEG.
+_QUALITY = 80
 
 
 def changes(result: FilmResult, most: int = STILLS) -> list[float]:
@@ -59,7 +60,7 @@ def text(
       table: film.csv.
       base: what the names of the film's files begin with.
     """
-    pictures = [(time, _jpeg(image)) for time, image in stills]
+    pictures = [(time, page.embedded(image, _QUALITY)) for time, image in stills]
     without = _page(name, result, about, None, pictures, table, base, stamps)
     if film is not None:
         with_film = _page(name, result, about, film, [], table, base, stamps)
@@ -96,12 +97,12 @@ def _film(film: bytes) -> str:
     )
 
 
-def _stills(pictures: Sequence[tuple[float, bytes]]) -> str:
+def _stills(pictures: Sequence[tuple[float, str]]) -> str:
     if not pictures:
         return '<p class="note">No face was found, so no frame is shown.</p>'
     items = ''.join(
         f'<img data-time="{time:.3f}" alt="Frame at {time:.2f} seconds" '
-        f'src="data:image/jpeg;base64,{base64.b64encode(data).decode()}" '
+        f'src="{data}" '
         f'style="display:{"none" if k else "block"};max-width:100%;border-radius:.4rem">'
         for k, (time, data) in enumerate(pictures)
     )
@@ -214,11 +215,3 @@ def _download(base: str, table: bytes) -> str:
         return f'<p><a href="{quote(base + ".csv")}">{file}</a>, beside this page</p>'
     data = base64.b64encode(table).decode()
     return f'<p><a download="{file}" href="data:text/csv;base64,{data}">Download {file}</a></p>'
-
-
-def _jpeg(image: np.ndarray) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, 'jpeg', quality=80)
-    return out.getvalue()

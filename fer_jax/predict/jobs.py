@@ -207,13 +207,14 @@ def predict_film(
     Returns:
       What film.json says.
     Raises:
-      UserError: the film's name is no text, or film.json is another film's or program's.
+      UserError: the film's name is no text, film.json is another film's or program's, or no
+        overlay can be coded here.
     """
     if isinstance(film, Film) and cli.printable(film.path.name) != film.path.name:
         raise UserError(f'{cli.printable(film.path)}: its name is no text in UTF-8; rename it')
     started = time.monotonic()
     codes = agreement.read(Path(options.against), model.classes) if options.against else None
-    remarks: list[str] = list(getattr(model, 'notes', ()))
+    remarks: list[str] = list(model.notes)
     finder = FaceFinder(options.settings.sides)
     if isinstance(film, Film) and not film.has_matrix:
         film = _turned(film, finder, remarks)
@@ -229,6 +230,8 @@ def predict_film(
     before = known.get('source', source)
     if source['path'] != before['path'] and source['content'] != before['content']:
         raise UserError(f'{ready}: of another film, {before["path"]}; give another --out')
+    if options.overlay and isinstance(film, Film):
+        overlay.check(film)
     # Until all is written again, nothing counts as finished.
     atomic.write_json(begun, {'identity': '', 'source': source})
     ready.unlink(missing_ok=True)

@@ -55,6 +55,7 @@ class FaceClassifier(abc.ABC):
       seconds: length of the window that a sequence is chosen from; 0 for a network of stills.
       centred: whether a window's probabilities are said of its middle; of its end otherwise.
       threshold: a highest probability below it is called uncertain.
+      notes: what is not as in training, for people.
     """
 
     name: str
@@ -67,6 +68,7 @@ class FaceClassifier(abc.ABC):
     seconds: float
     centred: bool
     threshold: float
+    notes: tuple[str, ...]
 
     @abc.abstractmethod
     def probabilities(self, clips: np.ndarray, length: np.ndarray) -> np.ndarray:

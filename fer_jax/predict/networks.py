@@ -55,11 +55,9 @@ class NetworkClassifier(models.FaceClassifier):
     """A predictor with how faces are cut out of frames for it.
 
     Attributes:
-      notes: what is not as in training, for people.
       predictor: makes probabilities of clips.
     """
 
-    notes: tuple[str, ...]
     predictor: Predictor
 
     @classmethod

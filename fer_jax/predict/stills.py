@@ -1,6 +1,5 @@
 """Pictures: a table with a row a face for all of them, and a sheet of the faces."""
 
-import base64
 import csv
 import dataclasses
 import hashlib
@@ -33,6 +32,8 @@ SIDES = (640, 320, 1280)
 _CHUNK, _AHEAD = 64, 4
 # Faces on the sheet, and their size in pixels.
 _SHEET, _SIZE = 240, 104
+# Of faces there, as JPEG.
+_QUALITY = 82
 _EDGES = ('left', 'top', 'right', 'bottom')
 
 
@@ -276,12 +277,11 @@ def _item(row: dict[str, str], path: Path, name: str) -> str:
     cut = Image.fromarray(image).crop(
         (round(left), round(top), round(left + side), round(top + side))
     )
-    out = io.BytesIO()
-    cut.resize((_SIZE, _SIZE), Image.Resampling.LANCZOS).save(out, 'jpeg', quality=82)
+    face = np.asarray(cut.resize((_SIZE, _SIZE), Image.Resampling.LANCZOS))
     doubt = f' · {row["uncertain"]}' if row['uncertain'] else ''
     return (
         f'<li class="{"wrong" if row["uncertain"] else "right"}">'
-        f'<img src="data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}" '
+        f'<img src="{page.embedded(face, _QUALITY)}" '
         f'alt="{escape(row["path"])}: {escape(name)}" title="{escape(row["path"])}">'
         f'<b>{escape(name)}</b> <span>{float(row[f"p_{name}"]):.2f}{doubt}</span></li>'
     )

@@ -128,7 +128,7 @@ def pictures(files: list[tuple[str, Path]], out: Path, model, options: Options) 
     written = out / ('pictures.html' if options.page and not options.blur else 'pictures.csv')
     looked_at = summary.number(len(files), 'picture')
     print(f'{looked_at}, {summary.number(faces, "face")}, {unreadable} unreadable')
-    for remark in getattr(model, 'notes', ()):
+    for remark in model.notes:
         print(f'  note: {remark}')
     print(f'  {written}')
 

@@ -4,7 +4,7 @@ The page shows faces of the audited dataset, because whoever has the dataset nee
 is for the desk only: do not publish it where the dataset's licence forbids showing faces.
 """
 
-import base64
+import functools
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -16,14 +16,12 @@ from fer_jax.data import similarity
 from fer_jax.evaluation import audit
 from fer_jax.evaluation.audit import Audit, Pair
 from fer_jax.evaluation.table import COUNT, Table
-from fer_jax.reports import figures, page, plots, samples
+from fer_jax.reports import figures, page, plots
 from fer_jax.reports.figures import COLOURS, Drawing
 
 # Pictures of each kind on the page, and rows of a table there; the CSV has all.
 MOST = 24
 MOST_ROWS = 200
-# Longer tables are folded.
-OPEN_ROWS = 20
 
 KEEP = (
     'This page shows faces of the dataset. Keep it to those who may see the dataset; do not '
@@ -96,11 +94,8 @@ def write(examined: Audit, facts: Mapping[str, str], out: Path | str) -> Path:
     drawing = _balance(examined, tables['class_balance'].csv(stamps))
     files |= {f'{drawing.name}.svg': drawing.svg, f'{drawing.name}.csv': drawing.csv}
 
-    def table(name: str, title: str = '') -> str:
-        if name not in tables:
-            return ''
-        html = page.table(_cut(tables[name]), stamps)
-        return page.folded(title, html) if len(tables[name].rows) > OPEN_ROWS else html
+    cut = {name: _cut(table) for name, table in tables.items()}
+    table = functools.partial(page.table_or_folded, cut, stamps)
 
     refusal = f'<p><b>A run refuses these folds:</b> {escape(examined.refusal)}</p>'
     sections = [
@@ -227,10 +222,9 @@ def _item(frames: Sequence[np.ndarray], ids: str, said: str, outlined: bool = Fa
     row = [part for frame in frames for part in (gap.astype(np.uint8), frame)][1:]
     picture = np.concatenate(row, axis=1)
     picture = picture[:, :, 0] if picture.shape[2] == 1 else picture
-    data = base64.b64encode(samples.png(picture)).decode()
     return (
         f'<li class="{"wrong" if outlined else "right"}">'
-        f'<img style="aspect-ratio:auto" src="data:image/png;base64,{data}" alt="{escape(ids)}" '
+        f'<img style="aspect-ratio:auto" src="{page.embedded(picture)}" alt="{escape(ids)}" '
         f'title="{escape(ids)}">{said}</li>'
     )
 

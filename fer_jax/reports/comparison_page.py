@@ -1,5 +1,6 @@
 """The page of a comparison: its tables, its figures, and what its tests assume."""
 
+import functools
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -25,7 +26,6 @@ from fer_jax.reports.plots import MOST_LINES
 
 # More pairs than this are read in the table, not as sentences.
 MOST_SENTENCES = 6
-OPEN_ROWS = 20
 
 ASSUMPTIONS = {
     'Interval of a difference': 'Subjects (or clips) are drawn again, for both runs at once. It '
@@ -187,11 +187,7 @@ def _compose(
     """Composes the page's HTML."""
     stamps = values['stamps']
 
-    def table(name: str, title: str = '') -> str:
-        if name not in shown:
-            return ''
-        html = page.table(shown[name], stamps)
-        return page.folded(title, html) if len(shown[name].rows) > OPEN_ROWS else html
+    table = functools.partial(page.table_or_folded, shown, stamps)
 
     def drawing(name: str) -> str:
         return page.drawing(drawings[name], stamps) if name in drawings else ''

@@ -3,10 +3,8 @@
 For people to look at before they train; the prepare command draws it where asked for a --report.
 """
 
-import base64
 import collections
 import dataclasses
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -29,7 +27,7 @@ SIDE, MARKED_SIDE = 88, 132  # pixels of a sample face, of one with box and land
 MOST_STILLS, MOST_FILMS = 14, 8  # samples of a class
 MOST_FOUND = 10  # samples with box and landmarks
 SMALL = 0.9  # of the median face: what the smallest faces must be below to be shown
-OPEN_ROWS = 20  # longer tables are folded
+QUALITY = 85  # of pictures, as JPEG
 _LIGHT, _DARK = (255, 196, 0), (0, 0, 0)
 
 
@@ -207,10 +205,9 @@ def _gallery(
     widest = max(picture.shape[1] for _, picture in shown)
     for clip, picture in shown:
         height, width = picture.shape[:2]
-        data = base64.b64encode(_jpeg(picture)).decode()
         alt = f'{clip.clip_id}: {clip.label or "no label"}'
         items.append(
-            f'<li><img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" '
+            f'<li><img src="{page.embedded(picture, QUALITY)}" alt="{escape(alt)}" '
             f'style="aspect-ratio:{width}/{height};width:{100 * width / widest:.0f}%">'
             f'{escape(note(clip))} <span>{escape(clip.clip_id)}</span></li>'
         )
@@ -221,14 +218,6 @@ def _gallery(
         f'grid-template-columns:repeat(auto-fill,{cell})">'
         f'{"".join(items)}</ul></figure>'
     )
-
-
-def _jpeg(picture: np.ndarray) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, 'jpeg', quality=85)
-    return file.getvalue()
 
 
 def _tables(
@@ -305,9 +294,8 @@ def _shown(tables: Mapping[str, Table], names: Iterable[str], stamps: Sequence[s
     html = ''
     for name in names:
         if name in tables:
-            content, rows = page.table(tables[name], stamps), len(tables[name].rows)
-            title = f'{tables[name].caption} {rows:,} rows'
-            html += page.folded(title, content) if rows > OPEN_ROWS else content
+            title = f'{tables[name].caption} {len(tables[name].rows):,} rows'
+            html += page.table_or_folded(tables, stamps, name, title)
     return html or '<p>None.</p>'
 
 

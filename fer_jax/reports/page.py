@@ -4,12 +4,15 @@ Nothing here knows what a run is; fer_jax.reports.run_page composes the pages.
 """
 
 import base64
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib import resources
 from typing import Any
+
+import numpy as np
 
 import fer_jax
 from fer_jax.evaluation.table import (
@@ -28,8 +31,8 @@ NOTE = (
     "The European Union's AI Act, Article 5(1)(f), forbids inferring emotions at work and in "
     'education, except for medical or safety reasons. This is general information, no legal advice.'
 )
-# Longer tables scroll within the page.
-TALL = 16
+# Longer tables scroll within the page, and still longer ones are folded.
+TALL, OPEN_ROWS = 16, 20
 # Longer text wraps within its cell, shorter never does.
 LONG, SHORT = 40, 17
 
@@ -112,6 +115,16 @@ def table(value: Table, stamps: Sequence[str]) -> str:
     )
 
 
+def table_or_folded(
+    tables: Mapping[str, Table], stamps: Sequence[str], name: str, title: str = ''
+) -> str:
+    """Shows one of the tables, behind the title where it is long; '' where it is not there."""
+    if name not in tables:
+        return ''
+    html = table(tables[name], stamps)
+    return folded(title, html) if len(tables[name].rows) > OPEN_ROWS else html
+
+
 def _csv_link(name: str) -> str:
     return f'<a href="figures/{name}.csv">csv</a>'
 
@@ -145,14 +158,13 @@ def faces(values: Iterable[samples.Face], caption: str, stamps: Sequence[str]) -
     """Shows faces in a grid, each with its class, the prediction and its probability."""
     items = []
     for face in values:
-        data = base64.b64encode(samples.png(face.frame)).decode()
         said = f'<b>{escape(face.true)}</b>'
         if not face.right:
             said += f' → {escape(face.predicted)}'
         alt = f'{face.clip_id}: {face.true}, predicted {face.predicted}'
         items.append(
             f'<li class="{"right" if face.right else "wrong"}">'
-            f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" '
+            f'<img src="{embedded(face.frame)}" alt="{escape(alt)}" '
             f'title="{escape(face.clip_id)}">'
             f'{said} <span>{face.probability:.2f}</span></li>'
         )
@@ -160,6 +172,21 @@ def faces(values: Iterable[samples.Face], caption: str, stamps: Sequence[str]) -
         f'<figure class="gallery"><figcaption>{mark(stamps)}{escape(caption)} '
         f'{_csv_link("samples")}</figcaption><ul class="faces">{"".join(items)}</ul></figure>'
     )
+
+
+def embedded(picture: np.ndarray, quality: int | None = None) -> str:
+    """Encodes a picture uint8 [H, W] or [H, W, 3] as an address that holds it.
+
+    Args:
+      quality: of JPEG; None for PNG.
+    """
+    from PIL import Image
+
+    kind = 'png' if quality is None else 'jpeg'
+    options: dict[str, Any] = {'optimize': True} if quality is None else {'quality': quality}
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, kind, **options)
+    return f'data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}'
 
 
 def facts(values: Mapping[str, Any]) -> str:
@@ -179,10 +206,13 @@ def code(text: str) -> str:
     return f'<pre>{escape(text)}</pre>'
 
 
-def provenance(settings: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    """Shows the command and, folded, the settings and the versions (which hold the command)."""
+def provenance(
+    settings: Mapping[str, Any], versions: Mapping[str, Any], title: str = 'Settings'
+) -> str:
+    """Shows the command and, folded, the settings and the versions (which may hold the command)."""
     shown = {key: value for key, value in versions.items() if key != 'command'}
-    html = f'<h3>Command</h3>{code(versions["command"])}'
-    for title, value in (('Settings', settings), ('Versions', shown)):
-        html += folded(title, code(json.dumps(value, indent=2, ensure_ascii=False)))
+    command = versions.get('command')
+    html = f'<h3>Command</h3>{code(command)}' if command else ''
+    for name, value in ((title, settings), ('Versions', shown)):
+        html += folded(name, code(json.dumps(value, indent=2, ensure_ascii=False)))
     return html

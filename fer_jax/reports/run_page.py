@@ -1,7 +1,7 @@
 """report.html: one run on one page that needs nothing else, its figures and their data."""
 
 import dataclasses
-import json
+import functools
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -16,9 +16,6 @@ from fer_jax.evaluation.rundir import Run
 from fer_jax.evaluation.table import COUNT, Column, Table, show
 from fer_jax.reports import filter_plots, page, plots, samples, tables
 from fer_jax.reports.figures import Drawing
-
-# A table longer than this is folded: leave-one-subject-out has more than a hundred folds.
-OPEN_ROWS = 20
 
 
 def redraw(folder: Path, out: str | None) -> tuple[str, Path]:
@@ -122,11 +119,7 @@ def _compose(
     stamps = run.stamps
     best = values[results.headline(values)]
 
-    def table(name: str, title: str = '') -> str:
-        if name not in shown:
-            return ''
-        html = page.table(shown[name], stamps)
-        return page.folded(title, html) if len(shown[name].rows) > OPEN_ROWS else html
+    table = functools.partial(page.table_or_folded, shown, stamps)
 
     def drawing(name: str) -> str:
         return page.drawing(drawings[name], stamps) if name in drawings else ''
@@ -165,7 +158,11 @@ def _compose(
         ('faces', 'Faces', _faces(faces, stamps)),
         ('data', 'Data and protocol', _data(run) + table('class_counts')
          + table('dropped', f'{len(run.dataset["dropped"])} dropped clips')),
-        ('provenance', 'How to repeat it', _provenance(run)),
+        (
+            'provenance',
+            'How to repeat it',
+            page.provenance(run.config, run.versions, 'Configuration'),
+        ),
     ]  # fmt: skip
     lead = f'{run.dataset["name"]} · {run.folds["protocol"]} · {counted(best)}'
     return page.page(run.name, lead, stamps, sections)
@@ -291,7 +288,7 @@ def _data(run: Run) -> str:
         disjoint = 'a subject may be on both sides'
     ran = np.unique(run.predictions.fold).tolist()
     sizes = [len(folds['folds'][number]['test']) for number in ran]
-    listed = ' '.join(map(str, sizes)) if len(sizes) <= OPEN_ROWS else (
+    listed = ' '.join(map(str, sizes)) if len(sizes) <= page.OPEN_ROWS else (
         f'{min(sizes)} to {max(sizes)} clips'
     )  # fmt: skip
     count = str(len(ran))
@@ -348,13 +345,3 @@ def _members(run: Run) -> str:
     again = ', each trained again on training and validation clips' * bool(retrained.any())
     lost = f', {diverged} of them diverged and left out' * bool(diverged)
     return f'{first} (folds × seeds){again}{lost}'
-
-
-def _provenance(run: Run) -> str:
-    """Shows the command, the versions and the resolved config."""
-    versions = {key: value for key, value in run.versions.items() if key != 'command'}
-    command = run.versions.get('command')
-    html = '<h3>Command</h3>' + page.code(command) if command else ''
-    for title, value in (('Configuration', run.config), ('Versions', versions)):
-        html += page.folded(title, page.code(json.dumps(value, indent=2, ensure_ascii=False)))
-    return html

@@ -31,9 +31,9 @@ class Face:
 
 
 def pick(
-    rows: Rows, predictions: Predictions, frames: np.ndarray, clip_id: np.ndarray, most: int = MOST
+    rows: Rows, predictions: Predictions, frames: np.ndarray, clip_id: np.ndarray
 ) -> list[Face]:
-    """Picks up to `most` right faces, class after class, then up to `most` wrong, surest first.
+    """Picks up to MOST right faces, class after class, then up to MOST wrong, surest first.
 
     A clip that several members tested is shown with the first of them.
 
@@ -60,19 +60,10 @@ def pick(
     for face in right:  # the first of each class, then the second of each, ...
         seen[face.true] = seen.get(face.true, 0) + 1
         turns.append((seen[face.true], order[face.true]))
-    shown = [right[i] for i in sorted(range(len(right)), key=turns.__getitem__)[:most]]
+    shown = [right[i] for i in sorted(range(len(right)), key=turns.__getitem__)[:MOST]]
     shown.sort(key=lambda face: order[face.true])
     wrong = sorted((face for face in faces if not face.right), key=lambda f: -f.probability)
-    return shown + wrong[:most]
-
-
-def png(frame: np.ndarray) -> bytes:
-    """Encodes a frame as PNG."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(frame).save(file, 'png', optimize=True)
-    return file.getvalue()
+    return shown + wrong[:MOST]
 
 
 def sheet(faces: Sequence[Face], stamps: Sequence[str]) -> bytes:

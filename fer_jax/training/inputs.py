@@ -18,10 +18,12 @@ from fer_jax.ops import augment, equalize, photometry, warp
 
 EQUALIZATIONS = ('none', 'histogram', 'clahe', 'gamma_dark')
 NORMALIZATIONS = ('none', 'unit', 'symmetric', 'mean_std', 'each')
+# Clips that are equalised at a time.
+_CLIPS = 256
 
 
-def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.ndarray:
-    """Equalises a whole dataset, `batch` clips at a time.
+def equalize_frames(frames: np.ndarray, kind: str) -> np.ndarray:
+    """Equalises a whole dataset.
 
     Args:
       frames: uint8 [clip, frame, height, width, channel].
@@ -35,7 +37,7 @@ def equalize_frames(frames: np.ndarray, kind: str, *, batch: int = 256) -> np.nd
         return frames
     op = jax.jit(equalization(kind))
     out = np.empty_like(frames)
-    for some in batches_of(len(frames), batch):
+    for some in batches_of(len(frames), _CLIPS):
         out[some] = np.asarray(op(frames[some]))
     return out
 

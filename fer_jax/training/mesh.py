@@ -14,8 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from fer_jax.errors import UserError
-
 ACCELERATOR_STEPS_PER_CALL = 16
 # jax declares its Device as a variable, which is no type to a checker.
 Devices = Sequence[jax.Device]  # type: ignore
@@ -70,11 +68,6 @@ def make_layout(
         them on accelerators (of which memory.most_members_at_once takes as many as fit).
       steps_per_call: steps a dispatch; 0 chooses: 1 on a CPU, 16 on accelerators.
     """
-    if members_at_once < 0 or steps_per_call < 0:
-        raise UserError(
-            f'train.members_at_once is {members_at_once} and train.steps_per_call '
-            f'{steps_per_call}: give 0 (automatic) or more'
-        )
     devices = jax.devices() if devices is None else list(devices)
     on_cpu = devices[0].platform == 'cpu'
     if not members_at_once:

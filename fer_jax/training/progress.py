@@ -32,7 +32,7 @@ class TrainingProgress:
     With `evaluates` an estimate that knows no evaluation's time yet says so.
     """
 
-    def __init__(self, total: int, done: int = 0, unit: str = 'clips', *, evaluates: bool = False):
+    def __init__(self, total: int, unit: str = 'clips', *, evaluates: bool = False):
         self._console = Console(file=sys.stdout, highlight=False, quiet=not processes.is_first())
         self._bar = Progress(
             TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
@@ -40,8 +40,8 @@ class TrainingProgress:
             TextColumn('{task.fields[left]}'), console=self._console, disable=not
             (self._console.is_terminal and processes.is_first()),
         )  # fmt: skip
-        self._task = self._bar.add_task('starting', total=total, completed=done, rate='', left='')
-        self._total, self._done, self._begun_with, self._unit = total, done, done, unit
+        self._task = self._bar.add_task('starting', total=total, rate='', left='')
+        self._total, self._done, self._begun_with, self._unit = total, 0, 0, unit
         self._clips, self._description = 0, 'starting'
         self._begin: float | None = None  # of the rate, later by what is not steps
         self._calls = 0

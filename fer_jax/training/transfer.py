@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import jax
 import numpy as np
 from flax import traverse_util
 
+from fer_jax.data import checksums
 from fer_jax.data.clips import ClipSet, recordings
 from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
@@ -69,7 +69,7 @@ class Source:
             'dataset': dataset['name'],
             'simulated': bool(dataset['simulated']),
             'commit': run.versions.get('commit', 'unknown'),
-            'probabilities': _digest(folder / 'probabilities.npz'),
+            'probabilities': checksums.sha256(folder / 'probabilities.npz'),
             'starts_from': dataset.get('starts_from'),
             'features_from': dataset.get('features_from'),
             'taught_by': dataset.get('taught_by', []),
@@ -230,12 +230,6 @@ def earlier(chain: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _built_on(chain: Mapping[str, Any]) -> set[str]:
     """Names the datasets of all that a run started from or learned from, by its `chain`."""
     return {name for link in earlier(chain) for name in link['dataset'].split('+')}
-
-
-def _digest(path: Path) -> str:
-    """Computes the SHA-256 of a file."""
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def graft(state: TrainState, network: Mapping) -> TrainState:

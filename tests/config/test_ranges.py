@@ -32,6 +32,13 @@ WRONG = [
     ('augment.options.rotation', math.inf),
     ('optimizer.learning_rate', math.nan),
     ('optimizer.learning_rate', -1e-3),
+    ('optimizer.every', 0),
+    ('optimizer.warmup', 1.0),
+    ('optimizer.average', 1.0),
+    ('train.members_at_once', -1),
+    ('train.steps_per_call', -1),
+    ('protocol.validation', 1.0),
+    ('distill.share', 0.0),
     ('model.localiser_kernels', (0, 3)),
 ]
 

@@ -284,7 +284,6 @@ def test_each_fold_draws_its_own_held_out_subjects():
 @pytest.mark.parametrize(
     'subject, label, options, message',
     [
-        (['a', 'b'], [0, 1], {'name': 'kfold'}, "unknown protocol.name 'kfold': one of official"),
         (
             ['a', 'b', 'c'],
             [0, 1, 0],
@@ -297,7 +296,6 @@ def test_each_fold_draws_its_own_held_out_subjects():
         (['a', '', 'b'], [0, 1, 1], {'name': 'loso'}, '1 clips name no subject'),
         (['a', 'b'], [0, 1], {'name': 'official'}, 'no official training and test parts'),
         (['a', 'b'], [0, 1], {'name': 'loso', 'validation': 0.5}, 'hold out 1 of 1 training'),
-        (['a', 'b'], [0, 1], {'name': 'loso', 'validation': 1.0}, 'a fraction from 0 to below 1'),
         (['a', 'b'], [0, 1], {'name': 'random', 'repeats': 0}, 'protocol.repeats is 0'),
         (['a', 'b'], [0, 1], {'name': 'random', 'train_fraction': 1.0}, 'which is the rest'),
         (['a', 'b'], [0, 1], {'name': 'random', 'train_fraction': 0.9}, 'a part of 0 of 2 clips'),

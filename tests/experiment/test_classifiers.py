@@ -42,7 +42,7 @@ def test_an_unsure_classifier_decides_as_it_is_kept():
     train, validation, test = np.array_split(np.arange(CLIPS), 3)
     protocol = Protocol('thirds', False, (Fold(train, validation, test),))
     (member,) = make_members(protocol, clips, seeds=[0], fold=-1)
-    record, _ = FittedRecord.of(Unsure(), member, clips)
+    record = FittedRecord.of(Unsure(), member, clips)
     assert record.history[0]['test_accuracy'] == 1
     table = collect(clips, [member], [record])
     rows = table.at(np.array([0]))

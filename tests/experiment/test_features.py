@@ -24,7 +24,7 @@ from fer_jax.experiment import run as experiment
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.sections import Sections
-from fer_jax.experiment.trained import TrainedClassifier, TrainedNetwork
+from fer_jax.experiment.trained import TrainedNetwork
 from fer_jax.training.checkpoint import MemberCheckpoints
 
 ROOT = Path(__file__).parents[2]
@@ -207,20 +207,8 @@ def test_an_svm_is_fitted_on_the_training_clips_and_leaves_a_run(network, tmp_pa
     row = (folder / 'metrics.csv').read_text().splitlines()[1].split(',')
     assert row[:4] == ['0', '0', '0', '1'] and float(row[6]) > 0.6
 
-    # The member is applied from the run's files alone: here to frames that no dataset holds.
-    films, table = drawn('films'), predictions.load(folder / 'probabilities.npz')
-    fitted = TrainedClassifier.open(folder, 0)
-    with monkeypatch.context() as patch:
-        patch.delattr(ClipSource, 'load')
-        said = fitted.probabilities(films.frames, films.length)
-    assert said.dtype == np.float32 and fitted.classes == films.classes
-    np.testing.assert_array_equal(
-        said[np.isin(films.clip_id, table.clip_id)], table.probabilities[0, 0]
-    )
-    with pytest.raises(UserError, match='has networks, not classifiers'):
-        TrainedClassifier.open(network, 0)
-
     # Labels of the clips that judge change nothing of what is said of them.
+    films = drawn('films')
     other = dataclasses.replace(
         films, label=np.where(films.split == 'train', films.label, (films.label + 1) % 3)
     )

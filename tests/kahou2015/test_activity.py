@@ -201,10 +201,6 @@ def test_it_is_fitted_once(monkeypatch, tmp_path):
 
 
 def test_odd_options_and_scenes_are_refused(monkeypatch, tmp_path):
-    with pytest.raises(UserError, match='activity.factors is 0: give at least 1'):
-        stage_of(tmp_path, factors=0)
-    with pytest.raises(UserError, match='activity.contraction is -1: give at least 0'):
-        stage_of(tmp_path, contraction=-1.0)
     with pytest.raises(UserError, match='activity.words is 301, activity.blocks 300'):
         stage_of(tmp_path, words=301)
     clips = drawn()

@@ -195,8 +195,6 @@ def test_a_mistake_is_one_sentence():
         ({'probabilities': probabilities[:, :0], 'label': label[:0]}, 'no clips to search'),
         ({'label': np.where(label == 0, -1, label)}, 'have no label'),
         ({'label': np.zeros(60, int)}, 'all 60 clips .* of one class'),
-        ({'local': 'cauchy'}, "unknown local search 'cauchy'"),
-        ({'draws': 0}, '0 draws a round'),
     ):
         given = {'probabilities': probabilities, 'label': label, 'seed': 0, **FEW, **change}
         with pytest.raises(UserError, match=message):

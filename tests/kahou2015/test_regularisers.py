@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax.errors import UserError
 from fer_jax.kahou2015.regularisers import GROUPS, penalty
 
 WEIGHTS = {'frobenius': 0.3, 'l21': 0.7, 'l1': 0.2}
@@ -100,8 +99,3 @@ def test_only_groups_across_modalities_couple_them(groups):
     expected = -weights[0][2] * weights[1][3] / norm**3 if groups == 'across' else 0
     np.testing.assert_allclose(mixed, expected, rtol=1e-4, atol=1e-7)
     assert bool(mixed) == (groups == 'across')
-
-
-def test_unknown_groups():
-    with pytest.raises(UserError, match="unknown groups 'columns'"):
-        penalty(as_float32(parameters()), **WEIGHTS, groups='columns')

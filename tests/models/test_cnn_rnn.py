@@ -221,7 +221,6 @@ def test_dropout_takes_a_traced_rate(network):
         ({'kernels': '5'}, 'cnn_rnn knows mixed, all5'),
         ({'features': 'conv3'}, 'cnn_rnn knows fc, pool3'),
         ({'stills': 'columns'}, 'cnn_rnn knows rows, repeat'),
-        ({'steps': 0}, 'model.steps is 0: give at least 1'),
     ],
 )
 def test_mistakes_are_the_user_s(options, message):

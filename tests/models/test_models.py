@@ -12,16 +12,6 @@ def test_builds_by_name():
         assert isinstance(build(name, num_classes=3, dropout_rate=0.1), module)
 
 
-def test_unknown_model_names_the_known_ones():
-    with pytest.raises(UserError, match="model.name is 'vgg'; the models are c3d, stn"):
-        build('vgg', num_classes=3)
-
-
-def test_unknown_option_names_the_known_ones():
-    with pytest.raises(UserError, match='model.widht is no option of c3d; it has .*width'):
-        build('c3d', num_classes=3, widht=2)
-
-
 def test_unknown_dtype_and_form_are_said_in_one_line():
     with pytest.raises(UserError, match="model.dtype is 'float17': give 'float32' or 'bfloat16'"):
         build('c3d', num_classes=3, dtype='float17')

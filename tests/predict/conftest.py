@@ -110,7 +110,7 @@ class BrightMouth:
     """Classifies by the brightness of three bands of a face: nothing is learnt."""
 
     name, digest, classes = 'bands', '0' * 64, ('forehead', 'middle', 'mouth')
-    fit, threshold = None, 0.4
+    fit, threshold, notes = None, 0.4, ()
 
     def __init__(
         self, frames=1, size=24, seconds=0.0, sampling='uniform', stored=False, centred=False

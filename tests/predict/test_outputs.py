@@ -185,6 +185,20 @@ def test_faces_stay_hidden_between_looks_that_are_far_apart(made, track):
     assert (plain.drawn(Frame(0, 1.1, 'ok', noise.copy())) == noise).all()
 
 
+def test_without_a_coder_the_overlay_is_refused_before_anything_is_predicted(
+    film, tmp_path, bands, monkeypatch
+):
+    def missing(name, mode):
+        raise av.codec.codec.UnknownCodecError(name)
+
+    model = bands()
+    monkeypatch.setattr(av.codec, 'Codec', missing)
+    with pytest.raises(UserError, match=r'no libx264 .* leave it out with --overlay=false'):
+        jobs.predict_film(Film.open(film), tmp_path / 'film', model, Options())
+    assert not model.seen and not list(tmp_path.iterdir())
+    jobs.predict_film(Film.open(film), tmp_path / 'film', model, Options(overlay=False))
+
+
 def test_an_odd_size_is_coded(tmp_path, people, scene, bands):
     with av.open(str(tmp_path / 'odd.mkv'), 'w') as container:
         stream = container.add_stream('ffv1', rate=10, width=301, height=201)

@@ -179,17 +179,9 @@ def test_cosine_falls_to_zero():
     )
 
 
-@pytest.mark.parametrize(
-    'options, message',
-    [
-        ({'name': 'lion'}, 'one of'),
-        ({'name': 'adam', 'schedule': 'stairs'}, 'one of'),
-        ({'name': 'adam', 'schedule': 'step', 'every': 0}, 'optimizer.every is 0'),
-    ],
-)
-def test_mistakes_are_the_users(options, message):
-    with pytest.raises(UserError, match=message):
-        optimizers.make_optimizer(jnp.float32(0.1), jnp.float32(1), **options)
+def test_an_unknown_schedule_is_the_users():
+    with pytest.raises(UserError, match="unknown optimizer.schedule 'stairs': one of"):
+        optimizers.make_optimizer(jnp.float32(0.1), jnp.float32(1), name='adam', schedule='stairs')
 
 
 def test_nesterov_is_pytorchs():
@@ -232,9 +224,3 @@ def test_one_cycle_rises_and_falls_as_pytorchs(steps):
     )
     assert [warm(step) for step in range(10, 100)] == [plain(step) for step in range(10, 100)]
     assert warm(4) == pytest.approx(0.25) and plain(4) == 0.5
-
-
-@pytest.mark.parametrize('warmup', [-0.1, 1.0])
-def test_a_warm_up_of_everything_is_the_users(warmup):
-    with pytest.raises(UserError, match=f'optimizer.warmup is {warmup}: give a share'):
-        optimizers.make_schedule(jnp.float32(1), jnp.float32(10), 'cosine', warmup=warmup)

@@ -5,7 +5,6 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax.errors import UserError
 from fer_jax.training import population as pop
 from fer_jax.training.members import per_member
 from fer_jax.training.mesh import make_layout
@@ -196,8 +195,3 @@ def test_evaluation_batches_do_not_change_probabilities(
     assert population._evaluate._cache_size() <= programs + 1
     assert [part.shape[1] for part in few] == [9, 12, 16]
     np.testing.assert_allclose(few[0], whole[:, :9], rtol=1e-5)
-
-
-def test_negative_wave_is_the_users():
-    with pytest.raises(UserError, match='train.members_at_once is -1'):
-        make_layout(3, members_at_once=-1, steps_per_call=0)

@@ -16,12 +16,3 @@ TWINS: dict[str, type[nn.Module]] = {
     'rnn': rnn.RNN,
     'cnn_rnn': cnn_rnn.CNNRNN,
 }
-LOADERS = {
-    'c3d': c3d.load_flax,
-    'stn': stn.load_flax,
-    'convlstm': convlstm.load_flax,
-    'frame_cnn': frame_cnn.load_flax,
-    'plain_cnn': plain_cnn.load_flax,
-    'rnn': rnn.load_flax,
-    'cnn_rnn': cnn_rnn.load_flax,
-}

@@ -1,11 +1,10 @@
 """haddad2020's network in PyTorch, layer for layer as `fer_jax.models.c3d`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from fer_jax.benchmark.torch_models.layouts import copy_conv, copy_dense, copy_norm, copy_slope
 from fer_jax.models.c3d import HIDDEN, POOLINGS, group_filters
 from fer_jax.models.layers import scaled
 from fer_jax.models.pooling import fitted
@@ -20,7 +19,7 @@ ACTIVATIONS = {
 
 
 class C3D(nn.Module):
-    """The twin; parameters come from `load_flax`, so that there is no choice of initialiser.
+    """The twin.
 
     Args:
         input_shape: (T, H, W, C) of the clips.
@@ -81,20 +80,3 @@ class C3D(nn.Module):
         for stage in self._stages:
             x = stage(x)
         return self.classifier(x)
-
-
-def load_flax(module: C3D, variables: Mapping) -> None:
-    """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
-    params, stats = variables['params'], variables['batch_stats']
-    for name, block in module.blocks.items():
-        conv, norm, act = block.children()
-        copy_conv(conv, params[f'conv{name}'])
-        copy_norm(norm, params[f'norm{name}'], stats[f'norm{name}'])
-        if isinstance(act, nn.PReLU):
-            copy_slope(act, params[f'act{name}'])
-    for number, block in enumerate(module.dense, 1):
-        linear, act, _ = block.children()
-        copy_dense(linear, params[f'fc{number}'], module.last_map if number == 1 else None)
-        if isinstance(act, nn.PReLU):
-            copy_slope(act, params[f'act_fc{number}'])
-    copy_dense(module.classifier, params['fc3'])

@@ -1,20 +1,20 @@
 """jain2018's networks in PyTorch, layer for layer as `fer_jax.models.cnn_rnn`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fer_jax.benchmark.torch_models.frame_stack import FrameStack, load_stack
-from fer_jax.benchmark.torch_models.layouts import copy_dense, copy_recurrent, recurrent
+from fer_jax.benchmark.torch_models.frame_stack import FrameStack
+from fer_jax.benchmark.torch_models.recurrent import recurrent
 from fer_jax.models.cnn_rnn import FILTERS, HIDDEN, KERNELS, still_steps
 from fer_jax.models.frame_stack import Structure
 from fer_jax.models.layers import scaled
 
 
 class CNNRNN(nn.Module):
-    """The twin; parameters come from `load_flax`. Every frame counts: it knows no length.
+    """The twin. Every frame counts: it knows no length.
 
     Args:
         input_shape: (T, H, W, C) of the clips.
@@ -84,16 +84,3 @@ class CNNRNN(nn.Module):
         if t == 1:
             return logits[:, 0]
         return logits.softmax(-1).mean(1).log()
-
-
-def load_flax(module: CNNRNN, variables: Mapping) -> None:
-    """Copies 'params' of the Flax model into the twin."""
-    params = variables['params']
-    load_stack(module.frames, params['frames'], {})
-    for number, layer in enumerate(module.dense, 1):
-        copy_dense(layer, params[f'fc{number}'])
-    if module.rnn is None:
-        copy_dense(module.classifier, params['fc3'])
-    else:
-        copy_recurrent(module.rnn, params['rnn'])
-        copy_dense(module.classifier, params['classifier'])

@@ -1,14 +1,13 @@
 """saurav2020's network in PyTorch, layer for layer as `fer_jax.models.convlstm`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fer_jax.benchmark.torch_models.frame_stack import FrameStack, load_stack
-from fer_jax.benchmark.torch_models.layouts import copy_conv, copy_dense
+from fer_jax.benchmark.torch_models.frame_stack import FrameStack
 from fer_jax.models.frame_stack import TWO3
 from fer_jax.models.layers import scaled
 from fer_jax.models.pooling import fitted
@@ -37,7 +36,7 @@ class ConvLSTM(nn.Module):
 
 
 class ConvLSTMNet(nn.Module):
-    """The twin; parameters come from `load_flax`, so that there is no choice of initialiser.
+    """The twin.
 
     Args:
         input_shape: (T, H, W, C) of the clips.
@@ -100,22 +99,3 @@ class ConvLSTMNet(nn.Module):
             states = states + self.frames_convlstm(maps.unflatten(0, (b, t)).transpose(1, 2))
         x = states[:, :, -1:] if self.last_only else states
         return self.fc2(self.dropout(F.relu(self.fc1(x.flatten(1)))))
-
-
-def load_flax(module: ConvLSTMNet, variables: Mapping) -> None:
-    """Copies 'params' of the Flax model into the twin."""
-    params = variables['params']
-    for name, conv in module.convs.items():
-        copy_conv(conv, params[name])
-    _copy_convlstm(module.convlstm, params['convlstm'])
-    if module.frames is not None:
-        load_stack(module.frames, params['frames'], {})
-        _copy_convlstm(module.frames_convlstm, params['frames_convlstm'])
-    copy_dense(module.fc1, params['fc1'], module.last_map)
-    copy_dense(module.fc2, params['fc2'])
-
-
-def _copy_convlstm(layer: ConvLSTM, params: Mapping) -> None:
-    kernels = [np.asarray(params[name]['kernel']) for name in ('input', 'recurrent')]
-    bias = params['input']['bias']
-    copy_conv(layer.conv, {'kernel': np.concatenate(kernels, -2), 'bias': bias})

@@ -1,20 +1,19 @@
 """kahou2015's frame networks in PyTorch, layer for layer as `fer_jax.models.frame_cnn`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log, prod
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fer_jax.benchmark.torch_models.frame_stack import FrameStack, load_stack
-from fer_jax.benchmark.torch_models.layouts import copy_dense, copy_norm
+from fer_jax.benchmark.torch_models.frame_stack import FrameStack
 from fer_jax.models.frame_cnn import HIDDEN, STRUCTURES
 from fer_jax.models.layers import scaled
 
 
 class FrameCNN(nn.Module):
-    """The twin; parameters come from `load_flax`. Every frame counts: it knows no length.
+    """The twin. Every frame counts: it knows no length.
 
     Args:
         input_shape: (T, H, W, C) of the clips.
@@ -58,13 +57,3 @@ class FrameCNN(nn.Module):
         if t == 1:
             return logits[:, 0]
         return logits.log_softmax(-1).logsumexp(1) - log(t)
-
-
-def load_flax(module: FrameCNN, variables: Mapping) -> None:
-    """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
-    params, stats = variables['params'], variables.get('batch_stats', {})
-    load_stack(module.frames, params['frames'], stats.get('frames', {}))
-    for number, layer in enumerate(module.dense, 1):
-        copy_dense(layer, params[f'fc{number}'], module.last_map if number == 1 else None)
-    for number, layer in enumerate(module.norms, 1):
-        copy_norm(layer, params[f'norm_fc{number}'], stats[f'norm_fc{number}'])

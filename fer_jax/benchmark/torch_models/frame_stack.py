@@ -1,18 +1,17 @@
 """Convolutions of single frames in PyTorch, layer for layer as `fer_jax.models.frame_stack`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fer_jax.benchmark.torch_models.layouts import copy_conv, copy_norm
 from fer_jax.models.frame_stack import POOLINGS, Structure
 from fer_jax.models.pooling import fitted
 
 
 class FrameStack(nn.Module):
-    """The twin; parameters come from `load_stack`.
+    """The twin.
 
     Args:
         shape: (H, W, C) of the images.
@@ -58,12 +57,3 @@ class FrameStack(nn.Module):
                 maps[f'pool{name[:-1]}'] = x = F.max_pool2d(x, *self._poolings[name])
                 x = self.dropout(x)
         return maps, x
-
-
-def load_stack(module: FrameStack, params: Mapping, stats: Mapping) -> None:
-    """Copies 'params' and 'batch_stats' of the Flax stack into the twin."""
-    for name, block in module.blocks.items():
-        conv, *norms = block.children()
-        copy_conv(conv, params[f'conv{name}'])
-        for norm in norms:
-            copy_norm(norm, params[f'norm{name}'], stats[f'norm{name}'])

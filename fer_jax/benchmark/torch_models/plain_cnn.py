@@ -1,14 +1,12 @@
 """The plain network in PyTorch, layer for layer as `fer_jax.models.plain_cnn`."""
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from fer_jax.benchmark.torch_models.layouts import copy_conv, copy_dense, copy_norm
 
 
 class Block(nn.Module):
@@ -33,7 +31,7 @@ class Block(nn.Module):
 
 
 class PlainCNN(nn.Module):
-    """The twin; parameters come from `load_flax`. Every frame counts: it knows no length.
+    """The twin. Every frame counts: it knows no length.
 
     Args:
         input_shape: (T, H, W, C) of the clips.
@@ -75,17 +73,3 @@ class PlainCNN(nn.Module):
         if t == 1:
             return logits[:, 0]
         return logits.log_softmax(-1).logsumexp(1) - log(t)
-
-
-def load_flax(module: PlainCNN, variables: Mapping) -> None:
-    """Copies 'params' and 'batch_stats' of the Flax model into the twin."""
-    params, stats = variables['params'], variables['batch_stats']
-    for number, group in enumerate(module.groups, 1):
-        for letter, block in group.named_children():
-            name = f'{number}{letter}'
-            for kind, layer in block.named_children():
-                if isinstance(layer, nn.Conv2d):
-                    copy_conv(layer, params[f'{kind}{name}'])
-                elif isinstance(layer, nn.BatchNorm2d):
-                    copy_norm(layer, params[f'{kind}{name}'], stats[f'{kind}{name}'])
-    copy_dense(module.classifier, params['classifier'])

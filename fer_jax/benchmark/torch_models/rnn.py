@@ -1,16 +1,16 @@
 """kahou2015's clip classifier in PyTorch, layer for layer as `fer_jax.models.rnn`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import torch
 from torch import nn
 
-from fer_jax.benchmark.torch_models.layouts import copy_dense, copy_recurrent, recurrent
+from fer_jax.benchmark.torch_models.recurrent import recurrent
 
 
 class RNN(nn.Module):
-    """The twin; parameters come from `load_flax`. Every frame counts: it knows no length.
+    """The twin. Every frame counts: it knows no length.
 
     Args:
         input_shape: (T, H, W, C) of the clips.
@@ -35,10 +35,3 @@ class RNN(nn.Module):
         """Logits [B, K] of clips [B, C, T, H, W]."""
         x = frames.permute(0, 2, 3, 4, 1).flatten(2)
         return self.fc1(self.dropout(self.rnn(x)[1][0]))
-
-
-def load_flax(module: RNN, variables: Mapping) -> None:
-    """Copies 'params' of the Flax model into the twin."""
-    params = variables['params']
-    copy_recurrent(module.rnn, params['rnn'])
-    copy_dense(module.fc1, params['fc1'])

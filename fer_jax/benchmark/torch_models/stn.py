@@ -1,17 +1,16 @@
 """minaee2019's network in PyTorch, layer for layer as `fer_jax.models.stn`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fer_jax.benchmark.torch_models.layouts import copy_conv, copy_dense
 from fer_jax.models.stn import FILTERS, HIDDEN, LOCALISER_FILTERS, LOCALISER_HIDDEN
 
 
 class SpatialTransformerNet(nn.Module):
-    """The twin; parameters come from `load_flax`, so that there is no choice of initialiser.
+    """The twin.
 
     Args:
         input_shape: (1, H, W, C) of the images.
@@ -72,16 +71,3 @@ class SpatialTransformerNet(nn.Module):
 def _sample(images: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)
-
-
-def load_flax(module: SpatialTransformerNet, variables: Mapping) -> None:
-    """Copies 'params' of the Flax model into the twin."""
-    params = variables['params']
-    for name, layer in module.named_children():
-        if isinstance(layer, nn.Conv2d):
-            copy_conv(layer, params[name])
-        elif isinstance(layer, nn.Linear):
-            flattened = {'fc1': module.last_map}
-            if module.transform != 'none':
-                flattened['localiser_fc'] = module.localiser_map
-            copy_dense(layer, params[name], flattened.get(name))

@@ -1,7 +1,6 @@
 """The base of all face detectors: follows one face, then its landmarks where there are any."""
 
 import abc
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fer_jax.data import checksums
 from fer_jax.data.datasets import records
 from fer_jax.data.faces import tracking
 from fer_jax.errors import UserError
@@ -35,7 +35,7 @@ class Detector(abc.ABC):
     def __init__(self, package: str, *weights: Path, **options):
         """Takes the files that were learnt and the options, as part of what the detector is."""
         self.package = package
-        digests = {path.name: _digest(path) for path in weights}
+        digests = {path.name: checksums.sha256(path) for path in weights}
         self.identity = {'name': self.NAME, 'every': self.EVERY, **options, 'weights': digests}
         self._own = threading.local()
 
@@ -101,8 +101,3 @@ def package_missing(name: str, package: str, error: ImportError) -> UserError:
     """Makes the error of a detector whose package cannot be imported."""
     why = ' '.join(str(error).split())
     return UserError(f"--faces={name} needs {package} ({why}): pip install 'fer_jax[landmarks]'")
-
-
-def _digest(path: Path) -> str:
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
