@@ -1,5 +1,6 @@
 """Members' records: as a table of probabilities, and as metrics written while members train."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -105,7 +106,7 @@ class Journal:
     def __init__(self, folder: Path, members: Sequence[Member]):
         self._path = folder / 'metrics.csv'
         self._folder = folder
-        self._histories = {member.index: (member, []) for member in members}
+        self._lines = {member.index: [] for member in members}
 
     def __enter__(self) -> 'Journal':
         if not processes.is_first():
@@ -123,17 +124,16 @@ class Journal:
         """Takes over what a member's history has gained."""
         if not processes.is_first():
             return
-        member, known = self._histories[record.member.index]
+        member = record.member
+        known = self._lines[member.index]
         for row in record.history[len(known) :]:
             for name in COLUMNS[1:]:
                 if name in row:
                     tag = f'member-{member.index:03}/{name}'
                     self._events.add_scalar(tag, row[name], row['epoch'])
-            known.append(row)
+            values = (member.index, member.fold_number, member.seed)
+            values += tuple(row.get(name, '') for name in COLUMNS)
+            known.append(','.join(map(str, values)))
         lines = [','.join(('member', 'fold', 'seed', *COLUMNS))]
-        for member, history in self._histories.values():
-            for row in history:
-                values = (member.index, member.fold_number, member.seed)
-                values += tuple(row.get(name, '') for name in COLUMNS)
-                lines.append(','.join(map(str, values)))
+        lines += itertools.chain.from_iterable(self._lines.values())
         atomic.write_text(self._path, '\n'.join(lines) + '\n')

@@ -192,7 +192,7 @@ def _members_at_once(population, members, clips, recipe, schedule, steps, limit,
 
 
 class _Together:
-    """Members that train side by group."""
+    """Members that train side by side."""
 
     def __init__(self, population, records, clips, recipe, schedule, steps):
         self.population, self.records, self.schedule = population, records, schedule
@@ -213,7 +213,7 @@ class _Together:
         state, sums, epoch, step = self._restore(on_epoch)
         if epoch > 1 or step:
             progress.say(f'{self._who()} goes on from epoch {epoch}, step {step + 1}')
-        progress.skip(sum(self.steps) * (epoch - 1))
+        progress.skip(self._behind(epoch, step))
         while epoch <= self.schedule.epochs and not all(record.stopped for record in self.records):
             progress.describe(self._title(epoch))
             active = sum(n for n, r in zip(self.steps, self.records, strict=True) if not r.stopped)
@@ -303,6 +303,13 @@ class _Together:
             for i, own in zip(improved, pop.apart(network, improved), strict=True):
                 self.records[i].checkpoints.save_best(epoch, *own)
         return evaluated_now
+
+    def _behind(self, epoch, step):
+        """Counts the steps that are taken, or never will be, where training goes on."""
+        return sum(
+            n * self.schedule.epochs if record.stopped else n * (epoch - 1) + min(step, n)
+            for n, record in zip(self.steps, self.records, strict=True)
+        )
 
     def _count_stopped(self, progress, epoch):
         for record, steps in zip(self.records, self.steps, strict=True):

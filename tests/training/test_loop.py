@@ -193,6 +193,31 @@ def test_sigterm_in_mid_epoch_saves_the_step(fit, tmp_path, monkeypatch):
     assert_same_ends(tmp_path / 'whole', tmp_path / 'cut')
 
 
+def test_the_bar_of_a_run_that_goes_on_ends_at_its_end(fit, tmp_path, monkeypatch):
+    """Cut in mid-epoch, after one of two members has run out of patience."""
+    ends, stopped = [], []
+    leave, advance = loop.TrainingProgress.__exit__, loop.TrainingProgress.advance
+
+    def leaving(self, *error):
+        ends.append((self._done, self._total))
+        leave(self, *error)
+
+    def interrupting(self, steps, clips):
+        advance(self, steps, clips)
+        if any(stopped):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop.TrainingProgress, '__exit__', leaving)
+    given = {'epochs': 12, 'patience': 2, 'members_at_once': 2, 'checkpoint_every': 100}
+    with monkeypatch.context() as cut:
+        cut.setattr(loop.TrainingProgress, 'advance', interrupting)
+        with pytest.raises(Interrupted):
+            fit(tmp_path, on_epoch=lambda record: stopped.append(record.stopped), **given)
+    fit(tmp_path, **given)
+    (before, total), end = ends
+    assert 0 < before < total and end == (total, total)
+
+
 def test_a_finished_population_is_only_read(fit, tmp_path):
     first = fit(tmp_path)
     seen = []
