@@ -223,10 +223,13 @@ def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]
         made = Sections.open(plan.models[name]).feature_source(plan.data_dir)
         assert made
         about = about | {made.key: made.chain([], clips)}
+    searched, tested = (
+        np.flatnonzero(np.isin(clips.split, parts)) for parts in (SEARCHED, [submissions.TEST])
+    )
+    for option, run in _earlier(plan):
+        transfer.Source.open(run, option).check_judging(clips, searched, tested)
     if not plan.frames:
         frames = transfer.Source.open(plan.models['aggregated'].features.run, 'frames.run')
-        searched, tested = (np.isin(clips.split, parts) for parts in (SEARCHED, [submissions.TEST]))
-        frames.check_judging(clips, np.flatnonzero(searched), np.flatnonzero(tested))
         about = about | {'features_from': frames.chain}
     note = prepared.describe(clips.name, place, source.faces)['simulated']
     table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
@@ -240,6 +243,16 @@ def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]
     ]
     said = {'protocol': 'partitions', 'subject_disjoint': False, 'stamps': [], 'folds': folds}
     return table, said, about
+
+
+def _earlier(plan: SystemPlan) -> list[tuple[str, str]]:
+    """Lists the runs that the frame network is of or is to build on, each after its option."""
+    if not plan.frames:
+        return [('frames.run', plan.models['aggregated'].features.run)]
+    own = complete(plan.frames)
+    taught = [name.strip() for name in own.distill.runs.split(',')]
+    named = [('init.run', own.init.run), *(('distill.runs', name) for name in taught)]
+    return [(f'frames.training.{option}', run) for option, run in named if run]
 
 
 def _print_plan(name: str, table: ClipTable, folder: Path) -> None:

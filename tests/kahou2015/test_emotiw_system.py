@@ -204,6 +204,29 @@ def test_a_frame_network_that_learned_the_clips_that_judge_is_refused(
         system.run(small(**{'frames.run': 'RUN'}), **go)
 
 
+@pytest.mark.parametrize('link', ['starts_from', 'taught_by', 'features_from'])
+@pytest.mark.parametrize(
+    'option', ['frames.run', 'frames.training.init.run', 'frames.training.distill.runs']
+)
+def test_a_frame_network_that_builds_on_one_of_afew_is_refused(
+    stood_in, tmp_path, monkeypatch, link, option
+):
+    earlier = {'dataset': 'afew'}
+    chain = {'dataset': 'fer2013', link: [earlier] if link == 'taught_by' else earlier}
+    monkeypatch.setattr(
+        system.transfer.Source, 'open',
+        lambda path, option: Source(
+            Path(path), chain, np.zeros(1), np.zeros(1), {0: frozenset()}, (), option,
+            trained={0: frozenset()},
+        ),
+    )  # fmt: skip
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    message = f'^{option}: what the networks of RUN build on was trained on afew as well'
+    with pytest.raises(UserError, match=message):
+        system.run(small(**{option: 'RUN'}), **go)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
 def test_the_seed_is_of_every_stage(tmp_path):
     plan = system.SystemPlan.open(configs.complete(small(seed=7)), tmp_path, tmp_path)
     assert {own.seed for own in (plan, plan.frames, *plan.models.values())} == {7}
