@@ -20,7 +20,7 @@ and those of its validation clips judge. The variants of structure combine with 
 `:afew,three5`. A run of any is the first stage of configs/afew_rnn.py and configs/afew_svm.py. With
 `registered` (alone as `tfd`, or with `all` or `afew`) one similarity for each dataset takes its
 mean shape onto FER2013's (sec. 2.1.2): five points that YuNet finds, TFD's fitted on its training
-images, AFEW's on its training part; `afew_rnn.py:registered` maps AFEW likewise.
+images, AFEW's on its training part; `registered` of what is built on it maps AFEW likewise.
 
 Hardware and time: docs/results.md has the runs on FER2013. `tfd`, `all` and `afew`: not
 run, they need the licensed releases; `afew` holds 1.5 GB while it loads. `:simulated` has FER2013

@@ -153,6 +153,13 @@ class SystemPlan:
             name, _, rest = key.partition('.')
             if (given := models[name][rest]) != value:
                 raise UserError(f'models.{key} is {given}: the EmotiW system needs {value}')
+        for name in ('aggregated', 'rnn'):
+            own, there = (part.data.registration for part in (models[name], frames))
+            if not config.frames.run and own != there:
+                raise UserError(
+                    f"models.{name}.data.registration is '{own}', but frames.training.data."
+                    f"registration '{there}': give both the same, as the variant `registered` does"
+                )
         fusion = bind(FusionOptions, config.fusion, 'fusion')
         heard = models['audio'].sound.components
         if not 0 < fusion.components <= heard:

@@ -140,6 +140,10 @@ def test_units_for_other_than_three_modalities_are_refused(stood_in, tmp_path):
         ({'search.local': 'gauss'}, "search.local is 'gauss': give one of gaussian, uniform"),
         ({'fusion.components': 60}, 'fusion.components is 60 of the 50 of models.audio.sound'),
         ({'models.audio.sound.components': 0}, 'fusion.components is 4 of the 0 of models.audio'),
+        (
+            {'frames.training.data.registration': 'mean_shape'},
+            "models.aggregated.data.registration is 'none', but frames.training.data.*'mean_shape'",
+        ),
     ],
 )
 def test_what_the_fusion_cannot_use_is_refused_before_anything_trains(
