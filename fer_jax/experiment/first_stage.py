@@ -50,7 +50,8 @@ class FirstStage:
         """As of `FeatureSource`.
 
         Raises:
-          UserError: as of `of_run`; or the networks saw registered faces, and these clips are none.
+          UserError: as of `of_run`; or the networks saw registered faces, and these clips are none;
+            or frames of another size.
         """
         stage = bind(cls.of_run, section, 'features')
         there = sections_of(stage.source.path).clips
@@ -59,6 +60,12 @@ class FirstStage:
                 f'features.run: {stage.source.path} was trained on faces registered onto a mean '
                 f"shape, but data.registration is '{clips.registration}': give "
                 f'--config.data.faces={there.faces} --config.data.registration=mean_shape'
+            )
+        if (clips.size, clips.channels) != (there.size, there.channels):
+            raise UserError(
+                f'features.run: {stage.source.path} saw frames of {there.size} pixels with '
+                f'{there.channels} channel(s): give --config.data.size={there.size} '
+                f'--config.data.channels={there.channels}'
             )
         return stage
 

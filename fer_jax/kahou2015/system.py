@@ -22,9 +22,11 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment import run_files
+from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import (
     audio,
+    audio_files,
     decision_fusion,
     fusion_training,
     models,
@@ -233,10 +235,18 @@ def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]
     searched, tested = (
         np.flatnonzero(np.isin(clips.split, parts)) for parts in (SEARCHED, [submissions.TEST])
     )
+    if file:
+        heard = Sections.open(plan.models['audio']).clips
+        heard, _ = everything(dataclasses.replace(heard, frames=1, size=8), plan.data_dir)
+        audio_files.read(Path(file).expanduser(), heard.clip_id.tolist())
     for option, run in _earlier(plan):
         transfer.Source.open(run, option).check_judging(clips, searched, tested)
     if not plan.frames:
         frames = transfer.Source.open(plan.models['aggregated'].features.run, 'frames.run')
+        for name in ('aggregated', 'rnn'):
+            sections = Sections.open(plan.models[name])
+            stage = FirstStage.open(sections.options, sections.clips, plan.data_dir)
+            stage.shape(sections.clips.clip_frames)  # which refuses a layer that is not there
         about = about | {'features_from': frames.chain}
     note = prepared.describe(clips.name, place, source.faces)['simulated']
     table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
