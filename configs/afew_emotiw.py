@@ -10,7 +10,8 @@ models of clips, each by the settings of its own config (configs/afew_activity.p
 afew_svm.py, afew_rnn.py), learn from AFEW's training part, from its validation part, and from both.
 The network for frames and the recurrent one have one seed, where their own configs have three. A
 network fuses features of three of them, and weights fuse the decisions of all five. What is
-finished is reused when the command is started again.
+finished is reused when the command is started again. With `registered` the frames of the network
+for frames, of the aggregation and of the recurrent network are registered (configs/afew_rnn.py).
 
 Hardware and time: published size: not run, it needs the licensed releases of AFEW (films and
 aligned faces) and of TFD. `:simulated` has AFEW of 120 drawn people and, for the network for
@@ -50,8 +51,18 @@ FRAMES, SIMULATED_FRAMES = 'afew', 'all,simulated'
 
 
 def get_config(variant: str = '') -> ConfigDict:
-    """The config; variants: simulated, relu, rectified_tanh, fusion_rows, across, uniform."""
-    names = ('simulated', 'relu', 'rectified_tanh', 'fusion_rows', 'across', 'uniform')
+    """The config; variants: simulated, registered, relu, rectified_tanh, fusion_rows, across,
+    uniform.
+    """
+    names = (
+        'simulated',
+        'registered',
+        'relu',
+        'rectified_tanh',
+        'fusion_rows',
+        'across',
+        'uniform',
+    )
     options = parse_variant(variant, **dict.fromkeys(names, False))
     here, size = Path(__file__).parent, 'simulated' * options.simulated
     frames = load_config(here / 'fer2013_cnn.py', SIMULATED_FRAMES if options.simulated else FRAMES)
@@ -67,6 +78,9 @@ def get_config(variant: str = '') -> ConfigDict:
         }
     )
     config.frames.training.train.seeds = config.models.rnn.train.seeds = 1
+    if options.registered:
+        for own in (config.frames.training, config.models.aggregated, config.models.rnn):
+            own.data.update({'faces': 'yunet', 'registration': 'mean_shape'})
     if options.relu:
         config.fusion.activation = 'relu'
     if options.rectified_tanh:

@@ -10,7 +10,8 @@ Command:
 RUN is the directory that the first command wrote. Its network gives seven values before the softmax
 for each frame; 15 bins of a clip's frames are averaged to 105 values, and an SVM with RBF kernel
 learns them, its C and gamma from a grid by cross-validation inside the training clips. `averaging`
-takes the mean of the frames' probabilities instead and learns nothing.
+takes the mean of the frames' probabilities instead and learns nothing. `registered` is for a RUN of
+`fer2013_cnn.py:afew,registered`, as in configs/afew_rnn.py.
 
 Hardware and time: published size: not run, it needs the licensed release. `:simulated` has 60 drawn
 people and 16 frames a clip: 12 CPU seconds, averaging 11, features included.
@@ -32,8 +33,8 @@ from fer_jax.papers import kahou2015
 
 
 def get_config(variant: str = '') -> ConfigDict:
-    """The config; variants: simulated, averaging."""
-    options = parse_variant(variant, simulated=False, averaging=False)
+    """The config; variants: simulated, averaging, registered."""
+    options = parse_variant(variant, simulated=False, averaging=False, registered=False)
     config = merged(
         kahou2015.CLIPS,
         kahou2015.FACES,
@@ -43,6 +44,8 @@ def get_config(variant: str = '') -> ConfigDict:
             'model': {'name': 'averaging'} if options.averaging else {'name': 'svm', 'bins': 15},
         },
     )
+    if options.registered:
+        config.data.update({'faces': 'yunet', 'registration': 'mean_shape'})
     if options.simulated:
         config.simulated = {'subjects': kahou2015.SUBJECTS}
         config.data.frames = 16

@@ -16,11 +16,12 @@ What trains: by default FER2013's training part, chosen on PublicTest and judged
 `all` trains on FER2013 and TFD, PrivateTest and all, as the paper's networks do: 1,000 held-out
 images choose, and 1,000 others, which the paper does not hold out, judge. `afew` holds nothing out:
 eight frames of each of AFEW's training clips, each a still with the clip's label, choose the epoch,
-and those of its validation clips judge. The variants of structure combine with those of data:
+and those of its validation clips judge; FER2013's 12 black pictures of 35,887 have no face and are
+left out, as AFEW's clips without one. The variants of structure combine with those of data:
 `:afew,three5`. A run of any is the first stage of configs/afew_rnn.py and configs/afew_svm.py. With
 `registered` (alone as `tfd`, or with `all` or `afew`) one similarity for each dataset takes its
 mean shape onto FER2013's (sec. 2.1.2): five points that YuNet finds, TFD's fitted on its training
-images, AFEW's on its training part; `afew_rnn.py:registered` maps AFEW likewise.
+images, AFEW's on its training part; `registered` of what is built on it maps AFEW likewise.
 
 Hardware and time: docs/results.md has the runs on FER2013. `tfd`, `all` and `afew`: not
 run, they need the licensed releases; `afew` holds 1.5 GB while it loads. `:simulated` has FER2013

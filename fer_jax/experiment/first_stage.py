@@ -18,7 +18,7 @@ from fer_jax.data.protocols import Fold
 from fer_jax.errors import UserError
 from fer_jax.experiment import trained
 from fer_jax.experiment.clips import ClipSource
-from fer_jax.experiment.trained import Layer, TrainedNetwork
+from fer_jax.experiment.trained import Layer, TrainedNetwork, sections_of
 from fer_jax.training import transfer
 from fer_jax.training.members import Member
 
@@ -47,8 +47,27 @@ class FirstStage:
 
     @classmethod
     def open(cls, section: Mapping[str, Any], clips: ClipSource, data_dir: Path) -> 'FirstStage':
-        """As of `FeatureSource`."""
-        return bind(cls.of_run, section, 'features')
+        """As of `FeatureSource`.
+
+        Raises:
+          UserError: as of `of_run`; or the networks saw registered faces, and these clips are none;
+            or frames of another size.
+        """
+        stage = bind(cls.of_run, section, 'features')
+        there = sections_of(stage.source.path).clips
+        if there.registration == 'mean_shape' != clips.registration:
+            raise UserError(
+                f'features.run: {stage.source.path} was trained on faces registered onto a mean '
+                f"shape, but data.registration is '{clips.registration}': give "
+                f'--config.data.faces={there.faces} --config.data.registration=mean_shape'
+            )
+        if (clips.size, clips.channels) != (there.size, there.channels):
+            raise UserError(
+                f'features.run: {stage.source.path} saw frames of {there.size} pixels with '
+                f'{there.channels} channel(s): give --config.data.size={there.size} '
+                f'--config.data.channels={there.channels}'
+            )
+        return stage
 
     @classmethod
     def of_run(cls, *, run: str, layer: str) -> 'FirstStage':

@@ -13,7 +13,9 @@ from fer_jax.errors import UserError
 # Columns that are no features, as openSMILE and its Python package call them.
 _CLIP = ('name', 'file', 'filename')
 _OTHERS = ('frameindex', 'frametime', 'start', 'end', 'class', 'emotion', 'label')
-_PARTS = frozenset({'train', 'validation', 'test'})
+_PARTS = {'train': 'train', 'val': 'validation', 'validation': 'validation', 'test': 'test'}
+# AFEW's parts, in whose folders the release keeps a folder for each class.
+_AFEW = {f'{name}_afew': part for name, part in _PARTS.items()}
 # Whether a row's name is a clip's id, folders that both end with, and whether a suffix is the id's.
 _Closeness = tuple[bool, int, bool]
 
@@ -23,8 +25,8 @@ def read(path: Path, clip_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
     A row belongs to the clip whose id its name is; else to the one whose id ends as the name does,
     suffixes aside, in the most folders: 'sound/000046280.wav' is 'train/000046280', and
-    'wav/joy/01.wav' is 'joy/01.wav', not 'anger/01.wav'. Names of two parts ('test/000046280.wav')
-    are of two clips. Other rows are passed over.
+    'wav/joy/01.wav' is 'joy/01.wav', not 'anger/01.wav'. Names of two parts ('test/000046280.wav',
+    'Val_AFEW/Happy/000046280.wav') are of two clips. Other rows are passed over.
 
     Args:
       path: .arff, or .csv divided by commas or semicolons with the names in its first line.
@@ -101,10 +103,11 @@ def _clip_of(name: str, wanted: Mapping[str, Sequence[str]]) -> tuple[str, _Clos
       wanted: clips' ids by what they end with, with and without suffix.
     """
     path = PurePosixPath(name.replace('\\', '/'))
+    part = _part(path)
     close: dict[str, _Closeness] = {}
     for clip in {*wanted.get(path.name, ()), *wanted.get(path.stem, ())}:
         own = PurePosixPath(clip)
-        if path.parent.name != own.parent.name and _PARTS >= {path.parent.name, own.parent.name}:
+        if part and _part(own) and part != _part(own):
             continue
         folders = zip(reversed(path.parent.parts), reversed(own.parent.parts), strict=False)
         common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], folders))
@@ -112,6 +115,12 @@ def _clip_of(name: str, wanted: Mapping[str, Sequence[str]]) -> tuple[str, _Clos
     best = max(close.values(), default=(False, 0, False))
     clips = [clip for clip, closeness in close.items() if closeness == best]
     return (clips[0] if len(clips) == 1 else ''), best
+
+
+def _part(path: PurePosixPath) -> str:
+    """Tells the part that a name's folders name; '' where none does."""
+    afew = [_AFEW[name.lower()] for name in path.parent.parts if name.lower() in _AFEW]
+    return afew[-1] if afew else _PARTS.get(path.parent.name, '')
 
 
 def _is_number(text: str) -> bool:

@@ -23,7 +23,7 @@ from fer_jax.evaluation.table import (
 )
 from fer_jax.kahou2015 import fusion_report, outcome
 from fer_jax.kahou2015.outcome import MODELS, PARTS, SHOWN, SystemOutcome
-from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION
+from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION, obstacle
 from fer_jax.reports import filter_plots, page, plots, tables
 from fer_jax.reports.figures import Drawing
 
@@ -94,7 +94,7 @@ def write(found: SystemOutcome, folder: Path, out: Path | str | None = None) -> 
     for drawing in drawings.values():
         files[f'{drawing.name}.svg'] = drawing.svg
         files[f'{drawing.name}.csv'] = drawing.csv
-    text = _compose(values, tables, drawings, dataset, config, versions)
+    text = _compose(found, tables, drawings, dataset, config, versions)
     return atomic.publish_page(folder if out is None else out, text, files)
 
 
@@ -261,6 +261,22 @@ def _drawings(found: SystemOutcome, stamps: Sequence[str]) -> dict[str, Drawing]
     return {drawing.name: drawing for drawing in drawn}
 
 
+def _of_test_part(found: SystemOutcome) -> str:
+    """Says what is known of the test part, and what is written for it."""
+    if any(entry[TEST] for entry in found.values['submissions'].values()):
+        return (
+            'The test part is judged with the labels that the simulator knows; nothing was '
+            'trained, stopped or searched on it.'
+        )
+    clips = found.table.part(TEST)
+    if not len(clips):
+        return 'The data have no test part: no submissions are written.'
+    kept = 'The owners keep the labels of the test part'
+    if reason := obstacle(found.table.clip_id[clips].tolist(), found.table.classes):
+        return f'{kept}; no submissions are written: {reason}.'
+    return f'{kept}: submissions/ has the predictions in the challenge’s format.'
+
+
 def _history(fusion: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns a fusion network's accuracies, as `fusion_report.learning_curves` takes them."""
     train, validation = fusion['history']
@@ -277,7 +293,7 @@ def _check_frames(path: Path, frames: Mapping[str, Any]) -> None:
 
 
 def _compose(
-    values: Mapping[str, Any],
+    found: SystemOutcome,
     tables: Mapping[str, Table],
     drawings: Mapping[str, Drawing],
     dataset: Mapping[str, Any],
@@ -285,7 +301,7 @@ def _compose(
     versions: Mapping[str, str],
 ) -> str:
     """Composes the page's HTML."""
-    stamps = tuple(values['stamps'])
+    values, stamps = found.values, tuple(found.values['stamps'])
 
     def table(name: str) -> str:
         return page.table(tables[name], stamps) if name in tables else ''
@@ -294,15 +310,9 @@ def _compose(
         shown = [page.drawing(drawings[name], stamps) for name in names if name in drawings]
         return ''.join(page.pair(*shown[at : at + 2]) for at in range(0, len(shown), 2))
 
-    test = (
-        'The test part is judged with the labels that the simulator knows; nothing was trained, '
-        'stopped or searched on it.'
-        if any(entry[TEST] for entry in values['submissions'].values())
-        else 'The owners keep the labels of the test part: submissions/ has the predictions in the '
-        'challenge’s format.'
-    )
+    note = f'<p class="note">{escape(_of_test_part(found))}</p>'
     sections = [
-        ('models', 'Models', table('models') + f'<p class="note">{escape(test)}</p>'),
+        ('models', 'Models', table('models') + note),
         ('submissions', 'Submissions', table('submissions') + table('fused')),
         (
             'confusions',

@@ -22,9 +22,11 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment import run_files
+from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.sections import Sections
 from fer_jax.kahou2015 import (
     audio,
+    audio_files,
     decision_fusion,
     fusion_training,
     models,
@@ -153,6 +155,13 @@ class SystemPlan:
             name, _, rest = key.partition('.')
             if (given := models[name][rest]) != value:
                 raise UserError(f'models.{key} is {given}: the EmotiW system needs {value}')
+        for name in ('aggregated', 'rnn'):
+            own, there = (part.data.registration for part in (models[name], frames))
+            if not config.frames.run and own != there:
+                raise UserError(
+                    f"models.{name}.data.registration is '{own}', but frames.training.data."
+                    f"registration '{there}': give both the same, as the variant `registered` does"
+                )
         fusion = bind(FusionOptions, config.fusion, 'fusion')
         heard = models['audio'].sound.components
         if not 0 < fusion.components <= heard:
@@ -223,10 +232,21 @@ def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]
         made = Sections.open(plan.models[name]).feature_source(plan.data_dir)
         assert made
         about = about | {made.key: made.chain([], clips)}
+    searched, tested = (
+        np.flatnonzero(np.isin(clips.split, parts)) for parts in (SEARCHED, [submissions.TEST])
+    )
+    if file:
+        heard = Sections.open(plan.models['audio']).clips
+        heard, _ = everything(dataclasses.replace(heard, frames=1, size=8), plan.data_dir)
+        audio_files.read(Path(file).expanduser(), heard.clip_id.tolist())
+    for option, run in _earlier(plan):
+        transfer.Source.open(run, option).check_judging(clips, searched, tested)
     if not plan.frames:
         frames = transfer.Source.open(plan.models['aggregated'].features.run, 'frames.run')
-        searched, tested = (np.isin(clips.split, parts) for parts in (SEARCHED, [submissions.TEST]))
-        frames.check_judging(clips, np.flatnonzero(searched), np.flatnonzero(tested))
+        for name in ('aggregated', 'rnn'):
+            sections = Sections.open(plan.models[name])
+            stage = FirstStage.open(sections.options, sections.clips, plan.data_dir)
+            stage.shape(sections.clips.clip_frames)  # which refuses a layer that is not there
         about = about | {'features_from': frames.chain}
     note = prepared.describe(clips.name, place, source.faces)['simulated']
     table = ClipTable.of(clips, simulation.hidden_labels(note) if note else {})
@@ -240,6 +260,16 @@ def _begin(plan: SystemPlan) -> tuple[ClipTable, dict[str, Any], dict[str, Any]]
     ]
     said = {'protocol': 'partitions', 'subject_disjoint': False, 'stamps': [], 'folds': folds}
     return table, said, about
+
+
+def _earlier(plan: SystemPlan) -> list[tuple[str, str]]:
+    """Lists the runs that the frame network is of or is to build on, each after its option."""
+    if not plan.frames:
+        return [('frames.run', plan.models['aggregated'].features.run)]
+    own = complete(plan.frames)
+    taught = [name.strip() for name in own.distill.runs.split(',')]
+    named = [('init.run', own.init.run), *(('distill.runs', name) for name in taught)]
+    return [(f'frames.training.{option}', run) for option, run in named if run]
 
 
 def _print_plan(name: str, table: ClipTable, folder: Path) -> None:

@@ -17,7 +17,7 @@ class SimpleRecurrent(nn.Module):
 
     With a = 'relu' it is the IRNN of Le et al. 2015 (kahou2015, sec. 2.2; jain2018, sec. 3.1):
     W_rec starts as `identity_scale` times the identity, W_in from N(0, 0.001), b at 0. With 'tanh'
-    it starts as is usual: orthogonal W_rec, Glorot's uniform W_in, b = 0.
+    it starts as is usual: orthogonal W_rec, Glorot's uniform W_in, b = 0. kahou2015 prints no b.
 
     W_in meets all frames in one matrix product before the recurrence. The state is float32 also
     where the frames are bfloat16: an IRNN adds up over a whole clip. Parameters: 'input' (W_in

@@ -152,10 +152,18 @@ class Source:
     def check_judging(self, clips: ClipSet, chosen: np.ndarray, tested: np.ndarray) -> None:
         """Refuses (UserError) networks that cannot be part of what these clips judge.
 
+        Nor may any that they build on be of the clips' dataset: which clips it saw is not known.
+
         Args:
           chosen: int, clips on which no network may be trained.
           tested: int, clips that no network may have seen at all.
         """
+        if clips.name in _built_on(self.chain):
+            raise UserError(
+                f'{self.option}: what the networks of {self.path} build on was trained on '
+                f'{clips.name} as well, perhaps on clips on which this run searches or judges: '
+                'give networks that never saw it'
+            )
         name = self.chain['dataset']
         if clips.name not in name.split('+'):
             return

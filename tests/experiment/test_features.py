@@ -19,7 +19,7 @@ from fer_jax.data.clips import ClipSet
 from fer_jax.data.fitted import TARGET_SHAPE
 from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions
-from fer_jax.experiment import distillation, fits
+from fer_jax.experiment import distillation, first_stage, fits
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.first_stage import FirstStage
@@ -360,6 +360,30 @@ def test_teachers_and_students_see_the_same_frames(monkeypatch, student, teacher
     refused = pytest.raises(UserError, match=message) if message else contextlib.nullcontext()
     with refused:
         distillation._check(SimpleNamespace(path='runs/t'), own.network, own.clips)
+
+
+@pytest.mark.parametrize(
+    ('network', 'clips', 'refused'),
+    [
+        ('mean_shape', 'none', True), ('none', 'none', False), ('mean_shape', 'mean_shape', False),
+    ],
+)  # fmt: skip
+def test_a_network_of_registered_faces_makes_no_features_of_others(
+    monkeypatch, tmp_path, network, clips, refused
+):
+    def sources(name, registration):
+        return Sections.open(
+            config_of(name, **{'data.faces': 'yunet', 'data.registration': registration})
+        ).clips
+
+    there = SimpleNamespace(clips=sources('fer2013_cnn', network))
+    monkeypatch.setattr(first_stage, 'sections_of', lambda path: there)
+    source = SimpleNamespace(path=Path('R'), classes=())
+    monkeypatch.setattr(first_stage.transfer.Source, 'open', lambda *given: source)
+    section = {'run': 'R', 'layer': 'pool2'}
+    message = "R was trained on faces registered .* 'none': give --config.data.faces=yunet --config"
+    with pytest.raises(UserError, match=message) if refused else contextlib.nullcontext():
+        FirstStage.open(section, sources('afew_rnn', clips), tmp_path)
 
 
 SHAPES = {

@@ -35,6 +35,13 @@ def test_arff_in_any_order_gives_the_same_matrix(tmp_path):
     assert audio_files.read(path, IDS[1:])[1].tolist() == VALUES[1:].tolist()
 
 
+def test_the_folders_of_the_release_tell_parts_apart(tmp_path):
+    rows = ['Val_AFEW/Happy/001.wav', r'D:\Train_AFEW\Angry\001.wav', 'Test_AFEW/001.wav']
+    path = arff(tmp_path / 'x.arff', NAMES, VALUES, rows)
+    _, values = audio_files.read(path, ['test/001', 'train/001', 'validation/001'])
+    np.testing.assert_array_equal(values, VALUES[[2, 1, 0]])
+
+
 @pytest.mark.parametrize('mark', [';', ','])
 def test_csv_gives_the_same_matrix(tmp_path, mark):
     lines = [mark.join(['name', 'frameTime', *NAMES])]

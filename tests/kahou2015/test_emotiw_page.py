@@ -1,9 +1,12 @@
 """The page of an EmotiW run: the paper's numbers beside ours, stamped, whole; and its command."""
 
+import dataclasses
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from fer_jax import cli, report
@@ -46,6 +49,22 @@ def test_the_page_has_both_tables_and_every_figure(folder):
     figures = {path.name for path in (folder / 'figures').iterdir()}
     assert {'models.csv', 'submissions.csv', 'fused.csv', 'silent.csv', 'subsets.csv'} <= figures
     assert len(re.findall('<svg', text)) == sum(name.endswith('.svg') for name in figures)
+
+
+@pytest.mark.parametrize(
+    ('part', 'classes', 'said'),
+    [
+        ('test', None, 'submissions/ has the predictions in the challenge'),
+        ('train', None, 'The data have no test part: no submissions are written.'),
+        ('test', ('joy',), "no submissions are written: the challenge has no class 'joy'"),
+    ],
+)
+def test_the_page_promises_submissions_where_they_are_written(folder, part, classes, said):
+    table = outcome.load(folder).table
+    split = np.where(table.split == 'test', part, table.split)
+    table = dataclasses.replace(table, split=split, classes=classes or table.classes)
+    values = {'submissions': {1: {'test': None}}}
+    assert said in page._of_test_part(SimpleNamespace(table=table, values=values))
 
 
 def test_the_report_command_draws_it_again(folder, tmp_path, capsys):

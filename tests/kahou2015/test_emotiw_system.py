@@ -16,17 +16,19 @@ from fer_jax.benchmark import __main__ as benchmark
 from fer_jax.data import prepared
 from fer_jax.data.clips import ClipSet
 from fer_jax.errors import Interrupted, UserError
+from fer_jax.experiment import first_stage
 from fer_jax.experiment import run as experiment
 from fer_jax.experiment.classifiers import ClassifierLearner
 from fer_jax.experiment.clips import ClipSource
 from fer_jax.experiment.first_stage import FirstStage
 from fer_jax.experiment.members import make_groups
 from fer_jax.experiment.sections import Sections
-from fer_jax.kahou2015 import models, outcome, partitions, system
+from fer_jax.kahou2015 import audio_files, models, outcome, partitions, system
 from fer_jax.kahou2015.activity import Activity
 from fer_jax.kahou2015.fitting import AggregatedSVM
 from fer_jax.training.transfer import Source
 
+READ_SOUND, OPEN_STAGE = audio_files.read, FirstStage.open
 CONFIG = Path(__file__).parents[2] / 'configs' / 'afew_emotiw.py'
 
 
@@ -79,6 +81,8 @@ def stood_in(run, monkeypatch):
     about = {'name': 'afew', 'simulated': True, 'faces': 'faces-release', 'fingerprint': 'x'}
     monkeypatch.setattr(ClipSource, 'about', lambda *given: about)
     monkeypatch.setattr(ClipSource, 'ensure_prepared', lambda *given: Path('data'))
+    monkeypatch.setattr(audio_files, 'read', lambda *given: ([], np.zeros(0)))
+    monkeypatch.setattr(FirstStage, 'open', lambda *given: SimpleNamespace(shape=lambda frames: ()))
     monkeypatch.setattr(Activity, 'chain', lambda *given: {'fingerprint': 'y'})
     monkeypatch.setattr(prepared, 'describe', lambda *given: {'simulated': None})
     return trained
@@ -140,6 +144,10 @@ def test_units_for_other_than_three_modalities_are_refused(stood_in, tmp_path):
         ({'search.local': 'gauss'}, "search.local is 'gauss': give one of gaussian, uniform"),
         ({'fusion.components': 60}, 'fusion.components is 60 of the 50 of models.audio.sound'),
         ({'models.audio.sound.components': 0}, 'fusion.components is 4 of the 0 of models.audio'),
+        (
+            {'frames.training.data.registration': 'mean_shape'},
+            "models.aggregated.data.registration is 'none', but frames.training.data.*'mean_shape'",
+        ),
     ],
 )
 def test_what_the_fusion_cannot_use_is_refused_before_anything_trains(
@@ -204,6 +212,29 @@ def test_a_frame_network_that_learned_the_clips_that_judge_is_refused(
         system.run(small(**{'frames.run': 'RUN'}), **go)
 
 
+@pytest.mark.parametrize('link', ['starts_from', 'taught_by', 'features_from'])
+@pytest.mark.parametrize(
+    'option', ['frames.run', 'frames.training.init.run', 'frames.training.distill.runs']
+)
+def test_a_frame_network_that_builds_on_one_of_afew_is_refused(
+    stood_in, tmp_path, monkeypatch, link, option
+):
+    earlier = {'dataset': 'afew'}
+    chain = {'dataset': 'fer2013', link: [earlier] if link == 'taught_by' else earlier}
+    monkeypatch.setattr(
+        system.transfer.Source, 'open',
+        lambda path, option: Source(
+            Path(path), chain, np.zeros(1), np.zeros(1), {0: frozenset()}, (), option,
+            trained={0: frozenset()},
+        ),
+    )  # fmt: skip
+    go = {'workdir': str(tmp_path / 'run'), 'data_dir': tmp_path}
+    message = f'^{option}: what the networks of RUN build on was trained on afew as well'
+    with pytest.raises(UserError, match=message):
+        system.run(small(**{option: 'RUN'}), **go)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
 def test_the_seed_is_of_every_stage(tmp_path):
     plan = system.SystemPlan.open(configs.complete(small(seed=7)), tmp_path, tmp_path)
     assert {own.seed for own in (plan, plan.frames, *plan.models.values())} == {7}
@@ -257,6 +288,59 @@ def test_what_a_later_stage_lacks_is_said_at_once(stood_in, tmp_path, monkeypatc
     monkeypatch.undo()
     with pytest.raises(UserError, match='afew is not prepared at .*faces-release'):
         system.run(small(**{'simulated.subjects': 0}), **go)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
+def test_a_sound_file_without_rows_of_some_clips_is_refused_before_the_run_begins(
+    stood_in, run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(audio_files, 'read', READ_SOUND)
+    file, table = tmp_path / 'sound.csv', outcome.load(run[0]).table
+    named = table.clip_id[table.split != 'test'].tolist()
+    file.write_text('name,a\n' + ''.join(f'{name},1\n' for name in named))
+    config = small(**{'models.audio.sound.file': str(file)})
+    with pytest.raises(UserError, match='sound.csv has no row for 20 clips: test/'):
+        system.run(config, workdir=str(tmp_path / 'run'), data_dir=tmp_path)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('size', 'message'),
+    [(32, 'RUN saw frames of 32 pixels with 1 channel'), (48, "the network has no features 'log")],
+)
+def test_a_frame_network_that_gives_no_features_is_refused_before_the_run_begins(
+    stood_in, tmp_path, monkeypatch, size, message
+):
+    source = Source(
+        Path('RUN'), {'dataset': 'fer2013'}, np.zeros(1), np.zeros(1), {0: frozenset()}, (),
+        trained={0: frozenset()},
+    )  # fmt: skip
+    monkeypatch.setattr(FirstStage, 'open', OPEN_STAGE)
+    monkeypatch.setattr(system.transfer.Source, 'open', lambda *given: source)
+    there = SimpleNamespace(registration='none', size=size, channels=1)
+    monkeypatch.setattr(first_stage, 'sections_of', lambda path: SimpleNamespace(clips=there))
+
+    def lacking(stage, frames):
+        raise UserError(f'the network has no features {stage.layer!r}')
+
+    monkeypatch.setattr(FirstStage, 'shape', lacking)
+    with pytest.raises(UserError, match=message):
+        system.run(small(**{'frames.run': 'RUN'}), workdir=str(tmp_path / 'run'), data_dir=tmp_path)
+    assert not stood_in and not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('fusion.epochs.stated', 0), ('fusion.batch_size', 0), ('fusion.dropout_rate', 1.5),
+        ('search.draws', 0), ('search.factor', 1.0), ('search.stop', 0.0),
+    ],
+)  # fmt: skip
+def test_numbers_of_the_fusion_and_the_search_are_refused_before_the_run_begins(
+    stood_in, tmp_path, key, value
+):
+    with pytest.raises(UserError, match=f'config.{key} is .*: give '):
+        system.run(small(**{key: value}), workdir=str(tmp_path / 'run'), data_dir=tmp_path)
     assert not stood_in and not (tmp_path / 'run').exists()
 
 
