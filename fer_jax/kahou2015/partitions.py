@@ -145,8 +145,7 @@ def data_of(sections: Sections, data_dir: Path, *, stopped: bool) -> Data:
       UserError: a part of which the model can judge no clip.
     """
     loaded = dataclasses.replace(sections.clips, unlabelled=True)
-    folder = loaded.ensure_prepared(data_dir)
-    clips = loaded.load(folder)
+    clips, folder = everything(loaded, data_dir)
     parts = {name: np.flatnonzero(clips.split == name) for name in (TRAIN, VALIDATION)}
     for name, own in parts.items():
         if not len(own):

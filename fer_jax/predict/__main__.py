@@ -6,9 +6,8 @@
 
 PATH is a picture, a film, or a folder of both. The model is a network of the package by its name,
 RUN, a directory that fer_jax.main wrote and finished, or FOLDER, one that fer_jax.export wrote. The
-probabilities of several members are averaged, or one is named with --member; they are calibrated
-where the run had validation clips. Networks of sequences see windows as long as in training, or of
---window seconds.
+probabilities of several members, calibrated where the run had validation clips, are averaged, or
+--member names one. Networks of sequences see windows as long as in training, or of --window s.
 First flags: --out=DIR, --model, --events=elan. Documented in docs/predict.md.
 
 For film.mp4 these are written into DIR (default predictions/):

@@ -13,6 +13,7 @@ from flax import struct
 
 from fer_jax.errors import UserError
 
+NAMES = ('sgd', 'momentum', 'adam', 'adamw', 'plain_adam')
 SCHEDULES = ('constant', 'cosine', 'step', 'inverse')
 # Those of `make_optimizer` that `make_schedule` takes.
 SCHEDULE_OPTIONS = ('schedule', 'epochs', 'every', 'factor', 'warmup')
@@ -121,7 +122,7 @@ def make_optimizer(
         keeps, 0 for no average; they are then `Averaged`, see there. The optimizer does not see it.
 
     Raises:
-      UserError: an unknown schedule, or both an average and Lookahead.
+      UserError: an unknown name or schedule, or both an average and Lookahead.
     """
     if average and lookahead:
         raise UserError('optimizer.average and optimizer.lookahead are both set: give one of them')
@@ -148,9 +149,10 @@ def make_optimizer(
         optimizer = optax.adam(rate, eps=epsilon)
     elif name == 'adamw':
         optimizer = optax.adamw(rate, eps=epsilon, weight_decay=weight_decay, mask=kernels)
-    else:
-        assert name == 'plain_adam', name
+    elif name == 'plain_adam':
         optimizer = optax.chain(_plain_adam(epsilon), optax.scale_by_learning_rate(rate))
+    else:
+        raise UserError(f"unknown optimizer.name '{name}': one of {', '.join(NAMES)}")
     if weight_decay and name != 'adamw':
         optimizer = optax.chain(optax.add_decayed_weights(weight_decay, kernels), optimizer)
     if clip:

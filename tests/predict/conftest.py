@@ -192,23 +192,24 @@ def page_server():
         (folder / 'page.py').write_text(textwrap.dedent(SERVER))
         # Whoever says in the environment that it be shared is not obeyed.
         asked = {'TMPDIR': str(files), 'GRADIO_SHARE': 'True', 'GRADIO_SERVER_NAME': '0.0.0.0'}
-        process = subprocess.Popen(
-            [sys.executable, folder / 'page.py', folder / 'sockets', Path(__file__).parents[2]]
-            + ['--model=bands,other', *(flags or ['--port=0'])],
-            env=os.environ | asked, cwd=files, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            address = process.stdout.readline().split('/  (')[0] if wait else ''
-            assert not wait or address.startswith('http://127.0.0.1:'), process.stderr.read()
-            yield types.SimpleNamespace(
-                address=address, files=files, folder=folder, process=process
-            )
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                process.wait(60)
-            process.stdout.close()
-            process.stderr.close()
+        # Into a file: a pipe that nobody reads fills up, and then the process cannot end.
+        with (folder / 'stderr').open('w+') as said:
+            process = subprocess.Popen(
+                [sys.executable, folder / 'page.py', folder / 'sockets', Path(__file__).parents[2]]
+                + ['--model=bands,other', *(flags or ['--port=0'])],
+                env=os.environ | asked, cwd=files, text=True, stdout=subprocess.PIPE, stderr=said,
+            )  # fmt: skip
+            try:
+                address = process.stdout.readline().split('/  (')[0] if wait else ''
+                started = not wait or address.startswith('http://127.0.0.1:')
+                assert started, (folder / 'stderr').read_text()
+                yield types.SimpleNamespace(
+                    address=address, files=files, folder=folder, process=process
+                )
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+                    process.wait(60)
+                process.stdout.close()
 
     return start

@@ -1,11 +1,13 @@
 """The page in a browser: what it shows of an upload, and that nothing of it stays or leaves."""
 
+import contextlib
 import csv
 import io
 import json
 import os
 import signal
 import sys
+import threading
 import urllib.error
 import urllib.request
 import uuid
@@ -229,10 +231,33 @@ def test_a_port_that_is_taken_is_one_line_and_an_end_leaves_nothing(page_server,
     with page_server(tmp_path / 'one') as server:
         port = server.address.rpartition(':')[2]
         with page_server(tmp_path / 'two', f'--port={port}', wait=False) as second:
-            said, wrong = second.process.communicate(timeout=120)
+            said, _ = second.process.communicate(timeout=120)
             assert second.process.returncode == 1 and said == ''
+            wrong = (second.folder / 'stderr').read_text()
             assert wrong == f'error: --port={port}: taken; give another one, or 0 for a free one\n'
         assert any(server.files.iterdir())
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(60) == 130
         assert not any(server.files.iterdir())
+
+
+def test_a_folder_that_is_still_written_into_is_removed(tmp_path):
+    """A thread of the page's may write after its end; removing once meets its new files."""
+    folder, ended = tmp_path / 'files', threading.Event()
+    folder.mkdir()
+
+    def write():
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                (folder / 'upload').mkdir(exist_ok=True)
+                (folder / 'upload' / uuid.uuid4().hex).touch()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        command.remove(folder)
+        assert not folder.exists()
+    finally:
+        ended.set()
+        writer.join()
+    assert not folder.exists()

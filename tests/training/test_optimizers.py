@@ -179,9 +179,16 @@ def test_cosine_falls_to_zero():
     )
 
 
-def test_an_unknown_schedule_is_the_users():
-    with pytest.raises(UserError, match="unknown optimizer.schedule 'stairs': one of"):
-        optimizers.make_optimizer(jnp.float32(0.1), jnp.float32(1), name='adam', schedule='stairs')
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'name': 'lion'}, "unknown optimizer.name 'lion': one of"),
+        ({'name': 'adam', 'schedule': 'stairs'}, "unknown optimizer.schedule 'stairs': one of"),
+    ],
+)
+def test_unknown_names_are_the_users(options, message):
+    with pytest.raises(UserError, match=message):
+        optimizers.make_optimizer(jnp.float32(0.1), jnp.float32(1), **options)
 
 
 def test_nesterov_is_pytorchs():

@@ -17,6 +17,7 @@ European Union's AI Act, Article 5(1)(f), forbids inferring emotions at work and
 except for medical or safety reasons. This is general information, no legal advice.
 """
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -50,7 +51,7 @@ def main(fv: flags.FlagValues) -> None:
     from fer_jax.predict import networks
     from fer_jax.predict.page import blocks
 
-    with tempfile.TemporaryDirectory(prefix='fer_jax-') as folder:
+    with tempfile.TemporaryDirectory(prefix='fer_jax-', ignore_cleanup_errors=True) as folder:
         gradio = blocks.load_gradio(Path(folder))
         runtime.prepare()
         models = {name: networks.open_model(name) for name in fv.model}
@@ -61,6 +62,22 @@ def main(fv: flags.FlagValues) -> None:
                 time.sleep(1)  # a wait without an end misses a signal that another thread took
         finally:
             demo.close(verbose=False)
+            remove(Path(folder))
+
+
+def remove(folder: Path, seconds: float = 10.0) -> None:
+    """Removes a folder that threads of Gradio's may still write into, for as long as they do.
+
+    An error here would take the place of Ctrl-C, and the interpreter would wait for these threads.
+
+    Args:
+      folder: a temporary one.
+      seconds: after which what is left stays.
+    """
+    end = time.monotonic() + seconds
+    while folder.exists() and time.monotonic() < end:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
 
 
 if __name__ == '__main__':
