@@ -157,7 +157,9 @@ def made():
 
 # Notes whom the process listens to and calls; networks need no training.
 SERVER = """
-import sys
+import signal, sys
+# A shell's background job, and whatever it starts, ignores Ctrl-C otherwise.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 notes = open(sys.argv.pop(1), 'a', buffering=1)
 def note(event, values):
     if event in ('socket.bind', 'socket.connect') and isinstance(values[1], tuple):

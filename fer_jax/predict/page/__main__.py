@@ -68,8 +68,6 @@ def main(fv: flags.FlagValues) -> None:
 def remove(folder: Path, seconds: float = 10.0) -> None:
     """Removes a folder that threads of Gradio's may still write into, for as long as they do.
 
-    An error here would take the place of Ctrl-C, and the interpreter would wait for these threads.
-
     Args:
       folder: a temporary one.
       seconds: after which what is left stays.
