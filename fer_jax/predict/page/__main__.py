@@ -68,6 +68,8 @@ def main(fv: flags.FlagValues) -> None:
 def remove(folder: Path, seconds: float = 10.0) -> None:
     """Removes a folder that threads of Gradio's may still write into, for as long as they do.
 
+    What is written while a folder is removed is an error, which would take the place of Ctrl-C.
+
     Args:
       folder: a temporary one.
       seconds: after which what is left stays.
