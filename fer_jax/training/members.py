@@ -34,7 +34,8 @@ class Member:
       seed: of initialisation, order, views and dropout.
       learning_rate, dropout_rate: its own scalars.
       class_weight: float32 [class].
-      mean, std: float32 [height, width, channel], fitted on its training clips.
+      mean, std: float32 [height, width, channel] in units of [0, 1] frames, fitted on its training
+        clips; zeros and ones [1, 1, 1] unless inputs.normalize is 'mean_std'.
       start: {'params', 'batch_stats'} of the network that it starts from; None for a fresh one.
       teachers: arrays of the networks that it learns from (`Teacher.probabilities`).
       stop_after: it ends with this epoch, at the latest where the schedule does; 0: no other end.
