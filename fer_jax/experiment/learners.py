@@ -3,9 +3,10 @@
 import dataclasses
 import functools
 import pkgutil
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -13,7 +14,7 @@ from fer_jax import models
 from fer_jax.config import bind
 from fer_jax.data import fitted
 from fer_jax.data.clips import ClipSet
-from fer_jax.data.protocols import Protocol as FoldProtocol
+from fer_jax.data.protocols import Protocol
 from fer_jax.data.views import Views
 from fer_jax.errors import UserError
 from fer_jax.experiment import classifiers
@@ -45,7 +46,7 @@ TEACHING = 'fer_jax.experiment.distillation:Distillation'
 _OF_FEATURES = {'normalize': 'none', 'equalize': 'none', 'crop': 0, 'channels': 1}
 
 
-class Learner(Protocol):
+class Learner(typing.Protocol):
     """The way in which members learn, as a config's sections say it.
 
     Attributes:
@@ -94,7 +95,7 @@ class Learner(Protocol):
         ...
 
     def members(
-        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+        self, protocol: Protocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
     ) -> list[Member]:
         """Makes the members of a fold (-1: of all), fits what they need on their training clips.
 
@@ -274,7 +275,7 @@ class NetworkLearner:
             raise UserError('inputs.mirrored is True: features have no mirror image, give False')
 
     def members(
-        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+        self, protocol: Protocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
     ) -> list[Member]:
         """As of `Learner`."""
         by_views = self.loss.weigh_views
