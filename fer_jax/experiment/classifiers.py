@@ -77,7 +77,7 @@ class ClassifierLearner:
     patience = 0
     equalize = 'none'  # features are taken of frames as they are
 
-    def taught(self, source: ClipSource, classes: Sequence[str]) -> 'ClassifierLearner':
+    def with_teachers(self, clip_source: ClipSource, classes: Sequence[str]) -> 'ClassifierLearner':
         """As of `learners.Learner`: nothing teaches them."""
         return self
 

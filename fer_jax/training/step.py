@@ -111,7 +111,7 @@ class System:
         target = self._target(resident, batch.clip)
         if self.teachers:
             target = losses.distribution(target, len(per_member.class_weight))
-            taught = self._taught(resident, batch.clip, view, per_member)
+            taught = self._teachers_probabilities(resident, batch.clip, view, per_member)
             target = (1 - self.teachers_share) * target + self.teachers_share * taught
         key = jax.random.fold_in(per_member.key, state.step)
         if self.erase:
@@ -212,7 +212,7 @@ class System:
             )
         return resident.target[clip]
 
-    def _taught(self, resident, clip, view, per_member):
+    def _teachers_probabilities(self, resident, clip, view, per_member):
         """Averages the teachers' probabilities of views: float32 [clip, class]."""
         given = resident.frames[clip], view, resident.length[clip]
         each = [
