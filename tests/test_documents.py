@@ -3,8 +3,12 @@
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from fer_jax.papers import jain2018
@@ -113,6 +117,29 @@ def test_every_file_of_a_run_is_in_the_documents_tables():
     named = {name.strip('/') for name in re.findall(r'`([^`]*)`', table)}
     assert not set(ast.literal_eval(left)) - named
     assert 'samples.npz' in (DOCS / 'privacy.md').read_text()
+
+
+def added(path: str) -> str:
+    """Returns a file that the page on extending adds."""
+    text = (DOCS / 'extending.md').read_text()
+    (lines,) = re.findall(rf'^\+\+\+ b/{path}\n@@ [^\n]*\n(.*?)^```', text, re.M | re.S)
+    return re.sub(r'^\+', '', lines, flags=re.MULTILINE)
+
+
+def test_the_network_of_extending_counts_no_repeated_frame():
+    module = {}
+    exec(added('fer_jax/models/linear.py'), module)
+    network = module['Linear'](num_classes=2)
+    frames = np.random.default_rng(0).random((1, 3, 2, 2, 1), np.float32)
+    frames[:, 2] = frames[:, 1]
+    variables = network.init(jax.random.key(0), frames)
+    logits = network.apply(variables, frames, length=jnp.array([2]))
+    np.testing.assert_allclose(logits, network.apply(variables, frames[:, :2]), rtol=1e-5)
+
+
+def test_the_card_of_extending_says_which_run_answers():
+    (ours,) = tomllib.loads(added('fer_jax/papers/doe2027.toml'))['table1']['ours']
+    assert ours['holds']
 
 
 def test_the_additions_of_extending_apply_to_the_code():

@@ -6,8 +6,9 @@ import platform
 import resource
 import statistics
 import time
+import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -115,7 +116,7 @@ def measure(
     }
 
 
-class Contestant(Protocol):
+class Contestant(typing.Protocol):
     """Takes turns with others in being timed.
 
     Attributes:

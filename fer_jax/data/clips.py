@@ -90,12 +90,15 @@ class ClipSet:
         return {name: int(count) for name, count in zip(self.classes, counts, strict=True)}
 
     @property
-    def part(self) -> np.ndarray:
-        """Int [clip]: which of a combined set's datasets each clip is of, in the name's order."""
-        parts = self.name.split('+')
-        if len(parts) == 1:
+    def dataset_number(self) -> np.ndarray:
+        """Int [clip]: position of its dataset among the names that `name` joins by '+'.
+
+        0 throughout for a single dataset.
+        """
+        names = self.name.split('+')
+        if len(names) == 1:
             return np.zeros(len(self), int)
-        of = {part: number for number, part in enumerate(parts)}
+        of = {name: number for number, name in enumerate(names)}
         return np.array([of[clip_id.split('/')[0]] for clip_id in self.clip_id.tolist()])
 
 

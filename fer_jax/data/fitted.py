@@ -129,8 +129,8 @@ def chosen_clips(clips: ClipSet, fold: Fold) -> np.ndarray:
     They are the training clips; and of a dataset that has none among them those of its owners'
     training part that choose the epoch: every dataset of a combined set needs a mean shape.
     """
-    part, own = clips.part, fold.validation
-    spared = own[(clips.split[own] == 'train') & ~np.isin(part[own], part[fold.train])]
+    number, own = clips.dataset_number, fold.validation
+    spared = own[(clips.split[own] == 'train') & ~np.isin(number[own], number[fold.train])]
     return np.sort(np.concatenate([fold.train, spared]))
 
 
@@ -143,10 +143,10 @@ def mean_shapes(clips: ClipSet, indices: np.ndarray, points: int) -> np.ndarray:
     Returns:
       float64 [dataset, P, 2], x and y in pixels of the frames; NaN for a dataset without landmarks.
     """
-    indices, part = np.asarray(indices), clips.part
+    indices, dataset = np.asarray(indices), clips.dataset_number
     means = np.full((len(clips.name.split('+')), points, 2), np.nan)
     for number in range(len(means)):
-        shapes = _shapes(clips, indices[part[indices] == number], points)
+        shapes = _shapes(clips, indices[dataset[indices] == number], points)
         if len(shapes):
             means[number] = shapes.mean(0, dtype=np.float64)
     return means

@@ -67,14 +67,14 @@ def prepare(
     with _alone(staging, name):
         builder = builder_class(data_dir=staging, config=target.parent.name)
         builder.title = name
-        manifest = builder.open(release, **options)
+        scanned = builder.open(release, **options)
         if target.exists() and not overwrite:
             found = prepared.describe(name, data_dir, faces)
             elsewhere = 'choose another --data_dir, or replace it with --overwrite'
-            if found['fingerprint'] != manifest.fingerprint:
+            if found['fingerprint'] != scanned.fingerprint:
                 raise UserError(
                     f'{target} was prepared from another release or with other options '
-                    f'({_origin(found)}) than {release} ({_kind(manifest.simulated)}): {elsewhere}'
+                    f'({_origin(found)}) than {release} ({_kind(scanned.simulated)}): {elsewhere}'
                 )
             if detector is not None and found['detector']['identity'] != detector.identity:
                 raise UserError(

@@ -219,7 +219,7 @@ def _across(clips: ClipSet, target: str) -> Fold:
             f"protocol.target is '{target}': give one of several datasets of data.name "
             f'({clips.name}), which is not to train'
         )
-    own = clips.part == names.index(target)
+    own = clips.dataset_number == names.index(target)
     chooses = own & (clips.split == 'train')
     if not chooses.any() or not (own & ~chooses).any():
         raise UserError(

@@ -2,16 +2,17 @@
 
 import dataclasses
 import pkgutil
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from fer_jax.config import bind
 from fer_jax.data import views
 from fer_jax.data.clips import ClipSet
-from fer_jax.data.protocols import Protocol as FoldProtocol
+from fer_jax.data.protocols import Protocol
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rules
 from fer_jax.experiment.clips import ClipSource
@@ -27,7 +28,7 @@ CLASSIFIERS = {
 }
 
 
-class Classifier(Protocol):
+class Classifier(typing.Protocol):
     """A classifier that a config's `model` names where nothing is trained by gradients."""
 
     def check(self, source: Sequence[str], clips: Sequence[str]) -> None:
@@ -76,7 +77,7 @@ class ClassifierLearner:
     patience = 0
     equalize = 'none'  # features are taken of frames as they are
 
-    def taught(self, source: ClipSource, classes: Sequence[str]) -> 'ClassifierLearner':
+    def with_teachers(self, clip_source: ClipSource, classes: Sequence[str]) -> 'ClassifierLearner':
         """As of `learners.Learner`: nothing teaches them."""
         return self
 
@@ -90,7 +91,7 @@ class ClassifierLearner:
         self.classifier.check(source.classes, clips.classes)
 
     def members(
-        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+        self, protocol: Protocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
     ) -> list[Member]:
         """As of `learners.Learner`."""
         return make_members(protocol, clips, seeds=seeds, fold=fold)

@@ -35,13 +35,13 @@ class Distillation:
 
     @classmethod
     def open(
-        cls, learner: NetworkLearner, source: ClipSource, classes: Sequence[str]
+        cls, learner: NetworkLearner, clip_source: ClipSource, classes: Sequence[str]
     ) -> 'Distillation':
         """Reads the runs, and one network of each for what all of them have in common.
 
         Args:
           learner: whose section `distill` names runs.
-          source: of the clips that its members learn from.
+          clip_source: of the clips that its members learn from.
           classes: of these clips.
 
         Raises:
@@ -51,7 +51,7 @@ class Distillation:
         sources = [transfer.Source.open(name, _OPTION) for name in names]
         teachers = []
         for run in sources:
-            _check(run, learner, source)
+            _check(run, learner, clip_source)
             first = next(i for i in range(len(run.fold)) if i not in run.failed)
             teachers.append(_teacher(TrainedNetwork.open(run.path, first), classes))
         return cls(sources, learner.distill.share, teachers)
@@ -97,13 +97,13 @@ class Distillation:
         ]
 
 
-def _check(run: transfer.Source, learner: NetworkLearner, source: ClipSource) -> None:
+def _check(run: transfer.Source, learner: NetworkLearner, clip_source: ClipSource) -> None:
     """Refuses (UserError) a run whose networks cannot see the views of the student's clips."""
     sections = sections_of(run.path)
     if sections.section or not isinstance(sections.learner, NetworkLearner):
         raise UserError(f'{_OPTION}: {run.path} is no run of a network that sees faces')
     there = _looks(sections.clips)
-    for key, own in _looks(source).items():
+    for key, own in _looks(clip_source).items():
         if own != (other := there.get(key)):
             raise UserError(
                 f'{_OPTION}: data.{key} of {run.path} is {other}, here it is {own}: train both on '

@@ -1,9 +1,10 @@
 """Features to learn from in place of pictures: a network's layer (`models.features`) or others."""
 
 import pkgutil
+import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ SOURCES = {
 }
 
 
-class FeatureSource(Protocol):
+class FeatureSource(typing.Protocol):
     """Makes the features of clips that members learn from.
 
     Attributes:

@@ -3,9 +3,10 @@
 import dataclasses
 import functools
 import pkgutil
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -13,7 +14,7 @@ from fer_jax import models
 from fer_jax.config import bind
 from fer_jax.data import fitted
 from fer_jax.data.clips import ClipSet
-from fer_jax.data.protocols import Protocol as FoldProtocol
+from fer_jax.data.protocols import Protocol
 from fer_jax.data.views import Views
 from fer_jax.errors import UserError
 from fer_jax.experiment import classifiers
@@ -45,7 +46,7 @@ TEACHING = 'fer_jax.experiment.distillation:Distillation'
 _OF_FEATURES = {'normalize': 'none', 'equalize': 'none', 'crop': 0, 'channels': 1}
 
 
-class Learner(Protocol):
+class Learner(typing.Protocol):
     """The way in which members learn, as a config's sections say it.
 
     Attributes:
@@ -72,11 +73,11 @@ class Learner(Protocol):
     @property
     def equalize(self) -> str: ...
 
-    def taught(self, source: ClipSource, classes: Sequence[str]) -> 'Learner':
+    def with_teachers(self, clip_source: ClipSource, classes: Sequence[str]) -> 'Learner':
         """Returns the learner with the networks that teach its members opened, if any do.
 
         Args:
-          source: of the clips that its members learn from.
+          clip_source: of the clips that its members learn from.
           classes: of these clips.
 
         Raises:
@@ -94,7 +95,7 @@ class Learner(Protocol):
         ...
 
     def members(
-        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+        self, protocol: Protocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
     ) -> list[Member]:
         """Makes the members of a fold (-1: of all), fits what they need on their training clips.
 
@@ -155,7 +156,7 @@ class NetworkLearner:
       inputs, augment, loss, optimizer, init, distill: sections of the config.
       recipe: how batches come from clips.
       training: epochs, networks of a fold, execution.
-      teaching: the networks that `distill` names, once they are read (`taught`).
+      teaching: the networks that `distill` names, once they are read (`with_teachers`).
     """
 
     name: str
@@ -222,11 +223,11 @@ class NetworkLearner:
         """Of the model; 0 where it has none."""
         return self.options.get('dropout_rate', 0.0)
 
-    def taught(self, source: ClipSource, classes: Sequence[str]) -> 'NetworkLearner':
+    def with_teachers(self, clip_source: ClipSource, classes: Sequence[str]) -> 'NetworkLearner':
         """As of `Learner`: the networks are of the runs that the section `distill` names."""
         if not self.distill.runs:
             return self
-        opened: Distillation = pkgutil.resolve_name(TEACHING).open(self, source, classes)
+        opened: Distillation = pkgutil.resolve_name(TEACHING).open(self, clip_source, classes)
         return dataclasses.replace(self, teaching=opened)
 
     def system(self, num_classes: int) -> System:
@@ -274,7 +275,7 @@ class NetworkLearner:
             raise UserError('inputs.mirrored is True: features have no mirror image, give False')
 
     def members(
-        self, protocol: FoldProtocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
+        self, protocol: Protocol, clips: ClipSet, *, fold: int, seeds: Sequence[int]
     ) -> list[Member]:
         """As of `Learner`."""
         by_views = self.loss.weigh_views
@@ -309,7 +310,7 @@ class NetworkLearner:
 
     def dry_run(self, members: Sequence[Member], clips: ClipSet) -> None:
         """As of `Learner`: traces a step of the first member without computing it."""
-        system, resident, own, state = self._shapes(self._taught(members[:1], clips), clips)
+        system, resident, own, state = self._shapes(self._give_teachers(members[:1], clips), clips)
         batches = self.recipe.batches(members[:1], clips, 1, [True])
         batch = jax.tree.map(lambda x: x[0, 0], batches)
         jax.eval_shape(system.train_step, state, Sums.zero(), own, resident, batch)
@@ -317,21 +318,21 @@ class NetworkLearner:
     def start(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
         """As of `Learner`; UserError for a run that is not there or has seen test clips."""
         started = members
-        if self._source:
-            same = tuple(self._source.classes) == clips.classes
+        if self._initial_run:
+            same = tuple(self._initial_run.classes) == clips.classes
             head = () if same else self._head(members, clips)
-            started = self._source.start(members, clips, without=head)
-        return self._taught(started, clips)
+            started = self._initial_run.start(members, clips, without=head)
+        return self._give_teachers(started, clips)
 
     def origin(self, members: Sequence[Member], clips: ClipSet) -> dict[str, Any]:
         """As of `Learner`; UserError for a network of another shape."""
         chain = None
-        if self._source:
+        if self._initial_run:
             *_, state = self._shapes(members, clips)
             started = members[0].start
             assert started is not None
             fresh = transfer.fresh(state.params, started)
-            chain = {**self._source.chain, 'fresh': fresh}
+            chain = {**self._initial_run.chain, 'fresh': fresh}
         transfer.check_frozen(self.system(len(clips.classes)).frozen, chain)
         origin: dict[str, Any] = {'starts_from': chain} if chain else {}
         if self.teaching:
@@ -361,10 +362,10 @@ class NetworkLearner:
         return [*records]
 
     @functools.cached_property
-    def _source(self) -> transfer.Source | None:
+    def _initial_run(self) -> transfer.Source | None:
         return transfer.Source.open(self.init.run) if self.init.run else None
 
-    def _taught(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
+    def _give_teachers(self, members: Sequence[Member], clips: ClipSet) -> list[Member]:
         """Gives members the networks that teach them, where any do."""
         return self.teaching.teach(members, clips) if self.teaching else list(members)
 

@@ -59,7 +59,8 @@ class Optimizer:
     """Section `optimizer`.
 
     Attributes:
-      learning_rate: of its first step.
+      learning_rate: the highest of the schedule: of the first step, or with `warmup` of the step at
+        which the rise ends.
       options: the other keywords of `make_optimizer`.
     """
 

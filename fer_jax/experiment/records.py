@@ -1,9 +1,9 @@
 """Members' records: as a table of probabilities, and as metrics written while members train."""
 
 import itertools
+import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fer_jax.training.members import Member
 from fer_jax.training.record import COLUMNS
 
 
-class Record(Protocol):
+class Record(typing.Protocol):
     """The record of a member that has ended, as `training.record.MemberRecord` keeps it.
 
     Attributes:

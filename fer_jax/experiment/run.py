@@ -105,7 +105,7 @@ def build(
     learner, source = sections.learner, sections.feature_source(data_dir)
     data = load_data(sections, data_dir)
     clips, protocol = data.clips, data.protocol
-    learner = learner.taught(sections.clips, clips.classes)
+    learner = learner.with_teachers(sections.clips, clips.classes)
     learner.check_source(source, clips)
     if learner.patience and not sections.protocol.inner:  # whose validation clips are its test
         _check_validated('train.patience', protocol, sections.protocol.file)

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from fer_jax.errors import UserError
 from fer_jax.models import layers
-from fer_jax.models.pooling import avg_pool, fitted, max_pool
+from fer_jax.models.pooling import avg_pool, max_pool, skip_short_axes
 
 # Figure 1 of haddad2020: filters of each group's convolutions; fully connected units.
 GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -99,7 +99,7 @@ class C3D(nn.Module):
                 x = conv(self._scaled(features), name=f'conv{name}')(x)
                 x = layers.BatchNorm(name=f'norm{name}')(x, mask=mask, train=train)
                 x = layers.Activation(self.activation, name=f'act{name}')(x)
-            geometry = fitted(x.shape[1:-1], *POOLINGS[number - 1])
+            geometry = skip_short_axes(x.shape[1:-1], *POOLINGS[number - 1])
             x = POOLS[self.pooling](x, *geometry, form=self.form)
         x = x.reshape(len(x), -1)
         for number, units in enumerate(HIDDEN, 1):

@@ -10,7 +10,7 @@ from fer_jax.errors import UserError
 from fer_jax.models import layers
 from fer_jax.models.convolution import chosen_form
 from fer_jax.models.frame_stack import TWO3, FrameStack
-from fer_jax.models.pooling import fitted, max_pool
+from fer_jax.models.pooling import max_pool, skip_short_axes
 
 STATES = ('last', 'all')
 
@@ -180,7 +180,7 @@ class ConvLSTMNet(nn.Module):
             )
             x = nn.relu(conv(x))
             if number in self.pool_after:
-                geometry = fitted(x.shape[1:-1], (1, 2, 2), (1, 2, 2), (0, 0, 0))
+                geometry = skip_short_axes(x.shape[1:-1], (1, 2, 2), (1, 2, 2), (0, 0, 0))
                 x = max_pool(x, *geometry, form=self.form)
         lstm = partial(
             ConvLSTM,

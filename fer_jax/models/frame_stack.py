@@ -6,7 +6,7 @@ import jax
 from flax import linen as nn
 
 from fer_jax.models import layers
-from fer_jax.models.pooling import fitted, max_pool
+from fer_jax.models.pooling import max_pool, skip_short_axes
 
 # Window, strides and padding by the window's side. Windows of 3 overlap, as in the networks of
 # cuda-convnet that kahou2015 cites; both halve an image's sides, 3 rounding up and 2 down.
@@ -87,7 +87,7 @@ class FrameStack(nn.Module):
                 if self.batch_norm:
                     x = layers.BatchNorm(name=f'norm{name}')(x, mask=mask, train=train)
                 maps[f'conv{name}'] = x = nn.relu(x)
-            geometry = fitted(x.shape[1:-1], *pool)
+            geometry = skip_short_axes(x.shape[1:-1], *pool)
             maps[f'pool{number}'] = x = max_pool(x, *geometry, form=self.form)
             x = layers.Dropout(name=f'dropout{number}')(x, rate=rate, train=train)
         return maps, x

@@ -16,7 +16,7 @@ from flax import linen as nn
 
 from fer_jax.errors import UserError
 from fer_jax.models import layers
-from fer_jax.models.pooling import fitted, max_pool
+from fer_jax.models.pooling import max_pool, skip_short_axes
 
 _POOLING = ((2, 2), (2, 2), (0, 0))
 
@@ -98,7 +98,7 @@ class PlainCNN(nn.Module):
         found = {}
         for group, (features, n) in enumerate(zip(self.filters, self.convolutions, strict=True), 1):
             if group > 1:
-                geometry = fitted(x.shape[1:-1], *_POOLING)
+                geometry = skip_short_axes(x.shape[1:-1], *_POOLING)
                 found[f'pool{group - 1}'] = x = max_pool(x, *geometry, form=self.form)
             for letter in string.ascii_lowercase[:n]:
                 name = f'{group}{letter}'

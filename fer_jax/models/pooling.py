@@ -107,13 +107,17 @@ def avg_pool(
     return _avg_pool(x, geometry)
 
 
-def fitted(
+def skip_short_axes(
     space: Sequence[int], window: Sizes, strides: Sizes, padding: Sizes
 ) -> tuple[Sizes, Sizes, Sizes]:
     """Returns a pooling that leaves alone the axes which have become shorter than its window.
 
     Small clips (8 frames, 48 x 48) reach one frame or one pixel before the last pooling; clips of
     the published size never do.
+
+    Args:
+      space: sizes of the pooled axes, (T, H, W) or (H, W).
+      window, strides, padding: one number an axis.
 
     Returns:
       window, strides and padding: 1, 1 and 0 along the axes where space + 2 padding < window.

@@ -3,11 +3,7 @@
 import contextlib
 import dataclasses
 import functools
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -24,6 +20,7 @@ from fer_jax.training.progress import TrainingProgress
 from fer_jax.training.record import MemberRecord
 from fer_jax.training.state import Resident, Sums
 from fer_jax.training.step import System
+from fer_jax.training.stopping import Stop, stop_signal
 from fer_jax.training.transfer import graft
 
 
@@ -113,7 +110,7 @@ def train(
             stack.callback(record.checkpoints.close)  # waits for what is being written
         progress, stop = (
             stack.enter_context(TrainingProgress(total, evaluates=True)),
-            stack.enter_context(_stop_signal()),
+            stack.enter_context(stop_signal()),
         )
         waiting = []
         for record in records:
@@ -123,8 +120,9 @@ def train(
             else:
                 waiting.append(record)
         on_members_done([record for record in records if record not in waiting])
-        given = (population, waiting, clips, recipe, schedule, steps, limit, progress.say)
-        for those in _side_by_side(*given):
+        for those in _side_by_side(
+            population, waiting, clips, recipe, schedule, steps, limit, progress.say
+        ):
             together = _Together(population, those, clips, recipe, schedule, steps)
             together.run(progress, stop, on_epoch)
             on_members_done(together.records)
@@ -137,9 +135,21 @@ EPOCH = 1_000_000
 
 
 def _side_by_side(
-    population, records, clips, recipe, schedule, steps, limit, say
+    population: pop.Population,
+    records: Sequence[MemberRecord],
+    clips: ClipSet,
+    recipe: Recipe,
+    schedule: Schedule,
+    steps: Mapping[int, int],
+    limit: int | None,
+    say: Callable[[str], None],
 ) -> Iterator[list[MemberRecord]]:
-    """Groups records that train side by side: as many as fit, and as can go on together."""
+    """Groups records that train side by side: as many as fit, and as can go on together.
+
+    Args:
+      steps: member's index -> steps in an epoch.
+      limit: bytes free on each device; None where unknown.
+    """
     if not records:
         return
     group, common = [], set()
@@ -159,8 +169,20 @@ def _side_by_side(
     yield group
 
 
-def _members_at_once(population, members, clips, recipe, schedule, steps, limit, say) -> int:
-    """Counts who trains at once, as many as the layout and `limit` bytes allow, and says it."""
+def _members_at_once(
+    population: pop.Population,
+    members: Sequence[Member],
+    clips: ClipSet,
+    recipe: Recipe,
+    schedule: Schedule,
+    steps: Mapping[int, int],
+    limit: int,
+    say: Callable[[str], None],
+) -> int:
+    """Counts who trains at once, as many as the layout and `limit` allow, and says it.
+
+    Arguments as of `_side_by_side`.
+    """
     layout = population.layout
     longest = max(steps[member.index] for member in members)
     steps_per_call = min(layout.steps_per_call, longest)
@@ -207,7 +229,7 @@ class _Together:
         self.per_member = population.place(per_member(self.members, total))
         self._compiled = self._evaluated = False  # whether a first call of each has ended
 
-    def run(self, progress: TrainingProgress, stop: '_Stop', on_epoch: Callable) -> None:
+    def run(self, progress: TrainingProgress, stop: Stop, on_epoch: Callable) -> None:
         """Trains the members from their newest common checkpoint to their end."""
         stop.safe = True
         state, sums, epoch, step = self._restore(on_epoch)
@@ -330,7 +352,7 @@ class _Together:
         return f'{self._who()} epoch {epoch}/{self.schedule.epochs}'
 
     def _save(self, state, sums, epoch, step, finished):
-        """Saves every member at one position, when the last round is on the disk."""
+        """Saves every member at one position, once what was saved before is on the disk."""
         sums = processes.fetch(sums)
         for record in self.records:
             record.checkpoints.wait()
@@ -392,67 +414,8 @@ def _farewell(record: MemberRecord) -> str:
     )
 
 
-@dataclasses.dataclass
-class _Stop:
-    """Tells whether to stop.
-
-    Attributes:
-      number: of the signal that asked for it; 0: none did.
-      safe: nothing would be lost: no step has been taken since the last checkpoint.
-    """
-
-    number: int = 0
-    safe: bool = True
-
-    def now(self, dispatched: Sums) -> bool:
-        """Returns whether to stop after this dispatch: the same answer on all processes."""
-        if jax.process_count() > 1:
-            jax.block_until_ready(dispatched)  # see any_of
-        return processes.any_of(bool(self.number))
-
-
-@contextlib.contextmanager
-def _stop_signal() -> Iterator[_Stop]:
-    """Turns SIGTERM and Ctrl-C into a number read between dispatches; a second one kills.
-
-    While nothing would be lost (programs are compiled, which takes minutes in which Python answers
-    no signal) a thread of its own ends the process at once.
-    """
-    stop = _Stop()
-
-    def ask(number, frame):
-        stop.number = number
-        signal.signal(
-            number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        )
-
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    threading.Thread(target=_end_at_once, args=(reader, stop), daemon=True).start()
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    awake = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    try:
-        yield stop
-    finally:
-        signal.set_wakeup_fd(awake)
-        os.close(writer)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end_at_once(reader: int, stop: _Stop) -> None:
-    """Reads the numbers of signals from a pipe until its end; ends the process where it may."""
-    while numbers := os.read(reader, 1):
-        number = numbers[0]
-        if number in (signal.SIGTERM, signal.SIGINT) and stop.safe and jax.process_count() == 1:
-            said = 'nothing new is lost; start the same command again to go on'
-            print(f'interrupted: {said}', file=sys.stderr, flush=True)
-            os._exit(128 + number)
-    os.close(reader)
-
-
 def _fill(array: np.ndarray, steps: int) -> np.ndarray:
-    """Fills the step axis (1) with empty steps, so that every dispatch has one shape."""
+    """Fills the step axis (1) with empty steps, so that every call has one shape."""
     missing = steps - array.shape[1]
     return (
         np.pad(array, [(0, missing if i == 1 else 0) for i in range(array.ndim)])

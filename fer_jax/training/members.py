@@ -34,7 +34,8 @@ class Member:
       seed: of initialisation, order, views and dropout.
       learning_rate, dropout_rate: its own scalars.
       class_weight: float32 [class].
-      mean, std: float32 [height, width, channel], fitted on its training clips.
+      mean, std: float32 [height, width, channel] in units of [0, 1] frames, fitted on its training
+        clips; zeros and ones [1, 1, 1] unless inputs.normalize is 'mean_std'.
       start: {'params', 'batch_stats'} of the network that it starts from; None for a fresh one.
       teachers: arrays of the networks that it learns from (`Teacher.probabilities`).
       stop_after: it ends with this epoch, at the latest where the schedule does; 0: no other end.
@@ -67,7 +68,13 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Turns training clips into training batches: `augment` of the config and the batch size."""
+    """Turns training clips into training batches: `augment` of the config and the batch size.
+
+    Attributes:
+      kind: of AUGMENTATIONS; 'none': each clip once, as it is.
+      options: keywords of that function of `data.views`.
+      batch_size: views in a step of one member, at most.
+    """
 
     kind: str
     options: Mapping
@@ -104,10 +111,19 @@ class Recipe:
     def batches(
         self, members: Sequence[Member], clips: ClipSet, epoch: int, active: Sequence[bool]
     ) -> Batch:
-        """Makes an epoch of all members, each in an order of its own: [member, step, row, ...].
+        """Makes an epoch of all members, each in an order of its own.
 
-        Members with fewer steps than the longest end in steps without a row; so do inactive ones. A
-        step has at most the rows that there are.
+        Members with fewer steps than the longest end in steps without a row. A step has at most the
+        rows that there are.
+
+        Args:
+          epoch: from 1; decides the order, and random views.
+          active: bool [member]; a member that has ended has a mask of False throughout, so that its
+            state stays.
+
+        Returns:
+          clip int32, affine float32 [..., 2, 3], contrast float32 and mask bool, each [member,
+          step, row, ...].
         """
         tables = [self.views(member, clips, epoch) for member in members]
         most = max(map(len, tables))

@@ -1,8 +1,8 @@
 """The layout of a population: chosen by platform here and nowhere else.
 
-On a CPU one member after another, one step a dispatch: a mapped convolution and a convolution
+On a CPU one member after another, one step a call: a mapped convolution and a convolution
 gradient inside a loop both fall to XLA's slow paths there. On accelerators all members at once and
-several steps a dispatch. Several devices take members first, then the rows of a batch.
+several steps a call. Several devices take members first, then the rows of a batch.
 The devices of all processes are one mesh; members lie in the order of processes.
 """
 
@@ -26,7 +26,7 @@ class Layout:
     Attributes:
       mesh: devices with the axes 'member' and 'data'.
       members_at_once: members that train at once at most; the rest wait.
-      steps_per_call: steps in one dispatch.
+      steps_per_call: steps in one call of the device.
     """
 
     mesh: Mesh
@@ -66,7 +66,7 @@ def make_layout(
       devices: all of all processes by default.
       members_at_once: members at once; 0 chooses: one for each device on a CPU, all of
         them on accelerators (of which memory.most_members_at_once takes as many as fit).
-      steps_per_call: steps a dispatch; 0 chooses: 1 on a CPU, 16 on accelerators.
+      steps_per_call: steps a call; 0 chooses: 1 on a CPU, 16 on accelerators.
     """
     devices = jax.devices() if devices is None else list(devices)
     on_cpu = devices[0].platform == 'cpu'

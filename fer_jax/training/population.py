@@ -38,7 +38,9 @@ class Population:
             compiler_options=QUICKLY,
         )
         self._train = jax.jit(
-            _over_members(_chunk(system), layout, shared=1), donate_argnums=0, out_shardings=own
+            _over_members(_steps_of_call(system), layout, shared=1),
+            donate_argnums=0,
+            out_shardings=own,
         )
         self._rate = jax.jit(jax.vmap(system.learning_rate))
         self._evaluate = jax.jit(_over_members(_evaluate(system), layout, shared=1))
@@ -85,7 +87,7 @@ class Population:
 
         Args:
           per_member: [member], of any number of members: their shapes count.
-          batches: [member, step, row, ...] of one dispatch.
+          batches: [member, step, row, ...] of one call.
           clips, batch_size: judged in an epoch, and at once.
         """
         train, evaluate = self.programs(each, per_member, batches, clips, batch_size)
@@ -186,7 +188,7 @@ def stack(trees):
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
-def _chunk(system: System) -> Callable:
+def _steps_of_call(system: System) -> Callable:
     """Makes one member's steps through [step, row, ...] batches."""
 
     def run(

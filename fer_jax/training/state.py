@@ -41,7 +41,8 @@ class PerMember:
       learning_rate, dropout_rate: float32 [].
       total_steps: float32 [], for the schedule.
       class_weight: float32 [class].
-      mean, std: float32 [height, width, channel], fitted on its training clips.
+      mean, std: float32 [height, width, channel] in units of [0, 1] frames, fitted on its training
+        clips; zeros and ones [1, 1, 1] unless inputs.normalize is 'mean_std'.
       teachers: arrays of the networks that it learns from, see `Teacher.probabilities`.
     """
 

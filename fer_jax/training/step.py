@@ -111,7 +111,7 @@ class System:
         target = self._target(resident, batch.clip)
         if self.teachers:
             target = losses.distribution(target, len(per_member.class_weight))
-            taught = self._taught(resident, batch.clip, view, per_member)
+            taught = self._teachers_probabilities(resident, batch.clip, view, per_member)
             target = (1 - self.teachers_share) * target + self.teachers_share * taught
         key = jax.random.fold_in(per_member.key, state.step)
         if self.erase:
@@ -142,24 +142,26 @@ class System:
 
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (logits, batch_stats)), gradients = gradient(trained(state.params))
-        averaged, statistics = state.params, state.batch_stats
-        own = averaged.own if isinstance(averaged, Averaged) else averaged
+        # state.params has three forms: a plain tree; LookaheadParams, which optax steps whole;
+        # Averaged, of which the optimizer sees `own` alone.
+        before, statistics_before = state.params, state.batch_stats
+        own = before.own if isinstance(before, Averaged) else before
         updates, opt_state = self._transformation(per_member).update(
             gradients, state.opt_state, own
         )
         params = optax.apply_updates(own, updates)
-        batch_stats = self._with_frozen(batch_stats, trained(statistics))
-        if isinstance(averaged, Averaged):
-            params = averaged.after(params, state.step, self._keep)
-        if isinstance(statistics, Averaged):
-            batch_stats = statistics.after(batch_stats, state.step, self._keep)
-        new = TrainState(
+        batch_stats = self._with_frozen(batch_stats, trained(statistics_before))
+        if isinstance(before, Averaged):
+            params = before.after(params, state.step, self._keep)
+        if isinstance(statistics_before, Averaged):
+            batch_stats = statistics_before.after(batch_stats, state.step, self._keep)
+        stepped = TrainState(
             step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
         )
         count = jnp.sum(batch.mask, dtype=jnp.float32)
-        new = jax.tree.map(lambda after, before: jnp.where(count > 0, after, before), new, state)
+        stepped = jax.tree.map(lambda new, old: jnp.where(count > 0, new, old), stepped, state)
         correct = jnp.sum((logits.argmax(-1) == label) & batch.mask, dtype=jnp.float32)
-        return new, Sums(sums.loss + loss * count, sums.correct + correct, sums.count + count)
+        return stepped, Sums(sums.loss + loss * count, sums.correct + correct, sums.count + count)
 
     def probabilities(self, network: Mapping, frames: jax.Array, length: jax.Array) -> jax.Array:
         """Computes class probabilities float32 [clip, class], of mirrored frames too if they count.
@@ -210,7 +212,7 @@ class System:
             )
         return resident.target[clip]
 
-    def _taught(self, resident, clip, view, per_member):
+    def _teachers_probabilities(self, resident, clip, view, per_member):
         """Averages the teachers' probabilities of views: float32 [clip, class]."""
         given = resident.frames[clip], view, resident.length[clip]
         each = [

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fer_jax.benchmark.torch_models import TWINS
+from fer_jax.config import keys
 from fer_jax.models import build
 from tests.benchmark.flax_loaders import LOADERS
 
@@ -106,7 +107,7 @@ def test_parity(name, shape, options):
 
 
 def check_parity(name, shape, options):
-    form = {} if name == 'rnn' else {'form': 'taps'}
+    form = {'form': 'taps'} if 'form' in keys.NETWORKS[name] else {}
     module = build(name, num_classes=7, **form | options, dtype='float64')
     options = {key: value for key, value in options.items() if key != 'form'}
     rng = np.random.default_rng(0)

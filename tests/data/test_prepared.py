@@ -144,8 +144,8 @@ def test_datasets_join_under_their_names(both_dir):
     joined = prepared.load('fer2013+ckplus', data_dir=both_dir, **GEOMETRY)
     assert joined.name == 'fer2013+ckplus' and len(joined) == 7 + 4
     assert joined.classes == (*alone['fer2013'].classes, 'contempt')
-    for part, found in enumerate(alone.values()):
-        rows = np.flatnonzero(joined.part == part)
+    for number, found in enumerate(alone.values()):
+        rows = np.flatnonzero(joined.dataset_number == number)
         np.testing.assert_array_equal(joined.frames[rows], found.frames)
         np.testing.assert_array_equal(joined.length[rows], found.length)
         names = [found.classes[label] for label in found.label]
@@ -161,7 +161,7 @@ def test_datasets_join_under_their_names(both_dir):
 def test_each_of_joined_datasets_has_its_labels_and_faces(both_dir):
     joined = prepared.load('fer2013+ckplus', data_dir=both_dir, labels='ferplus8+', **GEOMETRY)
     seven = prepared.load('fer2013', data_dir=both_dir, labels='ferplus8', **GEOMETRY)
-    assert np.sum(joined.part == 0) == len(seven) == 5
+    assert np.sum(joined.dataset_number == 0) == len(seven) == 5
     assert joined.classes == seven.classes  # contempt is among them
     options = {'data_dir': both_dir, 'labels': 'ferplus8+'}
     said = prepared.about(joined, **options)
@@ -236,7 +236,7 @@ def test_datasets_without_landmarks_go_by_the_box_and_say_so(both_dir):
     ckplus, fer2013 = joined.registration.split('; fer2013: ')
     assert ckplus == 'ckplus: mean_shape of 5 points'
     assert fer2013 == 'mean_shape of 5 points; all clips by the face box: no landmarks'
-    np.testing.assert_array_equal(joined.frames[joined.part == 1], plain.frames)
+    np.testing.assert_array_equal(joined.frames[joined.dataset_number == 1], plain.frames)
 
 
 def test_clips_without_a_label_are_left_out_unless_asked_for(both_dir):

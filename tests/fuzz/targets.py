@@ -65,11 +65,11 @@ def scanned(name: str, faces: str = '', **options: Any) -> Callable[[Path], Any]
         builder_class = known.builder_class(name)
         way = faces or builder_class.FACES[0]
         builder = builder_class(data_dir=folder / 'unused', config=known.config_name(way))
-        manifest = builder.open(folder, **options)
+        scanned = builder.open(folder, **options)
         classes = set(next(iter(builder.LABEL_SETS.values()), ()))
         found = {}
         with ThreadPoolExecutor(1) as pool:
-            for clip in manifest.clips:
+            for clip in scanned.clips:
                 assert clip.label in classes | {''} or name == 'own', clip
                 frames, where = builder.read(clip, pool)
                 assert {frame.dtype.name for frame in frames} == {'uint8'}

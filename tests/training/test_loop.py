@@ -462,8 +462,8 @@ def test_schedule_refuses_zero(key):
 
 BUSY = """
 import hashlib
-from fer_jax.training import loop
-with loop._stop_signal() as stop:
+from fer_jax.training.stopping import stop_signal
+with stop_signal() as stop:
     stop.safe = {safe}
     print('ready', flush=True)
     hashlib.pbkdf2_hmac('sha256', b'', b'', {rounds})  # answers no signal, as a compiler

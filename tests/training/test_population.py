@@ -118,7 +118,9 @@ def test_four_members_side_by_side_equal_each_alone(
         assert_close(member_of(sums, i), jax.device_get(zero), 2e-5)
 
 
-def test_a_chunk_of_steps_equals_single_steps(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+def test_several_steps_a_call_equal_single_steps(
+    tiny_system, tiny_members, tiny_clips, tiny_recipe
+):
     single, *_ = train(tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, members_at_once=2)
     chunked, *_ = train(
         tiny_system, tiny_members[:2], tiny_clips, tiny_recipe, members_at_once=2, steps_per_call=5

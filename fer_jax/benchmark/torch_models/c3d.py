@@ -7,7 +7,7 @@ from torch import nn
 
 from fer_jax.models.c3d import HIDDEN, POOLINGS, group_filters
 from fer_jax.models.layers import scaled
-from fer_jax.models.pooling import fitted
+from fer_jax.models.pooling import skip_short_axes
 
 ACTIVATIONS = {
     'relu': nn.ReLU,
@@ -55,7 +55,7 @@ class C3D(nn.Module):
                 self.blocks[f'{number}{letter}'] = block
                 stages.append(block)
                 channels = features
-            geometry = fitted(space, *POOLINGS[number - 1])
+            geometry = skip_short_axes(space, *POOLINGS[number - 1])
             stages.append(pool(*geometry))
             space = [(n + 2 * p - w) // s + 1 for n, w, s, p in zip(space, *geometry, strict=True)]
         self.last_map = (*space, channels)

@@ -10,7 +10,7 @@ from torch import nn
 from fer_jax.benchmark.torch_models.frame_stack import FrameStack
 from fer_jax.models.frame_stack import TWO3
 from fer_jax.models.layers import scaled
-from fer_jax.models.pooling import fitted
+from fer_jax.models.pooling import skip_short_axes
 
 GATES = {'sigmoid': torch.sigmoid, 'hard_sigmoid': lambda x: (0.2 * x + 0.5).clamp(0, 1)}
 
@@ -70,7 +70,7 @@ class ConvLSTMNet(nn.Module):
             self.convs[f'conv{number}'] = nn.Conv3d(features, scaled(units_of, width), 3, padding=1)
             features = scaled(units_of, width)
             if number in pool_after:
-                window, _, _ = fitted(space, (2, 2), (2, 2), (0, 0))
+                window, _, _ = skip_short_axes(space, (2, 2), (2, 2), (0, 0))
                 self._poolings[f'conv{number}'] = (1, *window)
                 space = [n // w for n, w in zip(space, window, strict=True)]
         units = scaled(units, width)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fer_jax.models.frame_stack import POOLINGS, Structure
-from fer_jax.models.pooling import fitted
+from fer_jax.models.pooling import skip_short_axes
 
 
 class FrameStack(nn.Module):
@@ -35,7 +35,7 @@ class FrameStack(nn.Module):
                 self.blocks[f'{number}{letter}'] = nn.Sequential(conv, *norm)
                 channels = features
             last = f'{number}{letter}'
-            self._poolings[last] = geometry = fitted(space, *POOLINGS[structure.pool])
+            self._poolings[last] = geometry = skip_short_axes(space, *POOLINGS[structure.pool])
             self.map_shapes[f'conv{last}'] = (*space, channels)
             space = [(n + 2 * p - w) // s + 1 for n, w, s, p in zip(space, *geometry, strict=True)]
             self.map_shapes[f'pool{number}'] = (*space, channels)

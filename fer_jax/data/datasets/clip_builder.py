@@ -83,7 +83,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     STORED_MARGIN = records.STORED_MARGIN  # how far the stored frames reach around the face box
     OPTIONS: tuple[str, ...] = ()  # what `scan` takes besides the folder
 
-    _manifest: records.Manifest | None = None  # set by `open`
+    _scanned: records.ScanResult | None = None  # set by `open`
     # Set by a preparation: what finds the faces (anything with `find` and `quarter_turns` of a
     # `Detector`; None for 'release' and 'scene'); whether clips that cannot be read are left out.
     detector: Detector | Cached | None = None
@@ -110,7 +110,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         super().__init_subclass__(**kwargs)
 
     @abc.abstractmethod
-    def scan(self, release: Path, **options) -> records.Manifest:
+    def scan(self, release: Path, **options) -> records.ScanResult:
         """Lists the clips of a release with their labels; reads no picture, raises UserError."""
 
     @abc.abstractmethod
@@ -175,13 +175,13 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             frames = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames]
         return frames, detector.find(frames)
 
-    def open(self, release: str | Path, **options) -> records.Manifest:
-        """Scans a release and keeps the manifest for the preparation that follows."""
-        manifest = self.scan(Path(release).expanduser(), **options)
-        if not manifest.clips:
+    def open(self, release: str | Path, **options) -> records.ScanResult:
+        """Scans a release and keeps what it found for the preparation that follows."""
+        scanned = self.scan(Path(release).expanduser(), **options)
+        if not scanned.clips:
             raise UserError(f'{release}: no labelled clip found; is the release complete?')
         known: dict[str, str] = {}
-        for clip in manifest.clips:
+        for clip in scanned.clips:
             if any(unicodedata.category(c) in ('Cc', 'Cs') for c in clip.path):  # or not UTF-8
                 raise UserError(
                     f'{release}: the name {os.fsencode(clip.path)!r} is no text in UTF-8; rename it'
@@ -191,19 +191,19 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
                     f'{release}: {other} and {clip.path} are both the clip {clip.clip_id}; move '
                     'one of them away'
                 )
-        self.manifest = manifest
-        return manifest
+        self.scanned = scanned
+        return scanned
 
     @property
-    def manifest(self) -> records.Manifest:
+    def scanned(self) -> records.ScanResult:
         """Returns what the scan of the release found."""
-        if self._manifest is None:
+        if self._scanned is None:
             raise ValueError(f'{self.name}: no release is open')
-        return self._manifest
+        return self._scanned
 
-    @manifest.setter
-    def manifest(self, manifest: records.Manifest) -> None:
-        self._manifest = manifest
+    @scanned.setter
+    def scanned(self, scanned: records.ScanResult) -> None:
+        self._scanned = scanned
 
     def _info(self) -> tfds.core.DatasetInfo:
         raw = tfds.features.Encoding.BYTES
@@ -263,14 +263,14 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         return {f'label_{name}': name for name in list(self.LABEL_SETS)[1:]}
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        if self._manifest is None:
+        if self._scanned is None:
             self.open(Path(dl_manager.manual_dir))
         if self.detector is None and self._searches():
             self.detector = faces.make_detector(self._way())
         return {SPLIT: self._generate_examples()}
 
     def _generate_examples(self) -> Iterator[tuple[str, dict]]:
-        clips, tally, unreadable = self.manifest.clips, _Tally(), []
+        clips, tally, unreadable = self.scanned.clips, _Tally(), []
         self.turned, self.incomplete = {}, {}
         at_once = min(_CLIPS_AT_ONCE, cores())
         if not getattr(self.detector, 'PARALLEL', True):
@@ -329,7 +329,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
         """Notes an unreadable clip, the `number`-th; UserError where it is not to be left out."""
         if not self.skip_unreadable:
             raise UserError(f'{error}, or leave such clips out with --skip_unreadable') from error
-        total = len(self.manifest.clips)
+        total = len(self.scanned.clips)
         if number > min(max(_A_FEW, _UNREADABLE * total), total - 1):
             raise UserError(
                 f'{error}; with it {number:,} of {total:,} clips are unreadable, too many to '
@@ -346,7 +346,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
     def _description(self, clips: list[records.FoundClip], unreadable: list[dict]) -> dict:
         """Describes the records for description.json: counts, what was dropped, and from where."""
         counts = {}
-        for name in self.manifest.label_sets:
+        for name in self.scanned.label_sets:
             first = name == next(iter(self.LABEL_SETS))
             found = collections.Counter(
                 clip.label if first else clip.other_labels.get(name, '') for clip in clips
@@ -360,8 +360,8 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             'detector': None
             if self.detector is None
             else {'identity': self.detector.identity, 'package': self.detector.package},
-            'simulated': self.manifest.simulated,
-            'fingerprint': self.manifest.fingerprint,
+            'simulated': self.scanned.simulated,
+            'fingerprint': self.scanned.fingerprint,
             'stored_margin': None if self._way() == datasets.SCENE else self.STORED_MARGIN,
             'clips': len(clips),
             'unlabelled': sum(not clip.label for clip in clips),
@@ -372,7 +372,7 @@ class ClipBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             'voted_sets': [name for name in counts if name in self.VOTED_SETS],
             'class_counts': counts,
             'published_classes': self.PUBLISHED_CLASSES,
-            'dropped': [*self.manifest.dropped, *unreadable],
+            'dropped': [*self.scanned.dropped, *unreadable],
             'differences': self._differences(
                 counts, splits, {clip.subject for clip in clips} - {''}
             ),

@@ -91,8 +91,8 @@ class FoundClip:
 
 
 @dataclasses.dataclass(frozen=True)
-class Manifest:
-    """The result of a scan of a release.
+class ScanResult:
+    """What a scan of a release found.
 
     Attributes:
       clips: the clips to prepare.

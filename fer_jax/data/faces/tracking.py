@@ -7,8 +7,9 @@ detector looked at first: largest and most persistent, so that a face that only 
 large, is not taken for the clip's. No frame gets a box that is more than n frames from a detection.
 """
 
+import typing
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ import numpy as np
 SAME_FACE = 0.3
 
 
-class Tracker(Protocol):
+class Tracker(typing.Protocol):
     """Carries one box from frame to frame by what the picture shows."""
 
     def start(self, image: np.ndarray, box: np.ndarray) -> None:

@@ -77,16 +77,16 @@ class Finder:
 
 
 def test_scan_reads_parts_and_classes(builder, release):
-    manifest = builder.open(release)
-    assert [(clip.clip_id, clip.label, clip.split) for clip in manifest.clips] == [
+    scanned = builder.open(release)
+    assert [(clip.clip_id, clip.label, clip.split) for clip in scanned.clips] == [
         ('train/000046280', 'anger', 'train'),
         ('train/000102534', 'happiness', 'train'),
         ('train/000231280', 'neutral', 'train'),
         ('validation/000046280', 'sadness', 'validation'),
         ('test/000029320', '', 'test'),
     ]
-    assert {clip.subject for clip in manifest.clips} == {''} and not manifest.dropped
-    assert manifest.clips[3].path == 'Val_AFEW/Sad/000046280.avi'
+    assert {clip.subject for clip in scanned.clips} == {''} and not scanned.dropped
+    assert scanned.clips[3].path == 'Val_AFEW/Sad/000046280.avi'
 
 
 def test_aligned_faces_are_stored_as_they_are(builder, release):
@@ -177,20 +177,20 @@ def test_a_release_without_aligned_faces_asks_for_a_detector(builder, searching,
 )
 def test_what_is_no_clip_is_dropped_by_name(builder, release, path, reason):
     write_film(release / path, 1)
-    manifest = builder.open(release)
-    assert len(manifest.clips) == 5
-    (dropped,) = manifest.dropped
+    scanned = builder.open(release)
+    assert len(scanned.clips) == 5
+    (dropped,) = scanned.dropped
     assert dropped['path'] == path and dropped['reason'].startswith(reason)
 
 
 def test_a_film_in_two_classes_has_neither(builder, release):
     write_film(release / 'Train_AFEW' / 'Sad' / '000046280.avi', 1)
-    manifest = builder.open(release)
-    assert [clip.clip_id for clip in manifest.clips if clip.split == 'train'] == [
+    scanned = builder.open(release)
+    assert [clip.clip_id for clip in scanned.clips if clip.split == 'train'] == [
         'train/000102534',
         'train/000231280',
     ]
-    assert {clip['reason'] for clip in manifest.dropped} == {'stands in 2 folders of Train_AFEW'}
+    assert {clip['reason'] for clip in scanned.dropped} == {'stands in 2 folders of Train_AFEW'}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_full_size_has_the_published_counts(builder, full):
     assert found['differences'] == [] and found['edition'] == 'AFEW 7.0'
     assert found['subjects'] == 0
     counts = collections.Counter(
-        (clip.split, clip.label) for clip in builder.manifest.clips if clip.split != 'test'
+        (clip.split, clip.label) for clip in builder.scanned.clips if clip.split != 'test'
     )
     assert counts['train', 'happiness'] == 150 and counts['validation', 'disgust'] == 40
 

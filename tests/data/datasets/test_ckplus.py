@@ -21,15 +21,15 @@ def quiet(_line):
 
 
 def test_scan_lists_labelled_sequences_and_drops_the_others(builder, ckplus_release):
-    manifest = builder.open(ckplus_release)
-    assert [(clip.clip_id, clip.label, clip.subject) for clip in manifest.clips] == [
+    scanned = builder.open(ckplus_release)
+    assert [(clip.clip_id, clip.label, clip.subject) for clip in scanned.clips] == [
         ('S005_001', 'disgust', 'S005'),
         ('S010_001', 'anger', 'S010'),
         ('S010_002', 'surprise', 'S010'),
         ('S999_003', 'happiness', 'S999'),
     ]
-    assert manifest.clips[0].path == 'cohn-kanade-images/S005/001'
-    assert manifest.dropped == [
+    assert scanned.clips[0].path == 'cohn-kanade-images/S005/001'
+    assert scanned.dropped == [
         {
             'clip_id': 'S011_001',
             'path': 'cohn-kanade-images/S011/001',
@@ -41,10 +41,10 @@ def test_scan_lists_labelled_sequences_and_drops_the_others(builder, ckplus_rele
 
 def test_a_label_without_pictures_is_dropped(builder, ckplus_release):
     shutil.rmtree(ckplus_release / 'cohn-kanade-images' / 'S999')
-    manifest = builder.open(ckplus_release)
-    assert [clip.clip_id for clip in manifest.clips] == ['S005_001', 'S010_001', 'S010_002']
+    scanned = builder.open(ckplus_release)
+    assert [clip.clip_id for clip in scanned.clips] == ['S005_001', 'S010_001', 'S010_002']
     assert ('S999_003', 'no frames') in {
-        (clip['clip_id'], clip['reason']) for clip in manifest.dropped
+        (clip['clip_id'], clip['reason']) for clip in scanned.dropped
     }
 
 
@@ -241,13 +241,13 @@ def test_links_that_lead_nowhere_and_names_that_are_no_text(builder, ckplus_rele
 
 
 def test_a_clip_that_is_there_twice_is_named(builder, ckplus_release, monkeypatch):
-    manifest = builder.open(ckplus_release)
-    twice = [*manifest.clips, dataclasses.replace(manifest.clips[0], path='elsewhere')]
-    changed = dataclasses.replace(manifest, clips=twice)
+    scanned = builder.open(ckplus_release)
+    twice = [*scanned.clips, dataclasses.replace(scanned.clips[0], path='elsewhere')]
+    changed = dataclasses.replace(scanned, clips=twice)
     monkeypatch.setattr(builder, 'scan', lambda release: changed)
     with pytest.raises(UserError, match='and elsewhere are both the clip S005_001'):
         builder.open(ckplus_release)
-    odd = dataclasses.replace(manifest.clips[0], path='a\udcff')
-    changed = dataclasses.replace(manifest, clips=[odd])
+    odd = dataclasses.replace(scanned.clips[0], path='a\udcff')
+    changed = dataclasses.replace(scanned, clips=[odd])
     with pytest.raises(UserError, match='is no text in UTF-8; rename it'):
         builder.open(ckplus_release)

@@ -37,7 +37,7 @@ class Films(clip_builder.ClipBuilder, skip_registration=True):
     damaged = ()
 
     def scan(self, release):
-        return records.Manifest(
+        return records.ScanResult(
             clips=[
                 records.FoundClip(
                     name, '' if name == 'd' else 'sadness', 's', 'train', f'{name}.avi'
@@ -263,7 +263,7 @@ def test_too_many_unreadable_clips_are_not_left_out(tmp_path, monkeypatch):
     # Of a hundred clips five may be damaged, not six.
     builder = Films(data_dir=tmp_path / 'unused', config='faces-release')
     (clip, *_), builder.skip_unreadable = builder.scan(tmp_path).clips, True
-    builder.manifest = dataclasses.replace(builder.scan(tmp_path), clips=[clip] * 100)
+    builder.scanned = dataclasses.replace(builder.scan(tmp_path), clips=[clip] * 100)
     assert builder._unreadable(clip, UserError('damaged'), 5)['fault'] == 'damaged'
     with pytest.raises(UserError, match='6 of 100'):
         builder._unreadable(clip, UserError('damaged'), 6)

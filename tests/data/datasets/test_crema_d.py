@@ -68,13 +68,13 @@ def test_scan_reads_names_and_finds_the_sound(builder, release):
     ],
 )
 def test_votes_are_those_asked_for(builder, release, ratings, rated, votes):
-    manifest = builder.open(release, ratings=ratings)
-    clip = manifest.clips[0]
+    scanned = builder.open(release, ratings=ratings)
+    clip = scanned.clips[0]
     order = [builder.VOTES.index(name) for name in
              ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')]  # fmt: skip
     assert [clip.votes[k] for k in order] == votes
     assert clip.other_labels == {'crema_d_rated': rated}
-    said = builder._description(manifest.clips, [])['differences']
+    said = builder._description(scanned.clips, [])['differences']
     assert ('the votes are those of face alone' in said) == (ratings == 'face')
 
 
@@ -90,19 +90,19 @@ def test_without_votes_there_is_one_label_set(builder, release):
     before = builder.open(release).fingerprint
     assert builder.open(release, ratings='face').fingerprint != before
     (release / 'processedResults' / 'tabulatedVotes.csv').unlink()
-    manifest = builder.open(release)
-    assert manifest.label_sets == ('crema_d',) and not manifest.dropped
-    said = builder._description(manifest.clips, [])['differences']
+    scanned = builder.open(release)
+    assert scanned.label_sets == ('crema_d',) and not scanned.dropped
+    said = builder._description(scanned.clips, [])['differences']
     assert any('no label set crema_d_rated' in line for line in said)
 
 
 def test_a_table_of_votes_in_capitals_counts(builder, release):
     table = release / 'processedResults' / 'tabulatedVotes.csv'
     table.rename(table.with_name('TABULATEDVOTES.CSV'))
-    manifest = builder.open(release)
-    assert manifest.label_sets == ('crema_d', 'crema_d_rated')
+    scanned = builder.open(release)
+    assert scanned.label_sets == ('crema_d', 'crema_d_rated')
     table.with_name('TABULATEDVOTES.CSV').write_text(VOTES.replace('7,2,0', '2,7,0'))
-    assert builder.open(release).fingerprint != manifest.fingerprint
+    assert builder.open(release).fingerprint != scanned.fingerprint
 
 
 def test_labels_of_votes_that_are_not_there_name_their_table(release, tmp_path):
@@ -144,10 +144,10 @@ def test_two_files_of_one_clip_and_ending_are_refused(builder, release, folder, 
 def test_of_two_endings_the_owners_counts(builder, release):
     for path in ('VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3'):
         (release / path).touch()
-    manifest = builder.open(release)
-    first = manifest.clips[0].payload
+    scanned = builder.open(release)
+    first = scanned.clips[0].payload
     assert [path.name for path in first.files] == ['1001_DFA_ANG_XX.flv', '1001_DFA_ANG_XX.wav']
-    copies = [clip['path'] for clip in manifest.dropped if clip['reason'].startswith('a copy of')]
+    copies = [clip['path'] for clip in scanned.dropped if clip['reason'].startswith('a copy of')]
     assert copies == ['VideoFlash/1001_DFA_ANG_XX.mp4', 'AudioWAV/1001_DFA_ANG_XX.mp3']
 
 
@@ -192,11 +192,11 @@ def test_recordings_that_the_owners_list_as_broken_are_dropped_or_named(builder,
     broken = ('1064_IEO_DIS_MD', '1064_TIE_SAD_XX', '1076_MTI_NEU_XX', '1076_MTI_SAD_XX')
     for name in broken:
         (release / 'AudioWAV' / f'{name}.wav').touch()
-    manifest = builder.open(release)
-    assert set(broken[1:]) == {clip.clip_id for clip in manifest.clips} & set(broken)
-    (left_out,) = [clip for clip in manifest.dropped if clip['label_set'] == '']
+    scanned = builder.open(release)
+    assert set(broken[1:]) == {clip.clip_id for clip in scanned.clips} & set(broken)
+    (left_out,) = [clip for clip in scanned.dropped if clip['label_set'] == '']
     assert (left_out['clip_id'], left_out['reason']) == (broken[0], 'broken: shows every emotion')
-    said = builder._description(manifest.clips, [])['differences']
+    said = builder._description(scanned.clips, [])['differences']
     (line,) = [line for line in said if 'broken' in line]
     assert all(name in line for name in broken[1:])
 

@@ -26,9 +26,9 @@ def quiet(_line):
 
 
 def test_labels_parts_and_votes(builder, fer2013_release):
-    manifest = builder.open(fer2013_release)
-    assert manifest.label_sets == ('fer2013', 'ferplus7', 'ferplus8')
-    assert [clip.label for clip in manifest.clips] == [
+    scanned = builder.open(fer2013_release)
+    assert scanned.label_sets == ('fer2013', 'ferplus7', 'ferplus8')
+    assert [clip.label for clip in scanned.clips] == [
         'anger',
         'neutral',
         'happiness',
@@ -38,15 +38,15 @@ def test_labels_parts_and_votes(builder, fer2013_release):
         'sadness',
     ]
     parts = ['train'] * 3 + ['validation'] * 2 + ['test'] * 2
-    assert [clip.split for clip in manifest.clips] == parts
-    assert manifest.clips[1].clip_id == 'fer2013/00000001'
-    assert manifest.clips[1].path == 'fer2013.csv:3'
+    assert [clip.split for clip in scanned.clips] == parts
+    assert scanned.clips[1].clip_id == 'fer2013/00000001'
+    assert scanned.clips[1].path == 'fer2013.csv:3'
     # Ties go to the earlier column: happiness stands before sadness.
-    seven = [clip.other_labels.get('ferplus7', '') for clip in manifest.clips]
+    seven = [clip.other_labels.get('ferplus7', '') for clip in scanned.clips]
     assert seven == ['neutral', 'happiness', 'sadness', '', '', 'surprise', '']
-    eight = [clip.other_labels.get('ferplus8', '') for clip in manifest.clips]
+    eight = [clip.other_labels.get('ferplus8', '') for clip in scanned.clips]
     assert eight == ['neutral', 'contempt', 'sadness', '', 'contempt', 'surprise', '']
-    assert {(clip['clip_id'][-1], clip['reason']) for clip in manifest.dropped} == {
+    assert {(clip['clip_id'][-1], clip['reason']) for clip in scanned.dropped} == {
         ('3', 'ferplus7: no image name in FER+'),
         ('3', 'ferplus8: no image name in FER+'),
         ('4', 'ferplus7: no vote for its classes'),

@@ -52,15 +52,15 @@ def test_the_full_size_has_the_published_counts(builder, tmp_path):
 
 
 def test_names_are_read(builder, release):
-    manifest = builder.open(release)
-    assert len(manifest.clips) == 28
-    first = manifest.clips[0]
+    scanned = builder.open(release)
+    assert len(scanned.clips) == 28
+    first = scanned.clips[0]
     assert (first.clip_id, first.label, first.subject) == ('aia_anger_00002', 'anger', 'aia')
     assert first.path == 'FERG_DB_256/aia/aia_anger/aia_anger_2.png'
-    joy = [clip for clip in manifest.clips if '_joy_' in clip.clip_id]
+    joy = [clip for clip in scanned.clips if '_joy_' in clip.clip_id]
     assert {clip.label for clip in joy} == {'happiness'} and len(joy) == 4
     inside = builder.open(release / 'FERG_DB_256')
-    assert [clip.clip_id for clip in inside.clips] == [clip.clip_id for clip in manifest.clips]
+    assert [clip.clip_id for clip in inside.clips] == [clip.clip_id for clip in scanned.clips]
 
 
 def test_pictures_are_stored_small_and_whole(release, tmp_path):

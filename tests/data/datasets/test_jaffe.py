@@ -68,15 +68,15 @@ def test_the_full_size_has_the_published_counts(builder, tmp_path):
 
 
 def test_names_are_read(builder, release):
-    manifest = builder.open(release)
-    assert [(clip.clip_id, clip.label, clip.subject) for clip in manifest.clips] == [
+    scanned = builder.open(release)
+    assert [(clip.clip_id, clip.label, clip.subject) for clip in scanned.clips] == [
         ('KA.AN1.39', 'anger', 'KA'),
         ('KA.NE2.27', 'neutral', 'KA'),
         ('YM.DI1.64', 'disgust', 'YM'),
         ('YM.HA1.52', 'happiness', 'YM'),
         ('YM.SU3.60', 'surprise', 'YM'),
     ]
-    assert manifest.dropped == []
+    assert scanned.dropped == []
 
 
 def test_pictures_with_and_without_palette_are_the_same_grey(builder, release):

@@ -71,12 +71,12 @@ def test_the_full_size_has_the_published_counts(builder, tmp_path):
     for session in drawn.plan(None, 0):
         drawn.write_metadata(tmp_path, session)
         (tmp_path / session.folder / session.media).touch()
-    manifest = builder.open(tmp_path)
-    found = builder._description(manifest.clips, [])
-    assert len(manifest.clips) + len(manifest.dropped) == 2900
+    scanned = builder.open(tmp_path)
+    found = builder._description(scanned.clips, [])
+    assert len(scanned.clips) + len(scanned.dropped) == 2900
     assert found['differences'] == [] and found['subjects'] == 75
     assert set(found['class_counts']['mmi'].values()) == {75}
-    assert {clip['reason'] for clip in manifest.dropped} == {'no emotion'}
+    assert {clip['reason'] for clip in scanned.dropped} == {'no emotion'}
 
 
 def test_scenes_are_of_the_same_clips_films_and_stills(builder, release, tmp_path):
@@ -93,32 +93,32 @@ def test_scenes_are_of_the_same_clips_films_and_stills(builder, release, tmp_pat
 
 
 def test_metadata_and_names_are_read(builder, release):
-    manifest = builder.open(release)
-    assert [(clip.clip_id, clip.label, clip.subject) for clip in manifest.clips] == [
+    scanned = builder.open(release)
+    assert [(clip.clip_id, clip.label, clip.subject) for clip in scanned.clips] == [
         ('0002_S001-002', 'anger', 'S001'),
         ('0010_S001-010', 'surprise', 'S001'),
         ('0014_S003-001', 'happiness', 'S003'),
         ('0020_S004-001', 'sadness', 'S004'),
         ('0021_S004-002', 'sadness', 'S004'),
     ]
-    assert manifest.clips[1].path == 'Sessions/10'
-    assert [(clip['clip_id'], clip['reason']) for clip in manifest.dropped] == [
+    assert scanned.clips[1].path == 'Sessions/10'
+    assert [(clip['clip_id'], clip['reason']) for clip in scanned.dropped] == [
         ('0011_S002-001', 'no emotion'),
         ('0012_S002-002', 'an emotion other than the six'),
         ('0013_S002-003', 'in profile only'),
     ]
-    lines = builder._description(manifest.clips, [])['differences']
+    lines = builder._description(scanned.clips, [])['differences']
     assert lines == ['videos and stills: 8 of over 2,900 published', 'subjects: 4 of 75 published']
 
 
 @pytest.mark.parametrize('number', ['', '0'])
 def test_a_tag_without_an_emotion_drops_its_clip_alone(builder, release, number):
     write_session(release, 30, 'S005-001', number)
-    manifest = builder.open(release)
-    assert {clip['clip_id']: clip['reason'] for clip in manifest.dropped}['0030_S005-001'] == (
+    scanned = builder.open(release)
+    assert {clip['clip_id']: clip['reason'] for clip in scanned.dropped}['0030_S005-001'] == (
         'no emotion'
     )
-    assert len(manifest.clips) == 5
+    assert len(scanned.clips) == 5
 
 
 @pytest.mark.parametrize('views', [('1', '0'), ('0', '1')])
@@ -134,10 +134,10 @@ def test_each_film_of_a_session_has_its_own_view(builder, tmp_path, views):
         for name, view in zip(names, views, strict=True)
     )
     (folder / 'session.xml').write_text(f'<session>{"".join(tracks)}</session>')
-    manifest = builder.open(tmp_path)
+    scanned = builder.open(tmp_path)
     front = names[views.index('0')]
-    assert [clip.clip_id for clip in manifest.clips] == [f'0000_{front}']
-    assert [clip['reason'] for clip in manifest.dropped] == ['in profile only']
+    assert [clip.clip_id for clip in scanned.clips] == [f'0000_{front}']
+    assert [clip['reason'] for clip in scanned.dropped] == ['in profile only']
 
 
 def test_films_stills_and_frames_become_clips(builder, release):

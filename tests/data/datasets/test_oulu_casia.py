@@ -103,9 +103,9 @@ def test_a_folder_without_pictures_is_dropped(release, tmp_path):
     folder = release / 'PreProcess_Img/VL_Acropped/Strong/P012/Anger'
     for path in folder.iterdir():
         path.unlink()
-    manifest = builder(tmp_path).open(release)
-    assert len(manifest.clips) == 3
-    assert [(clip['clip_id'], clip['reason']) for clip in manifest.dropped] == [
+    scanned = builder(tmp_path).open(release)
+    assert len(scanned.clips) == 3
+    assert [(clip['clip_id'], clip['reason']) for clip in scanned.dropped] == [
         ('VL_Strong_P012_Anger', 'no frames')
     ]
 

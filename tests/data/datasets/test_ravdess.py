@@ -48,8 +48,8 @@ def builder(tmp_path):
 
 
 def test_three_files_of_a_recording_are_one_clip(builder, release):
-    manifest = builder.open(release)
-    found = {clip.clip_id: clip for clip in manifest.clips}
+    scanned = builder.open(release)
+    found = {clip.clip_id: clip for clip in scanned.clips}
     assert [(name, clip.label, clip.subject) for name, clip in found.items()] == [
         ('01-01-01-01-01-01', 'neutral', '01'),
         ('01-02-01-01-01-01', 'calm', '01'),
@@ -63,7 +63,7 @@ def test_three_files_of_a_recording_are_one_clip(builder, release):
     assert rate == RATE and len(builder.read(whole, None)[0]) == 3
     assert found['01-02-01-01-01-01'].payload.voice is None
     assert builder.sound(found['01-02-01-01-01-01'])[1] == 0
-    reasons = {(clip['clip_id'], clip['label_set']): clip['reason'] for clip in manifest.dropped}
+    reasons = {(clip['clip_id'], clip['label_set']): clip['reason'] for clip in scanned.dropped}
     assert reasons == {
         ('02-03-01-01-01-12', ''): 'song',
         ('01-02-01-01-01-01', 'ravdess7'): 'calm',
@@ -73,7 +73,7 @@ def test_three_files_of_a_recording_are_one_clip(builder, release):
 def test_calm_is_in_one_of_two_label_sets(builder, release):
     calm = builder.open(release).clips[1]
     assert calm.label == 'calm' and calm.other_labels == {'ravdess7': ''}
-    counts = builder._description(builder.manifest.clips, [])['class_counts']
+    counts = builder._description(builder.scanned.clips, [])['class_counts']
     assert 'calm' not in counts['ravdess7'] and counts['ravdess8']['calm'] == 1
     assert sum(counts['ravdess7'].values()) == 2
 
@@ -109,8 +109,8 @@ def test_full_size_has_the_published_counts(builder, tmp_path):
         folder = tmp_path / 'full' / f'Actor_{clip.actor:02d}'
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f'01-{clip.name}-{clip.actor:02d}.mp4').touch()
-    manifest = builder.open(tmp_path / 'full')
-    found = builder._description(manifest.clips, [])
+    scanned = builder.open(tmp_path / 'full')
+    found = builder._description(scanned.clips, [])
     assert found['clips'] == 1440 and found['subjects'] == 24 and found['differences'] == []
     assert sum(found['class_counts']['ravdess7'].values()) == 1248
 

@@ -53,8 +53,8 @@ class Finder:
 
 
 def test_scan_reads_names(builder, release):
-    manifest = builder.open(release)
-    assert [(clip.clip_id, clip.label, clip.subject) for clip in manifest.clips] == [
+    scanned = builder.open(release)
+    assert [(clip.clip_id, clip.label, clip.subject) for clip in scanned.clips] == [
         ('DC_a01', 'anger', 'DC'),
         ('DC_n30', 'neutral', 'DC'),
         ('DC_sa02', 'sadness', 'DC'),
@@ -62,17 +62,17 @@ def test_scan_reads_names(builder, release):
         ('KL_d15', 'disgust', 'KL'),
         ('KL_h04', 'happiness', 'KL'),
     ]
-    assert manifest.clips[0].path == 'AudioVisualClip/DC/a01.avi'
-    assert not manifest.dropped and {clip.split for clip in manifest.clips} == {''}
+    assert scanned.clips[0].path == 'AudioVisualClip/DC/a01.avi'
+    assert not scanned.dropped and {clip.split for clip in scanned.clips} == {''}
 
 
 def test_a_number_without_its_zero_is_the_same_clip(builder, release):
     before = [(clip.clip_id, clip.label) for clip in builder.open(release).clips]
     for path in list((release / 'AudioVisualClip').glob('*/*0[1-9].avi')):
         path.rename(path.with_name(path.name.replace('0', '')))
-    manifest = builder.open(release)
-    assert [(clip.clip_id, clip.label) for clip in manifest.clips] == before
-    assert manifest.clips[0].path == 'AudioVisualClip/DC/a1.avi' and not manifest.dropped
+    scanned = builder.open(release)
+    assert [(clip.clip_id, clip.label) for clip in scanned.clips] == before
+    assert scanned.clips[0].path == 'AudioVisualClip/DC/a1.avi' and not scanned.dropped
     write_film(release / 'AudioVisualClip' / 'DC' / 'a01.avi')
     with pytest.raises(UserError, match='a1.avi: the clip of a01.avi once more'):
         builder.open(release)
@@ -94,8 +94,8 @@ def test_full_size_has_the_published_counts(builder, tmp_path):
         path = folder / 'AudioVisualClip' / simulated.SPEAKERS[clip.speaker] / f'{clip.name}.avi'
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    manifest = builder.open(folder)
-    found = builder._description(manifest.clips, [])
+    scanned = builder.open(folder)
+    found = builder._description(scanned.clips, [])
     assert found['clips'] == 480 and found['subjects'] == 4 and found['differences'] == []
     assert found['class_counts']['savee'] == {
         'anger': 60,
@@ -109,16 +109,16 @@ def test_full_size_has_the_published_counts(builder, tmp_path):
 
 
 def test_half_the_speakers_are_a_difference_in_words(builder, release):
-    manifest = builder.open(release)
-    differences = builder._description(manifest.clips, [])['differences']
+    scanned = builder.open(release)
+    differences = builder._description(scanned.clips, [])['differences']
     assert 'class anger: 1 of 60 published' in differences
     assert 'subjects: 2 of 4 published' in differences
 
 
 def test_a_clip_is_stored_with_its_sound(builder, release):
-    manifest = builder.open(release)
+    scanned = builder.open(release)
     builder.detector = Finder()
-    record = builder._arrays(manifest.clips[0], pool=None)
+    record = builder._arrays(scanned.clips[0], pool=None)
     assert record['frames'].shape == (3, 48, 48, 3) and record['frames'].dtype == np.uint8
     assert record['has_face'].all() and record['sample_rate'] == RATE
     assert record['audio'].shape == (RATE // 4,) and record['audio'].dtype == np.int16
@@ -148,9 +148,9 @@ def test_what_is_no_clip_is_dropped_by_name(builder, release, path, reason):
     write_film(release / 'AudioVisualClip' / path.replace('.txt', '.avi')).rename(
         release / 'AudioVisualClip' / path
     )
-    manifest = builder.open(release)
-    assert len(manifest.clips) == 6
-    (dropped,) = manifest.dropped
+    scanned = builder.open(release)
+    assert len(scanned.clips) == 6
+    (dropped,) = scanned.dropped
     assert dropped['path'] == f'AudioVisualClip/{path}' and dropped['reason'].startswith(reason)
 
 
@@ -183,12 +183,12 @@ def test_a_changed_release_has_another_fingerprint(builder, release):
 def test_a_simulated_release_is_read_like_the_owners(builder, tmp_path):
     plan = [clip for clip in simulated.plan(2, seed=3) if clip.name in ('a02', 'sa01')]
     simulated.write(tmp_path / 'drawn', plan, 3, run=lambda tasks: (f(*a) for f, a in tasks))
-    manifest = builder.open(tmp_path / 'drawn')
-    assert collections.Counter((clip.subject, clip.label) for clip in manifest.clips) == {
+    scanned = builder.open(tmp_path / 'drawn')
+    assert collections.Counter((clip.subject, clip.label) for clip in scanned.clips) == {
         (speaker, emotion): 1 for speaker in ('DC', 'JE') for emotion in ('anger', 'sadness')
     }
     loud = {}
-    for source in manifest.clips:
+    for source in scanned.clips:
         frames, faces = builder.read(source, None)
         sound, rate = builder.sound(source)
         assert faces is None and 18 <= len(frames) <= 30

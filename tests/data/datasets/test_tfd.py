@@ -57,16 +57,16 @@ def test_the_full_size_has_the_published_counts(builder, tmp_path):
             yield np.zeros((sum(len(person.labels) for person in people), 48, 48), np.uint8)
 
     drawn.write(tmp_path, plan, 0, black)
-    manifest = builder.open(tmp_path)
-    found = builder._description(manifest.clips, [])
+    scanned = builder.open(tmp_path)
+    found = builder._description(scanned.clips, [])
     assert found['clips'] == 4178 and found['differences'] == []
     assert found['subjects'] == 900
     assert found['class_counts']['tfd'] == dict(zip(drawn.CLASSES, drawn.COUNTS, strict=True))
-    (dropped,) = manifest.dropped
+    (dropped,) = scanned.dropped
     assert dropped['reason'] == '108,056 of 112,234 rows have no expression label'
-    assert {clip.split for clip in manifest.clips} == {'train', 'validation', 'test'}
+    assert {clip.split for clip in scanned.clips} == {'train', 'validation', 'test'}
     parts = {}
-    for clip in manifest.clips:
+    for clip in scanned.clips:
         parts.setdefault(clip.subject, set()).add(clip.split)
     assert max(map(len, parts.values())) == 1, 'no person in two parts'
 
@@ -96,10 +96,10 @@ def test_each_fold_is_a_split_of_its_own(builder, release):
     rows = [1, 2, 4, 5, 7, 8, 10, 11]
     found = {}
     for fold in (1, 2, '5'):
-        manifest = builder.open(release, fold=fold)
+        scanned = builder.open(release, fold=fold)
         wanted = [names[code] for code in tables()['folds'][rows, int(fold) - 1]]
-        assert [clip.split for clip in manifest.clips] == wanted
-        found[fold] = manifest.fingerprint
+        assert [clip.split for clip in scanned.clips] == wanted
+        found[fold] = scanned.fingerprint
     assert len(set(found.values())) == 3
     for fold in (0, 6, 'first'):
         with pytest.raises(UserError, match=f'--fold={fold}: TFD has the folds 1 to 5'):

@@ -83,7 +83,7 @@ class Builder(clip_builder.ClipBuilder):
 
     edition = ''  # set by `scan`
 
-    def scan(self, release: Path) -> records.Manifest:
+    def scan(self, release: Path) -> records.ScanResult:
         folder = releases.root(
             release, 'AFEW', {part: f'what {part}.zip holds' for part in _LABELLED}
         )
@@ -106,7 +106,7 @@ class Builder(clip_builder.ClipBuilder):
                     )
                 )
         self._recognise(collections.Counter(clip.split for clip in clips))
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=dropped,

@@ -46,7 +46,7 @@ class Builder(clip_builder.ClipBuilder):
     FACES = ('release', 'yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = True
 
-    def scan(self, release: Path) -> records.Manifest:
+    def scan(self, release: Path) -> records.ScanResult:
         needed = {
             _IMAGES: 'from extended-cohn-kanade-images.zip',
             _LABELS: 'from Emotion_labels.zip',
@@ -92,7 +92,7 @@ class Builder(clip_builder.ClipBuilder):
                     payload=(frames, landmarks),
                 )
             )
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=dropped,

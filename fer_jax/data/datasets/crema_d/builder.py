@@ -82,7 +82,7 @@ class Builder(recordings.RecordingBuilder):
     PUBLISHED_SUBJECTS = 91
     OPTIONS = ('ratings',)
 
-    def scan(self, release: Path, ratings: str = 'audio_visual') -> records.Manifest:
+    def scan(self, release: Path, ratings: str = 'audio_visual') -> records.ScanResult:
         """Lists files and reads the votes.
 
         Args:
@@ -137,7 +137,7 @@ class Builder(recordings.RecordingBuilder):
         # First: it refuses what cannot be read, such as a link that leads nowhere.
         fingerprint = releases.fingerprint(folder, listed=files, read=read)
         _check_fetched(files)
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS) if votes else (_ACTED,),
             dropped=dropped,
@@ -151,8 +151,8 @@ class Builder(recordings.RecordingBuilder):
             found.append(f'no {_VOTES_CSV}: no label set {_RATED}, no votes')
         elif self._ratings != 'audio_visual':
             found.append(f'the votes are those of {self._ratings} alone')
-        if not self.manifest.simulated:
-            names = {clip.clip_id for clip in self.manifest.clips}
+        if not self.scanned.simulated:
+            names = {clip.clip_id for clip in self.scanned.clips}
             listed = [f'{name} ({what})' for name, what in _BROKEN.items() if name in names]
             if listed:
                 found.append(f'the owners list as broken: {", ".join(listed)}')

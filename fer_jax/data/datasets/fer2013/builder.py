@@ -75,7 +75,7 @@ class Builder(clip_builder.ClipBuilder):
     STORED_MARGIN = 1.0
     OPTIONS = ('ferplus',)
 
-    def scan(self, release: Path, ferplus: str | Path = '') -> records.Manifest:
+    def scan(self, release: Path, ferplus: str | Path = '') -> records.ScanResult:
         """Reads the whole release: labels, parts and, of a csv, pixels (83 MB).
 
         Args:
@@ -114,7 +114,7 @@ class Builder(clip_builder.ClipBuilder):
             )
             for face, other, count in zip(form.faces, others, counts, strict=True)
         ]
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS) if joined else ('fer2013',),
             dropped=[

@@ -53,7 +53,7 @@ class Builder(clip_builder.ClipBuilder):
     LANDMARKS = False
     STORED_MARGIN = 1.0
 
-    def scan(self, release: Path) -> records.Manifest:
+    def scan(self, release: Path) -> records.ScanResult:
         folder = releases.folder(
             release,
             'FERG-DB',
@@ -67,7 +67,7 @@ class Builder(clip_builder.ClipBuilder):
             for shown in _folders(_known(character))
             for clip in _clips(shown, character.name, folder)
         ]
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=[],

@@ -47,7 +47,7 @@ class Builder(clip_builder.ClipBuilder):
     FACES = ('yunet', 'dlib', 'haar', 'face_alignment', 'opencv_dnn')
     LANDMARKS = False
 
-    def scan(self, release: Path) -> records.Manifest:
+    def scan(self, release: Path) -> records.ScanResult:
         wanted = 'KA.AN1.39.tiff and the other pictures'
         folder = releases.folder(release, 'JAFFE', _pictures, wanted)
         pictures = _pictures(folder)
@@ -75,7 +75,7 @@ class Builder(clip_builder.ClipBuilder):
                     payload=path,
                 )
             )
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=[],

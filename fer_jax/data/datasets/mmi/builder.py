@@ -60,7 +60,7 @@ class Builder(clip_builder.ClipBuilder):
     LANDMARKS = False
     SCENES = True
 
-    def scan(self, release: Path) -> records.Manifest:
+    def scan(self, release: Path) -> records.ScanResult:
         folder = releases.root(release, 'MMI', {_SESSIONS: "of the database's downloads"})
         clips, dropped, listed, read = [], [], [], []
         for session in _folders(folder / _SESSIONS):
@@ -90,7 +90,7 @@ class Builder(clip_builder.ClipBuilder):
                         payload=(files, view == _FRONT and not coded),
                     )
                 )
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=dropped,
@@ -109,8 +109,8 @@ class Builder(clip_builder.ClipBuilder):
         return frames, None
 
     def _differences(self, counts, splits, subjects):
-        names = [clip.clip_id for clip in self.manifest.clips]
-        names += [clip['clip_id'] for clip in self.manifest.dropped]
+        names = [clip.clip_id for clip in self.scanned.clips]
+        names += [clip['clip_id'] for clip in self.scanned.dropped]
         people = {name.split('_')[1].split('-')[0] for name in names}
         lines = super()._differences(counts, splits, subjects)
         if len(names) < _PUBLISHED:

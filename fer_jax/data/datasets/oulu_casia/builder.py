@@ -48,7 +48,7 @@ class Builder(clip_builder.ClipBuilder):
     LANDMARKS = False
     OPTIONS = ('camera', 'light')
 
-    def scan(self, release: Path, camera: str = 'VL', light: str = 'Strong') -> records.Manifest:
+    def scan(self, release: Path, camera: str = 'VL', light: str = 'Strong') -> records.ScanResult:
         """Lists the clips of one condition.
 
         Args:
@@ -84,7 +84,7 @@ class Builder(clip_builder.ClipBuilder):
                 clips.append(
                     records.FoundClip(clip_id, label, subject.name, '', path, payload=frames)
                 )
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=dropped,

@@ -53,7 +53,7 @@ class Builder(clip_builder.ClipBuilder):
         subject_pattern: str = '',
         sequences: bool = False,
         ignore_columns: str = '',
-    ) -> records.Manifest:
+    ) -> records.ScanResult:
         """Reads the manifest, or the names of files.
 
         Args:
@@ -111,7 +111,7 @@ class Builder(clip_builder.ClipBuilder):
         options += ' sequences' if sequences else ''
         known = [column for column in manifest.COLUMNS if column in ignored]
         options += f' ignore_columns={",".join(known)}' if known else ''
-        return records.Manifest(
+        return records.ScanResult(
             clips=[
                 records.FoundClip(
                     row.clip_id, row.label, row.subject, row.split, row.path, payload=(folder, row)

@@ -24,7 +24,7 @@ def read(root: Path, sequences: bool) -> tuple[list[Row], list[dict[str, str]], 
         picture is a clip.
 
     Returns:
-      The rows; what is left out, as in `records.Manifest.dropped`; and what people should know.
+      The rows; what is left out, as in `records.ScanResult.dropped`; and what people should know.
 
     Raises:
       UserError: folders of splits beside others, frames beside something else, or nothing to be

@@ -61,7 +61,7 @@ class Builder(recordings.RecordingBuilder):
     PUBLISHED_CLASSES = dict.fromkeys(LABEL_SETS['ravdess8'], 192) | {'neutral': 96}
     PUBLISHED_SUBJECTS = 24
 
-    def scan(self, release: Path) -> records.Manifest:
+    def scan(self, release: Path) -> records.ScanResult:
         folder = releases.folder(
             release, 'RAVDESS', _actors, "the owners' folders Actor_01 to Actor_24"
         )
@@ -94,7 +94,7 @@ class Builder(recordings.RecordingBuilder):
             clips.append(
                 records.FoundClip(clip_id, label, actor, '', path, others, payload=recording)
             )
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=dropped,

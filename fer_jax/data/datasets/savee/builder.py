@@ -55,7 +55,7 @@ class Builder(clip_builder.ClipBuilder):
     LANDMARKS = False
     SCENES = True
 
-    def scan(self, release: Path) -> records.Manifest:
+    def scan(self, release: Path) -> records.ScanResult:
         folder = releases.root(release, 'SAVEE', {_FOLDER: "the owners' audio-visual clips"})
         clips, dropped = [], []
         known: dict[tuple[str, str], Path] = {}
@@ -89,7 +89,7 @@ class Builder(clip_builder.ClipBuilder):
                     payload=path,
                 )
             )
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=dropped,

@@ -44,7 +44,7 @@ class Builder(clip_builder.ClipBuilder):
     STORED_MARGIN = 1.0
     OPTIONS = ('fold',)
 
-    def scan(self, release: Path, fold: int = 1) -> records.Manifest:
+    def scan(self, release: Path, fold: int = 1) -> records.ScanResult:
         """Reads the whole file (260 MB of pictures).
 
         Args:
@@ -71,7 +71,7 @@ class Builder(clip_builder.ClipBuilder):
         unlabelled = len(expression) - len(rows)
         reason = f'{unlabelled:,} of {len(expression):,} rows have no expression label'
         dropped = [{'clip_id': _MAT, 'path': _MAT, 'reason': reason, 'label_set': ''}]
-        return records.Manifest(
+        return records.ScanResult(
             clips=clips,
             label_sets=tuple(self.LABEL_SETS),
             dropped=dropped if unlabelled else [],
