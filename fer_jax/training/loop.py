@@ -123,6 +123,8 @@ def train(
             else:
                 waiting.append(record)
         on_members_done([record for record in records if record not in waiting])
+        if waiting:
+            progress.compiling()
         given = (population, waiting, clips, recipe, schedule, steps, limit, progress.say)
         for those in _side_by_side(*given):
             together = _Together(population, those, clips, recipe, schedule, steps)

@@ -218,10 +218,12 @@ def test_the_bar_of_a_run_that_goes_on_ends_at_its_end(fit, tmp_path, monkeypatc
     assert 0 < before < total and end == (total, total)
 
 
-def test_a_finished_population_is_only_read(fit, tmp_path):
+def test_a_finished_population_is_only_read(fit, tmp_path, capsys):
     first = fit(tmp_path)
+    assert capsys.readouterr().out.startswith('starting: compiling\n')
     seen = []
     again = fit(tmp_path, on_epoch=lambda record: seen.append(len(record.history)))
+    assert 'compiling' not in capsys.readouterr().out
     assert seen == [4, 4]  # once a member, with its whole history: nothing was trained
     assert_same_records(first, again)
 
