@@ -186,9 +186,11 @@ def _members_at_once(population, members, clips, recipe, schedule, steps, limit,
         )
     rows, each = batches.clip.shape[2], -(-size // across)
     trained = f'each of {size} networks that train at once' if size > 1 else 'one network'
+    on_cpu = layout.mesh.local_devices[0].platform == 'cpu'
+    at_times = ' (at times up to three times that)' if on_cpu else ''  # docs/log.md, malloc
     say(
         f'a step takes {rows:,} clips of {trained}; on each device that needs '
-        f'{memory.gib(need(each))} besides the data, of {memory.gib(limit)} that are free'
+        f'{memory.gib(need(each))}{at_times} besides the data, of {memory.gib(limit)} that are free'
     )
     return size
 

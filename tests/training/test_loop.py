@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -454,6 +455,14 @@ def test_a_member_that_does_not_fit_is_told(fit, tmp_path, tiny_members, monkeyp
     monkeypatch.setattr(loop.memory, 'available', lambda devices: 1000)
     with pytest.raises(UserError, match='a single member needs .* that has 0 MiB left'):
         fit(tmp_path)
+
+
+def test_on_a_cpu_a_step_is_said_to_need_at_times_three_times_its_account(fit, tmp_path, capsys):
+    fit(tmp_path, epochs=1)
+    (line,) = [ln for ln in capsys.readouterr().out.splitlines() if ln.startswith('a step takes')]
+    assert re.search(
+        r' needs \d+ MiB \(at times up to three times that\) besides the data, of', line
+    )
 
 
 @pytest.mark.parametrize('key', ['epochs', 'checkpoint_every', 'evaluate_batch'])
