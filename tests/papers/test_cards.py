@@ -85,7 +85,7 @@ def test_a_card_names_only_what_exists(card):
             assert {name.split(':')[1] for name in metrics.values() if name[:2] == 'p:'} <= {
                 *card.rows
             }
-            assert known <= {*METRIC_TITLES, 'squared_error'}
+            assert known <= {*METRIC_TITLES, 'squared_error', 'train_accuracy'}
     if card.classes:
         assert len(card.classes) == len(card.rows) == len(card.columns)
     assert {ask['ask'] for ask in card.asks} <= set(questions.QUESTIONS)
