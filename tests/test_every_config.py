@@ -19,7 +19,8 @@ from fer_jax.kahou2015 import regularisers
 from fer_jax.kahou2015.feature_fusion import FeatureFusion
 from fer_jax.training.state import Batch, PerMember, Resident, Sums
 
-CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 # How a config's docstring begins: with its paper, or with what is of no paper.
 PAPERS = ('jain2018', 'saurav2020', 'minaee2019', 'haddad2020', 'kahou2015', "fer_jax's own")
 # What must be known before a number is believed, in this order.
@@ -115,6 +116,17 @@ def test_readings_fit_every_variant(path, variant):
     config = module.get_config(variant)
     for name, ablation in getattr(module, 'get_ablations', lambda config: {})(config).items():
         configs.complete(configs.changed(config, name, ablation))
+
+
+@pytest.mark.parametrize(('path', 'variant'), variants())
+def test_every_ablation_is_named_on_the_page_of_its_paper(path, variant):
+    module = load(path)
+    config = module.get_config(variant)
+    page = ROOT / 'docs' / 'papers' / f'{config.get("paper")}.md'
+    if page.exists() and hasattr(module, 'get_ablations'):
+        text = page.read_text()
+        missing = [name for name in module.get_ablations(config) if f'`{name}`' not in text]
+        assert not missing
 
 
 def fuse_abstractly(fusion):

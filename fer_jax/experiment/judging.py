@@ -62,6 +62,7 @@ def judge(
     frames = clips.frames[tested]
     nothing = np.array([name in known for name in clips.classes], np.float32) / len(known)
     with TrainingProgress(len(tested) * (1 + len(sides))) as bar:
+        bar.compiling()
 
         def said(frames: np.ndarray) -> np.ndarray:
             """Probabilities of the labels' classes, float32 [clip, class]."""

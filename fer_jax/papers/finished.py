@@ -1,13 +1,15 @@
 """Finished runs, as far as a card needs them: the resolved config and results.json."""
 
+import csv
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from fer_jax import config as configs
-from fer_jax.errors import UserError
+from fer_jax.errors import DAMAGED, UserError
 from fer_jax.evaluation import results, rundir, significance
 from fer_jax.papers.card import Card, Ours
 
@@ -87,8 +89,9 @@ class Finished:
 
         Args:
           metric: a metric of results.json (in per cent); 'squared_error', of the probabilities, in
-            per cent; 'fold:N', the accuracy of the N-th fold in
-            per cent, mean over seeds; 'confusion', how many clips of class `row` were called
+            per cent; 'train_accuracy', of the training clips as the networks saw them while they
+            learned, in per cent; 'fold:N', the accuracy of the N-th fold in per cent, mean over
+            seeds; 'confusion', how many clips of class `row` were called
             `column`, mean over seeds.
         """
         values = self.results[rule]
@@ -105,9 +108,31 @@ class Finished:
             return f'{100 * fmean(folds):.1f}' if folds else None
         if metric == 'squared_error':  # results of older versions have none
             value = values.get('calibration', {}).get('raw', {}).get(metric)
+        elif metric == 'train_accuracy':
+            value = self._train_accuracy(values['epochs'])
         else:
             value = values[metric]
         return None if value is None else f'{100 * value:.2f}'
+
+    def _train_accuracy(self, epochs: Sequence[int]) -> float | None:
+        """Averages the accuracy of training clips over the members, each at its epoch.
+
+        Raises:
+          UserError: metrics.csv is damaged.
+        """
+        path = self.path / 'metrics.csv'
+        if not path.is_file():
+            return None
+        try:
+            with path.open(encoding='utf-8', newline='') as file:
+                shares = {
+                    (int(row['member']), int(row['epoch'])): float(row['train_accuracy'] or 'nan')
+                    for row in csv.DictReader(file)
+                }
+        except (*DAMAGED, csv.Error) as error:
+            raise UserError(f'{path} is damaged: start its command again') from error
+        mean = fmean(shares.get(at, nan) for at in enumerate(epochs))
+        return None if isnan(mean) else mean
 
     def p_value(self, base: 'Finished', rule: str) -> float | None:
         """Tests by Student's paired t whether a run's folds are better than this one's.

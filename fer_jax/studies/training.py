@@ -28,6 +28,8 @@ def study_adding(design: adding.AddingDesign, seeds: int, out: Path) -> None:
     }
     waiting = {plan: path for plan, path in plans.items() if not path.exists()}
     with TrainingProgress(design.steps * len(waiting), unit='sequences') as progress:
+        if waiting:
+            progress.compiling()
         for (name, seed), path in waiting.items():
             title = f'{adding.TITLES[name]} seed {seed}'
 

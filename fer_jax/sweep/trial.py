@@ -262,7 +262,7 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
     except TakenOver:
         return f'trial {claim.number}: another worker has taken it over'
     except Pruned as reason:
-        return _ended(ledger, claim, 'PRUNED', str(reason))
+        return _ended(ledger, claim, folder, 'PRUNED', str(reason))
     except Lost:
         raise
     except UserError as error:
@@ -273,7 +273,7 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
             ledger.release(claim)
             said = f'trial {claim.number}, which waits for the next worker: {reason}'
             raise Away(said) from error
-        return _ended(ledger, claim, 'FAIL', str(error))
+        return _ended(ledger, claim, folder, 'FAIL', str(error))
     except (Interrupted, KeyboardInterrupt):
         ledger.release(claim)
         raise
@@ -286,8 +286,8 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
             ) from error
         said = ' '.join(str(error).split())
         if 'RESOURCE_EXHAUSTED' in said:  # XLA's word for the device's memory
-            return _ended(ledger, claim, 'FAIL', f'out of memory: {said[:200]}')
-        _ended(ledger, claim, 'FAIL', f'{type(error).__name__}: {said[:200]}')
+            return _ended(ledger, claim, folder, 'FAIL', f'out of memory: {said[:200]}')
+        _ended(ledger, claim, folder, 'FAIL', f'{type(error).__name__}: {said[:200]}')
         raise
 
 
@@ -310,16 +310,22 @@ def _keep_best(ledger: Ledger, workdir: Path) -> None:
     best = max(complete, key=lambda trial: (trial.value, -trial.number))
     kept = best.user_attrs.get('folder')
     for name in {trial.user_attrs.get('folder') for trial in complete} - {kept, None}:
-        for networks in (workdir / name / 'checkpoints').glob('*/best'):
-            shutil.rmtree(networks, ignore_errors=True)  # another worker may do the same
+        _drop_networks(workdir / name)
 
 
-def _ended(ledger: Ledger, claim: Claim, state: str, reason: str) -> str:
-    """Tells a trial that has no value."""
+def _drop_networks(folder: Path) -> None:
+    """Deletes the networks of a trial's members; predictions stay."""
+    for networks in (folder / 'checkpoints').glob('*/best'):
+        shutil.rmtree(networks, ignore_errors=True)  # another worker may do the same
+
+
+def _ended(ledger: Ledger, claim: Claim, folder: Path, state: str, reason: str) -> str:
+    """Tells a trial that has no value, and deletes its networks, which `finish` does without."""
     try:
         ledger.tell(claim, state, reason=reason)
     except TakenOver:
         return f'trial {claim.number}: another worker has taken it over'
+    _drop_networks(folder)
     return f'trial {claim.number} {"pruned" if state == "PRUNED" else "failed"}: {reason}'
 
 
@@ -335,6 +341,8 @@ def _as_before(ledger: Ledger, claim: Claim, twin: Any) -> str:
 
 def finish(search: StudyPlan, ledger: Ledger, number: int, workdir: Path, data_dir: Path) -> None:
     """Trains a pruned trial to its end, in its folder; the study keeps its verdict.
+
+    Members that had begun before may have predictions alone, others have their networks, too.
 
     Raises:
       UserError: no such trial, or one that was not pruned.

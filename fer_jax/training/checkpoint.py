@@ -10,6 +10,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from fer_jax.errors import UserError
 from fer_jax.training import processes
 from fer_jax.training.state import TrainState
 
@@ -93,11 +94,18 @@ class MemberCheckpoints:
         self._best.save(epoch, args=ocp.args.StandardSave(network), force=True)
 
     def restore_best(self) -> tuple[int, dict]:
-        """Reads the epoch and {'params', 'batch_stats'} to the host."""
+        """Reads the epoch and {'params', 'batch_stats'} to the host.
+
+        Raises:
+          UserError: no network is there, as in a search's trials but the best.
+        """
         best = self._best if self._first else _manager(self.folder / 'best', keep=1)
         epoch = best.latest_step()
         if epoch is None:
-            raise FileNotFoundError(f'no checkpoint in {self.folder / "best"}')
+            raise UserError(
+                f'{self.folder / "best"} has no network: of a search only the best trial keeps '
+                'all of them; train its setting as a run of its own'
+            )
         return epoch, jax.device_get(best.restore(epoch, args=ocp.args.StandardRestore()))
 
     def discard_after(self, position: int) -> None:

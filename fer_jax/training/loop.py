@@ -120,6 +120,8 @@ def train(
             else:
                 waiting.append(record)
         on_members_done([record for record in records if record not in waiting])
+        if waiting:
+            progress.compiling()
         for those in _side_by_side(
             population, waiting, clips, recipe, schedule, steps, limit, progress.say
         ):
@@ -206,9 +208,11 @@ def _members_at_once(
         )
     rows, each = batches.clip.shape[2], -(-size // across)
     trained = f'each of {size} networks that train at once' if size > 1 else 'one network'
+    on_cpu = layout.mesh.local_devices[0].platform == 'cpu'
+    at_times = ' (at times up to three times that)' if on_cpu else ''  # docs/log.md, malloc
     say(
         f'a step takes {rows:,} clips of {trained}; on each device that needs '
-        f'{memory.gib(need(each))} besides the data, of {memory.gib(limit)} that are free'
+        f'{memory.gib(need(each))}{at_times} besides the data, of {memory.gib(limit)} that are free'
     )
     return size
 

@@ -27,9 +27,10 @@ class TrainingProgress:
 
     Used as a context manager; `total` counts member-steps over the whole run, and the rate is in
     `unit`, what a step takes several of. The rate begins with the second call of `advance`: the
-    first waits for the compiler, and the steps after it for memory. While no step ends, a line says
-    so every 30 seconds. The first line with an estimate comes after two seconds of timed steps.
-    With `evaluates` an estimate that knows no evaluation's time yet says so.
+    first waits for the compiler, and the steps after it for memory; a log hears of the compiler at
+    once (`compiling`). While no step ends, a line says so every 30 seconds. The first line with an
+    estimate comes after two seconds of timed steps. With `evaluates` an estimate that knows no
+    evaluation's time yet says so.
     """
 
     def __init__(self, total: int, unit: str = 'clips', *, evaluates: bool = False):
@@ -67,6 +68,11 @@ class TrainingProgress:
             if now - max(self._last_line, self._last_step) >= BEAT_EVERY_S:
                 doing = 'at work' if self._calls else 'compiling'
                 self.say(f'{self._description}: {doing}, {_clock(now - self._last_step)} so far')
+
+    def compiling(self) -> None:
+        """Says in a log that the compiler begins; a terminal's bar counts the seconds."""
+        if not self._console.is_terminal:
+            self.say(f'{self._description}: compiling')
 
     def describe(self, text: str) -> None:
         """Sets the words before the bar, e.g. 'fold 3 seed 0 epoch 5/16'."""

@@ -241,3 +241,22 @@ def test_the_loss_column_is_the_squared_error_of_probabilities(make_run):
     assert line.cells[1] == f'{expected:.2f}'
     for name in ('table2', 'table3'):
         assert papers.load(f'jain2018:{name}').metrics['Loss'] == 'squared_error'
+
+
+def test_the_training_column_is_the_accuracy_at_the_chosen_epoch(make_run):
+    folder = make_run(resolved('configs/afew_activity.py'), folds=1)
+    chosen = json.loads((folder / 'results.json').read_text())['last']['epochs']
+    card = papers.load('kahou2015:table1')
+
+    def shown():
+        run = papers.read(folder)
+        (line,) = [x for x in drawing.lines(card, [run]) if x.whose[:3] == 'run']
+        return line.cells
+
+    assert shown()[0] == ''  # a run without its file of epochs
+    table = 'member,fold,seed,epoch,train_accuracy\n0,0,0,1,0.5\n0,0,0,2,0.983\n'
+    (folder / 'metrics.csv').write_text(table)
+    assert chosen == [2] and shown()[0] == '98.30' and shown()[1]
+    (folder / 'metrics.csv').write_text(table.replace('0.983', 'x'))
+    with pytest.raises(UserError, match='metrics.csv is damaged'):
+        shown()

@@ -4,6 +4,7 @@ import importlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from absl import flags
 
@@ -16,6 +17,7 @@ from fer_jax.evaluation.rules import RULES
 from fer_jax.papers import card as card_module
 from fer_jax.papers import questions
 from fer_jax.papers.finished import Finished
+from tests.data.test_protocols import clip_set
 from tests.papers.conftest import ROOT, resolved
 
 # How many tables and figures the papers have, counted in them.
@@ -83,7 +85,7 @@ def test_a_card_names_only_what_exists(card):
             assert {name.split(':')[1] for name in metrics.values() if name[:2] == 'p:'} <= {
                 *card.rows
             }
-            assert known <= {*METRIC_TITLES, 'squared_error'}
+            assert known <= {*METRIC_TITLES, 'squared_error', 'train_accuracy'}
     if card.classes:
         assert len(card.classes) == len(card.rows) == len(card.columns)
     assert {ask['ask'] for ask in card.asks} <= set(questions.QUESTIONS)
@@ -224,6 +226,21 @@ def test_cards_hold_oulu_s_views_as_the_config_does():
     counts = resolved('configs/oulu_casia_c3d.py')['augment']['options']['counts']
     assert len(counts) == 6
     assert all(copies == {'flip': 1, 'rotation': 5, 'contrast': 2} for copies in counts.values())
+
+
+def test_jains_curves_are_of_a_run_with_validation_clips_and_the_same_test_clips():
+    (ours,) = papers.load('jain2018:figure4').ours
+    label = np.repeat(range(7), (30, 29, 32, 31, 30, 31, 30))  # JAFFE
+    clips = clip_set([''] * len(label), label)
+    folds = []
+    for config in ('configs/jaffe_cnn_rnn.py', ours.config):
+        declared = configs.load_config(ROOT / config.partition(':')[0], config.partition(':')[2])
+        options = {'train_fraction': declared.protocol.train_fraction}
+        options['validation'] = declared.protocol.get('validation', 0.0)
+        folds.append(protocols.make_protocol(clips, name='random', **options).folds[0])
+    assert [len(fold.validation) for fold in folds] == [0, 21]
+    assert folds[0].test.tolist() == folds[1].test.tolist()
+    assert {*folds[1].train, *folds[1].validation} == {*folds[0].train}
 
 
 def test_jains_mmi_column_is_of_runs_on_mmi():

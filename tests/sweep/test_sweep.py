@@ -17,6 +17,7 @@ from fer_jax.errors import Away, Interrupted, UserError
 from fer_jax.evaluation import predictions
 from fer_jax.experiment import run as experiment
 from fer_jax.sweep import trial, work
+from fer_jax.training.checkpoint import read_best
 
 # ml_collections loads config files by a deprecated call.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
@@ -173,10 +174,16 @@ def test_pruning_is_exact_and_a_pruned_trial_can_be_finished(call_sweep, tmp_pat
     assert [t['state'] for t in values['trials']] == ['pruned'] * 2
     for found in values['trials']:
         assert found['members'] == 1 and 'cannot reach 99 %' in found['reason']
-        assert not (tmp_path / 'study' / found['folder'] / 'DONE').exists()
+        place = tmp_path / 'study' / found['folder']
+        assert not (place / 'DONE').exists()
+        assert (place / 'checkpoints' / '000' / 'latest').is_dir()
+        assert not [*place.glob('checkpoints/*/best/*')]
     call_sweep('--finish=1', *words)
     place = tmp_path / 'study' / 'trial-0001'
     assert pooled(place) < 0.99
+    assert {path.parents[1].name for path in place.glob('checkpoints/*/best/*')} == {'001'}
+    with pytest.raises(UserError, match='000/best has no network: of a search only the best'):
+        read_best(place / 'checkpoints' / '000')
     assert trial.ON_TEST in (place / 'report.html').read_text(encoding='utf-8')
     page = (tmp_path / 'study' / 'report.html').read_text(encoding='utf-8')
     assert trial.ON_TEST in page and 'the best of many trials' in page

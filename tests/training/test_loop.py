@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -218,10 +219,12 @@ def test_the_bar_of_a_run_that_goes_on_ends_at_its_end(fit, tmp_path, monkeypatc
     assert 0 < before < total and end == (total, total)
 
 
-def test_a_finished_population_is_only_read(fit, tmp_path):
+def test_a_finished_population_is_only_read(fit, tmp_path, capsys):
     first = fit(tmp_path)
+    assert capsys.readouterr().out.startswith('starting: compiling\n')
     seen = []
     again = fit(tmp_path, on_epoch=lambda record: seen.append(len(record.history)))
+    assert 'compiling' not in capsys.readouterr().out
     assert seen == [4, 4]  # once a member, with its whole history: nothing was trained
     assert_same_records(first, again)
 
@@ -452,6 +455,14 @@ def test_a_member_that_does_not_fit_is_told(fit, tmp_path, tiny_members, monkeyp
     monkeypatch.setattr(loop.memory, 'available', lambda devices: 1000)
     with pytest.raises(UserError, match='a single member needs .* that has 0 MiB left'):
         fit(tmp_path)
+
+
+def test_on_a_cpu_a_step_is_said_to_need_at_times_three_times_its_account(fit, tmp_path, capsys):
+    fit(tmp_path, epochs=1)
+    (line,) = [ln for ln in capsys.readouterr().out.splitlines() if ln.startswith('a step takes')]
+    assert re.search(
+        r' needs \d+ MiB \(at times up to three times that\) besides the data, of', line
+    )
 
 
 @pytest.mark.parametrize('key', ['epochs', 'checkpoint_every', 'evaluate_batch'])

@@ -31,6 +31,16 @@ def test_a_log_hears_of_the_compiler_and_of_no_rate_before_a_step_ends(monkeypat
     assert capsys.readouterr().out == ''
 
 
+def test_a_log_hears_of_the_compiler_at_once_and_a_terminal_only_by_its_bar(monkeypatch, capsys):
+    with progress.TrainingProgress(1000) as told:
+        told.compiling()
+        assert capsys.readouterr().out == 'starting: compiling\n'
+    told = progress.TrainingProgress(1000)
+    monkeypatch.setattr(told._console, '_force_terminal', True)
+    told.compiling()
+    assert capsys.readouterr().out == ''
+
+
 def seconds_left(said):
     """The estimate of the last line that holds one, in seconds, and what follows it."""
     line = next(line for line in reversed(said.splitlines()) if ' left' in line)

@@ -202,6 +202,15 @@ def test_sauravs_second_branch_takes_the_convolutions_trained_on_fer2013(simulat
     assert set(given) - set(own) == set()  # its classifier 'fc1' is of another shape
 
 
+@pytest.mark.parametrize('variant', ['', 'simulated'])
+def test_fer2013_is_trained_at_the_size_of_the_frames_that_sauravs_second_branch_gets(variant):
+    sizes = {
+        load_config('fer2013_two3.py', variant).data.size,
+        load_config('afew_convlstm.py', f'two_branch,{variant}'.strip(',')).data.size,
+    }
+    assert len(sizes) == 1
+
+
 def source_of(clips, folds, pairs):
     seen = {k: frozenset(clips.clip_id[np.array(t)].tolist()) for k, t in enumerate(folds)}
     fold, seed = np.array(pairs).T
