@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,10 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, because numpy.savez appends its own to a name that lacks it.
-    temporary = path.with_name(f'.{path.stem}-{os.getpid()}{_PARTIAL}{path.suffix}')
+    # The suffix stays, because numpy.savez appends its own to a name that lacks it. A process's
+    # number would not do: on a network drive writers in several containers all have number 1.
+    own = uuid.uuid4().hex[:8]
+    temporary = path.with_name(f'.{path.stem}-{own}{_PARTIAL}{path.suffix}')
     try:
         yield temporary
         os.replace(temporary, path)
