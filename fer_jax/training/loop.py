@@ -260,12 +260,12 @@ class _Together:
                                for s in range(step, step + taken))  # fmt: skip
             progress.advance(member_steps, int(clips_of[step : step + taken].sum()))
             step += taken
-            if stop.now(sums):
+            if number := stop.now(sums):
                 self._save(state, sums, epoch, step, finished=False)
                 for record in self.records:
                     record.checkpoints.wait()
                 raise Interrupted(
-                    'everything is saved; start the same command again to go on', stop.number
+                    'everything is saved; start the same command again to go on', number
                 )
         return state, sums
 
@@ -404,11 +404,11 @@ class _Stop:
     number: int = 0
     safe: bool = True
 
-    def now(self, dispatched: Sums) -> bool:
-        """Returns whether to stop after this dispatch: the same answer on all processes."""
+    def now(self, dispatched: Sums) -> int:
+        """Returns the signal that stops all processes after this dispatch; 0: none came."""
         if jax.process_count() > 1:
-            jax.block_until_ready(dispatched)  # see any_of
-        return processes.any_of(bool(self.number))
+            jax.block_until_ready(dispatched)  # see largest
+        return processes.largest(self.number)
 
 
 @contextlib.contextmanager

@@ -107,11 +107,11 @@ def check_same(value: Any, what: str) -> None:
             )
 
 
-def any_of(mine: bool) -> bool:
-    """Returns whether it is so on any process.
+def largest(mine: int) -> int:
+    """Returns the largest of the processes' numbers.
 
     Nothing may be running on the devices: a CPU's collectives of two programs meet each other.
     """
     if jax.process_count() == 1:
         return mine
-    return bool(multihost_utils.process_allgather(np.array(mine)).any())
+    return int(multihost_utils.process_allgather(np.array(mine, np.int32)).max())

@@ -193,6 +193,14 @@ def test_sigterm_in_mid_epoch_saves_the_step(fit, tmp_path, monkeypatch):
     assert_same_ends(tmp_path / 'whole', tmp_path / 'cut')
 
 
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_another_process_ends_this_one_alike(fit, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(loop.processes, 'largest', lambda mine: int(number))
+    with pytest.raises(Interrupted, match='everything is saved') as caught:
+        fit(tmp_path)
+    assert caught.value.number == number
+
+
 def test_the_bar_of_a_run_that_goes_on_ends_at_its_end(fit, tmp_path, monkeypatch):
     """Cut in mid-epoch, after one of two members has run out of patience."""
     ends, stopped = [], []
