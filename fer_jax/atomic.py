@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fer_jax.errors import UserError
+
 _PARTIAL = '.partial'  # in the names of what is being written
 
 # What to do where the system refuses a file.
@@ -60,6 +62,19 @@ def _number_in(text: str) -> int | None:
         if os.strerror(number) in text:
             return number
     return None
+
+
+def check_local(place: Path | str, named: str) -> None:
+    """Refuses (UserError) the address of a bucket, which would become a folder of that name here.
+
+    Args:
+      named: what gave it, for the message.
+    """
+    if '://' in os.fspath(place):
+        raise UserError(
+            f"{named} is '{place}': give a folder of this machine; launch/tpu_pod.sh copies runs "
+            'to a bucket'
+        )
 
 
 def reserve(path: Path | str, size: int) -> None:
