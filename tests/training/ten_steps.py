@@ -55,5 +55,6 @@ if __name__ == '__main__':
     assert told['text'] == '', told
     assert processes.largest(15 * (jax.process_index() == jax.process_count() - 1)) == 15
     assert processes.largest(0) == 0
+    assert processes.on_this_host() == jax.process_count()
     if processes.is_first():
         np.savez(Path(sys.argv[1]), devices=jax.device_count(), **found)
