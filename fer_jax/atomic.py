@@ -6,9 +6,12 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from fer_jax.errors import UserError
 
 _PARTIAL = '.partial'  # in the names of what is being written
 
@@ -61,6 +64,19 @@ def _number_in(text: str) -> int | None:
     return None
 
 
+def check_local(place: Path | str, named: str) -> None:
+    """Refuses (UserError) the address of a bucket, which would become a folder of that name here.
+
+    Args:
+      named: what gave it, for the message.
+    """
+    if '://' in os.fspath(place):
+        raise UserError(
+            f"{named} is '{place}': give a folder of this machine; launch/tpu_pod.sh copies runs "
+            'to a bucket'
+        )
+
+
 def reserve(path: Path | str, size: int) -> None:
     """Makes sure that a file has room for `size` bytes: what is mapped may not fail later.
 
@@ -84,8 +100,10 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, because numpy.savez appends its own to a name that lacks it.
-    temporary = path.with_name(f'.{path.stem}-{os.getpid()}{_PARTIAL}{path.suffix}')
+    # The suffix stays, because numpy.savez appends its own to a name that lacks it. A process's
+    # number would not do: on a network drive writers in several containers all have number 1.
+    own = uuid.uuid4().hex[:8]
+    temporary = path.with_name(f'.{path.stem}-{own}{_PARTIAL}{path.suffix}')
     try:
         yield temporary
         os.replace(temporary, path)

@@ -35,6 +35,7 @@ Define = Callable[[flags.FlagValues], None]
 Main = Callable[[flags.FlagValues], None]
 
 POSITIONAL = 'positional'
+FOLDERS = {'workdir', 'data_dir', 'out'}  # flags that name a place on this machine
 
 _PATIENCE = 5.0  # seconds of cleaning up, in which a second Ctrl-C is passed over
 
@@ -126,6 +127,8 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
         define_positional(fv, '')
     fv.mark_as_parsed()
     fv[POSITIONAL].value = rest
+    for name in FOLDERS & set(fv):
+        atomic.check_local(fv[name].value or '', f'--{name}')
     return fv
 
 

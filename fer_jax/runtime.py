@@ -92,7 +92,7 @@ def join(distributed: str) -> None:
         where = {'local_device_ids': _devices_of_the_node()}
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     # It takes SIGTERM away, and orbax tells it positions of checkpoints, so that it would stop the
-    # loop at a dispatch of such a number. The loop agrees by itself (processes.any_of).
+    # loop at a dispatch of such a number. The loop agrees by itself (stopping.Stop.now).
     jax.config.update('jax_enable_preemption_service', False)
     try:
         jax.distributed.initialize(**where, shutdown_timeout_seconds=SHUTDOWN)

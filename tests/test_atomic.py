@@ -75,3 +75,13 @@ def test_what_is_called_figures_and_is_no_pages_is_left_alone(tmp_path, kind):
         f'{tmp_path / "figures"}: File exists; give another folder, or move it away'
     )
     assert mine.read_text() == 'mine' and not (tmp_path / 'report.html').exists()
+
+
+def test_two_writers_of_one_process_number_do_not_meet(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, 'getpid', lambda: 1)  # in a container of its own each has it
+    with atomic.replacing(tmp_path / 'study.json') as slow:
+        slow.write_text('slow')
+        atomic.write_text(tmp_path / 'study.json', 'fast')
+        assert (tmp_path / 'study.json').read_text() == 'fast'
+    assert (tmp_path / 'study.json').read_text() == 'slow'
+    assert [path.name for path in tmp_path.iterdir()] == ['study.json']

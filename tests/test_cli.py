@@ -14,7 +14,7 @@ import pytest
 from absl import flags
 
 from fer_jax import cli
-from fer_jax.errors import Away
+from fer_jax.errors import Away, UserError
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ['-c', 'from fer_jax.cli import console; console()']  # what fer-jax runs
@@ -337,3 +337,13 @@ def test_no_dotted_name_of_a_file_is_looked_up(tmp_path, key, value):
     config = cli.parse(define, [f'--config={file}']).config
     with pytest.raises(cli.UserError, match='os.system'):
         complete(config)
+
+
+@pytest.mark.parametrize('name', sorted(cli.FOLDERS))
+def test_a_bucket_is_no_folder(name):
+    def define(fv):
+        flags.DEFINE_string(name, None, 'a folder', flag_values=fv)
+
+    assert cli.parse(define, [f'--{name}=runs/gs'])[name].value == 'runs/gs'
+    with pytest.raises(UserError, match=f"--{name} is 'gs://bucket/run': give a folder"):
+        cli.parse(define, [f'--{name}=gs://bucket/run'])

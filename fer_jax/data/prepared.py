@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax import atomic
 from fer_jax.data import checksums, clips, cropping, datasets, protocols
 from fer_jax.data.datasets.records import sound_alone
 from fer_jax.data.fitted import Fitted
@@ -24,8 +25,15 @@ _BATCH = 2**24  # bytes of records read at once, about
 
 
 def data_root(data_dir: str | Path | None = None) -> Path:
-    """Returns the folder of prepared data: `data_dir`, $FER_JAX_DATA or ~/.local/share/fer_jax."""
-    return Path(data_dir or os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR).expanduser()
+    """Returns the folder of prepared data: `data_dir`, $FER_JAX_DATA or ~/.local/share/fer_jax.
+
+    Raises:
+      UserError: the variable holds the address of a bucket.
+    """
+    stated = os.environ.get(DATA_DIR_VARIABLE) or ''
+    if not data_dir:
+        atomic.check_local(stated, f'${DATA_DIR_VARIABLE}')
+    return Path(data_dir or stated or DEFAULT_DATA_DIR).expanduser()
 
 
 def location(name: str, data_dir: str | Path | None = None, faces: str = '') -> Path:

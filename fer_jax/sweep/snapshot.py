@@ -120,13 +120,6 @@ def _importances(ledger: 'Ledger') -> dict[str, float]:
     return optuna.importance.get_param_importances(ledger.study, evaluator=evaluator)
 
 
-def write(search: 'StudyPlan', ledger: 'Ledger', workdir: Path) -> dict[str, Any]:
-    """Writes study.json and returns what it holds."""
-    values = take(search, ledger)
-    atomic.write_json(workdir / NAME, values)
-    return values
-
-
 def load(workdir: Path) -> dict[str, Any]:
     """Reads study.json.
 

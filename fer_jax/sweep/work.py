@@ -17,7 +17,7 @@ def work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path)
     """Takes trials until there are none, then draws the study's page.
 
     Raises:
-      UserError: the system refuses a file of the page.
+      UserError: the system refuses study.json or a file of the page.
     """
     for stamp in search.stamps:
         print(f'note: {stamp}', flush=True)
@@ -38,16 +38,30 @@ def work(search: trial.StudyPlan, ledger: Ledger, workdir: Path, data_dir: Path)
         print(f'trial {claim.number}{again}: {values}', flush=True)
         print(trial.run(search, ledger, claim, workdir, data_dir), flush=True)
         jax.clear_caches()  # programs of other structures would pile up
-        snapshot.write(search, ledger, workdir)
+        _write(search, ledger, workdir)
+    print(_write(search, ledger, workdir, page=True))
 
-    def draw():
-        with ledger.store.lock():  # workers end together, and a page is drawn by one
+
+def _write(search: trial.StudyPlan, ledger: Ledger, workdir: Path, *, page: bool = False) -> str:
+    """Writes study.json, and draws the page where asked: one worker at a time.
+
+    Returns:
+      What is to be said of the page; '' without one.
+
+    Raises:
+      UserError: the system refuses a file.
+    """
+
+    def write():
+        with ledger.store.lock():  # else what was taken earlier might replace what is newer
             values = snapshot.take(search, ledger)
             try:
                 atomic.write_json(workdir / snapshot.NAME, values)
+                if not page:
+                    return ''
                 return f'\n{snapshot.text(values)}\n\n{study_page.write(values, workdir)}'
             except OSError as error:  # of the folder: waiting for the storage would not help
                 said = atomic.refusal(error) or f'{error}; start the same command again'
-                raise UserError(f'the page of the study is not drawn: {said}') from error
+                raise UserError(f'the state of the study is not written: {said}') from error
 
-    print(ledger.store.patiently(draw))
+    return ledger.store.patiently(write)

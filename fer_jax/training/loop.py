@@ -286,12 +286,12 @@ class _Together:
                                for s in range(step, step + taken))  # fmt: skip
             progress.advance(member_steps, int(clips_of[step : step + taken].sum()))
             step += taken
-            if stop.now(sums):
+            if number := stop.now(sums):
                 self._save(state, sums, epoch, step, finished=False)
                 for record in self.records:
                     record.checkpoints.wait()
                 raise Interrupted(
-                    'everything is saved; start the same command again to go on', stop.number
+                    'everything is saved; start the same command again to go on', number
                 )
         return state, sums
 

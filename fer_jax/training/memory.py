@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 
 from fer_jax.errors import UserError
+from fer_jax.training import processes
 from fer_jax.training.mesh import Devices
 
 # Of an accelerator's memory; the rest is for what XLA does not count: gaps, a checkpoint's copy.
@@ -18,16 +19,17 @@ def available(devices: Devices) -> int | None:
     """Returns the bytes that a run may take on each device of this process; None: unknown.
 
     On a CPU the memory that the system can give now, to a container what it may have, divided among
-    them.
+    the processes of the run on this host and the devices of each. All processes call it together.
     """
     device = devices[0]
     if device.platform == 'cpu':
+        sharing = processes.on_this_host()
         table = Path('/proc/meminfo')
         if not table.exists():
             return None
         (line,) = (ln for ln in table.read_text().splitlines() if ln.startswith('MemAvailable'))
         left = [int(line.split()[1]) * 1024, *_left_to_container()]
-        return min(left) // len(devices)
+        return min(left) // (sharing * len(devices))
     told = device.memory_stats()
     if not told or 'bytes_limit' not in told:
         return None

@@ -77,11 +77,11 @@ def make_layout(
     # number that divides the devices. What is missing is filled up with members that do not train.
     shares = [n for n in range(1, len(devices) + 1) if len(devices) % n == 0]
     across = next((n for n in shares if n >= members_at_once), len(devices))
-    mesh = jax.make_mesh(
-        (across, len(devices) // across),
+    # jax.make_mesh would refuse devices of several hosts, and many shapes on a TPU's torus.
+    mesh = Mesh(
+        np.array(sorted(devices, key=lambda device: device.process_index)).reshape(across, -1),
         ('member', 'data'),
-        (AxisType.Auto, AxisType.Auto),
-        devices=devices,
+        axis_types=(AxisType.Auto, AxisType.Auto),
     )
     return Layout(
         mesh, members_at_once, steps_per_call or (1 if on_cpu else ACCELERATOR_STEPS_PER_CALL)

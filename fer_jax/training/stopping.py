@@ -26,11 +26,11 @@ class Stop:
     number: int = 0
     safe: bool = True
 
-    def now(self, sums: Sums) -> bool:
-        """Returns whether to stop after the call that returned `sums`: alike on all processes."""
+    def now(self, sums: Sums) -> int:
+        """Returns the signal that stops all processes after the call that gave `sums`; 0: none."""
         if jax.process_count() > 1:
-            jax.block_until_ready(sums)  # see processes.any_of
-        return processes.any_of(bool(self.number))
+            jax.block_until_ready(sums)  # see processes.largest
+        return processes.largest(self.number)
 
 
 @contextlib.contextmanager

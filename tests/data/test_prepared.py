@@ -381,3 +381,10 @@ def test_damaged_prepared_data_name_the_folder_and_the_way_out(
             continue
         assert f'{folder} is damaged (' in said and '--overwrite' in said and '\n' not in said
         assert 'fer_jax.prepare --dataset=ckplus' in said
+
+
+def test_data_in_a_bucket_are_refused(monkeypatch):
+    monkeypatch.setenv(prepared.DATA_DIR_VARIABLE, 'gs://bucket/data')
+    with pytest.raises(UserError, match=r"\$FER_JAX_DATA is 'gs://bucket/data': give a folder"):
+        prepared.data_root()
+    assert str(prepared.data_root('data')) == 'data'

@@ -1,6 +1,7 @@
 """A study on a journal file, without training: handed out, taken over, counted once."""
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -353,7 +354,7 @@ def test_a_folder_that_cannot_be_written_is_no_storage_that_is_away(tmp_path, mo
         raise OSError(errno.ENOSPC, 'No space left on device', str(workdir / 'report.html'))
 
     monkeypatch.setattr(work.study_page, 'write', write)
-    message = 'page of the study is not drawn: .*report.html: No space left .*make room'
+    message = 'state of the study is not written: .*report.html: No space left .*make room'
     with pytest.raises(UserError, match=message):
         work.work(search, ledger, tmp_path, tmp_path)
     assert 'does not answer' not in capsys.readouterr().out
@@ -467,3 +468,26 @@ def test_a_storage_that_is_away_is_waited_for(tmp_path, monkeypatch, capsys):
     failures = iter([OSError(5, 'Input/output error')])
     with pytest.raises(storage.Lost, match='Input/output error.*start the same command again'):
         ledger.note(claim, folder='trial-0000')
+
+
+def test_study_json_is_written_by_one_worker_at_a_time(tmp_path, monkeypatch):
+    search, _ = ended_study(tmp_path, 1)
+    ledger = open_ledger(tmp_path / 'j', total=3)
+    write_json, alone = work.atomic.write_json, []
+
+    def train(search, ledger, claim, workdir, data_dir):
+        ledger.tell(claim, 'COMPLETE', 0.5)
+        return 'done'
+
+    def write(path, values):
+        if path.name == 'study.json':
+            with ledger.store._claims.open('a') as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone.append(sum(trial['state'] == 'done' for trial in values['trials']))
+        write_json(path, values)
+
+    monkeypatch.setattr(work.trial, 'run', train)
+    monkeypatch.setattr(work.study_page, 'write', lambda values, workdir: 'a page')
+    monkeypatch.setattr(work.atomic, 'write_json', write)
+    work.work(search, ledger, tmp_path / 'study', tmp_path)
+    assert alone == [2, 3, 3]

@@ -63,6 +63,12 @@ def test_what_a_cpu_has_is_divided_among_its_devices():
     assert eight == pytest.approx(one / 8, rel=0.3)
 
 
+def test_what_a_cpu_has_is_divided_among_the_processes_of_its_host(monkeypatch):
+    alone = memory.available(jax.devices()[:1])
+    monkeypatch.setattr(memory.processes, 'on_this_host', lambda: 4)
+    assert memory.available(jax.devices()[:1]) == pytest.approx(alone / 4, rel=0.3)
+
+
 @pytest.fixture
 def need(tiny_system, tiny_members, tiny_clips, tiny_recipe):
     """XLA's account of two devices: bytes by members on each, and the population."""

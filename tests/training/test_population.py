@@ -1,5 +1,7 @@
 """A member learns the same whoever trains beside it, on any number of devices."""
 
+import dataclasses
+
 import chex
 import jax
 import numpy as np
@@ -197,3 +199,40 @@ def test_evaluation_batches_do_not_change_probabilities(
     assert population._evaluate._cache_size() <= programs + 1
     assert [part.shape[1] for part in few] == [9, 12, 16]
     np.testing.assert_allclose(few[0], whole[:, :9], rtol=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class StandIn:
+    """Stands for a device of a pod, as far as a layout asks."""
+
+    id: int
+    process_index: int
+    slice_index: int = 0
+    coords: tuple[int, ...] = ()
+    platform: str = 'gpu'
+    device_kind: str = 'H100'
+    core_on_chip: int = 0
+
+
+@pytest.mark.parametrize('members, shape', [(1, (1, 8)), (3, (4, 2)), (118, (8, 1))])
+def test_devices_of_several_hosts_are_laid_out_in_the_order_of_processes(members, shape):
+    devices = [StandIn(id=i, process_index=i // 4, slice_index=i // 4) for i in range(8)]
+    layout = make_layout(members, devices, members_at_once=0, steps_per_call=0)
+    assert layout.mesh.devices.shape == shape
+    assert [device.id for device in layout.mesh.devices.flat] == list(range(8))
+
+
+@pytest.mark.parametrize('members', [1, 2, 4, 5, 16])
+def test_a_torus_of_tpus_takes_any_number_of_members(members):
+    devices = [
+        StandIn(
+            id=4 * y + x, process_index=2 * (y // 2) + x // 2, coords=(x, y, 0), platform='tpu',
+            device_kind='TPU v6 lite',
+        )
+        for y in range(4)
+        for x in range(4)
+    ]  # fmt: skip
+    layout = make_layout(members, devices, members_at_once=0, steps_per_call=0)
+    assert layout.mesh.shape['member'] >= members
+    processes = [device.process_index for device in layout.mesh.devices.flat]
+    assert processes == [i // 4 for i in range(16)]

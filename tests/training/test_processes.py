@@ -73,9 +73,28 @@ def test_alone_a_process_agrees_with_itself():
     assert processes.is_first()
     assert processes.tell({'a': [1, None]}) == {'a': [1, None]}
     assert processes.smallest(12345) == 12345
+    assert processes.on_this_host() == 1
     assert processes.first_then_others(lambda: 3) == 3
     with pytest.raises(ZeroDivisionError), processes.together():
         1 / 0  # noqa: B018
+
+
+def test_processes_of_one_host_are_counted_by_its_boot(monkeypatch, tmp_path):
+    """First three on one host; then one on a host, two on another."""
+    gathered, booted = [], tmp_path / 'boot_id'
+    monkeypatch.setattr(jax, 'process_count', lambda: 3)
+    monkeypatch.setattr(processes, '_BOOT_ID', booted)
+
+    def gather(mine):
+        gathered.append(mine)
+        return np.stack([gathered[0], mine, gathered[0]])
+
+    monkeypatch.setattr(processes.multihost_utils, 'process_allgather', gather)
+    counts = []
+    for boot in ('one', 'other'):
+        booted.write_text(boot)
+        counts.append(processes.on_this_host())
+    assert counts == [3, 1]
 
 
 @pytest.mark.parametrize(
