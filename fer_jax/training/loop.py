@@ -221,12 +221,13 @@ class _Together:
             jax.block_until_ready(sums)
             # The first evaluation waits for the compiler: its time says nothing of the others.
             with progress.aside(evaluated_steps=active if self._evaluated else 0):
-                evaluated = self._evaluate(state, sums, epoch)
+                evaluated, improved = self._evaluate(state, sums, epoch)
             self._evaluated = True
             for record in evaluated:
                 if record.failed:
                     progress.say(_farewell(record))
                 on_epoch(record)
+            self._save_best(state, epoch, improved)
             done = epoch == self.schedule.epochs or all(record.stopped for record in self.records)
             if done or epoch % self.schedule.checkpoint_every == 0:
                 self._save(state, self._no_sums(), epoch + 1, 0, finished=done)
@@ -270,7 +271,11 @@ class _Together:
         return state, sums
 
     def _evaluate(self, state, sums, epoch):
-        """Evaluates after an epoch and adds it to the active members' records; returns those."""
+        """Evaluates after an epoch and adds it to the active members' records.
+
+        Returns:
+          Those records, and the numbers here of members whose best epoch it is.
+        """
         evaluated = [member.evaluated for member in self.members]
         # Members that judge nothing pass one clip, of which nothing is kept.
         clip = np.zeros((len(evaluated), max(1, *map(len, evaluated))), np.int32)
@@ -298,11 +303,15 @@ class _Together:
             best = record.best_epoch()
             if best == epoch and (validated or record.stopped):
                 improved.append(i)
-        if improved:
-            network = evaluated_weights(state.params), evaluated_weights(state.batch_stats)
-            for i, own in zip(improved, pop.apart(network, improved), strict=True):
-                self.records[i].checkpoints.save_best(epoch, *own)
-        return evaluated_now
+        return evaluated_now, improved
+
+    def _save_best(self, state, epoch, improved):
+        """Saves the networks that predict of the members whose best epoch it is."""
+        if not improved:
+            return
+        network = evaluated_weights(state.params), evaluated_weights(state.batch_stats)
+        for i, own in zip(improved, pop.apart(network, improved), strict=True):
+            self.records[i].checkpoints.save_best(epoch, *own)
 
     def _behind(self, epoch, step):
         """Counts the steps that are taken, or never will be, where training goes on."""

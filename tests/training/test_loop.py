@@ -125,6 +125,12 @@ def test_one_seed_one_result(fit, tmp_path):
     assert_same_ends(tmp_path / 'a', tmp_path / 'b')
 
 
+def test_whoever_refuses_an_epoch_leaves_the_best_networks_as_they_were(fit, tmp_path):
+    with pytest.raises(Kill):
+        fit(tmp_path, on_epoch=kill_at(1))
+    assert not list((tmp_path / '000' / 'best').glob('[0-9]*'))
+
+
 @pytest.mark.parametrize('member,epoch', [(0, 1), (0, 3), (1, 2), (1, 4)])
 def test_killed_and_resumed_is_bit_for_bit(fit, tmp_path, member, epoch):
     whole = fit(tmp_path / 'whole')
