@@ -132,6 +132,8 @@ def train(
     return records
 
 
+# Bytes of states on the host that are being written while the next is given, besides one member's.
+WRITTEN_AT_ONCE = 4 << 30
 # A checkpoint's position is epoch * EPOCH + step in the epoch, whoever trains beside the member.
 EPOCH = 1_000_000
 
@@ -354,6 +356,10 @@ class _Together:
             if dropped:
                 record.checkpoints.save_finished(position, saved)
             else:
+                size = sum(leaf.nbytes for leaf in jax.tree.leaves(own_state))
+                earlier = i - 1 - WRITTEN_AT_ONCE // size
+                if earlier >= 0:
+                    self.records[earlier].checkpoints.wait()
                 record.checkpoints.save_latest(position, own_state, saved)
 
     def _initial(self):
@@ -361,13 +367,12 @@ class _Together:
         state = self.population.init(self.per_member)
         if all(member.start is None for member in self.members):
             return state
-        own = [
+        count = len(self.members)
+        own = (
             graft(fresh, member.start) if member.start else fresh
-            for member, fresh in zip(
-                self.members, pop.apart(state, range(len(self.members))), strict=True
-            )
-        ]
-        return self.population.place(pop.stack(own))
+            for member, fresh in zip(self.members, pop.apart(state, range(count)), strict=True)
+        )
+        return self.population.join(own, count)
 
     def _restore(self, on_epoch):
         """Restores state, sums, epoch and step of the newest common position, or new ones."""
@@ -377,20 +382,24 @@ class _Together:
         position = max(common)
         like = self.population.shapes(self.per_member)
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), like)
-        states, sums = [], []
-        for record in self.records:
-            own, saved = record.checkpoints.restore_latest(position, like)
-            record.restore(saved)
-            record.checkpoints.discard_after(position)
-            on_epoch(record)
-            states.append(own)
-            sums.append(saved['sums'])
-        epoch, step = divmod(position, EPOCH)
-        missing = len(self.members) - len(states)
-        states, sums = states + states[-1:] * missing, sums + [[0.0] * 3] * missing
-        sums = Sums(*(np.array(column, np.float32) for column in zip(*sums, strict=True)))
-        place = self.population.place
-        return place(pop.stack(states)), place(sums), epoch, step
+        missing = len(self.members) - len(self.records)
+        sums = []
+
+        def states():
+            for record in self.records:
+                own, saved = record.checkpoints.restore_latest(position, like)
+                record.restore(saved)
+                record.checkpoints.discard_after(position)
+                on_epoch(record)
+                sums.append(saved['sums'])
+                yield own
+            for _ in range(missing):
+                yield own
+
+        state = self.population.join(states(), len(self.members))
+        sums += [[0.0] * 3] * missing
+        own_sums = Sums(*(np.array(column, np.float32) for column in zip(*sums, strict=True)))
+        return state, self.population.place(own_sums), *divmod(position, EPOCH)
 
 
 def _farewell(record: MemberRecord) -> str:
