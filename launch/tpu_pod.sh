@@ -95,11 +95,14 @@ on_hosts 'bash -euo pipefail -c "source launch/environment.sh
 # On the hosts, whether it is the first one: its process alone writes, so it alone copies.
 first="[ \"\$(hostname)\" = \"\${HOSTNAME%-w-*}-w-0\" ]"
 # Runs are taken whole or not at all, and never over the first host's own: those are newer.
+# Checkpoints without the file that is uploaded last are halves: training would end at them.
 on_hosts "mkdir -p prepared runs fetched &&
     gcloud storage rsync --recursive $bucket/prepared prepared || exit
     if ! $first || [ -z \"\$(ls -A runs)\" ]; then
         if gcloud storage ls $bucket/runs/ >listed.txt 2>&1; then
             gcloud storage rsync --recursive --delete-unmatched-destination-objects $bucket/runs fetched &&
+                find fetched \\( -path '*/checkpoints/*/latest/*' -o -path '*/checkpoints/*/best/*' \\) \
+                    -prune ! -exec test -e '{}/_CHECKPOINT_METADATA' ';' -exec rm -r '{}' + &&
                 rm -r runs && mv fetched runs || exit
         elif ! grep -q 'matched no objects' listed.txt; then
             cat listed.txt >&2
@@ -110,14 +113,21 @@ on_hosts "mkdir -p prepared runs fetched &&
     ! $first || { hostname >runs/slice.txt && gcloud storage cp runs/slice.txt $bucket/runs/slice.txt; }"
 
 on_hosts "
-    # What the checkpoints no longer hold goes from the bucket once it has what they hold now.
-    keep() {
-        ! $first || {
-            gcloud storage rsync --recursive --continue-on-error runs $bucket/runs &&
-                find runs -name checkpoints -prune -exec gcloud storage rsync --recursive \
-                    --delete-unmatched-destination-objects '{}' '$bucket/{}' ';'
-        }
-    }
+    # Links hold the files of this moment, so that no position is taken that is being written. The
+    # file that makes a position whole goes last, so that an upload that is cut leaves none that
+    # looks whole. What the checkpoints dropped goes from the bucket once it has what they hold now.
+    keep() (
+        $first || exit 0
+        rm -rf copied && mkdir copied || exit
+        cp -rl runs copied
+        linked=\$?
+        cd copied || exit
+        copy() { gcloud storage rsync --recursive --continue-on-error \"\$@\" runs $bucket/runs; }
+        copy --exclude='.*_CHECKPOINT_METADATA\$' && copy &&
+            find runs -name checkpoints -prune -exec gcloud storage rsync --recursive \
+                --delete-unmatched-destination-objects '{}' '$bucket/{}' ';' || exit
+        exit \$linked
+    )
     # A copy that is under way ends before the last one begins.
     (trap exit TERM; while sleep 300 & wait \$!; do keep; done) >copying.txt 2>&1 &
     copying=\$!

@@ -240,6 +240,7 @@ def run(search: StudyPlan, ledger: Ledger, claim: Claim, workdir: Path, data_dir
         with Heartbeat(ledger.store, claim.trial) as heartbeat:
 
             def check(record: Record) -> None:
+                heartbeat.assure()
                 if heartbeat.taken_over:
                     raise TakenOver
                 epochs[record.member.index] = len(record.history)

@@ -132,6 +132,8 @@ def train(
     return records
 
 
+# Bytes of states on the host that are being written while the next is given, besides one member's.
+WRITTEN_AT_ONCE = 4 << 30
 # A checkpoint's position is epoch * EPOCH + step in the epoch, whoever trains beside the member.
 EPOCH = 1_000_000
 
@@ -247,12 +249,13 @@ class _Together:
             jax.block_until_ready(sums)
             # The first evaluation waits for the compiler: its time says nothing of the others.
             with progress.aside(evaluated_steps=active if self._evaluated else 0):
-                evaluated = self._evaluate(state, sums, epoch)
+                evaluated, improved = self._evaluate(state, sums, epoch)
             self._evaluated = True
             for record in evaluated:
                 if record.failed:
                     progress.say(_farewell(record))
                 on_epoch(record)
+            self._save_best(state, epoch, improved)
             done = epoch == self.schedule.epochs or all(record.stopped for record in self.records)
             if done or epoch % self.schedule.checkpoint_every == 0:
                 self._save(state, self._no_sums(), epoch + 1, 0, finished=done)
@@ -296,7 +299,11 @@ class _Together:
         return state, sums
 
     def _evaluate(self, state, sums, epoch):
-        """Evaluates after an epoch and adds it to the active members' records; returns those."""
+        """Evaluates after an epoch and adds it to the active members' records.
+
+        Returns:
+          Those records, and the numbers here of members whose best epoch it is.
+        """
         evaluated = [member.evaluated for member in self.members]
         # Members that judge nothing pass one clip, of which nothing is kept.
         clip = np.zeros((len(evaluated), max(1, *map(len, evaluated))), np.int32)
@@ -324,11 +331,15 @@ class _Together:
             best = record.best_epoch()
             if best == epoch and (validated or record.stopped):
                 improved.append(i)
-        if improved:
-            network = evaluated_weights(state.params), evaluated_weights(state.batch_stats)
-            for i, own in zip(improved, pop.apart(network, improved), strict=True):
-                self.records[i].checkpoints.save_best(epoch, *own)
-        return evaluated_now
+        return evaluated_now, improved
+
+    def _save_best(self, state, epoch, improved):
+        """Saves the networks that predict of the members whose best epoch it is."""
+        if not improved:
+            return
+        network = evaluated_weights(state.params), evaluated_weights(state.batch_stats)
+        for i, own in zip(improved, pop.apart(network, improved), strict=True):
+            self.records[i].checkpoints.save_best(epoch, *own)
 
     def _behind(self, epoch, step):
         """Counts the steps that are taken, or never will be, where training goes on."""
@@ -371,6 +382,10 @@ class _Together:
             if dropped:
                 record.checkpoints.save_finished(position, saved)
             else:
+                size = sum(leaf.nbytes for leaf in jax.tree.leaves(own_state))
+                earlier = i - 1 - WRITTEN_AT_ONCE // size
+                if earlier >= 0:
+                    self.records[earlier].checkpoints.wait()
                 record.checkpoints.save_latest(position, own_state, saved)
 
     def _initial(self):
@@ -378,13 +393,12 @@ class _Together:
         state = self.population.init(self.per_member)
         if all(member.start is None for member in self.members):
             return state
-        own = [
+        count = len(self.members)
+        own = (
             graft(fresh, member.start) if member.start else fresh
-            for member, fresh in zip(
-                self.members, pop.apart(state, range(len(self.members))), strict=True
-            )
-        ]
-        return self.population.place(pop.stack(own))
+            for member, fresh in zip(self.members, pop.apart(state, range(count)), strict=True)
+        )
+        return self.population.join(own, count)
 
     def _restore(self, on_epoch):
         """Restores state, sums, epoch and step of the newest common position, or new ones."""
@@ -394,20 +408,24 @@ class _Together:
         position = max(common)
         like = self.population.shapes(self.per_member)
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), like)
-        states, sums = [], []
-        for record in self.records:
-            own, saved = record.checkpoints.restore_latest(position, like)
-            record.restore(saved)
-            record.checkpoints.discard_after(position)
-            on_epoch(record)
-            states.append(own)
-            sums.append(saved['sums'])
-        epoch, step = divmod(position, EPOCH)
-        missing = len(self.members) - len(states)
-        states, sums = states + states[-1:] * missing, sums + [[0.0] * 3] * missing
-        sums = Sums(*(np.array(column, np.float32) for column in zip(*sums, strict=True)))
-        place = self.population.place
-        return place(pop.stack(states)), place(sums), epoch, step
+        missing = len(self.members) - len(self.records)
+        sums = []
+
+        def states():
+            for record in self.records:
+                own, saved = record.checkpoints.restore_latest(position, like)
+                record.restore(saved)
+                record.checkpoints.discard_after(position)
+                on_epoch(record)
+                sums.append(saved['sums'])
+                yield own
+            for _ in range(missing):
+                yield own
+
+        state = self.population.join(states(), len(self.members))
+        sums += [[0.0] * 3] * missing
+        own_sums = Sums(*(np.array(column, np.float32) for column in zip(*sums, strict=True)))
+        return state, self.population.place(own_sums), *divmod(position, EPOCH)
 
 
 def _farewell(record: MemberRecord) -> str:

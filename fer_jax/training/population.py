@@ -134,6 +134,22 @@ class Population:
         """Lays a tree with a leading member axis over the mesh."""
         return self.layout.place(tree, 'member')
 
+    def join(self, states: Iterable[TrainState], count: int) -> TrainState:
+        """Lays the states of `count` members over the mesh, from arrays on the host.
+
+        Each is copied, where this process holds the member, before the next is taken.
+        """
+        places = self.layout.sharding('member').addressable_devices_indices_map((count,))
+        here = {i for place in places.values() if place for i in range(*place[0].indices(count))}
+        joined = None
+        for i, state in enumerate(states):
+            if joined is None:  # zeros take no memory before they are written over
+                joined = jax.tree.map(lambda x: np.zeros((count, *x.shape), x.dtype), state)
+            if i in here:
+                for whole, own in zip(jax.tree.leaves(joined), jax.tree.leaves(state), strict=True):
+                    whole[i] = own
+        return self.place(joined)
+
     def _evaluated_at_once(self, batch_size: int, clips: int) -> int:
         multiple = math.lcm(EVALUATED_MULTIPLE, self.layout.mesh.shape['data'])
         return -(-min(batch_size, clips) // multiple) * multiple
@@ -142,50 +158,47 @@ class Population:
 def apart(tree, members: Iterable[int]) -> Iterator:
     """Takes members out of a stacked tree, each as arrays on the host (no donation harms).
 
-    The tree is fetched once and divided there: on a device each index and each shape would be a
-    program of its own. With several processes all of them go through all `members`: those that
-    hold a member send it to the others.
+    What a device holds is fetched as a whole, once the members of the one before are taken, and
+    divided on the host: on a device each index and each shape would be a program of its own. With
+    several processes all of them go through all `members`: those that hold a member send it to the
+    others.
     """
     leaves, structure = jax.tree.flatten(tree)
-    for leaf in leaves:
-        leaf.copy_to_host_async()
-    held = [_held(leaf) for leaf in leaves]
     count = len(leaves[0])
     places = leaves[0].sharding.devices_indices_map(leaves[0].shape)
+    fetched, rows = range(0), []
     for index in members:
-        own = structure.unflatten(
-            rows[index] if index in rows else np.zeros(leaf.shape[1:], leaf.dtype)
-            for leaf, rows in zip(leaves, held, strict=True)
-        )
         holders = {
             device.process_index
             for device, place in places.items()
             if index in range(*place[0].indices(count))
         }
+        if jax.process_index() not in holders:
+            own = structure.unflatten(np.zeros(leaf.shape[1:], leaf.dtype) for leaf in leaves)
+        else:
+            if index not in fetched:
+                fetched, rows = _fetch(leaves, index)
+            own = structure.unflatten(leaf[index - fetched.start, ...] for leaf in rows)
         everywhere = len(holders) == jax.process_count()
         yield own if everywhere else processes.send(own, source=min(holders))
 
 
-def _held(leaf: jax.Array) -> dict[int, np.ndarray]:
-    """Fetches the rows of a leaf, by member, that this process holds."""
-    parts = [(0, leaf)]
-    if not leaf.is_fully_addressable:
-        shards = leaf.addressable_shards
-        parts = [(shard.index[0].indices(len(leaf))[0], shard.data) for shard in shards]
-    rows: dict[int, np.ndarray] = {}
-    for start, data in parts:
-        if start in rows:  # a copy on another device
-            continue
+def _fetch(leaves: list[jax.Array], member: int) -> tuple[range, list[np.ndarray]]:
+    """Fetches from the device of this process that holds `member`: which members, and leaves."""
+    shards = leaves[0].addressable_shards
+    parts = [range(*shard.index[0].indices(len(leaves[0]))) for shard in shards]
+    which = next(i for i, part in enumerate(parts) if member in part)
+    held = [leaf.addressable_shards[which].data for leaf in leaves]
+    if shards[which].device.platform == 'cpu':
         # A CPU's array is looked at where it lies, and would be donated with what it holds.
-        on_cpu = next(iter(data.devices())).platform == 'cpu'
-        host = np.array(data) if on_cpu else np.asarray(data)
-        rows |= {start + i: host[i, ...] for i in range(len(host))}
-    return rows
-
-
-def stack(trees):
-    """Stacks members' trees along a leading member axis, on the host."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+        return parts[which], [np.array(leaf) for leaf in held]
+    # Arrays keep what was fetched of them: these new ones, of the same memory, do not live on.
+    held = [
+        jax.make_array_from_single_device_arrays(leaf.shape, leaf.sharding, [leaf]) for leaf in held
+    ]
+    for leaf in held:
+        leaf.copy_to_host_async()
+    return parts[which], [np.asarray(leaf) for leaf in held]
 
 
 def _steps_of_call(system: System) -> Callable:

@@ -209,7 +209,15 @@ if [ "$1" = storage ]; then # rsync replaces what differs, newer or not
                 rm "$place/slow"
                 sleep 3
             fi
-            cp -r "$from/." "$to/"
+            without=()
+            for word in "$@"; do
+                [[ "$word" != --exclude=* ]] || without=(! -regex "${word#*=}")
+            done
+            [ ! -f "$place/cut" ] || without+=(! -path "$(cat "$place/cut")")
+            to="$(realpath "$to")"
+            (cd "$from" && find . -type f "${without[@]}" -exec cp --parents {} "$to" ';')
+            [ ! -f "$place/cut" ] || exit 1
+            [ ! -f "$place/meanwhile" ] || . "$place/meanwhile"
             [ "$way" != results ] || echo ends >>"$place/copies"
             ;;
     esac
@@ -374,6 +382,53 @@ def test_the_bucket_keeps_no_checkpoint_that_the_run_dropped_and_all_other_runs(
     assert (runs / 'b' / 'checkpoints' / '000').exists()
 
 
+WHOLE = '_CHECKPOINT_METADATA'
+# A training that writes the next position, after it has listed what it found.
+NEXT_POSITION = f"""#!/bin/sh
+case "$*" in *main*) ;; *) exit ;; esac
+cd runs/a/checkpoints/000/latest && ls >../../../../../found
+[ "$HOSTNAME" != t1v-n-w-0 ] || {{ mkdir -p 2 && touch 2/{WHOLE} 2/state; }}
+"""
+
+
+@pytest.fixture
+def position(pod):
+    """The folder `latest` of a run in the bucket, which holds the whole position 1."""
+    _, place = pod
+    latest = place / 'bucket' / 'x' / 'runs' / 'a' / 'checkpoints' / '000' / 'latest'
+    (latest / '1').mkdir(parents=True)
+    for name in (WHOLE, 'state'):
+        (latest / '1' / name).touch()
+    (place / 'programs' / 'python').write_text(NEXT_POSITION)
+    return latest
+
+
+def test_a_pod_goes_on_from_the_position_before_one_whose_upload_was_cut(pod, position):
+    run, place = pod
+    (place / 'programs' / 'python').write_text(NEXT_POSITION + f"printf '*/2/state' >{place}/cut\n")
+    assert run(*POD[1:], '--', '--config=c.py').returncode == 1
+    assert (position / '1' / 'state').exists() and not (position / '2' / WHOLE).exists()
+    (place / 'cut').unlink()
+    (position / '2').mkdir(exist_ok=True)
+    (position / '2' / 'record').touch()  # what an upload that is cut has sent
+    shutil.rmtree(place / 'host-0' / 'fer_jax' / 'runs')
+    (place / 'programs' / 'python').write_text(NEXT_POSITION)
+    assert run(*POD[1:], '--', '--config=c.py').returncode == 0
+    for host in ('host-0', 'host-1'):
+        assert (place / host / 'fer_jax' / 'found').read_text() == '1\n'
+    assert {path.name for path in (position / '2').iterdir()} == {WHOLE, 'state'}
+
+
+def test_a_position_that_is_written_during_a_copy_waits_for_the_next_one(pod, position):
+    run, place = pod
+    (place / 'meanwhile').write_text(
+        f'[ "$way" != results ] || (cd {place}/host-0/fer_jax/runs/a/checkpoints/000/latest &&'
+        f' mkdir -p 3 && touch 3/{WHOLE})\n'
+    )
+    assert run(*POD[1:], '--', '--config=c.py').returncode == 0
+    assert {path.name for path in position.iterdir()} == {'1', '2'}
+
+
 def test_a_pod_begins_where_its_bucket_has_no_runs_yet(pod):
     run, place = pod
     shutil.rmtree(place / 'bucket' / 'x' / 'runs')
@@ -431,7 +486,7 @@ def test_the_last_copy_of_a_pod_waits_for_one_that_is_under_way(pod):
     (place / 'programs' / 'sleeps').touch()
     done = run(*POD[1:], '--', '--config=c.py')
     assert done.returncode == 0, done.stderr
-    assert (place / 'copies').read_text() == 'begins\nends\n' * 2
+    assert (place / 'copies').read_text() == 'begins\nends\n' * 4  # a copy takes two
 
 
 @needs_shellcheck

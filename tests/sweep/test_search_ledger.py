@@ -207,6 +207,42 @@ def test_a_worker_whose_trial_was_taken_over_beats_no_more_and_trains_no_further
     assert beats[0] == beats[1] and states(ledger)[0] == 'RUNNING'
 
 
+def test_a_worker_that_is_cut_off_from_the_storage_writes_nothing_until_it_answers(
+    tmp_path, monkeypatch, capsys
+):
+    assert workers.HEARTBEAT_S < workers.SILENT_S <= ledgers.GRACE_S / 2
+    monkeypatch.setattr(workers, 'HEARTBEAT_S', 0.01)
+    monkeypatch.setattr(workers, 'SILENT_S', 0.05)
+    monkeypatch.setattr(storage, 'RETRY_S', 0.01)
+    ledger = open_ledger(tmp_path / 'j')
+    claim = ledger.claim()
+    ended = types.SimpleNamespace(member=types.SimpleNamespace(index=0), history=[{}])
+    reachable = ledger.store.storage.get_trial
+    cut = threading.Event()
+
+    def get_trial(*given, **named):
+        if cut.is_set():
+            raise OSError(errno.EHOSTUNREACH, 'no route')
+        return reachable(*given, **named)
+
+    def run(config, *, on_epoch, **options):
+        successor = optuna.Trial(ledger.study, claim.trial._trial_id)
+        monkeypatch.setattr(ledger.store.storage, 'get_trial', get_trial)
+        on_epoch(ended)
+        cut.set()
+        successor.set_user_attr('worker', ELSEWHERE)
+        time.sleep(0.2)
+        threading.Timer(0.2, cut.clear).start()
+        on_epoch(ended)
+        raise AssertionError('it went on')
+
+    monkeypatch.setattr(trial.experiment, 'run', run)
+    search = types.SimpleNamespace(setting=lambda values: None)
+    said = trial.run(search, ledger, claim, tmp_path, tmp_path)
+    assert said == 'trial 0: another worker has taken it over'
+    assert 'does not answer' in capsys.readouterr().out
+
+
 def claim_all(path, total, queue):
     ledger = open_ledger(path, total=total, sampler='grid')
     while (claim := ledger.claim()) is not None:

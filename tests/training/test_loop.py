@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import weakref
 from pathlib import Path
 
 import jax
@@ -122,6 +123,12 @@ def kill_at(epoch, member=0):
 def test_one_seed_one_result(fit, tmp_path):
     assert_same_records(fit(tmp_path / 'a'), fit(tmp_path / 'b'))
     assert_same_ends(tmp_path / 'a', tmp_path / 'b')
+
+
+def test_whoever_refuses_an_epoch_leaves_the_best_networks_as_they_were(fit, tmp_path):
+    with pytest.raises(Kill):
+        fit(tmp_path, on_epoch=kill_at(1))
+    assert not list((tmp_path / '000' / 'best').glob('[0-9]*'))
 
 
 @pytest.mark.parametrize('member,epoch', [(0, 1), (0, 3), (1, 2), (1, 4)])
@@ -427,6 +434,47 @@ def test_members_that_have_not_begun_wait_for_those_that_have(fit, tmp_path, tin
     )  # fmt: skip
     assert [epoch for member, epoch in seen if member == 0] == [2, 3, 4]
     assert [epoch for member, epoch in seen if member == 1] == [1, 2, 3, 4]
+
+
+def test_no_more_states_than_allowed_wait_to_be_written(fit, tmp_path, tiny_members, monkeypatch):
+    monkeypatch.setattr(loop, 'WRITTEN_AT_ONCE', 1, raising=False)
+    save, wait = MemberCheckpoints.save_latest, MemberCheckpoints.wait
+    waiting, most = set(), []
+
+    def saved(self, *given):
+        waiting.add(self.folder)
+        most.append(len(waiting))
+        save(self, *given)
+
+    def waited(self):
+        wait(self)
+        waiting.discard(self.folder)
+
+    monkeypatch.setattr(MemberCheckpoints, 'save_latest', saved)
+    monkeypatch.setattr(MemberCheckpoints, 'wait', waited)
+    fit(tmp_path, members=tiny_members[:3], members_at_once=3, epochs=2)
+    assert len(most) == 3 and max(most) == 1
+
+
+def test_a_resumption_lets_a_member_s_state_go_before_the_next(
+    fit, tmp_path, tiny_members, monkeypatch
+):
+    given = {'members': tiny_members[:4], 'members_at_once': 4}
+    with pytest.raises(Kill):
+        fit(tmp_path, on_epoch=kill_at(3), **given)
+    restore = MemberCheckpoints.restore_latest
+    seen, alive = [], []
+
+    def restored(self, *words):
+        alive.append(sum(leaf() is not None for leaf in seen))
+        state, record = restore(self, *words)
+        leaves = [leaf for leaf in jax.tree.leaves(state) if leaf.ndim]
+        seen.append(weakref.ref(leaves[0]))
+        return state, record
+
+    monkeypatch.setattr(MemberCheckpoints, 'restore_latest', restored)
+    fit(tmp_path, **given)
+    assert len(alive) == 4 and max(alive) == 1
 
 
 def test_saving_members_side_by_side_compiles_nothing(fit, tmp_path, tiny_members, monkeypatch):

@@ -1,6 +1,7 @@
 """A member learns the same whoever trains beside it, on any number of devices."""
 
 import dataclasses
+import tracemalloc
 
 import chex
 import jax
@@ -66,6 +67,20 @@ def assert_same(one, other):
 
 def member_of(tree, index):
     return jax.tree.map(lambda x: x[index : index + 1], tree)
+
+
+def test_members_are_fetched_from_one_device_after_another():
+    """Four members on four devices: one member's megabytes at a time, and one in use."""
+    layout = make_layout(4, jax.devices()[:4], members_at_once=4, steps_per_call=1)
+    leaf = layout.place(np.arange(4 << 20, dtype=np.float32).reshape(4, 1 << 20), 'member')
+    tracemalloc.start()
+    try:
+        firsts = [own[0, 0] for own in map(np.atleast_2d, pop.apart(leaf, range(4)))]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert firsts == [0, 1 << 20, 2 << 20, 3 << 20]
+    assert most < 3 * (4 << 20)
 
 
 @pytest.mark.parametrize('devices', [2, 8])
