@@ -127,13 +127,13 @@ def compute(
             'interval': {
                 'level': bootstrap.LEVEL,
                 'draws': draws,
-                'unit': 'subjects' if counts.by_subject else 'clips',
+                'unit': counts.unit,
                 'seed': seed,
             },
             **_seeds(rows, predictions, estimates, counts),
             'folds': _folds(rows, predictions, chosen[rule]),
             'classes': _classes(rows, predictions, counts, intervals),
-            'per_subject': _subjects(rows, predictions) if counts.by_subject else [],
+            'per_subject': _subjects(rows, predictions) if counts.unit == 'subjects' else [],
             'collapsed': _collapsed(rows, predictions),
             'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
         }

@@ -104,7 +104,8 @@ def mcnemar(only_first: int, only_second: int) -> TestResult:
     """Runs McNemar's exact test on clips that only one of the two systems got right.
 
     A binomial test of `only_first` among both with probability 1/2 (McNemar 1947). It takes clips
-    as independent, which clips of one subject are not.
+    as independent, which clips of one subject and frames of one
+    recording are not.
     """
     pairs = only_first + only_second
     if pairs == 0:
@@ -137,7 +138,7 @@ def difference_interval(
 ) -> tuple[float, float] | None:
     """Computes the percentile interval of the difference of two pooled accuracies by bootstrap.
 
-    A draw resamples the units (subjects, or clips) once for both. None with fewer
+    A draw resamples the units (subjects, or recordings) once for both. None with fewer
     than bootstrap.FEWEST_UNITS.
 
     Args:

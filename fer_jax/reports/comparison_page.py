@@ -38,8 +38,8 @@ ASSUMPTIONS = {
     TESTS['wilcoxon']: 'The signed-rank test on the folds’ accuracies. Takes their differences as '
     'symmetric; folds with equal accuracies are left out.',
     TESTS['mcnemar']: 'McNemar’s test on clips that only one run gets right. Takes clips as '
-    'independent, which clips of one subject are not. Only where each clip is judged once (one '
-    'seed, no repeats).',
+    'independent, which clips of one subject and frames of one recording are not. Only where each '
+    'clip is judged once (one seed, no repeats).',
     'Effect size': 'Cohen’s d_z: the mean difference of folds over its standard deviation.',
     'Holm': 'Two-sided p-values corrected for the number of pairs, each test by itself.',
 }
