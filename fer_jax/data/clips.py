@@ -210,7 +210,12 @@ def recording_of(name: str, clip_id: str) -> str:
       name: of the set that the id is of, e.g. 'fer2013+afew'.
       clip_id: as in `ClipSet.clip_id`; of `stills`, the clip that it is a frame of.
     """
-    return ('' if '+' in name else f'{name}/') + _FRAME.sub('', clip_id)
+    return ('' if '+' in name else f'{name}/') + without_frame(clip_id)
+
+
+def without_frame(clip_id: str) -> str:
+    """Returns the id of the clip that a still of `stills` is a frame of; another id as it is."""
+    return _FRAME.sub('', clip_id)
 
 
 def recordings(name: str, clip_ids: Iterable[str]) -> set[str]:

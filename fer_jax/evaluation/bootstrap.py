@@ -1,4 +1,4 @@
-"""Percentile intervals by bootstrap over subjects, or over clips where subjects are unknown."""
+"""Percentile intervals by bootstrap over subjects, or over recordings where they are unknown."""
 
 import dataclasses
 import warnings
@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from fer_jax.data.clips import without_frame
 from fer_jax.evaluation import metrics
 from fer_jax.evaluation.predictions import Predictions, Rows
 
 DRAWS = 2000
-# With fewer units than this (subjects, or clips) a percentile interval says little more than the
-# smallest and the largest of them: none is given, and the units themselves are shown.
+# With fewer units than this (subjects, or recordings) a percentile interval says little more than
+# the smallest and the largest of them: none is given, and the units themselves are shown.
 FEWEST_UNITS = 8
 LEVEL = 0.95
 SEED = 0
@@ -26,11 +27,12 @@ BLOCK = 8_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Counts of each unit of resampling (a subject, or a clip), from which every metric follows.
+    """Counts of each unit of resampling (a subject, or a recording), from which metrics follow.
 
     confusion float32 [C,S,K,K] by unit and seed; correct, total float32 [C,M] by unit and member
     (whole numbers, which float32 adds up exactly to 16 million);
-    seeds int [S]; member_seed int [M], an index into seeds; by_subject: units are subjects.
+    seeds int [S]; member_seed int [M], an index into seeds; unit: what the units are, as
+    `units` names them.
     """
 
     confusion: np.ndarray
@@ -38,7 +40,7 @@ class Counts:
     total: np.ndarray
     seeds: np.ndarray
     member_seed: np.ndarray
-    by_subject: bool
+    unit: str
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """Computes each metric of each draw and seed, [D,S], and 'recall' [D,S,K].
@@ -70,7 +72,7 @@ class Counts:
             'macro_f1': metrics.macro_f1(confusion),
             'recall': metrics.recall(confusion),
         }
-        if self.by_subject:
+        if self.unit == 'subjects':
             # [C,S], NaN where a seed has none of a subject's clips.
             own = metrics.accuracy(self.confusion.astype(np.float64))
             present = (~np.isnan(own)).astype(np.float64)
@@ -134,27 +136,41 @@ def interval(values: np.ndarray, level: float = LEVEL) -> np.ndarray:
         return np.nanpercentile(values.astype(np.float64), [tail, 100.0 - tail], axis=0)
 
 
+def units(subject: np.ndarray, clip_id: np.ndarray) -> tuple[np.ndarray, str]:
+    """Numbers the units of rows, int [R], and names them.
+
+    'subjects' where every row's is known; else 'recordings' where several clips are frames of one
+    (`data.clips.stills`), else 'clips'.
+
+    Args:
+      subject, clip_id: of each row, str [R].
+    """
+    if (subject != '').all():
+        return np.unique(subject, return_inverse=True)[1], 'subjects'
+    names, clip = np.unique(clip_id, return_inverse=True)
+    films, film = np.unique([without_frame(name) for name in names.tolist()], return_inverse=True)
+    return film[clip], 'recordings' if len(films) < len(names) else 'clips'
+
+
 def count(rows: Rows, predictions: Predictions) -> Counts:
-    """Counts test rows by subject where every row's subject is known, else by clip."""
-    subject = predictions.subject[rows.clip]
-    by_subject = bool((subject != '').all())
-    unit = np.unique(subject if by_subject else rows.clip, return_inverse=True)[1]
+    """Counts test rows by the units of `units`."""
+    unit, name = units(predictions.subject[rows.clip], predictions.clip_id[rows.clip])
     seeds = np.unique(rows.seed)
     # A seed all of whose members are left out is none; where they point then does not matter.
     member_seed = np.minimum(np.searchsorted(seeds, predictions.seed), len(seeds) - 1)
-    units, classes, members = unit.max() + 1, len(predictions.classes), predictions.members
+    number, classes, members = unit.max() + 1, len(predictions.classes), predictions.members
 
     seed = member_seed[rows.member]
     cell = ((unit * len(seeds) + seed) * classes + rows.label) * classes + rows.predicted
-    shape = (units, len(seeds), classes, classes)
+    shape = (number, len(seeds), classes, classes)
     confusion = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
-    at, cells = unit * members + rows.member, units * members
+    at, cells = unit * members + rows.member, number * members
     right = rows.predicted == rows.label
     return Counts(
         confusion=confusion.astype(np.float32),
-        correct=np.bincount(at[right], minlength=cells).reshape(units, members).astype(np.float32),
-        total=np.bincount(at, minlength=cells).reshape(units, members).astype(np.float32),
+        correct=np.bincount(at[right], minlength=cells).reshape(number, members).astype(np.float32),
+        total=np.bincount(at, minlength=cells).reshape(number, members).astype(np.float32),
         seeds=seeds,
         member_seed=member_seed,
-        by_subject=by_subject,
+        unit=name,
     )

@@ -89,7 +89,7 @@ def compute(
         pairing.same_training(runs[0], run, np.unique(scores[0].fold).tolist())
 
     first = scores[0]
-    known = bool((first.subject != '').all())
+    unit, unit_name = bootstrap.units(first.subject, first.clip)
     stamps = list(dict.fromkeys(stamp for run in runs for stamp in run.stamps))
     folds = _folds(runs[0], entries, scores)
     return {
@@ -98,15 +98,15 @@ def compute(
         'optimistic': RULES[rule].optimistic,
         'level': bootstrap.LEVEL,
         'draws': draws,
-        'unit': 'subjects' if known else 'clips',
+        'unit': unit_name,
         'stamps': stamps + [OPTIMISTIC] * RULES[rule].optimistic,
         'clips': len(np.unique(first.clip)),
-        'subjects': len(np.unique(first.subject)) if known else None,
+        'subjects': len(np.unique(first.subject)) if unit_name == 'subjects' else None,
         'repeated': len(np.unique(first.clip)) < len(first.clip),
         'runs': entries,
         'folds': folds,
         'settings': _settings(runs),
-        'pairs': _pairs(scores, folds, known, against_first, draws, seed),
+        'pairs': _pairs(scores, folds, unit, against_first, draws, seed),
     }
 
 
@@ -160,14 +160,13 @@ def _folds(
 def _pairs(
     scores: Sequence[Scores],
     folds: Sequence[Mapping[str, Any]],
-    by_subject: bool,
+    unit: np.ndarray,
     against_first: bool,
     draws: int,
     seed: int,
 ) -> list[dict[str, Any]]:
     """Compares every run with every later one, or every later one with the first."""
     rows = scores[0]
-    unit = np.unique(rows.subject if by_subject else rows.clip, return_inverse=True)[1]
     total = np.bincount(unit).astype(np.float64)
     once = len(np.unique(rows.clip)) == len(rows.clip) and {t.seeds for t in scores} == {1}
     test_to_train = sum(f['test_clips'] for f in folds) / sum(f['train_clips'] for f in folds)

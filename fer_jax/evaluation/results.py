@@ -5,7 +5,7 @@ standard deviations, and the tables by seed, fold, class and subject.
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,8 @@ def compute(
       intervals {metric: [low, high]}, None of fewer than bootstrap.FEWEST_UNITS units; interval
         {level, draws, unit, seed}: how they were made;
       standard_deviation {metric: over seeds}, None with one seed; seeds: each seed's metrics;
-      optimism: pooled accuracy minus the headline rule's, for optimistic rules, and
+      optimism: pooled accuracy minus that of the headline rule, of the same networks
+        (`same_networks`), for optimistic rules, and
         optimism_interval [low, high]: both rules in the same draws, at their own epochs;
       folds, classes, per_subject: tables; confusion: counts [K, K] over all seeds;
       collapsed [{fold, seed, class, n}]: members that name one class for every test clip;
@@ -127,13 +128,13 @@ def compute(
             'interval': {
                 'level': bootstrap.LEVEL,
                 'draws': draws,
-                'unit': 'subjects' if counts.by_subject else 'clips',
+                'unit': counts.unit,
                 'seed': seed,
             },
             **_seeds(rows, predictions, estimates, counts),
             'folds': _folds(rows, predictions, chosen[rule]),
             'classes': _classes(rows, predictions, counts, intervals),
-            'per_subject': _subjects(rows, predictions) if counts.by_subject else [],
+            'per_subject': _subjects(rows, predictions) if counts.unit == 'subjects' else [],
             'collapsed': _collapsed(rows, predictions),
             'confusion': counts.confusion.sum((0, 1)).astype(int).tolist(),
         }
@@ -144,10 +145,11 @@ def compute(
     for rule, values in results.items():
         values['optimism'] = values['optimism_interval'] = None
         if values['optimistic']:
-            honest = results[headline]['pooled_accuracy']
-            values['optimism'] = values['pooled_accuracy'] - honest
+            honest = same_networks(headline, chosen)
+            less = results[honest]['pooled_accuracy']
+            values['optimism'] = values['pooled_accuracy'] - less
             if drawn[rule]:
-                more = drawn[rule]['pooled_accuracy'] - drawn[headline]['pooled_accuracy']
+                more = drawn[rule]['pooled_accuracy'] - drawn[honest]['pooled_accuracy']
                 values['optimism_interval'] = _numbers(bootstrap.interval(more))
     return results
 
@@ -157,7 +159,12 @@ def calibrated_at(rule: str, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
 
     A member that was trained again has seen them: those that chose its epochs have not.
     """
-    return chosen['val_best' if rule == 'nested' and 'val_best' in chosen else rule]
+    return chosen[same_networks(rule, chosen)]
+
+
+def same_networks(rule: str, rules: Container[str]) -> str:
+    """Names the rule of the networks that chose a rule's epochs: of 'nested', 'val_best'."""
+    return 'val_best' if rule == 'nested' and 'val_best' in rules else rule
 
 
 def headline(results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -21,7 +21,8 @@ DIGITS = 9
 
 @dataclasses.dataclass(frozen=True)
 class TestResult:
-    """A test's result; None where it is undefined (too few pairs, or differences all equal).
+    """A test's result; None where it is undefined (too few pairs, or differences all equal
+    and not 0; where all are 0, p is 1).
 
     pairs: how many entered; statistic: t, the sum of positive ranks, or the count that only the
     first got right; two_sided, greater, less: p-values in 0..1.
@@ -65,8 +66,10 @@ def corrected_t(
     """
     difference = _differences(first, second)
     pairs = len(difference)
-    if pairs < 2 or np.ptp(difference) == 0:
+    if pairs < 2 or (np.ptp(difference) == 0 and difference[0] != 0):
         return TestResult(pairs, None, None, None, None)
+    if not difference.any():
+        return TestResult(pairs, 0.0, 1.0, 1.0, 1.0)
     error = np.sqrt((1 / pairs + test_to_train) * difference.var(ddof=1))
     statistic = difference.mean() / error
     less, greater = scipy.stats.t.cdf(statistic, pairs - 1), scipy.stats.t.sf(statistic, pairs - 1)
@@ -104,7 +107,8 @@ def mcnemar(only_first: int, only_second: int) -> TestResult:
     """Runs McNemar's exact test on clips that only one of the two systems got right.
 
     A binomial test of `only_first` among both with probability 1/2 (McNemar 1947). It takes clips
-    as independent, which clips of one subject are not.
+    as independent, which clips of one subject and frames of one
+    recording are not.
     """
     pairs = only_first + only_second
     if pairs == 0:
@@ -137,7 +141,7 @@ def difference_interval(
 ) -> tuple[float, float] | None:
     """Computes the percentile interval of the difference of two pooled accuracies by bootstrap.
 
-    A draw resamples the units (subjects, or clips) once for both. None with fewer
+    A draw resamples the units (subjects, or recordings) once for both. None with fewer
     than bootstrap.FEWEST_UNITS.
 
     Args:
@@ -157,11 +161,11 @@ def difference_interval(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjusts p-values of several comparisons (Holm 1979); None stays None and is not counted."""
+    """Adjusts p-values of several comparisons (Holm 1979); None stays None but counts as one."""
     adjusted: list[float | None] = [None] * len(p_values)
     known = {index: p for index, p in enumerate(p_values) if p is not None}
     largest = 0.0
     for rank, index in enumerate(sorted(known, key=known.__getitem__)):
-        largest = max(largest, min(1.0, (len(known) - rank) * known[index]))
+        largest = max(largest, min(1.0, (len(p_values) - rank) * known[index]))
         adjusted[index] = largest
     return adjusted

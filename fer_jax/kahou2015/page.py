@@ -22,7 +22,7 @@ from fer_jax.evaluation.table import (
     Table,
 )
 from fer_jax.kahou2015 import fusion_report, outcome
-from fer_jax.kahou2015.outcome import MODELS, PARTS, SHOWN, SystemOutcome
+from fer_jax.kahou2015.outcome import MODELS, OPTIMISTIC, PARTS, SEARCHED, SHOWN, SystemOutcome
 from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, TRAIN, VALIDATION, obstacle
 from fer_jax.reports import filter_plots, page, plots, tables
 from fer_jax.reports.figures import Drawing
@@ -39,10 +39,6 @@ PRINTED = {
     'fusion': ('kahou2015:text', 'Fusion network'),
 }
 TITLES = {TRAIN: 'Training', VALIDATION: 'Validation', TEST: 'Test'}
-OPTIMISTIC = (
-    'As in the paper the validation part chose the epochs of RNN and fusion network and the '
-    'decision weights: accuracies on it are optimistic.'
-)
 
 # What the page shows of the run's files.
 _KINDS = {
@@ -141,8 +137,7 @@ def submission_table(values: Mapping[str, Any]) -> Table:
     return Table(
         'submissions',
         'Decision fusion: accuracy of each submission on all clips, silence being an error '
-        '(kahou2015, Table 2). On the clips that its models were trained on, or its weights '
-        'searched on, an accuracy is optimistic; it is left out where that is both.',
+        f'(kahou2015, Table 2). {SEARCHED}; it is left out where that is both.',
         (
             Column('number', 'Submission'),
             Column('method', 'Method'),

@@ -28,8 +28,8 @@ from fer_jax.reports.plots import MOST_LINES
 MOST_SENTENCES = 6
 
 ASSUMPTIONS = {
-    'Interval of a difference': 'Subjects (or clips) are drawn again, for both runs at once. It '
-    'says nothing of how training would vary with another seed, unless runs have several seeds.',
+    'Interval of a difference': 'Subjects (or recordings) are drawn again, for both runs at once. '
+    'Seeds are averaged, not drawn: it says nothing of how training would vary with another seed.',
     TESTS['t']: 'Student’s, on the folds’ accuracies. Takes their differences as independent and '
     'normal; training parts of folds overlap, so its p-values are too small. haddad2020 (Tables 4 '
     'and 5) prints one-sided ones.',
@@ -38,8 +38,8 @@ ASSUMPTIONS = {
     TESTS['wilcoxon']: 'The signed-rank test on the folds’ accuracies. Takes their differences as '
     'symmetric; folds with equal accuracies are left out.',
     TESTS['mcnemar']: 'McNemar’s test on clips that only one run gets right. Takes clips as '
-    'independent, which clips of one subject are not. Only where each clip is judged once (one '
-    'seed, no repeats).',
+    'independent, which clips of one subject and frames of one recording are not. Only where each '
+    'clip is judged once (one seed, no repeats).',
     'Effect size': 'Cohen’s d_z: the mean difference of folds over its standard deviation.',
     'Holm': 'Two-sided p-values corrected for the number of pairs, each test by itself.',
 }

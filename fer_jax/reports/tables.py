@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fer_jax.evaluation.results import DUPLICATE_TITLES, METRIC_TITLES, headline
+from fer_jax.evaluation.results import DUPLICATE_TITLES, METRIC_TITLES, headline, same_networks
 from fer_jax.evaluation.rundir import Run
 from fer_jax.evaluation.table import (
     COUNT,
@@ -56,7 +56,7 @@ def rules(results: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def optimism(results: Mapping[str, Mapping[str, Any]]) -> Table | None:
     """Tabulates what each rule that looks at the test clips adds; None where no rule does."""
-    honest = results[headline(results)]
+    honest = results[same_networks(headline(results), results)]
     rows = [
         {**values, 'honest_accuracy': honest['pooled_accuracy']}
         for values in results.values()
@@ -68,7 +68,7 @@ def optimism(results: Mapping[str, Mapping[str, Any]]) -> Table | None:
         'optimism',
         f'Optimism of choosing an epoch by the test clips: accuracy minus that of '
         f'“{honest["title"]}”, in points. The interval draws {honest["interval"]["unit"]}; the '
-        'epochs stay as chosen.',
+        'epochs stay as chosen, and both accuracies are of the same networks.',
         (
             Column('title', 'Rule'),
             Column('optimism', 'Optimism', DIFFERENCE),

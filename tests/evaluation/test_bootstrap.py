@@ -1,5 +1,7 @@
 """Intervals against scikit-learn draw by draw, and against SciPy's bootstrap."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -150,3 +152,16 @@ def test_a_fold_that_is_drawn_twice_counts_twice(make_predictions):
     np.testing.assert_allclose(
         found['intervals']['fold_accuracy'], found['intervals']['subject_accuracy'], atol=1e-9
     )
+
+
+def test_frames_of_one_film_are_drawn_together_where_subjects_are_unknown(make_predictions):
+    table = make_predictions(seeds=1, folds=5)
+    clips = len(table.clip_id)
+    ids = np.array([f'train/{i // 10:03}@{i % 10}' for i in range(clips)])
+    films = dataclasses.replace(table, subject=np.full(clips, ''), clip_id=ids)
+    people = dataclasses.replace(table, subject=np.array([name[:9] for name in ids.tolist()]))
+    drawn, expected = (bootstrap.count(last_rows(each), each) for each in (films, people))
+    assert drawn.unit == 'recordings'
+    name = 'pooled_accuracy'
+    np.testing.assert_array_equal(drawn.intervals()[name], expected.intervals()[name])
+    assert results.compute(films, draws=9)['last']['interval']['unit'] == 'recordings'

@@ -164,7 +164,7 @@ def test_runs_that_say_the_same_do_not_differ(finished_run, tmp_path):
     found = compare(finished_run, tmp_path / 'same', draws=FEW)
     (pair,) = found['pairs']
     assert pair['difference'] == 0 and pair['interval'] == (0, 0)
-    assert pair['tests']['t']['two_sided'] is None
+    assert pair['tests']['t']['two_sided'] == 1
     assert pair['tests']['wilcoxon']['two_sided'] == pair['tests']['mcnemar']['two_sided'] == 1
     assert comparison_page.write(found, tmp_path / 'out').is_file()
     assert 'Paired t-test' in comparison.summary_text(found)
@@ -334,6 +334,7 @@ def test_the_page_says_who_is_who_what_was_asked_and_what_was_set(three):
     for name in ('A · ckplus_c3d-0123abcd', 'B · ckplus_c3d-4567cdef', 'C · third'):
         assert name in text and name.replace(' · ', '  ') in said
     assert comparison.DIRECTION.split('(')[0] in text
+    assert 'Seeds are averaged, not drawn' in text and 'unless runs have several' not in text
     with (folder / 'figures' / 'settings.csv').open(newline='') as file:
         rows = {row['setting']: (row['A'], row['B'], row['C']) for row in csv.DictReader(file)}
     assert rows == {

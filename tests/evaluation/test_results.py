@@ -10,6 +10,8 @@ from sklearn import metrics as reference
 from fer_jax.errors import UserError
 from fer_jax.evaluation import results
 from fer_jax.evaluation.predictions import TEST
+from fer_jax.evaluation.rules import choose
+from fer_jax.reports import tables
 
 
 @pytest.fixture(scope='module')
@@ -79,6 +81,18 @@ def test_optimism_is_the_difference_to_the_honest_rule(values):
         low, high = values[rule]['optimism_interval']
         assert low < values[rule]['optimism'] < high
     assert values['test_best_fold']['optimism'] > 0
+
+
+def test_optimism_beside_nested_is_of_the_networks_that_chose(predictions):
+    best, late = choose(predictions)['val_best'], predictions.epochs - 1
+    chosen = {'nested': late, 'val_best': best, 'test_best_fold': best}
+    found = results.compute(predictions, draws=50, chosen=chosen)
+    assert found['nested']['headline']
+    assert found['nested']['pooled_accuracy'] != found['val_best']['pooled_accuracy']
+    assert found['test_best_fold']['optimism'] == 0
+    assert found['test_best_fold']['optimism_interval'] == [0, 0]
+    (row,) = tables.optimism(found).rows
+    assert row['honest_accuracy'] == found['val_best']['pooled_accuracy']
 
 
 def test_the_interval_of_optimism_pairs_the_subjects(predictions, values):

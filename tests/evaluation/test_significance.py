@@ -186,12 +186,14 @@ def test_what_is_not_defined_is_none_and_what_says_nothing_is_one():
     for outcome in (
         significance.paired_t(first, second),
         significance.paired_t([0.9], [0.8]),
-        significance.corrected_t(first, first, 0.1),
+        significance.corrected_t(first, second, 0.1),
     ):
         assert outcome.statistic is outcome.two_sided is outcome.greater is outcome.less is None
     assert significance.effect_size(first, second) is None
     assert significance.wilcoxon(first, first) == significance.TestResult(0, 0.0, 1.0, 1.0, 1.0)
     assert significance.mcnemar(0, 0) == significance.TestResult(0, 0.0, 1.0, 1.0, 1.0)
+    for same in (significance.paired_t(first, first), significance.corrected_t(first, first, 0.1)):
+        assert same == significance.TestResult(3, 0.0, 1.0, 1.0, 1.0)
     with pytest.raises(ValueError, match='not paired'):
         significance.paired_t([0.1, 0.2], [0.1])
 
@@ -220,4 +222,6 @@ def test_holm_by_hand_and_never_below_the_level():
     assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert significance.holm([0.5, None, 0.9]) == [1.0, None, 1.0]
     assert significance.holm([0.2]) == [0.2]
+    # A comparison without a p-value was made all the same.
+    assert significance.holm([0.01, None, 0.9]) == pytest.approx([0.03, None, 1.0])
     assert significance.holm([None]) == [None]

@@ -105,6 +105,11 @@ def test_without_test_labels_nothing_is_said_of_the_test_part(run, tmp_path):
     assert 'SIMULATED' in text and text.count('\n') >= 15
 
 
+def test_the_terminal_says_which_accuracies_are_optimistic(run):
+    text = ' '.join(outcome.text(outcome.load(run[0]).values).split())
+    assert outcome.OPTIMISTIC in text and outcome.SEARCHED in text
+
+
 def test_predictions_leave_out_who_is_silent(run):
     found = outcome.load(run[0])
     rows = list(csv.DictReader(io.StringIO(outcome.predictions_csv(found))))
