@@ -1,8 +1,10 @@
 """A small system (convolution, BatchNorm, dropout) on small clips, enough for every mechanism."""
 
 import dataclasses
+from pathlib import Path
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from fer_jax.data.clips import ClipSet
 from fer_jax.data.protocols import Fold
 from fer_jax.models import layers
+from fer_jax.training import loop
 from fer_jax.training.members import Member, Recipe
 from fer_jax.training.step import System
 
@@ -122,3 +125,31 @@ def tiny_members() -> list[Member]:
 def alone():
     """A member as the only one of its population."""
     return lambda member: [dataclasses.replace(member, index=0)]
+
+
+@pytest.fixture
+def fit(tiny_system, tiny_members, tiny_clips, tiny_recipe):
+    """Trains in a folder; members and schedule may be overridden."""
+
+    def run(
+        folder,
+        *,
+        members=None,
+        on_epoch=lambda record: None,
+        devices=1,
+        epochs=4,
+        system=tiny_system,
+        **schedule,
+    ):
+        return loop.train(
+            system,
+            tiny_members[:2] if members is None else members,
+            tiny_clips,
+            tiny_recipe,
+            loop.Schedule(epochs=epochs, evaluate_batch=16, **schedule),
+            Path(folder),
+            devices=jax.devices()[:devices],
+            on_epoch=on_epoch,
+        )
+
+    return run

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 import shutil
 import signal
 import weakref
@@ -18,34 +17,6 @@ from fer_jax.training import loop
 from fer_jax.training.checkpoint import MemberCheckpoints
 from fer_jax.training.mesh import make_layout
 from fer_jax.training.record import MemberRecord
-
-
-@pytest.fixture
-def fit(tiny_system, tiny_members, tiny_clips, tiny_recipe):
-    """Trains in a folder; members and schedule may be overridden."""
-
-    def run(
-        folder,
-        *,
-        members=None,
-        on_epoch=lambda record: None,
-        devices=1,
-        epochs=4,
-        system=tiny_system,
-        **schedule,
-    ):
-        return loop.train(
-            system,
-            tiny_members[:2] if members is None else members,
-            tiny_clips,
-            tiny_recipe,
-            loop.Schedule(epochs=epochs, evaluate_batch=16, **schedule),
-            Path(folder),
-            devices=jax.devices()[:devices],
-            on_epoch=on_epoch,
-        )
-
-    return run
 
 
 def final(folder, member):
@@ -436,26 +407,6 @@ def test_members_that_have_not_begun_wait_for_those_that_have(fit, tmp_path, tin
     assert [epoch for member, epoch in seen if member == 1] == [1, 2, 3, 4]
 
 
-def test_no_more_states_than_allowed_wait_to_be_written(fit, tmp_path, tiny_members, monkeypatch):
-    monkeypatch.setattr(loop, 'WRITTEN_AT_ONCE', 1, raising=False)
-    save, wait = MemberCheckpoints.save_latest, MemberCheckpoints.wait
-    waiting, most = set(), []
-
-    def saved(self, *given):
-        waiting.add(self.folder)
-        most.append(len(waiting))
-        save(self, *given)
-
-    def waited(self):
-        wait(self)
-        waiting.discard(self.folder)
-
-    monkeypatch.setattr(MemberCheckpoints, 'save_latest', saved)
-    monkeypatch.setattr(MemberCheckpoints, 'wait', waited)
-    fit(tmp_path, members=tiny_members[:3], members_at_once=3, epochs=2)
-    assert len(most) == 3 and max(most) == 1
-
-
 def test_a_resumption_lets_a_member_s_state_go_before_the_next(
     fit, tmp_path, tiny_members, monkeypatch
 ):
@@ -475,48 +426,6 @@ def test_a_resumption_lets_a_member_s_state_go_before_the_next(
     monkeypatch.setattr(MemberCheckpoints, 'restore_latest', restored)
     fit(tmp_path, **given)
     assert len(alive) == 4 and max(alive) == 1
-
-
-def test_saving_members_side_by_side_compiles_nothing(fit, tmp_path, tiny_members, monkeypatch):
-    """The first save and the first best network: no slice of a leaf for a member is a program."""
-    save, evaluate = loop._Together._save, loop.MemberRecord.add_epoch
-    compiled, during = [], []
-
-    def listen(event, seconds, **kwargs):
-        if 'backend_compile' in event:
-            compiled.append(event)
-
-    def counting(self, *args, **kwargs):
-        # Since the last member's probabilities were there: its best network, and all states.
-        save(self, *args, **kwargs)
-        during.append(len(compiled))
-
-    def recorded(self, *args, **kwargs):
-        compiled.clear()
-        return evaluate(self, *args, **kwargs)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    monkeypatch.setattr(loop._Together, '_save', counting)
-    monkeypatch.setattr(loop.MemberRecord, 'add_epoch', recorded)
-    try:
-        fit(tmp_path, members=tiny_members[:3], members_at_once=3, epochs=1, keep_states=True)
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-    assert during == [0]
-
-
-def test_a_member_that_does_not_fit_is_told(fit, tmp_path, tiny_members, monkeypatch):
-    monkeypatch.setattr(loop.memory, 'available', lambda devices: 1000)
-    with pytest.raises(UserError, match='a single member needs .* that has 0 MiB left'):
-        fit(tmp_path)
-
-
-def test_on_a_cpu_a_step_is_said_to_need_at_times_three_times_its_account(fit, tmp_path, capsys):
-    fit(tmp_path, epochs=1)
-    (line,) = [ln for ln in capsys.readouterr().out.splitlines() if ln.startswith('a step takes')]
-    assert re.search(
-        r' needs \d+ MiB \(at times up to three times that\) besides the data, of', line
-    )
 
 
 @pytest.mark.parametrize('key', ['epochs', 'checkpoint_every', 'evaluate_batch'])
