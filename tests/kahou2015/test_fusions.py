@@ -13,6 +13,8 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.kahou2015 import __main__ as command
 from fer_jax.kahou2015 import fusion_training, fusions, outcome, system
+from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, VALIDATION
+from fer_jax.kahou2015.system import FUSED
 from tests.kahou2015.conftest import made_up_table, write_stages
 from tests.kahou2015.test_emotiw_system import small
 
@@ -99,6 +101,37 @@ def test_inputs_are_scaled_over_training_clips_alone():
     np.testing.assert_allclose(found[[0, 2, 8], 0], (rows[[0, 2, 8], 0] - seen.mean()) / seen.std())
     np.testing.assert_array_equal(found[[0, 8], 1], 0)
     assert np.isnan(found[1]).all()
+
+
+def test_inputs_of_a_submission_are_scaled_over_what_it_is_trained_on(folder):
+    found = outcome.load(folder)
+    options = fusions.changed(options_of(folder), scaled=True)
+    for number, submission in SUBMISSIONS.items():
+        if submission.combines:
+            continue
+        fit = found.table.part(*submission.fit)
+        others = np.setdiff1d(np.arange(len(found.table.clip_id)), fit)
+        models = {name: {'features': found.models[name]['features'].copy()} for name in FUSED}
+        for own in models.values():
+            own['features'][:, others] *= 10
+        given = system.inputs_of(options, found.table, found.models, number)
+        same = system.inputs_of(options, found.table, models, number)
+        for rows, again in zip(given, same, strict=True):
+            np.testing.assert_array_equal(rows[fit], again[fit])
+            np.testing.assert_allclose(np.nanstd(rows[fit], axis=0), 1, rtol=1e-4)
+
+
+def test_the_validation_part_chooses_among_what_was_drawn():
+    rows = [
+        fusions.Row(name, 'units', 'stable', {VALIDATION: chosen, TEST: tested}, (3,), (), ())
+        for name, chosen, tested in (
+            (fusions.BASE, 0.8, 0.95), ('drawn 1', 0.6, 0.9), ('drawn 2', 0.7, 0.1)
+        )
+    ]  # fmt: skip
+    assert fusions._said(rows)[-1] == (
+        'of 2 drawn the validation part chooses drawn 2 (units): 70.00 % there, 10.00 % on the '
+        'test part'
+    )
 
 
 def test_what_is_drawn_is_what_is_trained(folder, monkeypatch):
