@@ -18,10 +18,8 @@ from fer_jax.predict import (
     film_page,
     jobs,
     overlay,
-    quality,
     results,
     segments,
-    summary,
 )
 from fer_jax.predict.films import Film, Frame
 from fer_jax.predict.jobs import Options
@@ -289,71 +287,6 @@ def test_a_page_links_the_files_of_its_own_film(written, monkeypatch, made):
         assert [html.unescape(name) for name in named] == [f'{base}.tracks.csv', f'{base}.csv']
 
 
-def test_stretches_are_what_the_labels_say(made):
-    result = made([1] * 30, [0] * 10 + [1] * 1 + [0] * 4 + [2] * 15, fps=10)
-    found = segments.segments(result)
-    # A single frame of a tenth of a second is none.
-    assert [(part.label, round(part.start, 2), round(part.end, 2)) for part in found] == [
-        ('calm', 0.0, 1.0),
-        ('calm', 1.1, 1.5),
-        ('sad', 1.5, 3.0),
-    ]
-    assert found[0].probability == pytest.approx(0.8) and found[0].uncertain == 0
-    times = [0.0, 0.1, 0.2, 3.0, 3.1, 3.2]
-    apart = segments.segments(made([1] * 6, [1] * 6, times=times))
-    assert [(round(part.start, 2), round(part.end, 2)) for part in apart] == [(0, 0.8), (3, 3.3)]
-
-
-def test_what_is_uncertain_is_a_share_of_time_in_films_of_uneven_rate(made):
-    times = [0.0, 0.4, 0.5, 0.6, 0.7]  # and a tenth of a second for the last row
-    result = made([1] * 5, [1] * 5, times=times)
-    result.smoothed[0, 1] = 0.3  # below what is sure
-    (part,), (row,) = segments.segments(result), summary.tracks(result).rows
-    assert part.uncertain == row['uncertain'] == pytest.approx(0.5)
-    (row,) = summary.tracks(made([1], [1])).rows
-    assert row['seconds'] == row['uncertain'] == 0
-
-
-def test_reasons_to_doubt_a_face_of_a_film(tmp_path):
-    # Right edge, sharpness, turn and probability of each face, and why it is doubtful.
-    faces = [
-        ('30.00', '0.5000', '0.0000', '0.9', 'small'),
-        ('60.00', '0.0500', '0.0000', '0.9', 'blurred'),
-        ('60.00', '0.5000', '0.4000', '0.9', 'turned'),
-        ('60.00', '0.5000', '0.0000', '0.3', 'unsure'),
-        ('60.00', '0.5000', '0.0000', '0.9', ''),
-        ('60.00', '0.0500', '0.4000', '0.9', 'blurred turned'),
-    ]
-    lines = [
-        f'{k},{k / 10},face,1,10.00,10.00,{right},30.00,0.9000,{sharp},{turned},{k / 10},{p},0.2'
-        for k, (right, sharp, turned, p, _) in enumerate(faces)
-    ]
-    (tmp_path / 'rows.csv').write_text('\n'.join([*lines, '6,0.6,no face', '7,0.7,no face']))
-    result = results.read(tmp_path / 'rows.csv', ('calm', 'glad'), smooth=0, threshold=0.4)
-    names = results.header(result.classes, sequences=False)
-    table = [dict(zip(names, row, strict=True)) for row in results.lines(result, sequences=False)]
-    assert [row['uncertain'] for row in table] == [*(reasons for *_, reasons in faces), '', '']
-    counted = summary.counts(result)
-    assert [counted[reason] for reason in quality.REASONS] == [1, 2, 2, 1]
-    assert (counted['faces'], counted['uncertain faces']) == (6, 5)
-    row = jobs.film_row('a.mp4', {'counts': counted, 'film': {'seconds': 0.8}, 'remarks': ['x']})
-    assert row == {
-        'film': 'a.mp4', 'status': 'done', 'seconds': 0.8, 'frames': 8, 'with_a_face': 6,
-        'people': 1, 'uncertain_faces': 5, 'remarks': 'x',
-    }  # fmt: skip
-
-
-def test_films_that_are_seldom_looked_at_have_whole_stretches(made):
-    result = made([1] * 10, [0] * 10, fps=1)
-    found = segments.segments(result)
-    assert [(part.start, part.end) for part in found] == [(0, 10)]
-    text = film_page._band(result, 1, 0.0, 9.0)
-    assert text.count('<polygon') == len(result.classes)
-    times = [0, 1, 2, 5, 6, 7]
-    apart = segments.segments(made([1] * 6, [1] * 6, times=times))
-    assert [(part.start, part.end) for part in apart] == [(0, 3.5), (5, 8)]
-
-
 def test_events_for_elan_boris_and_players(film, made):
     opened = Film.open(film)
     result = made([1] * 20 + [2] * 20, [0] * 10 + [1] * 10 + [2] * 20)
@@ -392,36 +325,6 @@ def test_events_for_elan_boris_and_players(film, made):
     lines = events.webvtt(opened, parts, classes).split('\n')
     assert lines[0] == 'WEBVTT'
     assert lines[2:4] == ['00:00:00.000 --> 00:00:01.000', '<v person 1>calm']
-
-
-def test_shares_of_a_person_add_up_and_have_intervals(made):
-    rng = np.random.default_rng(0)
-    label = np.repeat(rng.choice(3, 60, p=[0.6, 0.3, 0.1]), 10)
-    table = summary.tracks(made([1] * 600, label))
-    (row,) = table.rows
-    shares = [row[f'share_{name}'] for name in ('calm', 'glad', 'sad')]
-    assert sum(shares) == pytest.approx(1)
-    assert shares == pytest.approx([np.mean(label == k) for k in range(3)])
-    assert row['seconds'] == pytest.approx(60)
-    assert (row['first_s'], row['last_s']) == pytest.approx((0, 59.9))
-    for share, name in zip(shares, ('calm', 'glad', 'sad'), strict=True):
-        low, high = row[f'interval_{name}']
-        assert low <= share <= high and high - low > 0.03
-    assert 'share_calm' in table.csv(()).splitlines()[0]
-
-
-def test_intervals_know_that_neighbours_say_the_same():
-    rng = np.random.default_rng(1)
-    blocks = np.repeat(rng.integers(0, 2, 40), 25)
-    mixed = rng.permutation(blocks)
-    wide, narrow = (
-        np.diff(summary.block_shares(label, np.ones(1000), 2, 50)[1], axis=0)[0, 0]
-        for label in (blocks, mixed)
-    )
-    assert wide > 3 * narrow
-    # The textbook's deviation of 40 independent blocks.
-    assert wide == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 40), rel=0.35)
-    assert np.isnan(summary.block_shares(blocks[:60], np.ones(60), 2, 50)[1]).all()
 
 
 def test_a_turned_film_without_a_matrix_is_found_and_said(
