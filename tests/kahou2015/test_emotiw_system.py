@@ -130,22 +130,6 @@ def test_a_run_is_taken_up_where_it_was_and_then_only_read(stood_in, tmp_path, m
     assert len(stood_in) == 6 and 'is finished' in capsys.readouterr().out
 
 
-def test_sound_is_whitened_over_its_training_clips():
-    frames = np.random.default_rng(0).normal(3, 5, (12, 1, 6)).astype(np.float32)
-    train = np.arange(2, 9)
-    member = SimpleNamespace(fold=SimpleNamespace(train=train))
-
-    def whitened(values):
-        return models._whitened(2, models.Learned(SimpleNamespace(frames=values), member, None))
-
-    found = whitened(frames)
-    assert found.shape == (12, 2)
-    np.testing.assert_allclose(found[train].std(0, ddof=1), 1, rtol=1e-5)
-    scale = np.full((12, 1, 1), 10, np.float32)
-    scale[train] = 1
-    np.testing.assert_allclose(whitened(frames * scale), found * scale[:, 0], rtol=1e-5)
-
-
 def test_units_for_other_than_three_modalities_are_refused(stood_in, tmp_path):
     config = small(**{'fusion.units': (5, 3)})
     with pytest.raises(UserError, match='fusion.units has 2 numbers: give one for each of aggr'):

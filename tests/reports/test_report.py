@@ -9,12 +9,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from sklearn import metrics as reference
 
 from fer_jax import atomic, cli
 from fer_jax import report as command
 from fer_jax.errors import UserError
-from fer_jax.evaluation.results import METRIC_TITLES
 from fer_jax.evaluation.table import (
     DIFFERENCE_INTERVAL,
     INTERVAL,
@@ -25,7 +23,7 @@ from fer_jax.evaluation.table import (
     Table,
     show,
 )
-from fer_jax.reports import figures, page, plots, run_page
+from fer_jax.reports import figures, page, run_page
 from fer_jax.reports.figures import Drawing
 
 VOID = {'meta', 'link', 'br', 'img', 'hr', 'input'}
@@ -114,14 +112,6 @@ def test_other_stamps_seeds_and_duplicates_are_shown(make_predictions, make_run,
     assert 'a subject may be on both sides' in text
     assert {'table-seeds', 'table-duplicates'} <= set(Reader(text).ids)
     assert 'Confusion matrix, 2 seeds together:' in text
-    best = json.loads((run / 'results.json').read_text())['val_best']
-    expected = [*best['seeds'], {'seed': 'mean', **best}]
-    expected.append({'seed': 's.d.', **best['standard_deviation'], 'n': None})
-    expected = [{**row, 'seed': str(row['seed'])} for row in expected]
-    assert_says(run / 'figures' / 'seeds.csv', expected, 'seed', *METRIC_TITLES, 'n')
-    copies = best['duplicates'].values()
-    keys = ('n', 'removed', 'pooled_accuracy', 'interval')
-    assert_says(run / 'figures' / 'duplicates.csv', copies, *keys)
 
 
 def test_a_collapsed_network_is_named_on_the_page(make_predictions, make_run, tmp_path):
@@ -153,77 +143,6 @@ def test_the_numbers_are_those_of_results_json(drawn, finished_run):
     assert sum(int(row['test_clips']) for row in folds) == 327
     assert 'python -m fer_jax.main --config=configs/ckplus_c3d.py:simulated' in text
     assert 'no face in any of its 14 frames' in text
-
-
-def test_every_table_is_that_of_results_json(drawn, finished_run, predictions):
-    values = json.loads((finished_run / 'results.json').read_text())
-    best, folder = values['val_best'], drawn / 'figures'
-    assert_says(folder / 'rules.csv', values.values(), 'title', *METRIC_TITLES, 'n')
-    judged = predictions.at(np.array(best['epochs']) - 1)
-    classes = []
-    for k, row in enumerate(best['classes']):
-        given = judged.label == k, judged.probabilities[:, k]
-        areas = {
-            'roc_area': reference.roc_auc_score(*given),
-            'average_precision': reference.average_precision_score(*given),
-        }
-        classes.append(row | areas)
-    keys = ('class', 'n', 'recall', 'recall_interval', 'precision', 'f1', *areas)
-    assert_says(folder / 'classes.csv', classes, *keys)
-    names = [f'predicted {name}' for name in predictions.classes]
-    counts = [dict(zip(names, row, strict=True)) for row in best['confusion']]
-    assert_says(folder / 'confusion.csv', counts, *names)
-    found = best['calibration']
-    scaled = {**found['scaled'], 'temperature': found['temperature']}
-    calibrated = [{**found['raw'], 'temperature': 1}, scaled]
-    assert scaled['error'] != found['raw']['error']
-    keys = ('temperature', 'error', 'confidence', 'loss')
-    assert_says(folder / 'calibration.csv', calibrated, *keys)
-    assert_says(folder / 'subjects.csv', best['per_subject'], 'subject', 'n', 'accuracy')
-    folds = [
-        {
-            **row,
-            **{
-                f'{part}_clips': len(clips)
-                for part, clips in read_folds(finished_run)[row['fold']].items()
-            },
-        }
-        for row in best['folds']
-    ]
-    keys = ('member', 'fold', 'train_clips', 'validation_clips', 'test_clips', 'epoch')
-    keys += ('validation_accuracy', 'accuracy', 'majority_accuracy')
-    assert_says(folder / 'folds.csv', folds, *keys)
-
-
-def read_folds(run):
-    """Clips of each part of each fold."""
-    return json.loads((run / 'folds.json').read_text())['folds']
-
-
-def assert_says(path, expected, *columns):
-    """Checks that a CSV has these columns of the rows expected, None as an empty cell."""
-    for row, wanted in zip(read_csv(path), expected, strict=True):
-        for key in columns:
-            value = wanted[key]
-            if isinstance(value, list):
-                ends = [float(row[f'{key}_{end}']) for end in ('low', 'high')]
-                assert ends == pytest.approx(value, rel=1e-5), key
-            elif value is None or isinstance(value, str):
-                assert row[key] == (value or ''), key
-            else:
-                assert float(row[key]) == pytest.approx(value, rel=1e-5), key
-
-
-@pytest.mark.parametrize('what', ['loss', 'accuracy'])
-def test_learning_curves_are_those_of_metrics_csv(drawn, finished_run, what):
-    known = read_csv(finished_run / 'metrics.csv')
-    parts = [f'{part}_{what}' for part in plots.PARTS]
-    keys = ('member', 'fold', 'seed', 'epoch')
-    expected = [
-        {key: row[key] for key in keys} | {part: float(row[part]) for part in parts}
-        for row in known
-    ]
-    assert_says(drawn / 'figures' / f'{what}_curves.csv', expected, *keys, *parts)
 
 
 def test_a_fold_has_one_number_in_every_file(drawn, finished_run):
