@@ -12,6 +12,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions, rundir
 from fer_jax.experiment.predictor import Predictor
 from fer_jax.export import __main__ as command
+from fer_jax.export import folder as model_folders
 from fer_jax.training import model_folder
 
 
@@ -79,12 +80,33 @@ def leaves(tree):
 
 def test_golden_outputs_come_again(folder):
     with np.load(folder / 'golden.npz') as golden:
-        frames, expected = golden['frames'], golden['probabilities']
+        frames = golden['frames']
         assert frames.shape == (4, 1, 24, 24, 1) and frames.dtype == np.uint8
         assert frames.std() > 10  # faces, no blank
         assert golden['classes'].tolist() == [*fer_jax.load(str(folder)).classes]
-    found = fer_jax.load(str(folder)).probabilities(frames)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_golden_outputs_come_again(folder)
+
+
+def assert_golden_outputs_come_again(folder):
+    with np.load(folder / 'golden.npz') as golden:
+        found = fer_jax.load(str(folder)).probabilities(golden['frames'])
+        np.testing.assert_allclose(found, golden['probabilities'], rtol=0, atol=1e-5)
+
+
+def test_kernels_keep_four_bytes_where_two_lose_something(
+    plain_run, folder, pictures, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(model_folders, '_LOST', -1.0)
+    out = tmp_path / 'model'
+    call(plain_run, f'--out={out}')
+    assert 'four bytes kept instead' in capsys.readouterr().out
+    config = json.loads((out / 'config.json').read_text())
+    assert config['weights']['kernels'] == 'float32'
+    expected = Predictor.open(plain_run).images(pictures)
+    found = Predictor.open(out).images(pictures)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    assert np.abs(Predictor.open(folder).images(pictures) - expected).max() > 3e-5
+    assert_golden_outputs_come_again(out)
 
 
 def test_one_member_alone(plain_run, pictures, tmp_path):
