@@ -164,6 +164,24 @@ def test_the_figures_are_of_the_saved_arrays(drawn, trained):
         assert {int(row['clips']) for row in of_class} == {own.sum()}
         means = [float(row['fall']) for row in of_class]
         np.testing.assert_allclose(means, falls[own].mean(0), atol=1e-5)
+    with (folder / 'figures' / 'saliency.csv').open(newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['class'] for row in rows] == [*trained.clips.classes]
+    clip, said = trained.tested
+    label = trained.clips.label[clip]
+    counted = {
+        'tested': label, 'correct': label[said.argmax(1) == label], 'mapped': arrays['label']
+    }  # fmt: skip
+    for key, labels in counted.items():
+        expected = np.bincount(labels, minlength=7)
+        np.testing.assert_array_equal([int(row[key]) for row in rows], expected, key)
+    flips = arrays['probabilities'][:, 1:].argmax(2) != arrays['label'][:, None]
+    for key, values in (('flip', flips), ('fall', falls)):
+        for k, row in enumerate(rows):
+            own = values[arrays['label'] == k]
+            assert (row[key] == '') == (not own.size)
+            if own.size:
+                assert float(row[key]) == pytest.approx(own.mean(), abs=1e-5)
     kernel = trained.network.variables['params']['frames']['conv1a']['kernel']
     np.testing.assert_allclose(
         arrays['filters_frames_conv1a'][:, 0], np.moveaxis(kernel.mean(-2), -1, 0), atol=1e-7

@@ -190,6 +190,48 @@ def test_a_clip_that_the_network_gets_wrong_after_all_flips_under_no_window(netw
         saliency.study(trained, np.array([1]), windows)
 
 
+def sure(fear, joy):
+    """Makes a study of so many clips of fear and of joy, one window, surer from clip to clip."""
+    label = np.repeat([0, 2], [fear, joy])
+    whole = np.zeros((fear + joy, 3), np.float32)
+    whole[np.arange(fear + joy), label] = np.linspace(0.6, 0.9, fear + joy)
+    hidden = np.tile(np.array([0, 0.5, 0.4], np.float32), (fear + joy, 1))
+    hidden[fear + 1 :] = whole[fear + 1 :] / 2
+    return saliency.Study(
+        windows=Windows.over((4, 4), 4, 4),
+        classes=('fear', 'anger', 'joy'),
+        tested=np.array([9, 4, 8]),
+        correct=np.array([fear, 0, joy]),
+        clip=np.arange(fear + joy),
+        label=label,
+        probabilities=np.stack([whole, hidden], 1),
+        pictures=np.zeros((fear + joy, 4, 4, 1), np.float32),
+    )
+
+
+def test_the_typical_clip_is_the_middle_one_and_the_trio_of_fear_where_there_is_one():
+    found = sure(5, 7)
+    assert (found.typical(0), found.typical(2)) == (2, 8)
+    assert found.trio() == [0, 2, 4]
+    few = sure(2, 7)
+    assert (few.typical(0), few.typical(2)) == (1, 5)
+    assert few.trio() == [3, 5, 7]
+
+
+def test_the_table_says_of_each_class_what_its_own_windows_do():
+    found = sure(2, 4)
+    true = found.probabilities[np.arange(6), 0, found.label]
+    joy = (true[2] - 0.4 + true[3:].sum() / 2) / 4
+    lines = saliency.text(found.table(), ['A STAMP']).splitlines()
+    assert lines[0] == '*** A STAMP ***'
+    assert [line.split() for line in lines[1:]] == [
+        ['class', 'test', 'right', 'mapped', 'flips', 'mean', 'fall'],
+        ['fear', '9', '2', '2', '100.0', '%', f'{100 * true[:2].mean():+.1f}'],
+        ['anger', '4', '0', '0', '-', '-'],
+        ['joy', '8', '4', '4', '25.0', '%', f'{100 * joy:+.1f}'],
+    ]
+
+
 def test_one_compilation_a_geometry(network, face):
     traced = []
 
