@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 
 import cv2
 import numpy as np
@@ -126,6 +127,20 @@ def test_small_and_blurred_faces_are_called_so(people, tmp_path, bands):
     rows = {row['path']: row for row in predicted(paths, tmp_path, bands())}
     assert 'small' in rows['small.png']['uncertain'].split()
     assert 'blurred' in rows['blurred.png']['uncertain'].split()
+
+
+def test_the_sheet_counts_faces_and_certain_ones(picture, tmp_path, bands):
+    path, model = saved(tmp_path, 'a.png', picture), bands()
+    said = [('mouth', ''), ('mouth', ''), ('mouth', 'small'), ('forehead', 'blurred unsure')]
+    values = ['a.png', 'face', '60.0', '50.0', '160.0', '150.0', '0.900']
+    rows = [
+        dict(zip(stills.columns(model.classes), [*values, *each, '0.5', *['0.3'] * 3], strict=True))
+        for each in said
+    ]
+    text = stills.sheet(rows, {'a.png': path}, model)
+    found = re.findall(r'<tr><td[^>]*>(\w+)</td><td[^>]*>(\d+)</td><td[^>]*>(\d+)</td></tr>', text)
+    assert found == [('forehead', '1', '0'), ('middle', '0', '0'), ('mouth', '3', '2')]
+    assert text.count('<li class="right">') == text.count('<li class="wrong">') == 2
 
 
 def test_many_pictures_go_on_where_they_were_stopped(picture, tmp_path, bands, monkeypatch):
