@@ -144,10 +144,9 @@ def test_the_card_is_filled_from_files(plain_run, plain_data, tmp_path, capsys):
     words = (model, '--dataset=fer2013', f'--data_dir={plain_data}', f'--out={tmp_path / "out"}')
     call(*words, '--labels=ferplus8', '--card')
     printed = capsys.readouterr().out
-    accuracy = rundir.read_json(tmp_path / 'out' / 'results.json')['counted'][0]['accuracy']
     text = (model / 'README.md').read_text()
-    assert f'| All test clips | 42 | {100 * accuracy:.2f} (' in text
-    assert f'{100 * accuracy:.2f}%' in printed
+    assert_card_says(text, rundir.read_json(model / 'evaluations.json')['fer2013 ferplus8'])
+    assert_printed(printed, rundir.read_json(tmp_path / 'out' / 'results.json'))
     assert 'Shrunk to 16 x 16' in text and 'None yet' not in text
     first = (model / 'evaluations.json').read_text()
     call(*words, '--labels=fer2013', '--card')
@@ -161,6 +160,46 @@ def test_the_card_is_filled_from_files(plain_run, plain_data, tmp_path, capsys):
     assert again == json.loads(first)['fer2013 ferplus8']
     html = (tmp_path / 'out' / 'report.html').read_text()
     assert 'Article 5(1)(f)' in html and 'figure-reliability' in html
+
+
+def assert_card_says(text, found):
+    """Checks every row of the card's tables, column by column."""
+    assert '| Test clips | n | Accuracy, % | Mean over classes, % | Macro F1, % |' in text
+    assert len(found['counted']) == 4 and len(found['classes']) == 8
+    metrics = ('accuracy', 'mean_class_accuracy', 'macro_f1')
+    for row in found['counted']:
+        cells = [with_interval(row, metric) for metric in metrics]
+        assert f'| {row["what"]} | {row["n"]} | {" | ".join(cells)} |' in text
+    assert '| Class | n | Recall, % | Precision, % | F1, % |' in text
+    for row in found['classes']:
+        cells = [with_interval(row, 'recall'), share(row['precision']), share(row['f1'])]
+        assert f'| {row["class"]} | {row["n"]} | {" | ".join(cells)} |' in text
+    for name, title in (('raw', 'as they are'), ('scaled', 'calibrated')):
+        row = found['calibration'][name]
+        cells = f'{share(row["error"])} | {row["loss"]:.3f} | {row["votes_loss"]:.3f}'
+        assert f'| {title} | {cells} |' in text
+    for row in found['conditions']:
+        assert f'| {row["condition"]} | {row["n"]} | {with_interval(row, "accuracy")} |' in text
+
+
+def share(value):
+    return '–' if value is None else f'{100 * value:.2f}'
+
+
+def with_interval(row, metric):
+    ends = row[f'{metric}_interval']
+    shown = '' if ends is None else f' ({100 * ends[0]:.1f} to {100 * ends[1]:.1f})'
+    return share(row[metric]) + shown
+
+
+def assert_printed(printed, found):
+    """Checks the first table of the terminal, column by column."""
+    words = ' '.join(printed.split())
+    for row in found['counted']:
+        low, high = row['accuracy_interval']
+        shares = f'{share(row["mean_class_accuracy"])}% {share(row["macro_f1"])}%'
+        said = f'{share(row["accuracy"])}% {100 * low:.1f} - {100 * high:.1f} {shares}'
+        assert f'{row["what"]} {row["n"]} {said}' in words
 
 
 def test_what_cannot_be_judged_is_said(plain_run, plain_data, tmp_path):
