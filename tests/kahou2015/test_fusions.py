@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from fer_jax.config import bind
 from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.kahou2015 import __main__ as command
-from fer_jax.kahou2015 import fusion_training, fusions, outcome, system
+from fer_jax.kahou2015 import fusion_training, fusions, models, outcome, system
+from fer_jax.kahou2015.submissions import SUBMISSIONS
+from fer_jax.kahou2015.system import FUSED
 from tests.kahou2015.conftest import made_up_table, write_stages
 from tests.kahou2015.test_emotiw_system import small
 
@@ -99,6 +102,40 @@ def test_inputs_are_scaled_over_training_clips_alone():
     np.testing.assert_allclose(found[[0, 2, 8], 0], (rows[[0, 2, 8], 0] - seen.mean()) / seen.std())
     np.testing.assert_array_equal(found[[0, 8], 1], 0)
     assert np.isnan(found[1]).all()
+
+
+def test_sound_is_whitened_over_its_training_clips():
+    frames = np.random.default_rng(0).normal(3, 5, (12, 1, 6)).astype(np.float32)
+    train = np.arange(2, 9)
+    member = SimpleNamespace(fold=SimpleNamespace(train=train))
+
+    def whitened(values):
+        return models._whitened(2, models.Learned(SimpleNamespace(frames=values), member, None))
+
+    found = whitened(frames)
+    assert found.shape == (12, 2)
+    np.testing.assert_allclose(found[train].std(0, ddof=1), 1, rtol=1e-5)
+    scale = np.full((12, 1, 1), 10, np.float32)
+    scale[train] = 1
+    np.testing.assert_allclose(whitened(frames * scale), found * scale[:, 0], rtol=1e-5)
+
+
+def test_inputs_of_a_submission_are_scaled_over_what_it_is_trained_on(folder):
+    found = outcome.load(folder)
+    options = fusions.changed(options_of(folder), scaled=True)
+    for number, submission in SUBMISSIONS.items():
+        if submission.combines:
+            continue
+        fit = found.table.part(*submission.fit)
+        others = np.setdiff1d(np.arange(len(found.table.clip_id)), fit)
+        other = {name: {'features': found.models[name]['features'].copy()} for name in FUSED}
+        for own in other.values():
+            own['features'][:, others] *= 10
+        given = system.inputs_of(options, found.table, found.models, number)
+        same = system.inputs_of(options, found.table, other, number)
+        for rows, again in zip(given, same, strict=True):
+            np.testing.assert_array_equal(rows[fit], again[fit])
+            np.testing.assert_allclose(np.nanstd(rows[fit], axis=0), 1, rtol=1e-4)
 
 
 def test_what_is_drawn_is_what_is_trained(folder, monkeypatch):
