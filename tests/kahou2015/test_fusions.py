@@ -14,7 +14,7 @@ from fer_jax.errors import UserError
 from fer_jax.evaluation import rundir
 from fer_jax.kahou2015 import __main__ as command
 from fer_jax.kahou2015 import fusion_training, fusions, models, outcome, system
-from fer_jax.kahou2015.submissions import SUBMISSIONS
+from fer_jax.kahou2015.submissions import SUBMISSIONS, TEST, VALIDATION
 from fer_jax.kahou2015.system import FUSED
 from tests.kahou2015.conftest import made_up_table, write_stages
 from tests.kahou2015.test_emotiw_system import small
@@ -136,6 +136,19 @@ def test_inputs_of_a_submission_are_scaled_over_what_it_is_trained_on(folder):
         for rows, again in zip(given, same, strict=True):
             np.testing.assert_array_equal(rows[fit], again[fit])
             np.testing.assert_allclose(np.nanstd(rows[fit], axis=0), 1, rtol=1e-4)
+
+
+def test_the_validation_part_chooses_among_what_was_drawn():
+    rows = [
+        fusions.Row(name, 'units', 'stable', {VALIDATION: chosen, TEST: tested}, (3,), (), ())
+        for name, chosen, tested in (
+            (fusions.BASE, 0.8, 0.95), ('drawn 1', 0.6, 0.9), ('drawn 2', 0.7, 0.1)
+        )
+    ]  # fmt: skip
+    assert fusions._said(rows)[-1] == (
+        'of 2 drawn the validation part chooses drawn 2 (units): 70.00 % there, 10.00 % on the '
+        'test part'
+    )
 
 
 def test_what_is_drawn_is_what_is_trained(folder, monkeypatch):
