@@ -18,9 +18,9 @@ and 10 epochs, 4 minutes on one core; with two 60 people and 4 epochs, 34 second
 
 Paper: 43.86 % (168 of the 383 validation clips), and 83.12 % on training and validation clips
 together, 80:20, mean of five draws. Ours: needs the licensed release. Simulated, last epoch, one
-seed: two branches 36.36 % of 77 validation clips (26.0 to 46.8; majority class 16.88 %), the second
-one trained at 48 x 48 pixels; one branch 36.84 % of 190 (30.0 to 43.7; majority 16.32 %), and with
-the people and epochs of two branches not clear of the majority class, 22.08 % of 77 (13.0 to 31.2).
+seed: two branches 35.06 % of 77 validation clips (24.7 to 45.5; majority class 16.88 %); one branch
+36.84 % of 190 (30.0 to 43.7; majority 16.32 %), and with the people and epochs of two branches not
+clear of the majority class, 22.08 % of 77 (13.0 to 31.2).
 
 Deviations: filters, kernels and hidden units of both branches are ours
 (fer_jax/models/convlstm.py, configs/fer2013_two3.py). The paper says that it uses no external

@@ -87,7 +87,7 @@ def _ensemble(fv: flags.FlagValues) -> tuple[str, Path]:
     out, runs = Path(fv.out or 'ensemble'), _runs(fv)
     rundir.check_out(out)
     found = ensembles.judge(runs)
-    sentence = 'each network at the epoch that its own validation clips chose'
+    sentence = "each network at the epoch of its run's own rule"
     return found.summary_text(), judgement_page.write(found, out, sentence)
 
 

@@ -144,9 +144,13 @@ def outside(clip: np.ndarray, fold: Fold) -> np.ndarray:
 def duplicates(clips: ClipSet) -> np.ndarray:
     """Groups clips whose frames (before padding) are identical, pixel by pixel.
 
+    In a set of sounds alone, whose clips are all black, each is in a group of its own.
+
     Returns:
       int32 [N]; equal numbers mark identical clips.
     """
+    if not clips.frames.any():
+        return np.arange(len(clips), dtype=np.int32)
     groups: dict[bytes, int] = {}
     number = np.empty(len(clips), np.int32)
     for i, (frames, length) in enumerate(zip(clips.frames, clips.length, strict=True)):

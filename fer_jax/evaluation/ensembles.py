@@ -9,7 +9,7 @@ from fer_jax.evaluation import calibration, judgement, pairing
 from fer_jax.evaluation.judgement import Judgement
 from fer_jax.evaluation.predictions import TEST, VALIDATION, Predictions
 from fer_jax.evaluation.results import calibrated_at
-from fer_jax.evaluation.rules import RULES, choose
+from fer_jax.evaluation.rules import RULES, choose, preferred
 from fer_jax.evaluation.rundir import Run
 
 
@@ -32,11 +32,17 @@ def judge(runs: Sequence[Run]) -> Judgement:
         predictions,
         title=f'Ensemble of {len(runs)} runs',
         lead=f'mean of {networks} networks of {", ".join(names)} on {dataset["name"]}',
-        temperature=calibration.temperature_of(predictions, np.zeros(predictions.members, int)),
+        temperature=calibration.temperature_of(
+            predictions, np.zeros(predictions.members, int), averaged=False
+        ),
         stamps=stamps,
         facts={
             'Runs': ', '.join(map(str, paths)),
             'Dataset': dataset['name'],
+            'Epochs': '; '.join(
+                f'{run.path.name}: {RULES[preferred(choose(run.predictions))].meaning}'
+                for run in runs
+            ),
             'Protocol': runs[0].folds['protocol'],
             'Fingerprint': dataset['fingerprint'],
         },
@@ -46,8 +52,8 @@ def judge(runs: Sequence[Run]) -> Judgement:
 def mean(runs: Sequence[Run]) -> Predictions:
     """Averages the probabilities of all networks of the same fold, of all runs and seeds.
 
-    Each network counts at the epoch that its run's own validation clips chose; a network that
-    diverged does not count. Columns are matched by the names of classes.
+    Each network counts at its epoch under its run's own headline rule; a network that diverged does
+    not count. Columns are matched by the names of classes.
 
     Returns:
       A member for each fold that has a network, and one epoch; of validation clips those that no
@@ -120,7 +126,7 @@ def mean(runs: Sequence[Run]) -> Predictions:
 def _epochs(table: Predictions) -> tuple[np.ndarray, np.ndarray]:
     """Returns the epochs, int [M], of a run's test and of its validation clips; -1: left out."""
     chosen = choose(table)
-    rule = next(rule for rule in RULES if rule in chosen)
+    rule = preferred(chosen)
     return chosen[rule], calibrated_at(rule, chosen)
 
 

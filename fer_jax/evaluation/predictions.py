@@ -122,18 +122,30 @@ class Predictions:
         return self.probabilities.shape[0]
 
     @property
+    def counted(self) -> np.ndarray:
+        """Tells which members count, bool [M]: under every seed the same folds.
+
+        A seed that lost a fold is left out where another seed lost none, else the folds that any
+        seed lost: seeds with other clips would not be comparable, and hard folds diverge first.
+        """
+        lost = self.failed > 0
+        whole = ~np.isin(self.seed, self.seed[lost])
+        return whole if whole.any() else ~np.isin(self.fold, self.fold[lost])
+
+    @property
     def stamps(self) -> tuple[str, ...]:
-        """Lists what diverged and is left out: a stamp for each fold and seed, up to LISTED."""
+        """Lists what diverged and what is left out: for each fold and seed, up to LISTED."""
         lost: dict[tuple[int, int], int] = {}
         for member in np.flatnonzero(self.failed).tolist():
             lost.setdefault((int(self.fold[member]), int(self.seed[member])), member)
         said = [
             f'fold {fold} seed {seed} diverged in epoch {self.failed[member]}'
-            f'{" when trained again" * bool(self.retrained[member])}: left out'
+            f'{" when trained again" * bool(self.retrained[member])}: '
+            f'{f"seed {seed}" if seed not in self.seed[self.counted] else f"fold {fold}"} left out'
             for (fold, seed), member in list(lost.items())[:LISTED]
         ]
         if len(lost) > LISTED:
-            said.append(f'{len(lost)} folds and seeds diverged: left out')
+            said.append(f'{len(lost)} folds and seeds diverged: these seeds or folds are left out')
         return tuple(said)
 
     def course(self, member: int, part: int) -> tuple[np.ndarray, np.ndarray]:

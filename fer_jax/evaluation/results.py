@@ -23,7 +23,7 @@ from fer_jax.evaluation.predictions import (
     Predictions,
     Rows,
 )
-from fer_jax.evaluation.rules import RULES, choose
+from fer_jax.evaluation.rules import RULES, choose, preferred
 
 METRIC_TITLES = {
     'pooled_accuracy': 'Accuracy (WAR)',
@@ -106,7 +106,7 @@ def compute(
       UserError: where a member has no test clips or no numbers.
     """
     chosen = choose(predictions) if chosen is None else chosen
-    headline = next(rule for rule in RULES if rule in chosen)
+    headline = preferred(chosen)
     results: dict[str, dict[str, Any]] = {}
     drawn = {}
     for rule in chosen:

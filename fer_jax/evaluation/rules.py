@@ -5,6 +5,8 @@ those rules are here to compare with printed numbers, and are marked.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +45,11 @@ RULES = {
 }  # fmt: skip
 
 
+def preferred(chosen: Mapping[str, Any]) -> str:
+    """Returns the headline of a run that has these rules."""
+    return next(rule for rule in RULES if rule in chosen)
+
+
 def scores(probabilities: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Computes correct predictions [E] and summed cross-entropy [E] (nats) after each epoch.
 
@@ -73,19 +80,22 @@ def choose(predictions: Predictions) -> dict[str, np.ndarray]:
     """Chooses the epoch (int32 [M], from 0) of each member under each rule that the run allows.
 
     -1 leaves a member out. 'nested' counts those that were trained again, at their last epoch, and
-    is absent where none was; the other rules count those that were not. Where a member diverged,
-    its fold is left out under that seed by every rule, so that all rules count the same clips.
+    is absent where none was; the other rules count those that were not. Where members diverged,
+    `Predictions.counted` says who is left, so that all rules and all seeds count the same clips.
 
     'val_best' is absent where a member has no validation clips. The two rules that look at the test
     clips are absent where the test was not saved after every epoch: their best could not be found.
     A member that stopped before a common epoch counts with its last: its state no longer changed.
 
     Raises:
-      UserError: a member has no test clips, or no numbers where a rule needs them.
+      UserError: nothing is left; a member has no test clips, or no numbers where a rule needs them.
     """
-    pair = np.stack([predictions.fold, predictions.seed])
-    lost = pair[:, predictions.failed > 0]
-    sound = ~(pair[:, :, None] == lost[:, None]).all(0).any(-1)
+    sound = predictions.counted
+    if not sound.any():
+        raise UserError(
+            'under every seed some fold diverged, and every fold under some seed: nothing is left '
+            'to judge; lower the learning rate and run it again'
+        )
     members = np.flatnonzero(sound & ~predictions.retrained).tolist()
     validation = [scores(*predictions.course(m, VALIDATION)) for m in members]
     test = [scores(*predictions.course(m, TEST)) for m in members]

@@ -168,6 +168,11 @@ def test_duplicates_are_marked_by_what_saw_them(clips):
     assert not leaks.duplicate_marks(groups, fold_of([0, 4, 9], [], [5])).any()
 
 
+def test_sounds_without_a_picture_are_no_copies_of_each_other(clips):
+    black = dataclasses.replace(clips, frames=np.zeros_like(clips.frames))
+    assert len(set(leaks.duplicates(black).tolist())) == len(clips)
+
+
 def test_label_conflicts_are_found_by_group(clips):
     groups = leaks.duplicates(clips)
     (conflict,) = leaks.label_conflicts(groups, clips.label)

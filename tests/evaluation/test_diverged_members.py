@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fer_jax.errors import UserError
 from fer_jax.evaluation import predictions as predictions_file
 from fer_jax.evaluation import results, rundir
 from fer_jax.evaluation.rules import choose
@@ -43,17 +44,25 @@ def rounded(value):
     return round(value, 12) if isinstance(value, float) else value
 
 
-@pytest.mark.parametrize('seeds,lost', [(1, [3]), (2, [3, 14]), (2, list(range(10)))])
-def test_figures_are_those_of_the_members_that_are_left(make_predictions, seeds, lost):
+@pytest.mark.parametrize(
+    'seeds,lost,left_out',
+    [
+        (1, [3], [3]),
+        (2, [3], range(10)),  # the other seed has all folds
+        (2, [3, 14], [3, 4, 13, 14]),  # no seed has: all seeds count the same folds
+        (2, list(range(10)), range(10)),
+    ],
+)
+def test_figures_are_those_of_the_members_that_are_left(make_predictions, seeds, lost, left_out):
     whole = make_predictions(seeds=seeds, duplicates=True)
-    kept = [m for m in range(whole.members) if m not in lost]
+    kept = [m for m in range(whole.members) if m not in left_out]
     found = results.compute(without(whole, *lost), draws=200)
     expected = results.compute(only(whole, kept), draws=200)
     assert found.keys() == expected.keys()
     for rule, values in expected.items():
         mine = dict(found[rule])
         epochs = np.array(mine.pop('epochs'))
-        assert epochs[kept].tolist() == values['epochs'] and not epochs[lost].any()
+        assert epochs[kept].tolist() == values['epochs'] and not epochs[list(left_out)].any()
         assert [row['member'] for row in mine['folds']] == kept
         for row, other in zip(mine.pop('folds'), values['folds'], strict=True):
             assert row | {'member': 0} == other | {'member': 0}
@@ -77,9 +86,22 @@ def test_a_fold_lost_when_trained_again_is_lost_to_all_rules(make_predictions):
 def test_stamps_name_what_is_missing(predictions):
     assert predictions.stamps == ()
     one = without(predictions, 3)
-    assert one.stamps == ('fold 3 seed 0 diverged in epoch 2: left out',)
+    assert one.stamps == ('fold 3 seed 0 diverged in epoch 2: fold 3 left out',)
     many = without(predictions, 1, 2, 5, 7, 8).stamps
-    assert len(many) == 4 and many[3] == '5 folds and seeds diverged: left out'
+    assert len(many) == 4
+    assert many[3] == '5 folds and seeds diverged: these seeds or folds are left out'
+
+
+def test_a_seed_that_lost_a_fold_is_named_where_another_has_all(make_predictions):
+    table = make_predictions(seeds=2)
+    said = ('fold 3 seed 0 diverged in epoch 2: seed 0 left out',)
+    assert without(table, 3).stamps == said
+
+
+def test_nothing_left_to_judge_is_said(make_predictions):
+    table = without(make_predictions(seeds=2), *range(5), *range(15, 20))
+    with pytest.raises(UserError, match='nothing is left to judge; lower the learning rate'):
+        choose(table)
 
 
 def test_the_page_says_it_and_draws_no_curve_of_it(predictions, make_run, tmp_path):
@@ -88,11 +110,11 @@ def test_the_page_says_it_and_draws_no_curve_of_it(predictions, make_run, tmp_pa
     cells = metrics[1].split(',')
     (run / 'metrics.csv').write_text('\n'.join([*metrics, ','.join(['3', '3', *cells[2:]])]) + '\n')
     found = rundir.load(run)
-    assert found.stamps == (rundir.SIMULATED, 'fold 3 seed 0 diverged in epoch 1: left out')
+    assert found.stamps == (rundir.SIMULATED, 'fold 3 seed 0 diverged in epoch 1: fold 3 left out')
     assert all(np.isnan(curve[3]).all() for curve in found.curves.values())
     assert not np.isnan(found.curves['test_loss'][2]).any()
     page = write_report(run, tmp_path / 'page').read_text()
-    assert 'fold 3 seed 0 diverged in epoch 1: left out' in page
+    assert 'fold 3 seed 0 diverged in epoch 1: fold 3 left out' in page
     assert '1 of them diverged and left out' in page
     with (run / 'predictions.csv').open() as file:
         assert ',3,0,' not in file.read()

@@ -61,7 +61,7 @@ def test_a_lost_fold_is_left_out_and_stamped(drawn_data, tmp_path, monkeypatch, 
     values = experiment.run(
         small_config(**{'train.epochs': 2}), workdir=str(folder), data_dir=drawn_data
     )
-    stamp = 'fold 0 seed 0 diverged in epoch 1: left out'
+    stamp = 'fold 0 seed 0 diverged in epoch 1: fold 0 left out'
     assert stamp in values['last']['stamps'] and values['last']['epochs'] == [0, 2]
     rows = rows_of(folder / 'predictions.csv')
     assert {row['fold'] for row in rows} == {'1'}
@@ -85,7 +85,7 @@ def test_a_fold_lost_is_not_trained_again(drawn_data, tmp_path, monkeypatch):
     )
     assert values['nested']['epochs'] == [0, 0, 1, 0]
     assert values['val_best']['epochs'] == [1, 0, 0, 0]
-    assert values['nested']['stamps'][1:] == ['fold 1 seed 0 diverged in epoch 1: left out']
+    assert values['nested']['stamps'][1:] == ['fold 1 seed 0 diverged in epoch 1: fold 1 left out']
     with np.load(tmp_path / 'probabilities.npz') as saved:
         assert saved['failed'].tolist() == [0, 1, 0, 1]
         assert saved['retrained'].tolist() == [False, False, True, True]

@@ -45,7 +45,7 @@ def pages(tmp_path_factory, finished_run, other_run, make_predictions, make_run)
         'comparison': comparison_page.write(comparison.compute([base, other]), out / 'comparison'),
         'ablations': comparison_page.write(ablations.compute(runs, about), out / 'ablations'),
         'ensemble': judgement_page.write(
-            ensembles.judge([base, other]), out / 'ensemble', 'by its own validation clips'
+            ensembles.judge([base, other]), out / 'ensemble', "by its run's own rule"
         ),
         'laboratory': write_laboratory(out / 'laboratory'),
         'explain': write_explain(base, out / 'explain'),
