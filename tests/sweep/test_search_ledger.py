@@ -179,6 +179,14 @@ def test_the_beat_is_written_while_the_block_runs(tmp_path, monkeypatch):
     assert ledger.trials()[0].user_attrs['beat'] == beats
 
 
+def assert_taken_over(run, ledger, claim, folder, monkeypatch):
+    """A trial that trains by `run` learns that another worker has it."""
+    monkeypatch.setattr(trial.experiment, 'run', run)
+    search = types.SimpleNamespace(setting=lambda values: None)
+    said = trial.run(search, ledger, claim, folder, folder)
+    assert said == 'trial 0: another worker has taken it over'
+
+
 def test_a_worker_whose_trial_was_taken_over_beats_no_more_and_trains_no_further_epoch(
     tmp_path, monkeypatch
 ):
@@ -199,10 +207,7 @@ def test_a_worker_whose_trial_was_taken_over_beats_no_more_and_trains_no_further
         on_epoch(ended)
         raise AssertionError('it went on')
 
-    monkeypatch.setattr(trial.experiment, 'run', run)
-    search = types.SimpleNamespace(setting=lambda values: None)
-    said = trial.run(search, ledger, claim, tmp_path, tmp_path)
-    assert said == 'trial 0: another worker has taken it over'
+    assert_taken_over(run, ledger, claim, tmp_path, monkeypatch)
     assert beats[0] == beats[1] and states(ledger)[0] == 'RUNNING'
 
 
@@ -235,10 +240,7 @@ def test_a_worker_that_is_cut_off_from_the_storage_writes_nothing_until_it_answe
         on_epoch(ended)
         raise AssertionError('it went on')
 
-    monkeypatch.setattr(trial.experiment, 'run', run)
-    search = types.SimpleNamespace(setting=lambda values: None)
-    said = trial.run(search, ledger, claim, tmp_path, tmp_path)
-    assert said == 'trial 0: another worker has taken it over'
+    assert_taken_over(run, ledger, claim, tmp_path, monkeypatch)
     assert 'does not answer' in capsys.readouterr().out
 
 
