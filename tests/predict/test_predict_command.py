@@ -39,6 +39,31 @@ def film(tmp_path_factory, people, scene, write_film):
     return write_film(tmp_path_factory.mktemp('film') / 'two.mp4', images)
 
 
+@pytest.mark.parametrize(
+    'flag,name,value',
+    [
+        ('--blur', 'blur', True),
+        ('--nopage', 'page', False),
+        ('--nooverlay', 'overlay', False),
+        ('--smooth=0.3', 'smooth', 0.3),
+        ('--events=elan', 'events', 'elan'),
+        ('--against=coder.csv', 'against', 'coder.csv'),
+    ],
+)
+def test_flags_are_what_films_are_predicted_with(flag, name, value):
+    options = command._options(cli.parse(command.define, ['film.mp4', flag]))
+    otherwise = command._options(cli.parse(command.define, ['film.mp4']))
+    assert getattr(options, name) == value != getattr(otherwise, name)
+
+
+def test_flags_are_how_films_are_looked_at():
+    words = ['film.mp4', '--fps=2', '--small_faces']
+    settings = command._options(cli.parse(command.define, words)).settings
+    otherwise = command._options(cli.parse(command.define, words[:1])).settings
+    assert settings.fps == 2 != otherwise.fps
+    assert max(settings.sides) > max(otherwise.sides)
+
+
 def test_a_folder_of_films_and_pictures(call, film, people, scene, tmp_path, capsys):
     folder = tmp_path / 'Aufnahmen 測試'
     folder.mkdir()

@@ -463,3 +463,13 @@ def test_study_json_is_written_by_one_worker_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(work.atomic, 'write_json', write)
     work.work(search, ledger, tmp_path / 'study', tmp_path)
     assert alone == [2, 3, 3]
+
+
+def test_the_search_goes_where_the_accuracy_is_higher(tmp_path):
+    ledger = open_ledger(tmp_path / 'j', total=40, sampler='tpe')
+    found = []
+    for _ in range(40):
+        claim = ledger.claim()
+        found.append(claim.values['a'])
+        ledger.tell(claim, 'COMPLETE', float(claim.values['a'] == 3))
+    assert found[20:].count(3) > 12
