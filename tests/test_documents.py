@@ -26,7 +26,7 @@ ROWS = {
     'kahou2015, whole system, AFEW, test part': ('The whole EmotiW system', 'Submission 6'),
     'minaee2019, STN, FER2013 with FER+ labels': (
         'Real FER2013',
-        'FER+ seven classes, STN, 40',
+        'FER+ seven classes, STN, 60',
     ),
     'saurav2020, 3D CNN + ConvLSTM, CK+': ('saurav2020', '`ckplus_convlstm.py`'),
 }
